@@ -1,0 +1,36 @@
+"""AI agents that wait for free: a run's whole state is a continuation, and no process is kept."""
+
+from agent_continuations.agent import Agent
+from agent_continuations.tool import Approval, ToolCall, ToolContext, tool
+
+__all__ = [
+    "Agent",
+    "Approval",
+    "InMemoryStore",
+    "LocalRunner",
+    "ScriptedModel",
+    "ToolCall",
+    "ToolContext",
+    "call",
+    "calls",
+    "say",
+    "tool",
+]
+
+_LAZY = {
+    "InMemoryStore": "agent_continuations.adapters.memory",
+    "LocalRunner": "agent_continuations.local",
+    "ScriptedModel": "agent_continuations.adapters.scripted",
+    "call": "agent_continuations.adapters.scripted",
+    "calls": "agent_continuations.adapters.scripted",
+    "say": "agent_continuations.adapters.scripted",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What only scripts and tests use is imported when first asked for: a Lambda never asks."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

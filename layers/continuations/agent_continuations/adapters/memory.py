@@ -1,0 +1,225 @@
+"""The store in memory: for people's own tests, and for scripts that need no AWS."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import RLock
+
+from agent_continuations.core.continuation import Intent
+from agent_continuations.errors import Conflict, Fenced, Invalid
+from agent_continuations.ports import Due, Head, Notice, Page, Register, Release, Snapshot, Status
+
+
+@dataclass
+class _Run:
+    head: Head
+    registers: dict[str, Register] = field(default_factory=dict)
+    notices: dict[str, tuple[Notice, datetime | None]] = field(default_factory=dict)
+
+
+class InMemoryStore:
+    """Keeps runs in a dictionary, by the same rules as the table; safe between threads."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._lock = RLock()
+
+    def create(self, head: Head, start: Register) -> Head:
+        with self._lock:
+            if head.run_id in self._runs:
+                return self._runs[head.run_id].head
+            self._runs[head.run_id] = _Run(head, {start.key: start})
+            return head
+
+    def head(self, run_id: str) -> Head | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.head if run else None
+
+    def load(self, run_id: str) -> Snapshot | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                return None
+            return Snapshot(run.head, tuple(run.registers[key] for key in sorted(run.registers)))
+
+    def claim(self, run_id: str, *, owner: str, now: datetime, lease_until: datetime) -> Head | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status.terminal:
+                return None
+            head = run.head
+            if head.lease_until and head.lease_until > now and head.owner != owner:
+                return None
+            return self._update(
+                run,
+                status=Status.RUNNING,
+                epoch=head.epoch + 1,
+                owner=owner,
+                lease_until=lease_until,
+                due=lease_until,
+                stalls=head.stalls + 1,
+                updated_at=now,
+            )
+
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
+        with self._lock:
+            run = self._owned(run_id, epoch)
+            return self._update(run, lease_until=lease_until, due=lease_until)
+
+    def progress(self, run_id: str, *, epoch: int, registers: int) -> Head:
+        with self._lock:
+            return self._update(self._owned(run_id, epoch), stalls=1, registers=registers)
+
+    def append(self, run_id: str, register: Register) -> Register:
+        with self._lock:
+            return self._runs[run_id].registers.setdefault(register.key, register)
+
+    def intend(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        intents: Mapping[str, Intent],
+        settled: Sequence[str],
+    ) -> Head:
+        with self._lock:
+            run = self._owned(run_id, epoch)
+            known = run.head.intents
+            repeated = any(
+                path in known and known[path].attempt >= intent.attempt
+                for path, intent in intents.items()
+            )
+            if run.head.cancelled or repeated:
+                raise Fenced(run_id)
+            kept = {path: intent for path, intent in known.items() if path not in settled}
+            return self._update(run, intents={**kept, **intents})
+
+    def commit(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        registers: Sequence[Register] = (),
+        notices: Sequence[Notice] = (),
+        settled: Sequence[str] = (),
+        release: Release | None = None,
+        now: datetime,
+    ) -> bool:
+        with self._lock:
+            run = self._owned(run_id, epoch)
+            if run.head.cancelled and not release:
+                raise Fenced(run_id)
+            if release and run.head.wake != release.wake:
+                return False
+            if any(register.key in run.registers for register in registers):
+                return False
+            run.registers.update({register.key: register for register in registers})
+            run.notices.update({notice.notice_id: (notice, now) for notice in notices})
+            kept = {path: each for path, each in run.head.intents.items() if path not in settled}
+            self._update(run, intents=kept)
+            if release:
+                self._update(
+                    run,
+                    status=release.status,
+                    due=release.due,
+                    note=release.note,
+                    registers=release.registers,
+                    owner=None,
+                    lease_until=None,
+                    stalls=0,
+                    updated_at=now,
+                )
+            return True
+
+    def decide(self, run_id: str, registers: Sequence[Register], *, now: datetime) -> Register | None:
+        with self._lock:
+            run = self._runs[run_id]
+            for register in registers:
+                if register.key in run.registers:
+                    return run.registers[register.key]
+            if run.head.status.terminal:
+                raise Conflict(f"the run is {run.head.status.value}")
+            run.registers.update({register.key: register for register in registers})
+            self._wake(run, now)
+            return None
+
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status.terminal:
+                return run.head if run else None
+            if cancel:
+                self._update(run, cancelled=True)
+            return self._wake(run, now)
+
+    def redrive(self, run_id: str, *, now: datetime) -> Head | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status is not Status.PARKED:
+                return None
+            return self._update(run, status=Status.READY, due=now, stalls=0, note=None)
+
+    def due(self, now: datetime, limit: int) -> list[Due]:
+        with self._lock:
+            found: list[tuple[datetime, Due]] = []
+            for run_id, run in self._runs.items():
+                times = {None: run.head.due} | {key: due for key, (_, due) in run.notices.items()}
+                found += [(at, Due(run_id, key)) for key, at in times.items() if at and at <= now]
+            return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        status: Status | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        with self._lock:
+            heads = sorted(
+                (run.head for run in self._runs.values() if run.head.tenant == tenant),
+                key=lambda head: (head.created_at, head.run_id),
+                reverse=True,
+            )
+        if cursor is not None:
+            ids = [head.run_id for head in heads]
+            if cursor not in ids:
+                raise Invalid("not a cursor of this list", [("cursor", "unknown")])
+            heads = heads[ids.index(cursor) + 1 :]
+        wanted = [
+            head
+            for head in heads
+            if (status is None or head.status is status) and (agent is None or head.agent == agent)
+        ]
+        more = len(wanted) > limit
+        return Page(tuple(wanted[:limit]), wanted[limit - 1].run_id if more else None)
+
+    def notice(self, run_id: str, notice_id: str) -> Notice | None:
+        with self._lock:
+            notice, due = self._runs[run_id].notices.get(notice_id, (None, None))
+            return notice if due else None
+
+    def notices(self, run_id: str) -> list[Notice]:
+        with self._lock:
+            return [notice for notice, _ in self._runs[run_id].notices.values()]
+
+    def noticed(self, notice: Notice, *, due: datetime | None) -> None:
+        with self._lock:
+            self._runs[notice.run_id].notices[notice.notice_id] = (notice, due)
+
+    def _owned(self, run_id: str, epoch: int) -> _Run:
+        run = self._runs.get(run_id)
+        if run is None or run.head.epoch != epoch or run.head.status is not Status.RUNNING:
+            raise Fenced(run_id)
+        return run
+
+    def _wake(self, run: _Run, now: datetime) -> Head:
+        sleeping = run.head.status is Status.SUSPENDED
+        changes = {"status": Status.READY, "due": now} if sleeping else {}
+        return self._update(run, wake=run.head.wake + 1, **changes)
+
+    def _update(self, run: _Run, **changes: object) -> Head:
+        run.head = run.head.model_copy(update=changes)
+        return run.head

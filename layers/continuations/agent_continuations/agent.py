@@ -1,0 +1,139 @@
+"""Agents: instructions, a model, tools and limits. An agent holds no state."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_continuations.core.continuation import Effect
+from agent_continuations.tool import NAME, Approval, Tool, validated_arguments
+
+
+class _AgentInput(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    input: str = Field(description="What the agent shall do, with all that it must know.")
+
+
+@dataclass(frozen=True, eq=False)
+class Agent:
+    """An agent.
+
+    Args:
+        name: unique among the agents of a deployment.
+        instructions: the system prompt. It is pinned when a run of the agent starts.
+        tools: functions made by `@tool`, and agents made tools by `as_tool`.
+        model: the model's name; the deployment's `MODEL` where not given.
+        max_turns: model replies at most; past that the agent fails and its caller is told.
+        settings: further parameters of the model request, such as `temperature`.
+
+    Raises:
+        ValueError: a bad or repeated name, or a limit below 1.
+    """
+
+    name: str
+    instructions: str = ""
+    tools: Sequence["AnyTool"] = ()
+    model: str | None = None
+    max_turns: int = 100
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"an agent's name is 1 to 64 letters, digits, _ or -: {self.name!r}")
+        if self.max_turns < 1:
+            raise ValueError("max_turns must be at least 1")
+        names = [each.name for each in self.tools]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{self.name} has two tools named {name}")
+
+    def as_tool(
+        self,
+        *,
+        description: str,
+        name: str | None = None,
+        approval: Approval | None = None,
+    ) -> "AgentTool":
+        """This agent as a tool of another; it takes one string, `input`.
+
+        Raises:
+            ValueError: the name is not one that model services accept.
+        """
+        return AgentTool(
+            agent=self, name=name or self.name, description=description, approval=approval
+        )
+
+    def tool(self, name: str) -> "AnyTool | None":
+        """The agent's tool of this name, if it has one."""
+        return next((each for each in self.tools if each.name == name), None)
+
+
+@dataclass(frozen=True, eq=False)
+class AgentTool:
+    """An agent in the hands of another."""
+
+    agent: Agent
+    name: str
+    description: str
+    approval: Approval | None = None
+
+    effect = Effect.ONCE
+    model = _AgentInput
+    schema_version = "agent-1"
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {self.name!r}")
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the one argument."""
+        described = _AgentInput.model_fields["input"].description
+        return {
+            "type": "object",
+            "properties": {"input": {"type": "string", "description": described}},
+            "required": ["input"],
+            "additionalProperties": False,
+        }
+
+    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments, checked.
+
+        Raises:
+            ArgumentsRefused: they do not fit.
+        """
+        return validated_arguments(_AgentInput, arguments).model_dump()
+
+
+AnyTool: TypeAlias = Tool | AgentTool
+
+
+class Registry:
+    """Every agent of a deployment by name: those that may be started, and those inside them.
+
+    Raises:
+        ValueError: two different agents have one name.
+    """
+
+    def __init__(self, agents: Sequence[Agent]) -> None:
+        self.startable = {agent.name: agent for agent in agents}
+        self._all: dict[str, Agent] = {}
+        for agent in (inner for each in agents for inner in _within(each, set())):
+            if self._all.setdefault(agent.name, agent) is not agent:
+                raise ValueError(f"two agents are named {agent.name}")
+
+    def find(self, name: str) -> Agent | None:
+        """The agent of this name, wherever in the tree it stands."""
+        return self._all.get(name)
+
+
+def _within(agent: Agent, seen: set[int]) -> Iterator[Agent]:
+    if id(agent) in seen:
+        return
+    seen.add(id(agent))
+    yield agent
+    for each in agent.tools:
+        if isinstance(each, AgentTool):
+            yield from _within(each.agent, seen)

@@ -1,0 +1,221 @@
+"""Fold what happened into the continuation: `advance(continuation, event) -> continuation`."""
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from agent_continuations.core.continuation import (
+    AgentPlan,
+    Continuation,
+    Effect,
+    Outcome,
+    PendingCall,
+    Plan,
+    RefusedPlan,
+    Turn,
+    Verdict,
+)
+from agent_continuations.core.event import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    DoubtSettled,
+    Event,
+    ModelReplied,
+    Started,
+    ToolReturned,
+    ToolStarted,
+)
+from agent_continuations.core.messages import rejected_text
+from agent_continuations.core.path import Path, Step, parse_path
+from agent_continuations.errors import IllegalEvent
+
+
+def fold(events: Iterable[Event]) -> Continuation:
+    """Rebuild a continuation from its events, in register key order.
+
+    Raises:
+        IllegalEvent: the events cannot have happened in this order, or there are none.
+    """
+    continuation: Continuation | None = None
+    for event in events:
+        continuation = advance(continuation, event)
+    if continuation is None:
+        raise IllegalEvent("a run without its start")
+    return continuation
+
+
+def advance(continuation: Continuation | None, event: Event) -> Continuation:
+    """The continuation after `event`. Only `Started` comes without a continuation before it.
+
+    Raises:
+        IllegalEvent: the event cannot have happened to this continuation.
+    """
+    if isinstance(event, Started):
+        if continuation is not None:
+            raise IllegalEvent("a run starts once")
+        return event.continuation
+    if continuation is None:
+        raise IllegalEvent(f"{event.kind} before the run's start")
+    path = parse_path(event.path)
+    match event:
+        case ModelReplied():
+            return _in_frame(continuation, path, lambda frame: _model_replied(frame, event))
+        case ToolReturned():
+            return _in_call(continuation, path, lambda call: _tool_returned(call, event))
+        case ToolStarted():
+            return _in_call(continuation, path, lambda call: _tool_started(call, event))
+        case ApprovalRequested():
+            return _in_call(continuation, path, lambda call: _approval_requested(call, event))
+        case Decided():
+            return _in_call(continuation, path, lambda call: _decided(call, event))
+        case Doubted():
+            return _in_call(continuation, path, lambda call: _doubted(call, event))
+        case DoubtSettled():
+            return _in_call(continuation, path, lambda call: _doubt_settled(call, event))
+        case _:
+            assert_never(event)
+
+
+def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
+    for read in event.reads:
+        frame = _with_read(frame, parse_path(read.path)[-1], read.outcome)
+    if event.turn != len(frame.turns) or frame.outcome:
+        raise IllegalEvent(f"a reply for turn {event.turn} of {event.path or 'the root'}")
+    if frame.turns and not frame.turns[-1].settled:
+        raise IllegalEvent(f"a reply before every call of turn {event.turn - 1} has its outcome")
+    turn = Turn(reply=event.reply, calls=tuple(_begin(plan) for plan in event.calls))
+    return frame.model_copy(update={"turns": (*frame.turns, turn)})
+
+
+def _with_read(frame: Continuation, step: Step, outcome: Outcome) -> Continuation:
+    if step.turn != len(frame.turns) - 1:
+        raise IllegalEvent("a reply carries an outcome that is not of the turn before it")
+    return _replace_call(
+        frame, step, lambda call: call.model_copy(update={"outcome": outcome})
+    )
+
+
+def _begin(plan: Plan) -> PendingCall:
+    match plan:
+        case RefusedPlan():
+            return PendingCall(plan=plan, outcome=Outcome(kind="error", content=plan.reason))
+        case AgentPlan(gate=None):
+            return _start_child(PendingCall(plan=plan))
+        case _:
+            return PendingCall(plan=plan)
+
+
+def _start_child(call: PendingCall) -> PendingCall:
+    if not isinstance(call.plan, AgentPlan):
+        return call
+    child = Continuation(
+        agent=call.plan.agent,
+        instructions=call.plan.instructions,
+        input=call.arguments["input"],
+        max_turns=call.plan.max_turns,
+    )
+    return call.model_copy(update={"child": child})
+
+
+def _tool_returned(call: PendingCall, event: ToolReturned) -> PendingCall:
+    if call.plan.kind != "tool":
+        raise IllegalEvent(f"an outcome for the {call.plan.kind} call {event.path}")
+    # The outcome that was stored first stands; a late one from a lost owner changes nothing.
+    if call.outcome:
+        return call
+    return call.model_copy(update={"outcome": event.outcome})
+
+
+def _tool_started(call: PendingCall, event: ToolStarted) -> PendingCall:
+    if call.plan.kind != "tool" or (call.plan.gate and not call.decision):
+        raise IllegalEvent(f"an intent for {event.path}, which may not run yet")
+    if event.intent.attempt <= call.attempts:
+        return call
+    return call.model_copy(update={"intent": event.intent})
+
+
+def _approval_requested(call: PendingCall, event: ApprovalRequested) -> PendingCall:
+    if call.plan.kind == "refused" or call.plan.gate is None or call.approval:
+        raise IllegalEvent(f"an approval request for {event.path}, which needs none")
+    return call.model_copy(update={"approval": event.request})
+
+
+def _decided(call: PendingCall, event: Decided) -> PendingCall:
+    if call.approval is None or call.approval.request_id != event.request_id or call.decision:
+        raise IllegalEvent(f"a decision on {event.path}, where no request {event.request_id} waits")
+    decision = event.decision
+    call = call.model_copy(update={"decision": decision})
+    if decision.verdict is Verdict.REJECT:
+        content = rejected_text(decision)
+        return call.model_copy(update={"outcome": Outcome(kind="rejected", content=content)})
+    return _start_child(call)
+
+
+def _doubted(call: PendingCall, event: Doubted) -> PendingCall:
+    if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:
+        raise IllegalEvent(f"doubt about {event.path}, which may simply run again")
+    return call.model_copy(update={"intent": event.doubt.intent, "doubt": event.doubt})
+
+
+def _doubt_settled(call: PendingCall, event: DoubtSettled) -> PendingCall:
+    if call.doubt is None or call.doubt.request_id != event.request_id:
+        raise IllegalEvent(f"an answer on {event.path}, where no doubt {event.request_id} waits")
+    if event.decision.verdict is Verdict.APPROVE:
+        # It happened. Its outcome is a register of its own, written in the same transaction, so
+        # that it and a late outcome of the lost owner exclude each other.
+        return call
+    attempts = call.doubt.intent.attempt
+    return call.model_copy(update={"intent": None, "doubt": None, "attempts": attempts})
+
+
+def _in_frame(
+    root: Continuation, path: Path, change: Callable[[Continuation], Continuation]
+) -> Continuation:
+    if not path:
+        return change(root)
+
+    def change_child(call: PendingCall) -> PendingCall:
+        if call.child is None or call.outcome:
+            raise IllegalEvent(f"a reply for a frame that is not at work: {path}")
+        return _with_child(call, change(call.child))
+
+    return _in_call(root, path, change_child)
+
+
+def _in_call(
+    frame: Continuation, path: Path, change: Callable[[PendingCall], PendingCall]
+) -> Continuation:
+    if not path:
+        raise IllegalEvent("a call's event without a path")
+    step, rest = path[0], path[1:]
+    if not rest:
+        return _replace_call(frame, step, change)
+
+    def change_inside(call: PendingCall) -> PendingCall:
+        if call.child is None:
+            raise IllegalEvent(f"there is no agent at {step}")
+        return _with_child(call, _in_call(call.child, rest, change))
+
+    return _replace_call(frame, step, change_inside)
+
+
+def _with_child(call: PendingCall, child: Continuation) -> PendingCall:
+    """Put the child back into its call; a child that has ended is the call's outcome."""
+    outcome = child.outcome
+    if outcome and outcome.kind == "error":
+        content = f"the agent {child.agent} failed: {outcome.content}"
+        outcome = Outcome(kind="error", content=content)
+    return call.model_copy(update={"child": child, "outcome": outcome or call.outcome})
+
+
+def _replace_call(
+    frame: Continuation, step: Step, change: Callable[[PendingCall], PendingCall]
+) -> Continuation:
+    if step.turn >= len(frame.turns) or step.index >= len(frame.turns[step.turn].calls):
+        raise IllegalEvent(f"there is no call {step.turn}.{step.index} in {frame.agent}")
+    turn = frame.turns[step.turn]
+    call = change(turn.calls[step.index])
+    calls = (*turn.calls[: step.index], call, *turn.calls[step.index + 1 :])
+    turn = turn.model_copy(update={"calls": calls})
+    turns = (*frame.turns[: step.turn], turn, *frame.turns[step.turn + 1 :])
+    return frame.model_copy(update={"turns": turns})

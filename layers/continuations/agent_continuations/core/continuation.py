@@ -1,0 +1,263 @@
+"""The continuation: one immutable, recursive value with all that a run needs to go on.
+
+Nothing in it is derived from code that may change: an agent's instructions and limits are pinned
+when its frame starts, and what each call needs (its effect, its approval) when the model asks.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_continuations.core.path import Path, Step
+
+MAX_DEPTH = 32
+MAX_CALLS_PER_TURN = 128
+MAX_FAULTY_TURNS = 3
+
+
+class Stored(BaseModel):
+    """Base of every stored value: frozen, and refusing fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Effect(StrEnum):
+    """What a tool does to the world, which decides how it may be run again.
+
+    READ changes nothing and may run again at will. IDEMPOTENT may run again with the same
+    idempotency key. ONCE must never run again by itself: after a crash a person is asked.
+    """
+
+    READ = "read"
+    IDEMPOTENT = "idempotent"
+    ONCE = "once"
+
+
+class Verdict(StrEnum):
+    """What an approver says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Usage(Stored):
+    """Tokens that model calls took."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class ToolRequest(Stored):
+    """One tool call as the model wrote it; `arguments` is its text, which may be no JSON."""
+
+    name: str
+    arguments: str
+
+
+class Reply(Stored):
+    """What a model said. `fault` is why the text cannot be taken as an answer."""
+
+    content: str | None = None
+    requests: tuple[ToolRequest, ...] = ()
+    fault: Literal["empty", "length", "content_filter"] | None = None
+    usage: Usage = Usage()
+
+
+class Gate(Stored):
+    """The approval that a call needs: the policy as it stood when the model asked."""
+
+    approvers: tuple[str, ...]
+    timeout_seconds: int
+
+
+class ToolPlan(Stored):
+    """A call of a tool, its arguments validated."""
+
+    kind: Literal["tool"] = "tool"
+    tool: str
+    arguments: dict[str, Any]
+    effect: Effect
+    schema_version: str
+    gate: Gate | None = None
+
+
+class AgentPlan(Stored):
+    """A call of a sub-agent, with all that its frame starts from."""
+
+    kind: Literal["agent"] = "agent"
+    tool: str
+    arguments: dict[str, Any]
+    agent: str
+    instructions: str
+    max_turns: int
+    schema_version: str
+    gate: Gate | None = None
+
+
+class RefusedPlan(Stored):
+    """A call that cannot be made, with the words that tell the model why."""
+
+    kind: Literal["refused"] = "refused"
+    tool: str
+    reason: str
+
+
+Plan: TypeAlias = Annotated[ToolPlan | AgentPlan | RefusedPlan, Field(discriminator="kind")]
+
+
+class ApprovalRequest(Stored):
+    """People have been asked. The hash covers the arguments that they are shown."""
+
+    request_id: str
+    arguments_hash: str
+    approvers: tuple[str, ...]
+    requested_at: datetime
+    expires_at: datetime
+
+
+class Decision(Stored):
+    """What was decided, by whom and how. `arguments` holds an approver's edited arguments.
+
+    `approver` is the person on whose authority the decision stands; `decided_by` is who entered
+    it: the same person, or a caller who may act for them, or the deadline.
+    """
+
+    verdict: Verdict
+    approver: str
+    decided_by: str
+    via: Literal["api", "link", "deadline", "local"]
+    reason: str | None = None
+    arguments: dict[str, Any] | None = None
+    arguments_hash: str
+    decided_at: datetime
+
+
+class Intent(Stored):
+    """A tool is about to run or has run. Past the deadline its owner cannot be alive."""
+
+    attempt: int
+    started_at: datetime
+    deadline: datetime
+
+
+class Doubt(Stored):
+    """A `once` tool may or may not have happened; a person has been asked."""
+
+    request_id: str
+    intent: Intent
+    requested_at: datetime
+
+
+class Outcome(Stored):
+    """How a call ended, in the words that the model sees."""
+
+    kind: Literal["ok", "error", "rejected"]
+    content: str
+
+
+class PendingCall(Stored):
+    """A tool call with what is known of it. `attempts` counts those that are over for certain."""
+
+    plan: Plan
+    approval: ApprovalRequest | None = None
+    decision: Decision | None = None
+    intent: Intent | None = None
+    doubt: Doubt | None = None
+    child: "Continuation | None" = None
+    outcome: Outcome | None = None
+    attempts: int = 0
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that run: the approver's where edited, else the model's."""
+        if isinstance(self.plan, RefusedPlan):
+            return {}
+        if self.decision and self.decision.arguments is not None:
+            return self.decision.arguments
+        return self.plan.arguments
+
+
+class Turn(Stored):
+    """One model reply and the calls that it asks for."""
+
+    reply: Reply
+    calls: tuple[PendingCall, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Every call of the turn has its outcome."""
+        return all(call.outcome for call in self.calls)
+
+
+class Continuation(Stored):
+    """A frame: one agent at work on one input, its turns so far, its sub-agents inside them."""
+
+    version: Literal[1] = 1
+    agent: str
+    instructions: str
+    input: str
+    max_turns: int
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the frame ended, or None while it goes on."""
+        if not self.turns:
+            return None
+        last = self.turns[-1]
+        if not last.calls and last.reply.fault is None:
+            return Outcome(kind="ok", content=last.reply.content or "")
+        if not last.settled:
+            return None
+        faults = [turn.reply.fault for turn in self.turns[-MAX_FAULTY_TURNS:] if not turn.calls]
+        if len(faults) == MAX_FAULTY_TURNS:
+            why = ", ".join(str(fault) for fault in faults)
+            return Outcome(kind="error", content=f"the model gave no usable answer: {why}")
+        if len(self.turns) >= self.max_turns:
+            return Outcome(kind="error", content=f"the limit of {self.max_turns} turns is reached")
+        return None
+
+    def call_at(self, path: Path) -> PendingCall:
+        """The call at `path`.
+
+        Raises:
+            LookupError: there is none.
+        """
+        frame: Continuation | None = self
+        call: PendingCall | None = None
+        for step in path:
+            if frame is None:
+                raise LookupError(path)
+            call = frame._call(step)
+            frame = call.child
+        if call is None:
+            raise LookupError(path)
+        return call
+
+    def frame_at(self, path: Path) -> "Continuation":
+        """The frame that the call at `path` started; the root for the empty path.
+
+        Raises:
+            LookupError: there is none.
+        """
+        frame = self.call_at(path).child if path else self
+        if frame is None:
+            raise LookupError(path)
+        return frame
+
+    def agents_to(self, path: Path) -> tuple[str, ...]:
+        """The names of the agents from the root to the one that made the call at `path`."""
+        return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))
+
+    def _call(self, step: Step) -> PendingCall:
+        if step.turn >= len(self.turns) or step.index >= len(self.turns[step.turn].calls):
+            raise LookupError(step)
+        return self.turns[step.turn].calls[step.index]

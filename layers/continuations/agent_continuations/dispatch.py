@@ -1,0 +1,171 @@
+"""From stored state to the outside, checked: the model request, the tool to run, the question.
+
+What an approver saw is what runs: the hash over tool, schema version and arguments is computed
+anew right before the call and compared with the one that was decided on.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hmac import compare_digest
+
+from agent_continuations.agent import AgentTool, Registry
+from agent_continuations.core.continuation import (
+    Continuation,
+    Outcome,
+    PendingCall,
+    RefusedPlan,
+    ToolPlan,
+    Verdict,
+)
+from agent_continuations.core.identity import arguments_hash, idempotency_key
+from agent_continuations.core.messages import messages
+from agent_continuations.core.path import Path, path_text
+from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.ports import Head, ModelRequest, Notice
+from agent_continuations.tool import ArgumentsRefused, ToolContext
+
+MAX_GOAL_CHARACTERS = 2000
+
+
+def model_request(registry: Registry, root: Continuation, path: Path) -> ModelRequest:
+    """The model call that the frame at `path` needs next.
+
+    Raises:
+        Vanished: there is no agent of that name any more.
+    """
+    frame = root.frame_at(path)
+    agent = registry.find(frame.agent)
+    if agent is None:
+        raise Vanished(f"there is no agent named {frame.agent}")
+    return ModelRequest(
+        agent=agent.name,
+        path=path_text(path),
+        model=agent.model,
+        messages=messages(frame),
+        tools=[
+            {
+                "type": "function",
+                "function": {
+                    "name": each.name,
+                    "description": each.description,
+                    "parameters": each.schema,
+                },
+            }
+            for each in agent.tools
+        ],
+        settings=agent.settings,
+    )
+
+
+def prepared_tool(
+    registry: Registry, head: Head, root: Continuation, path: Path, attempt: int
+) -> Callable[[], Outcome]:
+    """The call at `path`, ready to run; running it never raises.
+
+    Raises:
+        Vanished: the tool is gone, or has changed so that the call no longer fits it.
+        IllegalEvent: what would run is not what was approved.
+    """
+    call = root.call_at(path)
+    plan = call.plan
+    if not isinstance(plan, ToolPlan):
+        raise IllegalEvent(f"{path_text(path)} is not a tool call")
+    name = root.frame_at(path[:-1]).agent
+    agent = registry.find(name)
+    tool = agent.tool(plan.tool) if agent else None
+    if tool is None or isinstance(tool, AgentTool):
+        raise Vanished(f"the tool {plan.tool} of the agent {name} is gone")
+    if tool.effect is not plan.effect:
+        raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
+    try:
+        arguments = tool.validated(call.arguments)
+    except ArgumentsRefused as error:
+        raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
+    if plan.gate:
+        _check_approval(head, root, path)
+    context = ToolContext(
+        run_id=head.run_id,
+        path=path_text(path),
+        attempt=attempt,
+        idempotency_key=idempotency_key(head.run_id, path),
+    )
+
+    def run() -> Outcome:
+        try:
+            return Outcome(kind="ok", content=tool.run(arguments, context))
+        except (Exception, SystemExit) as error:
+            text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
+            return Outcome(kind="error", content=f"The tool failed. {text}")
+
+    return run
+
+
+def call_hash(head: Head, root: Continuation, path: Path) -> str:
+    """The hash of the call at `path` with the arguments that would run.
+
+    Raises:
+        IllegalEvent: the call is one that cannot run.
+    """
+    call = root.call_at(path)
+    return hash_of(head, call, path)
+
+
+def hash_of(head: Head, call: PendingCall, path: Path) -> str:
+    """`call_hash`, for a call that is at hand."""
+    if isinstance(call.plan, RefusedPlan):
+        raise IllegalEvent(f"{path_text(path)} was refused")
+    return arguments_hash(
+        tenant=head.tenant,
+        run_id=head.run_id,
+        path=path,
+        tool=call.plan.tool,
+        schema_version=call.plan.schema_version,
+        arguments=call.arguments,
+    )
+
+
+def _check_approval(head: Head, root: Continuation, path: Path) -> None:
+    call = root.call_at(path)
+    decision, approval = call.decision, call.approval
+    if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:
+        raise IllegalEvent(f"{path_text(path)} is not approved")
+    if decision.decided_at > approval.expires_at:
+        raise IllegalEvent(f"{path_text(path)} was approved after its deadline")
+    if not compare_digest(decision.arguments_hash, call_hash(head, root, path)):
+        raise IllegalEvent(f"{path_text(path)} is not what was approved")
+
+
+def notice(
+    head: Head,
+    root: Continuation,
+    path: Path,
+    *,
+    now: datetime,
+    recipients: Callable[[Sequence[str]], Sequence[str]],
+) -> Notice:
+    """The message that tells people of the open question at `path`.
+
+    Raises:
+        IllegalEvent: there is none.
+    """
+    call = root.call_at(path)
+    question = call.doubt or call.approval
+    if question is None or isinstance(call.plan, RefusedPlan):
+        raise IllegalEvent(f"nothing is asked at {path_text(path)}")
+    approvers = call.approval.approvers if call.approval else ()
+    return Notice(
+        notice_id=question.request_id,
+        run_id=head.run_id,
+        tenant=head.tenant,
+        kind="doubt" if call.doubt else "approval",
+        request_id=question.request_id,
+        agents=root.agents_to(path),
+        goal=root.input[:MAX_GOAL_CHARACTERS],
+        tool=call.plan.tool,
+        arguments=call.arguments,
+        arguments_hash=hash_of(head, call, path),
+        expires_at=call.approval.expires_at if call.approval and not call.doubt else None,
+        created_at=now,
+        approvers=approvers,
+        undelivered=tuple(recipients(approvers)),
+    )

@@ -1,0 +1,205 @@
+"""The whole thing in one process, without AWS: for scripts, notebooks and unit tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from secrets import token_bytes
+from typing import Any
+
+from itsdangerous import BadSignature, Signer
+
+from agent_continuations.adapters.memory import InMemoryStore
+from agent_continuations.agent import Agent, Registry
+from agent_continuations.core.continuation import Continuation, Verdict
+from agent_continuations.core.event import Started
+from agent_continuations.core.path import START_KEY
+from agent_continuations.errors import Invalid
+from agent_continuations.ports import Clock, Head, Model, Register, Status, Store, utc_now
+from agent_continuations.runner import Limits, Runner
+from agent_continuations.runs import DEFAULT_TENANT, Answer, Runs
+from agent_continuations.views import Entry, RunView, run_view, timeline
+
+
+class NoHints:
+    """In one process the caller advances the runs, so nobody needs to be told."""
+
+    def advance(self, run_id: str) -> None: ...
+
+    def resume(self, run_id: str) -> None: ...
+
+    def notify(self, run_id: str, notice_id: str) -> None: ...
+
+
+class LocalRunner:
+    """Starts runs of your agents here and now, and lets you decide what they wait for.
+
+    Args:
+        agents: those that may be started.
+        model: a `ScriptedModel`, or any other model.
+        store: where the runs are kept; a fresh `InMemoryStore` where not given.
+        signing_key: seals what `dump` gives. Another process needs the same key to `load` it.
+            Without one, documents can be loaded in this process only.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        model: Model,
+        *,
+        store: Store | None = None,
+        signing_key: str | bytes | None = None,
+        clock: Clock = utc_now,
+        limits: Limits | None = None,
+    ) -> None:
+        self.store = store or InMemoryStore()
+        registry = Registry(agents)
+        self._clock = clock
+        self._runner = Runner(
+            store=self.store,
+            model=model,
+            registry=registry,
+            hints=NoHints(),
+            clock=clock,
+            limits=limits,
+        )
+        self._runs = Runs(
+            store=self.store, hints=NoHints(), registry=lambda: registry, clock=clock
+        )
+        self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
+
+    def start(self, agent: str, input: str, *, key: str | None = None) -> RunView:
+        """Start a run and advance it until it ends or waits.
+
+        Raises:
+            NotFound: there is no such agent.
+        """
+        head = self._runs.start(agent, input, key=key)
+        return self.advance(head.run_id)
+
+    def advance(self, run_id: str) -> RunView:
+        """Advance a run as far as it goes now.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        self._runner.advance(run_id)
+        return self.get(run_id)
+
+    def get(self, run_id: str) -> RunView:
+        """How a run stands.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        loaded = self._runs.load(run_id)
+        return run_view(loaded.head, loaded.continuation)
+
+    def decide(
+        self,
+        run_id: str,
+        request_id: str,
+        decision: str,
+        *,
+        approver: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> RunView:
+        """Answer a request and go on.
+
+        Args:
+            decision: `"approve"` or `"reject"`.
+            approver: who says so; needless where only one person was asked.
+            arguments: edited arguments, which are checked against the tool's schema.
+
+        Raises:
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+        """
+        who = self._runs.approver(run_id, request_id, approver)
+        answer = Answer(
+            verdict=Verdict(decision),
+            approver=who,
+            decided_by=who,
+            via="local",
+            reason=reason,
+            arguments=arguments,
+        )
+        self._runs.decide(run_id, request_id, answer)
+        return self.advance(run_id)
+
+    def cancel(self, run_id: str) -> RunView:
+        """End a run.
+
+        Raises:
+            NotFound, Conflict: see `Runs.cancel`.
+        """
+        self._runs.cancel(run_id)
+        return self.advance(run_id)
+
+    def continuation(self, run_id: str) -> Continuation:
+        """The run's recursive continuation.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return self._runs.load(run_id).continuation
+
+    def timeline(self, run_id: str) -> list[Entry]:
+        """What happened, in order.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        loaded = self._runs.load(run_id)
+        return timeline(loaded.snapshot, loaded.continuation)
+
+    def dump(self, run_id: str) -> str:
+        """A run that waits or has ended, as a sealed JSON document for another process.
+
+        The seal covers every byte of the state, so that a document cannot be edited into an
+        approval or another amount on its way.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        loaded = self._runs.load(run_id)
+        state = json.dumps(
+            {
+                "run_id": run_id,
+                "tenant": loaded.head.tenant,
+                "agent": loaded.head.agent,
+                "created_at": loaded.head.created_at.isoformat(),
+                "continuation": loaded.continuation.model_dump(mode="json"),
+            }
+        )
+        signature = self._signer.get_signature(state).decode()
+        return json.dumps({"version": 1, "state": json.loads(state), "signature": signature})
+
+    def load(self, document: str) -> RunView:
+        """Take over a run from a document that a runner with the same signing key made.
+
+        Raises:
+            Invalid: the document is not whole, or was changed, or has another key's seal.
+        """
+        try:
+            read = json.loads(document)
+            state = read["state"]
+            sealed = self._signer.verify_signature(json.dumps(state), read["signature"])
+        except (ValueError, KeyError, TypeError, BadSignature):
+            raise Invalid("this is not a document of a run") from None
+        if not sealed:
+            raise Invalid("the document's seal does not fit: changed, or sealed by another key")
+        now = self._clock()
+        continuation = Continuation.model_validate(state["continuation"])
+        head = Head(
+            run_id=state["run_id"],
+            tenant=DEFAULT_TENANT,
+            agent=state["agent"],
+            request_hash="",
+            status=Status.READY,
+            created_at=state["created_at"],
+            updated_at=now,
+            due=now,
+        )
+        self.store.create(
+            head, Register(START_KEY, (Started(continuation=continuation, at=now),))
+        )
+        return self.advance(head.run_id)

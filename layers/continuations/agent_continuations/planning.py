@@ -1,0 +1,90 @@
+"""From a model's reply to planned calls: what each needs is fixed here, once, and stored."""
+
+import json
+from typing import Any
+
+from agent_continuations.agent import Agent, AgentTool
+from agent_continuations.core.continuation import (
+    MAX_CALLS_PER_TURN,
+    MAX_DEPTH,
+    AgentPlan,
+    Continuation,
+    Plan,
+    RefusedPlan,
+    Reply,
+    ToolPlan,
+    ToolRequest,
+)
+from agent_continuations.core.path import Path
+from agent_continuations.tool import ArgumentsRefused, ToolCall
+
+
+def begin(agent: Agent, input: str) -> Continuation:
+    """The first continuation of a run of `agent`."""
+    return Continuation(
+        agent=agent.name,
+        instructions=agent.instructions,
+        input=input,
+        max_turns=agent.max_turns,
+    )
+
+
+def plan_calls(agent: Agent, frame: Path, reply: Reply) -> tuple[Plan, ...]:
+    """What each call of `reply` needs. What the model got wrong becomes an answer to it."""
+    return tuple(
+        _plan(agent, frame, request)
+        if index < MAX_CALLS_PER_TURN
+        else _refused(request, f"only {MAX_CALLS_PER_TURN} tool calls are possible in one turn")
+        for index, request in enumerate(reply.requests)
+    )
+
+
+def _plan(agent: Agent, frame: Path, request: ToolRequest) -> Plan:
+    found = agent.tool(request.name)
+    if found is None:
+        names = ", ".join(each.name for each in agent.tools) or "none"
+        return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")
+    try:
+        arguments = found.validated(_parsed(request.arguments))
+    except ArgumentsRefused as error:
+        return _refused(request, f"the arguments do not fit {request.name}: {error}")
+    call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
+    gate = found.approval.gate(call) if found.approval else None
+    if isinstance(found, AgentTool):
+        if len(frame) >= MAX_DEPTH:
+            return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")
+        return AgentPlan(
+            tool=found.name,
+            arguments=arguments,
+            agent=found.agent.name,
+            instructions=found.agent.instructions,
+            max_turns=found.agent.max_turns,
+            schema_version=found.schema_version,
+            gate=gate,
+        )
+    return ToolPlan(
+        tool=found.name,
+        arguments=arguments,
+        effect=found.effect,
+        schema_version=found.schema_version,
+        gate=gate,
+    )
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The arguments' text as an object; models send an empty text for no arguments.
+
+    Raises:
+        ArgumentsRefused: it is not a JSON object.
+    """
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise ArgumentsRefused([("arguments", f"this is not JSON ({error})")]) from None
+    if not isinstance(value, dict):
+        raise ArgumentsRefused([("arguments", "a JSON object is needed")])
+    return value
+
+
+def _refused(request: ToolRequest, reason: str) -> RefusedPlan:
+    return RefusedPlan(tool=request.name[:64], reason=f"This call was not made: {reason}.")

@@ -1,0 +1,302 @@
+"""What the inside needs of the outside. Each port has adapters, and one contract suite for all."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+from agent_continuations.core.advance import advance, fold
+from agent_continuations.core.continuation import Continuation, Intent, Reply, Stored
+from agent_continuations.core.event import Event, ToolStarted
+from agent_continuations.core.path import parse_path
+
+Clock: TypeAlias = Callable[[], datetime]
+MAX_STALLS = 5
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Status(StrEnum):
+    """Where a run stands. The last four are final, but a parked run can be redriven."""
+
+    READY = "ready"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARKED = "parked"
+
+    @property
+    def terminal(self) -> bool:
+        """Nothing that happens by itself will change it."""
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
+
+
+class Head(Stored):
+    """The small, changing part of a run. All else of it is written once.
+
+    Attributes:
+        epoch: rises with each claim; what an owner writes is fenced by it.
+        lease_until: until then only `owner` may advance the run; None when nobody does.
+        wake: rises whenever something happened that a running owner cannot have seen.
+        due: when the sweeper shall look at the run; None when only a person can move it.
+        stalls: claims in a row that ended without a release and without a new register.
+        registers: how many there were when `stalls` was last set; to tell progress from poison.
+        intents: calls whose tool may be running, by path. They leave when the outcome is stored.
+        note: why the run is parked, has failed, or waits for the model.
+    """
+
+    run_id: str
+    tenant: str
+    agent: str
+    request_hash: str
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    due: datetime | None
+    metadata: dict[str, str] = {}
+    epoch: int = 0
+    owner: str | None = None
+    lease_until: datetime | None = None
+    wake: int = 0
+    cancelled: bool = False
+    stalls: int = 0
+    registers: int = 0
+    intents: dict[str, Intent] = {}
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Events stored together, once, at one key of a run."""
+
+    key: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run as one consistent read found it; registers in key order."""
+
+    head: Head
+    registers: tuple[Register, ...]
+
+    def events(self) -> Iterator[Event]:
+        """What happened, in the order of the tree."""
+        return (event for register in self.registers for event in register.events)
+
+    def continuation(self) -> Continuation:
+        """The registers and the open intents, folded.
+
+        Raises:
+            IllegalEvent: the registers contradict each other.
+        """
+        root = fold(self.events())
+        for path, intent in self.head.intents.items():
+            if not root.call_at(parse_path(path)).outcome:
+                root = advance(root, ToolStarted(path=path, intent=intent))
+        return root
+
+
+class Notice(Stored):
+    """A message in the outbox: what is asked, of whom, and who has not been reached yet.
+
+    All that a channel needs is in it, so that sending reads one item and not the run.
+    """
+
+    notice_id: str
+    run_id: str
+    tenant: str
+    kind: Literal["approval", "doubt"]
+    request_id: str
+    agents: tuple[str, ...]
+    goal: str
+    tool: str
+    arguments: dict[str, Any]
+    arguments_hash: str
+    expires_at: datetime | None
+    created_at: datetime
+    approvers: tuple[str, ...]
+    undelivered: tuple[str, ...]
+    attempts: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """How an owner leaves a run, which ends its stalls. It holds only if `wake` has not moved."""
+
+    status: Status
+    due: datetime | None
+    wake: int
+    registers: int
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something whose time has come: a run, or one of its notices."""
+
+    run_id: str
+    notice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Heads, newest first, and where to go on."""
+
+    heads: tuple[Head, ...]
+    next: str | None
+
+
+class Store(Protocol):
+    """Runs, kept by the protocol that makes them safe. Every write is conditional.
+
+    All methods may raise `Retryable` where the store does not answer. Those that fence raise
+    `Fenced` if the run has another epoch, is cancelled, or is terminal.
+    """
+
+    def create(self, head: Head, start: Register) -> Head:
+        """Store a new run, or give the head of the one that has this id already."""
+
+    def head(self, run_id: str) -> Head | None:
+        """The head, read consistently."""
+
+    def load(self, run_id: str) -> Snapshot | None:
+        """Everything; the head is never newer than the registers beside it."""
+
+    def claim(self, run_id: str, *, owner: str, now: datetime, lease_until: datetime) -> Head | None:
+        """Take the run: the new head with the next epoch, or None if that is not possible now."""
+
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
+        """Hold the run for longer; its current head. Fenced."""
+
+    def progress(self, run_id: str, *, epoch: int, registers: int) -> Head:
+        """Note that the run has come on since the last claim, which ends the stall. Fenced."""
+
+    def append(self, run_id: str, register: Register) -> Register:
+        """Write a register once, and give what is stored: `register`, or what was there before."""
+
+    def intend(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        intents: Mapping[str, Intent],
+        settled: Sequence[str],
+    ) -> Head:
+        """Put intents on record before their tools run, and drop those of `settled` paths. Fenced.
+
+        A path that has an intent of the same attempt on record already is refused as fenced.
+        """
+
+    def commit(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        registers: Sequence[Register] = (),
+        notices: Sequence[Notice] = (),
+        settled: Sequence[str] = (),
+        release: Release | None = None,
+        now: datetime,
+    ) -> bool:
+        """Write registers and notices, drop the intents of `settled` paths and leave the run, all
+        or nothing. Fenced, but a cancelled run may be released. False, and nothing written, if
+        `wake` has moved since or a register is there already: load again.
+        """
+
+    def decide(self, run_id: str, registers: Sequence[Register], *, now: datetime) -> Register | None:
+        """Write a person's registers, all or none, and make the run go on. None if they are
+        written; else the first of those that stood in the way. A terminal run is left as it is.
+
+        Raises:
+            Conflict: the run is terminal.
+        """
+
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
+        """Make a run that has not ended go on; with `cancel`, to its end. The head after it."""
+
+    def redrive(self, run_id: str, *, now: datetime) -> Head | None:
+        """Make a parked run ready; None if it is not parked."""
+
+    def due(self, now: datetime, limit: int) -> list[Due]:
+        """Runs and notices whose time has come, longest overdue first; may be stale."""
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        status: Status | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Heads of a tenant's runs, newest first; may be stale.
+
+        Raises:
+            Invalid: the cursor is not one that this store gave.
+        """
+
+    def notice(self, run_id: str, notice_id: str) -> Notice | None:
+        """A notice that is still to be delivered to somebody."""
+
+    def notices(self, run_id: str) -> list[Notice]:
+        """Every notice of a run, delivered or not."""
+
+    def noticed(self, notice: Notice, *, due: datetime | None) -> None:
+        """Keep how far a notice's delivery has come, and when to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One model call. `agent` and `path` name the asker; they do not go over the wire."""
+
+    agent: str
+    path: str
+    model: str | None
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """A chat model."""
+
+    def reply(self, request: ModelRequest) -> Reply:
+        """Ask for one reply.
+
+        Raises:
+            ModelUnavailable: try again after a while.
+            ModelRefused: trying again is useless.
+        """
+
+
+class Notifier(Protocol):
+    """A channel to people or machines."""
+
+    def deliver(self, notice: Notice, recipient: str) -> None:
+        """Send; may send twice, with the same `notice_id`.
+
+        Raises:
+            Retryable: try again later.
+            Fatal: this recipient cannot be reached by this channel.
+        """
+
+
+class Hints(Protocol):
+    """Queues that make something happen soon. A lost hint costs a minute, never a run."""
+
+    def advance(self, run_id: str) -> None:
+        """New work."""
+
+    def resume(self, run_id: str) -> None:
+        """A run that something has happened to."""
+
+    def notify(self, run_id: str, notice_id: str) -> None:
+        """A notice is in the outbox."""

@@ -1,0 +1,579 @@
+"""The shell around the core: claim, load, perform effects, record, until only waiting is left.
+
+Model calls and tools run in threads. All else, every write included, happens in the one thread
+that called `advance`, so the continuation has one writer here. A crash anywhere is the same as a
+load: whatever this module keeps in memory is either on record or can be found out again.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import assert_never
+from uuid import uuid4
+
+from agent_continuations.agent import Registry
+from agent_continuations.core.advance import advance
+from agent_continuations.core.continuation import (
+    ApprovalRequest,
+    Continuation,
+    Decision,
+    Doubt,
+    Effect,
+    Intent,
+    Outcome,
+    Reply,
+    Verdict,
+)
+from agent_continuations.core.effects import (
+    AskApproval,
+    Await,
+    CallModel,
+    ClearDoubt,
+    NextEffect,
+    RunTool,
+    effects,
+)
+from agent_continuations.core.event import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    Event,
+    ModelReplied,
+    ToolReturned,
+    ToolStarted,
+)
+from agent_continuations.core.identity import request_id
+from agent_continuations.core.path import Path, call_key, parse_path, path_text, reply_key
+from agent_continuations.dispatch import call_hash, model_request, notice, prepared_tool
+from agent_continuations.errors import (
+    Fatal,
+    Fenced,
+    ModelUnavailable,
+)
+from agent_continuations.planning import plan_calls
+from agent_continuations.ports import (
+    MAX_STALLS,
+    Clock,
+    Head,
+    Hints,
+    Model,
+    Notice,
+    Register,
+    Release,
+    Status,
+    Store,
+    utc_now,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times that bound one advance, in seconds.
+
+    Attributes:
+        lease: how long a claim holds without renewal.
+        renewal: how often it is renewed; also how soon a running owner sees a decision.
+        margin: with this much time left nothing new is begun, and the run is handed on.
+        farewell: with this much left even running tools are left behind, on record.
+        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
+        model_retry: the shortest wait after the model service was unavailable.
+    """
+
+    lease: float = 120
+    renewal: float = 40
+    margin: float = 60
+    farewell: float = 5
+    stay: float = 900
+    model_retry: float = 30
+    workers: int = 32
+
+
+class _Stop(Enum):
+    """Why an owner begins nothing new."""
+
+    CANCELLED = auto()
+    FENCED = auto()
+    OUT_OF_TIME = auto()
+
+
+class Runner:
+    """Advances runs, one at a time a call; safe to call from several threads and processes.
+
+    Args:
+        recipients: from a request's approvers, whom the outbox must reach, as `channel:address`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        model: Model,
+        registry: Registry,
+        hints: Hints,
+        recipients: Callable[[Sequence[str]], Sequence[str]] = lambda approvers: (),
+        clock: Clock = utc_now,
+        limits: Limits | None = None,
+    ) -> None:
+        self.store = store
+        self.model = model
+        self.registry = registry
+        self.hints = hints
+        self.recipients = recipients
+        self.clock = clock
+        self.limits = limits or Limits()
+
+    def advance(self, run_id: str, *, deadline: datetime | None = None) -> Status | None:
+        """Advance a run until it ends or can only wait.
+
+        Args:
+            deadline: when this process will be gone; the run is handed on before.
+
+        Returns:
+            The status it was left in, or None where somebody else has it or it has ended.
+
+        Raises:
+            Retryable: the store did not answer; the lease will run out and the run go on.
+        """
+        now = self.clock()
+        lease_until = now + timedelta(seconds=self.limits.lease)
+        head = self.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
+        if head is None:
+            return None
+        pool = ThreadPoolExecutor(self.limits.workers, thread_name_prefix="effect")
+        try:
+            return _Tenure(self, head, pool, deadline).serve()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass
+class _Tenure:
+    """One owner's time with one run: what it has begun, and what it has not written yet."""
+
+    runner: Runner
+    head: Head
+    pool: ThreadPoolExecutor
+    deadline: datetime | None
+    stop: _Stop | None = None
+    known: int = 0
+    flights: dict[Path, tuple[NextEffect, Future[Reply] | Future[ToolReturned]]] = field(
+        default_factory=dict
+    )
+    reads: list[ToolReturned] = field(default_factory=list)
+    registers: list[Register] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    deferred: dict[Path, tuple[datetime, str]] = field(default_factory=dict)
+    obstacles: dict[Path, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = self.runner.store
+        self.limits = self.runner.limits
+        self.run_id = self.head.run_id
+        self.renew_at = self._in(self.limits.renewal)
+
+    def serve(self) -> Status | None:
+        try:
+            self._load()
+            if self._poisoned():
+                return self._leave(Status.PARKED, None, f"{MAX_STALLS} claims without progress")
+        except Fenced:
+            return None
+        while True:
+            try:
+                self._look_up()
+                if not self.stop:
+                    self._begin()
+                if not self.flights:
+                    status = self._release()
+                    if status or self.stop is _Stop.FENCED:
+                        return status
+                    continue
+                if self.registers and not self.stop:
+                    self._publish()
+            except Fenced:
+                self._fenced()
+            self._collect()
+
+    # -- the state of the run ------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Fold what is stored; what this owner has found out by reading stays known."""
+        snapshot = self.store.load(self.run_id)
+        if snapshot is None or snapshot.head.epoch != self.head.epoch:
+            raise Fenced(self.run_id)
+        self.head, self.known = snapshot.head, len(snapshot.registers)
+        self.continuation: Continuation = snapshot.continuation()
+        self.registers, self.notices = [], []
+        reads, self.reads = self.reads, []
+        for read in reads:
+            if not self.continuation.call_at(parse_path(read.path)).outcome:
+                self.reads.append(read)
+                self._take(read)
+
+    def _take(self, event: Event) -> None:
+        self.continuation = advance(self.continuation, event)
+
+    def _record(self, key: str, event: Event) -> None:
+        """Store an event, or take in the one that another owner stored there before."""
+        stored = self.store.append(self.run_id, Register(key, (event,)))
+        self.known += 1
+        for each in stored.events:
+            self._take(each)
+
+    def _seen(self, head: Head) -> None:
+        """A newer head: it may say that the run was cancelled or that something happened."""
+        woken = head.wake != self.head.wake
+        self.head = head
+        if woken:
+            self._load()
+
+    def _poisoned(self) -> bool:
+        if self.head.stalls < MAX_STALLS:
+            return False
+        if self.known == self.head.registers:
+            return True
+        self.head = self.store.progress(self.run_id, epoch=self.head.epoch, registers=self.known)
+        return False
+
+    def _look_up(self) -> None:
+        """Renew the lease when it is time, and find out whether to stop."""
+        if self.stop is _Stop.FENCED:
+            return
+        now = self.runner.clock()
+        if now >= self.renew_at:
+            self.renew_at = self._in(self.limits.renewal)
+            lease_until = now + timedelta(seconds=self.limits.lease)
+            self._seen(
+                self.store.renew(self.run_id, epoch=self.head.epoch, lease_until=lease_until)
+            )
+        if self.head.cancelled:
+            self.stop = _Stop.CANCELLED
+        elif self.deadline and self._in(self.limits.margin) >= self.deadline:
+            self.stop = _Stop.OUT_OF_TIME
+
+    def _fenced(self) -> None:
+        """The run is somebody else's or was cancelled: begin nothing, but record late outcomes."""
+        head = self.store.head(self.run_id)
+        mine = head and head.epoch == self.head.epoch and not head.status.terminal
+        self.stop = _Stop.CANCELLED if head and mine and head.cancelled else _Stop.FENCED
+        if head and mine:
+            self.head = head
+        self.registers, self.notices = [], []
+
+    def _in(self, seconds: float) -> datetime:
+        return self.runner.clock() + timedelta(seconds=seconds)
+
+    # -- beginning what can be done --------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin all that can be done now. What is asked of people makes nothing else possible."""
+        starts: list[RunTool] = []
+        for effect in effects(self.continuation):
+            if effect.path in self.flights or effect.path in self.obstacles:
+                continue
+            match effect:
+                case CallModel():
+                    self._begin_model(effect)
+                case RunTool(effect=Effect.READ):
+                    self._begin_tool(effect)
+                case RunTool():
+                    starts.append(effect)
+                case AskApproval():
+                    self._ask_approval(effect)
+                case ClearDoubt():
+                    if effect.intent.deadline < self.runner.clock():
+                        self._ask_doubt(effect)
+                case Await():
+                    if effect.until and effect.until <= self.runner.clock():
+                        self._expire(effect)
+                case _:
+                    assert_never(effect)
+        self._begin_with_intent(starts)
+
+    def _begin_model(self, effect: CallModel) -> None:
+        until, _ = self.deferred.get(effect.path, (None, ""))
+        if until and until > self.runner.clock():
+            return
+        try:
+            request = model_request(self.runner.registry, self.continuation, effect.path)
+        except Fatal as error:
+            self.obstacles[effect.path] = str(error)
+            return
+        future = self.pool.submit(self.runner.model.reply, request)
+        self.flights[effect.path] = (effect, future)
+
+    def _begin_tool(self, effect: RunTool) -> bool:
+        clock = self.runner.clock
+        try:
+            run = prepared_tool(
+                self.runner.registry, self.head, self.continuation, effect.path, effect.attempt
+            )
+        except Fatal as error:
+            self.obstacles[effect.path] = str(error)
+            return False
+
+        def perform() -> ToolReturned:
+            started_at = clock()
+            outcome = run()
+            return ToolReturned(
+                path=path_text(effect.path),
+                outcome=outcome,
+                attempt=effect.attempt,
+                started_at=started_at,
+                at=clock(),
+            )
+
+        self.flights[effect.path] = (effect, self.pool.submit(perform))
+        return True
+
+    def _begin_with_intent(self, starts: Sequence[RunTool]) -> None:
+        """Put the intents of all tools that may run now on record at once, then run them."""
+        now = self.runner.clock()
+        deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
+        intents: dict[str, Intent] = {}
+        for start in starts:
+            try:
+                prepared_tool(
+                    self.runner.registry, self.head, self.continuation, start.path, start.attempt
+                )
+            except Fatal as error:
+                self.obstacles[start.path] = str(error)
+                continue
+            intents[path_text(start.path)] = Intent(
+                attempt=start.attempt, started_at=now, deadline=deadline
+            )
+        if not intents:
+            return
+        head = self.store.intend(
+            self.run_id, epoch=self.head.epoch, intents=intents, settled=self.settled
+        )
+        self.settled = []
+        for path, intent in intents.items():
+            self._take(ToolStarted(path=path, intent=intent))
+        for start in starts:
+            if path_text(start.path) in intents:
+                self._begin_tool(start)
+        self._seen(head)
+
+    def _ask_approval(self, effect: AskApproval) -> None:
+        now = self.runner.clock()
+        request = ApprovalRequest(
+            request_id=request_id(self.run_id, effect.path, "approval"),
+            arguments_hash=call_hash(self.head, self.continuation, effect.path),
+            approvers=effect.gate.approvers,
+            requested_at=now,
+            expires_at=now + timedelta(seconds=effect.gate.timeout_seconds),
+        )
+        event = ApprovalRequested(path=path_text(effect.path), request=request)
+        self._ask(call_key(effect.path, "approval"), event)
+
+    def _ask_doubt(self, effect: ClearDoubt) -> None:
+        attempt = effect.intent.attempt
+        doubt = Doubt(
+            request_id=request_id(self.run_id, effect.path, "doubt", attempt),
+            intent=effect.intent,
+            requested_at=self.runner.clock(),
+        )
+        event = Doubted(path=path_text(effect.path), doubt=doubt)
+        self._ask(call_key(effect.path, "doubt", attempt), event)
+
+    def _ask(self, key: str, event: ApprovalRequested | Doubted) -> None:
+        self.registers.append(Register(key, (event,)))
+        self._take(event)
+        self.notices.append(
+            notice(
+                self.head,
+                self.continuation,
+                parse_path(event.path),
+                now=self.runner.clock(),
+                recipients=self.runner.recipients,
+            )
+        )
+
+    def _expire(self, effect: Await) -> None:
+        """Time is up: rejected, unless a person's decision is on record by now."""
+        call = self.continuation.call_at(effect.path)
+        if call.approval is None:
+            return
+        decision = Decision(
+            verdict=Verdict.REJECT,
+            approver="deadline",
+            decided_by="deadline",
+            via="deadline",
+            reason="nobody decided before the deadline",
+            arguments_hash=call.approval.arguments_hash,
+            decided_at=self.runner.clock(),
+        )
+        event = Decided(
+            path=path_text(effect.path), request_id=effect.request_id, decision=decision
+        )
+        self._record(call_key(effect.path, "decision"), event)
+        self._begin()
+
+    # -- taking in what was done -----------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Wait until something has come back or it is time to look up, and record it."""
+        if not self.flights:
+            return
+        wake_at = self.renew_at
+        if self.deadline:
+            leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
+            if self.runner.clock() >= leave_at:
+                self.flights.clear()
+                return
+            wake_at = min(wake_at, leave_at)
+        timeout = max(0.0, (wake_at - self.runner.clock()).total_seconds())
+        futures = [future for _, future in self.flights.values()]
+        done, _ = wait(futures, timeout=timeout, return_when=FIRST_COMPLETED)
+        for path, (effect, future) in list(self.flights.items()):
+            if future in done:
+                del self.flights[path]
+                if isinstance(effect, CallModel):
+                    self._model_returned(effect, future)
+                elif isinstance(effect, RunTool):
+                    self._tool_returned(effect, future.result())
+            elif self.stop and not _has_intent(effect):
+                # Nobody will miss what can be asked again: leave it, so as to stop soon.
+                del self.flights[path]
+
+    def _model_returned(self, effect: CallModel, future: Future[Reply]) -> None:
+        try:
+            reply = future.result()
+        except ModelUnavailable as error:
+            seconds = max(error.after_seconds or 0, self.limits.model_retry)
+            self.deferred[effect.path] = (self._in(seconds), str(error))
+            return
+        except Exception as error:  # whatever a model adapter raises, the run must be told why
+            self.obstacles[effect.path] = f"the model call failed: {error}"
+            return
+        if self.stop is _Stop.FENCED:
+            return
+        frame = self.continuation.frame_at(effect.path)
+        agent = self.runner.registry.find(frame.agent)
+        if agent is None:
+            self.obstacles[effect.path] = f"there is no agent named {frame.agent}"
+            return
+        mine = [read for read in self.reads if parse_path(read.path)[:-1] == effect.path]
+        event = ModelReplied(
+            path=path_text(effect.path),
+            turn=effect.turn,
+            reply=reply,
+            calls=plan_calls(agent, effect.path, reply),
+            reads=tuple(mine),
+            at=self.runner.clock(),
+        )
+        self._record(reply_key(effect.path, effect.turn), event)
+        self.reads = [read for read in self.reads if read not in mine]
+
+    def _tool_returned(self, effect: RunTool, event: ToolReturned) -> None:
+        if effect.effect is Effect.READ:
+            if self.stop is not _Stop.FENCED:
+                self.reads.append(event)
+                self._take(event)
+            return
+        self._record(call_key(effect.path, "outcome"), event)
+        self.settled.append(event.path)
+
+    # -- leaving -----------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Ask people at once, while other work goes on."""
+        written = self.store.commit(
+            self.run_id,
+            epoch=self.head.epoch,
+            registers=[*self.registers, *self._read_registers()],
+            notices=self.notices,
+            settled=self.settled,
+            now=self.runner.clock(),
+        )
+        if written:
+            self._written()
+        else:
+            self._load()
+
+    def _release(self) -> Status | None:
+        """Leave the run, if nothing has happened that this owner does not know; else None."""
+        if self.stop is _Stop.FENCED:
+            return None
+        status, due, note = self._rest()
+        left = self._leave(status, due, note)
+        if left is None:
+            self._load()
+        elif left is Status.READY:
+            self.runner.hints.resume(self.run_id)
+        return left
+
+    def _rest(self) -> tuple[Status, datetime | None, str | None]:
+        now = self.runner.clock()
+        if self.stop is _Stop.CANCELLED:
+            return Status.CANCELLED, None, None
+        ended = self.continuation.outcome
+        if ended:
+            if ended.kind == "ok":
+                return Status.COMPLETED, None, None
+            return Status.FAILED, None, ended.content
+        if self.stop is _Stop.OUT_OF_TIME:
+            return Status.READY, now, None
+        times = [until for until, _ in self.deferred.values()]
+        notes = [*self.obstacles.values(), *(note for _, note in self.deferred.values())]
+        asked = False
+        for effect in effects(self.continuation):
+            match effect:
+                case Await():
+                    asked = True
+                    times += [effect.until] if effect.until else []
+                case ClearDoubt():
+                    times.append(effect.intent.deadline + timedelta(seconds=1))
+                case _:
+                    pass
+        note = "; ".join(notes) or None
+        if not asked and not times:
+            return Status.PARKED, None, note
+        return Status.SUSPENDED, min(times, default=None), note
+
+    def _leave(self, status: Status, due: datetime | None, note: str | None) -> Status | None:
+        registers = [*self.registers, *self._read_registers()]
+        released = self.store.commit(
+            self.run_id,
+            epoch=self.head.epoch,
+            registers=registers,
+            notices=self.notices,
+            settled=self.settled,
+            release=Release(
+                status=status,
+                due=due,
+                wake=self.head.wake,
+                registers=self.known + len(registers),
+                note=note[:400] if note else None,
+            ),
+            now=self.runner.clock(),
+        )
+        if not released:
+            return None
+        self._written()
+        return status
+
+    def _written(self) -> None:
+        for each in self.notices:
+            self.runner.hints.notify(self.run_id, each.notice_id)
+        self.known += len(self.registers)
+        self.registers, self.notices, self.settled, self.reads = [], [], [], []
+
+    def _read_registers(self) -> list[Register]:
+        """What read tools found since the last write, one register for each frame's turn."""
+        batches: dict[tuple[Path, int], list[ToolReturned]] = {}
+        for read in sorted(self.reads, key=lambda each: parse_path(each.path)):
+            *frame, step = parse_path(read.path)
+            batches.setdefault((tuple(frame), step.turn), []).append(read)
+        return [
+            Register(call_key(parse_path(batch[0].path), "outcome"), tuple(batch))
+            for batch in batches.values()
+        ]
+
+
+def _has_intent(effect: NextEffect) -> bool:
+    return isinstance(effect, RunTool) and effect.effect is not Effect.READ

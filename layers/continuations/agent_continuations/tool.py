@@ -1,0 +1,309 @@
+"""Tools: a Python function, the schema that its signature gives, and how it may be run."""
+
+import asyncio
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Literal, TypeAlias, get_type_hints, overload
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from agent_continuations.core.continuation import Effect, Gate
+from agent_continuations.core.identity import canonical_json
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+MAX_ARGUMENT_DEPTH = 32
+WEEK_SECONDS = 7 * 24 * 3600
+
+EffectName: TypeAlias = Literal["read", "idempotent", "once"]
+
+
+class ArgumentsRefused(ValueError):
+    """Arguments that a tool's schema does not admit; `fields` pairs each field with its fault."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name}: {fault}" for name, fault in fields))
+        self.fields = tuple(fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call as a policy sees it: validated arguments, and who makes it."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of its call: give a parameter this type to receive it.
+
+    Attributes:
+        run_id: the run.
+        path: the call's place in it, as `0.1/2.0`.
+        attempt: 1, and more after a crash or an answered doubt.
+        idempotency_key: the same for every attempt of this call; hand it to the other side.
+    """
+
+    run_id: str
+    path: str
+    attempt: int
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who must agree before a call runs.
+
+    Args:
+        approvers: mail addresses; any one of them decides.
+        when: asked with the validated call; without it every call needs approval. A predicate
+            that raises counts as yes: in doubt, people are asked.
+        timeout_seconds: after this, the call is rejected. It is never approved by time.
+
+    Raises:
+        ValueError: no approver, or no time.
+    """
+
+    approvers: Sequence[str]
+    when: Callable[[ToolCall], bool] | None = None
+    timeout_seconds: int = WEEK_SECONDS
+
+    def __post_init__(self) -> None:
+        if isinstance(self.approvers, str) or not self.approvers:
+            raise ValueError("approvers must be a list with at least one address")
+        if self.timeout_seconds <= 0:
+            raise ValueError("timeout_seconds must be positive")
+
+    def gate(self, call: ToolCall) -> Gate | None:
+        """The policy as it applies to this call, or None where nobody needs to be asked."""
+        if self.when and not self._asks(call):
+            return None
+        return Gate(approvers=tuple(self.approvers), timeout_seconds=self.timeout_seconds)
+
+    def _asks(self, call: ToolCall) -> bool:
+        try:
+            return bool(self.when and self.when(call))
+        except Exception:  # the author's predicate may fail in any way; failing must not open
+            return True
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that a model may call. Made by `@tool`; calling it calls the function."""
+
+    function: Callable[..., Any]
+    name: str
+    description: str
+    effect: Effect = Effect.ONCE
+    approval: Approval | None = None
+    context_parameter: str | None = None
+    model: type[BaseModel] = field(default=BaseModel, repr=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments."""
+        schema = self.model.model_json_schema()
+        del schema["title"]
+        for described in schema.get("properties", {}).values():
+            described.pop("title", None)
+        return schema
+
+    @cached_property
+    def schema_version(self) -> str:
+        """Changes whenever the schema does; part of what an approval covers."""
+        return sha256(canonical_json(self.schema).encode()).hexdigest()[:12]
+
+    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the schema understands them, as plain JSON values.
+
+        Raises:
+            ArgumentsRefused: they do not fit.
+        """
+        checked = validated_arguments(self.model, arguments)
+        return checked.model_dump(mode="json", by_alias=True)
+
+    def run(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
+        """Run the function, sync or async, and give its result as the text a model reads.
+
+        Raises:
+            Exception: whatever the function raises.
+        """
+        checked = validated_arguments(self.model, arguments)
+        given = {
+            about.alias or name: getattr(checked, name)
+            for name, about in type(checked).model_fields.items()
+        }
+        if self.context_parameter:
+            given[self.context_parameter] = context
+        result = self.function(**given)
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
+        return result_text(result)
+
+
+def validated_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) -> BaseModel:
+    """Check arguments against a tool's model.
+
+    Raises:
+        ArgumentsRefused: they do not fit, or are nested too deep to be kept.
+    """
+    if not _shallow(arguments, MAX_ARGUMENT_DEPTH):
+        raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_ARGUMENT_DEPTH}")])
+    try:
+        checked = model.model_validate(arguments)
+        canonical_json(checked.model_dump(mode="json", by_alias=True)).encode()
+    except ValidationError as error:
+        raise ArgumentsRefused(field_faults(error)) from None
+    except ValueError as error:
+        raise ArgumentsRefused([("arguments", str(error))]) from None
+    return checked
+
+
+def field_faults(error: ValidationError) -> list[tuple[str, str]]:
+    """Pydantic's findings as pairs of a dotted field name and what is wrong with it."""
+    return [
+        (".".join(map(str, found["loc"])) or "body", found["msg"])
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def result_text(result: Any) -> str:
+    """A tool's result as text: strings as they are, anything else as JSON where it has one."""
+    if isinstance(result, str):
+        text = result
+    elif isinstance(result, BaseModel):
+        text = result.model_dump_json()
+    else:
+        try:
+            text = json.dumps(result, ensure_ascii=False, default=_plain)
+        except (TypeError, ValueError, RecursionError):
+            text = repr(result)
+    # Lone surrogates have no UTF-8 form, so neither the store nor the model could take them.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *,
+    effect: EffectName = "once",
+    approval: Approval | None = None,
+    name: str | None = None,
+    description: str | None = None,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    effect: EffectName = "once",
+    approval: Approval | None = None,
+    name: str | None = None,
+    description: str | None = None,
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a function; its schema comes from the signature and the docstring.
+
+    Args:
+        effect: `"read"` changes nothing and may run again at will; `"idempotent"` may run again
+            with the same idempotency key; `"once"`, the default, never runs again by itself: after
+            a crash in the middle a person is asked whether it happened.
+        approval: who must agree first.
+        name: what the model calls it; the function's name where not given.
+        description: what the model is told; the docstring's first part where not given.
+
+    Raises:
+        TypeError: a parameter is variadic or has no type.
+        ValueError: the name is not one that model services accept.
+    """
+    if function is None:
+        return lambda decorated: _make(decorated, effect, approval, name, description)
+    return _make(function, effect, approval, name, description)
+
+
+def _make(
+    function: Callable[..., Any],
+    effect: EffectName,
+    approval: Approval | None,
+    name: str | None,
+    description: str | None,
+) -> Tool:
+    name = name or function.__name__
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {name!r}")
+    summary, described = _documented(function)
+    model, context_parameter = _arguments_model(function, name, described)
+    return Tool(
+        function=function,
+        name=name,
+        description=description or summary,
+        effect=Effect(effect),
+        approval=approval,
+        context_parameter=context_parameter,
+        model=model,
+    )
+
+
+def _arguments_model(
+    function: Callable[..., Any], name: str, described: Mapping[str, str]
+) -> tuple[type[BaseModel], str | None]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    context_parameter = None
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{name}: a tool cannot take *{parameter.name}")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise TypeError(f"{name}: {parameter.name} cannot be positional-only")
+        if parameter.name not in hints:
+            raise TypeError(f"{name}: {parameter.name} needs a type")
+        if hints[parameter.name] is ToolContext:
+            context_parameter = parameter.name
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        options = {"description": described[parameter.name]} if parameter.name in described else {}
+        # Behind an alias, a parameter may have any name, even one that a model class keeps.
+        fields[f"parameter_{len(fields)}"] = (
+            hints[parameter.name],
+            Field(default, alias=parameter.name, **options),
+        )
+    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    return create_model(f"{name}_arguments", __config__=config, **fields), context_parameter
+
+
+def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What a docstring says of the function, and of each parameter."""
+    from docstring_parser import parse  # here: only processes that define tools need it
+
+    parsed = parse(inspect.getdoc(function) or "")
+    parts = (parsed.short_description, parsed.long_description)
+    summary = "\n\n".join(part for part in parts if part)
+    return summary, {each.arg_name: each.description or "" for each in parsed.params}
+
+
+def _shallow(value: Any, depth: int) -> bool:
+    if depth < 0:
+        return False
+    if isinstance(value, Mapping):
+        return all(_shallow(inner, depth - 1) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return all(_shallow(inner, depth - 1) for inner in value)
+    return True
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return str(value)
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
