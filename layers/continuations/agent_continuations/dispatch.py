@@ -5,7 +5,7 @@ anew right before the call and compared with the one that was decided on.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from agent_continuations.agent import AgentTool, Registry
@@ -25,6 +25,7 @@ from agent_continuations.ports import Head, ModelRequest, Notice
 from agent_continuations.tool import ArgumentsRefused, ToolContext
 
 MAX_GOAL_CHARACTERS = 2000
+NOTICE_GRACE = timedelta(seconds=60)
 
 
 def model_request(registry: Registry, root: Continuation, path: Path) -> ModelRequest:
@@ -159,6 +160,7 @@ def notice(
         tenant=head.tenant,
         kind="doubt" if call.doubt else "approval",
         request_id=question.request_id,
+        path=path_text(path),
         agents=root.agents_to(path),
         goal=root.input[:MAX_GOAL_CHARACTERS],
         tool=call.plan.tool,
@@ -168,4 +170,6 @@ def notice(
         created_at=now,
         approvers=approvers,
         undelivered=tuple(recipients(approvers)),
+        # The hint comes first; the sweeper only where the hint was lost.
+        due=now + NOTICE_GRACE,
     )

@@ -107,6 +107,10 @@ class Notice(Stored):
     """A message in the outbox: what is asked, of whom, and who has not been reached yet.
 
     All that a channel needs is in it, so that sending reads one item and not the run.
+
+    Attributes:
+        undelivered: whom it has not reached yet, as `channel:address`.
+        due: when to try next; None once there is nobody left to reach.
     """
 
     notice_id: str
@@ -114,6 +118,7 @@ class Notice(Stored):
     tenant: str
     kind: Literal["approval", "doubt"]
     request_id: str
+    path: str
     agents: tuple[str, ...]
     goal: str
     tool: str
@@ -123,6 +128,7 @@ class Notice(Stored):
     created_at: datetime
     approvers: tuple[str, ...]
     undelivered: tuple[str, ...]
+    due: datetime | None
     attempts: int = 0
     failure: str | None = None
 
@@ -249,8 +255,8 @@ class Store(Protocol):
     def notices(self, run_id: str) -> list[Notice]:
         """Every notice of a run, delivered or not."""
 
-    def noticed(self, notice: Notice, *, due: datetime | None) -> None:
-        """Keep how far a notice's delivery has come, and when to try again."""
+    def noticed(self, notice: Notice) -> None:
+        """Keep how far a notice's delivery has come."""
 
 
 @dataclass(frozen=True, slots=True)

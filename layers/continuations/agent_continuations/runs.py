@@ -52,6 +52,7 @@ from agent_continuations.ports import (
     utc_now,
 )
 from agent_continuations.tool import ArgumentsRefused
+from agent_continuations.views import decision_view
 
 MAX_INPUT_BYTES = 256 * 1024
 DEFAULT_TENANT = "default"
@@ -248,7 +249,7 @@ class Runs:
         if standing is None:
             raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
         if not _same(standing, decision):
-            raise AlreadyDecided(standing.model_dump(mode="json", exclude_none=True))
+            raise AlreadyDecided(decision_view(run_id, request_id, standing))
         return standing
 
     def approver(self, run_id: str, request_id: str, name: str | None) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent_continuations.core.continuation import (
     Continuation,
+    Decision,
     PendingCall,
     RefusedPlan,
     Usage,
@@ -102,6 +103,33 @@ def run_view(head: Head, root: Continuation) -> RunView:
         turns=turns,
         metadata=head.metadata,
     )
+
+
+def summary(head: Head) -> dict[str, Any]:
+    """A run as it stands in a list."""
+    return {
+        "run_id": head.run_id,
+        "agent": head.agent,
+        "status": head.status,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "metadata": head.metadata,
+        "links": links(head.run_id),
+    }
+
+
+def links(run_id: str) -> dict[str, str]:
+    """Where more about a run is to be had, relative to the API's base URL."""
+    base = f"/runs/{run_id}"
+    parts = ("continuation", "timeline", "decisions", "cancel")
+    return {"self": base, **{part: f"{base}/{part}" for part in parts}}
+
+
+def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str, Any]:
+    """A decision that stands."""
+    told = decision.model_dump(mode="json", exclude_none=True)
+    verdict = told.pop("verdict")
+    return {"run_id": run_id, "request_id": request_id, "decision": verdict, **told}
 
 
 def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:

@@ -14,7 +14,7 @@ from agent_continuations.ports import Due, Head, Notice, Page, Register, Release
 class _Run:
     head: Head
     registers: dict[str, Register] = field(default_factory=dict)
-    notices: dict[str, tuple[Notice, datetime | None]] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
 
 
 class InMemoryStore:
@@ -115,7 +115,7 @@ class InMemoryStore:
             if any(register.key in run.registers for register in registers):
                 return False
             run.registers.update({register.key: register for register in registers})
-            run.notices.update({notice.notice_id: (notice, now) for notice in notices})
+            run.notices.update({notice.notice_id: notice for notice in notices})
             kept = {path: each for path, each in run.head.intents.items() if path not in settled}
             self._update(run, intents=kept)
             if release:
@@ -164,8 +164,9 @@ class InMemoryStore:
         with self._lock:
             found: list[tuple[datetime, Due]] = []
             for run_id, run in self._runs.items():
-                times = {None: run.head.due} | {key: due for key, (_, due) in run.notices.items()}
-                found += [(at, Due(run_id, key)) for key, at in times.items() if at and at <= now]
+                times = [(run.head.due, Due(run_id, None))]
+                times += [(each.due, Due(run_id, each.notice_id)) for each in run.notices.values()]
+                found += [(at, due) for at, due in times if at and at <= now]
             return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
 
     def page(
@@ -198,16 +199,16 @@ class InMemoryStore:
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         with self._lock:
-            notice, due = self._runs[run_id].notices.get(notice_id, (None, None))
-            return notice if due else None
+            notice = self._runs[run_id].notices.get(notice_id)
+            return notice if notice and notice.due else None
 
     def notices(self, run_id: str) -> list[Notice]:
         with self._lock:
-            return [notice for notice, _ in self._runs[run_id].notices.values()]
+            return list(self._runs[run_id].notices.values())
 
-    def noticed(self, notice: Notice, *, due: datetime | None) -> None:
+    def noticed(self, notice: Notice) -> None:
         with self._lock:
-            self._runs[notice.run_id].notices[notice.notice_id] = (notice, due)
+            self._runs[notice.run_id].notices[notice.notice_id] = notice
 
     def _owned(self, run_id: str, epoch: int) -> _Run:
         run = self._runs.get(run_id)

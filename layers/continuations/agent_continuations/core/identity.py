@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from base64 import b32encode
+from base64 import b32decode, b32encode
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -53,6 +53,15 @@ def run_id_for(tenant: str, key: str) -> str:
 def opaque_id(raw: bytes) -> str:
     """Bytes as lower-case base32: safe in URLs, mail, shells, and to read aloud."""
     return b32encode(raw).decode().rstrip("=").lower()
+
+
+def raw_id(text: str) -> bytes:
+    """The bytes of an `opaque_id`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return b32decode(text.upper() + "=" * (-len(text) % 8))
 
 
 def _digest(*parts: Any) -> bytes:

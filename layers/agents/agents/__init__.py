@@ -1,0 +1,6 @@
+"""Your agents. Each has a file of its own; those listed here can be started by name."""
+
+from agents.onboarding import hr
+from agents.payments import treasury
+
+AGENTS = [hr, treasury]

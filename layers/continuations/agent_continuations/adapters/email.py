@@ -1,0 +1,94 @@
+"""E-mail to approvers by SES: text and HTML, each with the approver's own link."""
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import make_msgid
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from jinja2 import Environment, FileSystemLoader
+
+from agent_continuations.display import shown, shown_json
+from agent_continuations.errors import Fatal, Retryable
+from agent_continuations.ports import Notice
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
+
+_REFUSED = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
+
+
+class EmailNotifier:
+    """Sends a notice to one mail address.
+
+    Args:
+        link: from a notice and an approver to the approver's page.
+    """
+
+    def __init__(
+        self, *, ses: "SESV2Client", sender: str, link: Callable[[Notice, str], str]
+    ) -> None:
+        self._ses = ses
+        self._sender = sender
+        self._link = link
+
+    def deliver(self, notice: Notice, recipient: str) -> None:
+        """Send one mail.
+
+        Raises:
+            Retryable: SES did not take it now.
+            Fatal: SES refuses it.
+        """
+        message = self.message(notice, recipient)
+        try:
+            self._ses.send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [recipient]},
+                Content={"Raw": {"Data": message.as_bytes()}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSED:
+                raise Fatal(str(error)) from error
+            raise Retryable(str(error)) from error
+        except BotoCoreError as error:
+            raise Retryable(str(error)) from error
+
+    def message(self, notice: Notice, recipient: str) -> EmailMessage:
+        """The mail as it goes out. The model's words stand in the body only, never in a header.
+
+        Raises:
+            Fatal: the recipient is no mail address.
+        """
+        words = {
+            "notice": notice,
+            "link": self._link(notice, recipient),
+            "arguments": shown_json(notice.arguments),
+            "goal": shown(notice.goal),
+        }
+        message = EmailMessage()
+        message["From"] = self._sender
+        try:
+            message["To"] = recipient
+        except ValueError as error:
+            raise Fatal(f"not a mail address: {error}") from None
+        subject = "Did it happen" if notice.kind == "doubt" else "Approval needed"
+        message["Subject"] = f"{subject}: {notice.tool}"
+        domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
+        message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)
+        message["X-Notice-Id"] = notice.notice_id
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self._pages.get_template("notice.txt").render(words))
+        html = self._pages.get_template("notice.html").render(words)
+        message.add_alternative(html, subtype="html")
+        return message
+
+    @cached_property
+    def _pages(self) -> Environment:
+        return Environment(
+            loader=FileSystemLoader(Path(__file__).with_name("email_pages")),
+            autoescape=lambda name: bool(name and name.endswith(".html")),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )

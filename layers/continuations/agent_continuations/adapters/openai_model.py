@@ -1,0 +1,170 @@
+"""Any server that speaks OpenAI's Chat Completions, by the `openai` client.
+
+The client's own retries are off: a short wait is slept here, a long one is told to the caller, who
+makes a timer of it instead of paying for a process that sleeps.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from random import uniform
+from time import sleep
+from typing import Any
+
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    OpenAI,
+)
+from pydantic import BaseModel, ValidationError
+
+from agent_continuations.core.continuation import Reply, ToolRequest, Usage
+from agent_continuations.errors import ModelRefused, ModelUnavailable
+from agent_continuations.ports import ModelRequest
+
+TRIES = 3
+LONGEST_SLEEP_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 300.0
+_PASSING = {408, 409, 425, 429}
+
+
+class OpenAIModel:
+    """A model behind Chat Completions.
+
+    Args:
+        api_key, base_url: as the `openai` client knows them.
+        model: the model's name where an agent names none.
+        timeout_seconds: for one request.
+        pause: sleeps; a test may count instead.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        model: str,
+        base_url: str | None = None,
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        self._client = OpenAI(
+            api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout_seconds
+        )
+        self._model = model
+        self._pause = pause
+
+    def reply(self, request: ModelRequest) -> Reply:
+        """Ask for one reply; passing faults are tried again as long as the waits are short.
+
+        Raises:
+            ModelUnavailable: the service asks for a longer wait, or did not recover.
+            ModelRefused: the service refuses the request for good.
+        """
+        parameters: dict[str, Any] = {
+            **request.settings,
+            "model": request.model or self._model,
+            "messages": list(request.messages),
+        }
+        if request.tools:
+            parameters["tools"] = list(request.tools)
+        for tries in range(1, TRIES + 1):
+            try:
+                return self._ask(parameters)
+            except ModelUnavailable as error:
+                wait = error.after_seconds
+                seconds = uniform(0.1, 0.5 * 2**tries) if wait is None else wait
+                if tries == TRIES or seconds > LONGEST_SLEEP_SECONDS:
+                    raise
+                self._pause(seconds)
+        raise AssertionError("unreachable")
+
+    def _ask(self, parameters: Mapping[str, Any]) -> Reply:
+        try:
+            answer = self._client.chat.completions.with_raw_response.create(**parameters)
+            return _reply(answer.http_response.text)
+        except APIConnectionError as error:  # a timeout is one of these, too
+            raise ModelUnavailable(f"the model service cannot be reached: {error}") from error
+        except APIStatusError as error:
+            status = error.status_code
+            if status in _PASSING or status >= 500:
+                after = _retry_after(error.response.headers.get("retry-after"))
+                raise ModelUnavailable(f"the model service answered {status}", after) from error
+            raise ModelRefused(f"the model service answered {status}: {error.message}") from error
+        except APIError as error:
+            raise ModelUnavailable(f"the model service failed: {error}") from error
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str | None = None
+
+
+class _ToolCall(BaseModel):
+    function: _Function
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Completion(BaseModel):
+    """What we read of a completion. The client does not check what a server sends; this does."""
+
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+def _reply(body: str) -> Reply:
+    try:
+        completion = _Completion.model_validate_json(body)
+        choice = completion.choices[0]
+    except (ValidationError, IndexError) as error:
+        # A half answer or a proxy's error page: the request is good, so it may be sent again.
+        raise ModelUnavailable(f"the model service sent no completion: {body[:200]!r}") from error
+    used = completion.usage or _Usage()
+    usage = Usage(input_tokens=used.prompt_tokens, output_tokens=used.completion_tokens)
+    content = choice.message.content or choice.message.refusal
+    requests = tuple(
+        ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
+        for call in choice.message.tool_calls or ()
+    )
+    reason = choice.finish_reason
+    if reason == "content_filter":
+        return Reply(content=content, fault="content_filter", usage=usage)
+    if requests:
+        # Calls that were cut off have arguments that are no JSON; the model is told of each.
+        return Reply(content=content, requests=requests, usage=usage)
+    if reason == "length":
+        return Reply(content=content, fault="length", usage=usage)
+    fault = None if content and content.strip() else "empty"
+    return Reply(content=content, fault=fault, usage=usage)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,39 @@
+"""Hints by SQS. A hint that cannot be sent is only logged: the sweeper finds what it was about."""
+
+import json
+from logging import getLogger
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+_log = getLogger(__name__)
+
+
+class SqsHints:
+    """Sends hints to the queues of new work, of decided work, and of notices."""
+
+    def __init__(
+        self, *, sqs: "SQSClient", advance_queue: str, resume_queue: str, notify_queue: str
+    ) -> None:
+        self._sqs = sqs
+        self._advance_queue = advance_queue
+        self._resume_queue = resume_queue
+        self._notify_queue = notify_queue
+
+    def advance(self, run_id: str) -> None:
+        self._send(self._advance_queue, {"run_id": run_id})
+
+    def resume(self, run_id: str) -> None:
+        self._send(self._resume_queue, {"run_id": run_id})
+
+    def notify(self, run_id: str, notice_id: str) -> None:
+        self._send(self._notify_queue, {"run_id": run_id, "notice_id": notice_id})
+
+    def _send(self, queue: str, hint: dict[str, str]) -> None:
+        try:
+            self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(hint))
+        except (ClientError, BotoCoreError):
+            _log.warning("a hint was lost; the sweeper will find the run", exc_info=True)

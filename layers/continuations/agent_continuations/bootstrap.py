@@ -1,0 +1,145 @@
+"""The one place that wires: from a Lambda's environment to the things it uses, once a container.
+
+What a function does not ask for is not imported, so that the approvals function never loads a
+model client, and a cold start loads what its trigger needs.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from agent_continuations.adapters.dynamodb import DynamoDBStore
+from agent_continuations.agent import Registry
+from agent_continuations.ports import Hints, Model, Notice, Notifier, Store
+from agent_continuations.runs import Runs
+
+if TYPE_CHECKING:
+    from agent_continuations.capability import Capabilities
+    from agent_continuations.outbox import Outbox
+    from agent_continuations.runner import Runner
+
+LINK_GRACE_SECONDS = 7 * 24 * 3600
+DOUBT_LINK_SECONDS = 90 * 24 * 3600
+
+
+@cache
+def store() -> Store:
+    """The table and its bucket."""
+    return DynamoDBStore(
+        dynamodb=_client("dynamodb"),
+        s3=_client("s3"),
+        table=os.environ["TABLE"],
+        bucket=os.environ["BUCKET"],
+    )
+
+
+@cache
+def hints() -> Hints:
+    """The queues."""
+    from agent_continuations.adapters.sqs import SqsHints
+
+    return SqsHints(
+        sqs=_client("sqs"),
+        advance_queue=os.environ.get("ADVANCE_QUEUE", ""),
+        resume_queue=os.environ.get("RESUME_QUEUE", ""),
+        notify_queue=os.environ.get("NOTIFY_QUEUE", ""),
+    )
+
+
+@cache
+def registry() -> Registry:
+    """The user's agents: `AGENTS` of the package `agents`."""
+    from agents import AGENTS
+
+    return Registry(AGENTS)
+
+
+@cache
+def runs() -> Runs:
+    """The commands and queries."""
+    return Runs(store=store(), hints=hints(), registry=registry)
+
+
+@cache
+def model() -> Model:
+    """The model service that the deployment names."""
+    from agent_continuations.adapters.openai_model import OpenAIModel
+
+    return OpenAIModel(
+        api_key=_secret(os.environ["MODEL_SECRET"])["api_key"] or "none",
+        base_url=os.environ.get("OPENAI_BASE_URL") or None,
+        model=os.environ["MODEL"],
+    )
+
+
+@cache
+def runner() -> "Runner":
+    """What advances runs."""
+    from agent_continuations.runner import Runner
+
+    return Runner(
+        store=store(), model=model(), registry=registry(), hints=hints(), recipients=_recipients
+    )
+
+
+@cache
+def capabilities() -> "Capabilities":
+    """The signing keys of links: the present one, then older ones that still are accepted."""
+    from agent_continuations.capability import Capabilities
+
+    secret = _secret(os.environ["SIGNING_SECRET"])
+    return Capabilities([secret["current"], *secret.get("previous", [])])
+
+
+@cache
+def outbox() -> "Outbox":
+    """The channels. A new one is a file in `adapters/` and a line here."""
+    from agent_continuations.adapters.email import EmailNotifier
+    from agent_continuations.adapters.topic import TopicNotifier
+    from agent_continuations.outbox import Outbox
+
+    notifiers: dict[str, Notifier] = {
+        "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
+        "topic": TopicNotifier(_client("sns")),
+    }
+    return Outbox(store(), notifiers)
+
+
+def _recipients(approvers: Sequence[str]) -> list[str]:
+    """Every approver by mail, and the topic for machines."""
+    topic = os.environ.get("TOPIC")
+    return [f"email:{each}" for each in approvers] + ([f"topic:{topic}"] if topic else [])
+
+
+def _link(notice: Notice, approver: str) -> str:
+    from datetime import timedelta
+
+    if notice.expires_at:
+        # A little longer than the request, so that a late click meets an explanation.
+        expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
+    else:
+        expires_at = notice.created_at + timedelta(seconds=DOUBT_LINK_SECONDS)
+    token = capabilities().token(notice.run_id, notice.request_id, approver, expires_at)
+    return f"{os.environ['PUBLIC_URL'].rstrip('/')}/approvals/{token}"
+
+
+@cache
+def _client(service: str) -> Any:
+    retries: Any = {"mode": "standard", "total_max_attempts": 5}
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        config=Config(retries=retries, connect_timeout=2, read_timeout=20, max_pool_connections=32),
+    )
+
+
+@cache
+def _secret(arn: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(
+        _client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    )
+    return value

@@ -1,0 +1,83 @@
+"""What the two HTTP functions share: JSON in, JSON and problem details out."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from agent_continuations.errors import ContinuationError, Invalid
+from agent_continuations.problem import CONTENT_TYPE, problem, problem_of, status_of
+from agent_continuations.tool import field_faults
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class RequestBody(BaseModel):
+    """Base of what a request may carry: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def resolver(logger: Logger) -> APIGatewayRestResolver:
+    """A router whose errors are all problem documents, those that nobody foresaw included."""
+    app = APIGatewayRestResolver()
+
+    @app.exception_handler(ContinuationError)
+    def ours(error: ContinuationError) -> Response[str]:
+        if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.exception("the request failed")
+        return problem_response(problem_of(error))
+
+    @app.exception_handler(Exception)
+    def unforeseen(error: Exception) -> Response[str]:
+        logger.exception("the request failed", exc_info=error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem_response(problem(status, "something went wrong here"))
+
+    @app.not_found
+    def missing(error: Exception) -> Response[str]:
+        return problem_response(problem(HTTPStatus.NOT_FOUND, "there is no such route"))
+
+    return app
+
+
+def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
+    """The request's JSON body.
+
+    Raises:
+        Invalid: it is not JSON, or does not fit; the fields are named.
+    """
+    try:
+        return model.model_validate_json(app.current_event.decoded_body or "")
+    except ValidationError as error:
+        raise Invalid("the request body does not fit", field_faults(error)) from None
+    except ValueError:
+        raise Invalid("the request body is not text", [("body", "not UTF-8")]) from None
+
+
+def json_response(
+    body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response[str]:
+    """A JSON answer, from anything that pydantic can write."""
+    return Response(
+        status_code=status.value,
+        content_type="application/json",
+        body=_JSON.dump_json(body).decode(),
+        headers={**_PRIVATE, **(headers or {})},
+    )
+
+
+def problem_response(document: Mapping[str, Any]) -> Response[str]:
+    """An answer that carries a problem document."""
+    return Response(
+        status_code=document["status"],
+        content_type=CONTENT_TYPE,
+        body=_JSON.dump_json(document).decode(),
+        headers=dict(_PRIVATE),
+    )

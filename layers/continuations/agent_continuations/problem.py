@@ -1,0 +1,57 @@
+"""Errors as problem details (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from agent_continuations.errors import (
+    AlreadyDecided,
+    Conflict,
+    ContinuationError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Retryable,
+)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def status_of(error: ContinuationError) -> HTTPStatus:
+    """The HTTP status that an error of ours means."""
+    match error:
+        case NotFound():
+            return HTTPStatus.NOT_FOUND
+        case Forbidden():
+            return HTTPStatus.FORBIDDEN
+        case Invalid():
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case Conflict():
+            return HTTPStatus.CONFLICT
+        case Retryable():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(status: HTTPStatus, detail: str, **more: Any) -> dict[str, Any]:
+    """A problem document. `about:blank` says that the status tells the kind (RFC 9457, 4.2.1)."""
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        **more,
+    }
+
+
+def problem_of(error: ContinuationError) -> dict[str, Any]:
+    """The problem document of an error; what is not the caller's business stays inside."""
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return problem(status, "something went wrong here")
+    more: dict[str, Any] = {}
+    if isinstance(error, Invalid) and error.fields:
+        more["errors"] = [{"field": name, "message": fault} for name, fault in error.fields]
+    if isinstance(error, AlreadyDecided):
+        more["decision"] = error.decision
+    return problem(status, str(error), **more)

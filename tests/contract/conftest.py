@@ -1,0 +1,52 @@
+"""The stores that the contract suite runs on: in memory, on MiniStack, on AWS's own engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from agent_continuations.adapters.dynamodb import DynamoDBStore
+from agent_continuations.adapters.memory import InMemoryStore
+from agent_continuations.ports import Store
+from tests.local import dynamodb_local
+from tests.local.template import create_table
+
+CACHE = Path(__file__).parents[2] / ".cache"
+KEYS = {
+    "region_name": "us-east-1",
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+}
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[str]:
+    from tests.local.ministack import MiniStack
+
+    with MiniStack.throwaway() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def amazon() -> Iterator[str]:
+    try:
+        with dynamodb_local.running(CACHE) as url:
+            yield url
+    except dynamodb_local.Unavailable as reason:
+        pytest.skip(f"DynamoDB Local is not to be had: {reason}")
+
+
+@pytest.fixture(params=["memory", "ministack", "dynamodb-local"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return InMemoryStore()
+    objects = boto3.client("s3", endpoint_url=request.getfixturevalue("ministack"), **KEYS)
+    if request.param == "ministack":
+        endpoint = request.getfixturevalue("ministack")
+    else:
+        endpoint = request.getfixturevalue("amazon")
+    dynamodb = boto3.client("dynamodb", endpoint_url=endpoint, **KEYS)
+    table = create_table(dynamodb)
+    objects.create_bucket(Bucket=table)
+    return DynamoDBStore(dynamodb=dynamodb, s3=objects, table=table, bucket=table)

@@ -1,0 +1,400 @@
+"""What every store promises. Each test runs on each store; see `conftest.py` for which."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+
+from agent_continuations.core.continuation import Continuation, Intent, Outcome
+from agent_continuations.core.event import Started, ToolReturned
+from agent_continuations.core.identity import opaque_id
+from agent_continuations.core.path import START_KEY, call_key, parse_path
+from agent_continuations.errors import Conflict, Fenced, Invalid
+from agent_continuations.ports import Head, Notice, Register, Release, Status, Store
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LEASE = timedelta(seconds=120)
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def new_head(*, tenant: str = "default", agent: str = "a", created: datetime = NOW) -> Head:
+    return Head(
+        run_id=opaque_id(random.randbytes(15)),
+        tenant=tenant,
+        agent=agent,
+        request_hash="hash",
+        status=Status.READY,
+        created_at=created,
+        updated_at=created,
+        due=created,
+    )
+
+
+def start(text: str = "go") -> Register:
+    root = Continuation(agent="a", instructions="", input=text, max_turns=9)
+    return Register(START_KEY, (Started(continuation=root, at=NOW),))
+
+
+def returned(path: str, content: str = "fine") -> Register:
+    event = ToolReturned(
+        path=path, outcome=Outcome(kind="ok", content=content), started_at=NOW, at=NOW
+    )
+    return Register(call_key(parse_path(path), "outcome"), (event,))
+
+
+def intent(attempt: int = 1) -> Intent:
+    return Intent(attempt=attempt, started_at=NOW, deadline=at(900))
+
+
+def notice(head: Head, notice_id: str = "n1") -> Notice:
+    return Notice(
+        notice_id=notice_id,
+        run_id=head.run_id,
+        tenant=head.tenant,
+        kind="approval",
+        request_id=notice_id,
+        path="0.0",
+        agents=("a",),
+        goal="go",
+        tool="t",
+        arguments={"amount": 1},
+        arguments_hash="h",
+        expires_at=at(60),
+        created_at=NOW,
+        approvers=("x@example.com",),
+        undelivered=("email:x@example.com",),
+        due=at(60),
+    )
+
+
+@pytest.fixture
+def run(store: Store) -> Head:
+    return store.create(new_head(), start())
+
+
+def claimed(store: Store, head: Head, owner: str = "me", now: datetime = NOW) -> Head:
+    taken = store.claim(head.run_id, owner=owner, now=now, lease_until=now + LEASE)
+    assert taken
+    return taken
+
+
+def release(head: Head, status: Status = Status.SUSPENDED, due: datetime | None = None) -> Release:
+    return Release(status=status, due=due, wake=head.wake, registers=1)
+
+
+def test_a_run_is_created_once(store: Store) -> None:
+    head = new_head()
+    assert store.create(head, start("one")) == head
+    other = head.model_copy(update={"request_hash": "other"})
+    assert store.create(other, start("two")).request_hash == "hash"
+    snapshot = store.load(head.run_id)
+    assert snapshot
+    assert snapshot.head == head
+    assert snapshot.registers == (start("one"),)
+
+
+def test_an_unknown_run_is_nothing(store: Store) -> None:
+    assert store.head("unknown") is None
+    assert store.load("unknown") is None
+    assert store.claim("unknown", owner="me", now=NOW, lease_until=at(120)) is None
+    assert store.wake("unknown", now=NOW) is None
+
+
+def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    assert (mine.epoch, mine.status, mine.due) == (1, Status.RUNNING, at(120))
+    assert store.claim(run.run_id, owner="you", now=at(119), lease_until=at(300)) is None
+    yours = claimed(store, run, "you", at(121))
+    assert (yours.epoch, yours.stalls) == (2, 2)
+
+
+def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
+    assert store.claim(run.run_id, owner="you", now=at(199), lease_until=at(300)) is None
+    claimed(store, run, "you", at(201))
+    with pytest.raises(Fenced):
+        store.renew(run.run_id, epoch=mine.epoch, lease_until=at(400))
+
+
+def test_a_register_is_written_once(store: Store, run: Head) -> None:
+    assert store.append(run.run_id, returned("0.0", "first")) == returned("0.0", "first")
+    assert store.append(run.run_id, returned("0.0", "second")) == returned("0.0", "first")
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers[1] == returned("0.0", "first")
+
+
+def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: Head) -> None:
+    paths = ["0.0", "0.0/0.0", "0.0/0.1", "0.1", "0.1/2.0", "0.10", "1.0", "10.0"]
+    for path in random.sample(paths, len(paths)):
+        store.append(run.run_id, returned(path))
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    found = [event.path for event in snapshot.events() if isinstance(event, ToolReturned)]
+    expected = ["0.0/0.0", "0.0/0.1", "0.0", "0.1/2.0", "0.1", "0.10", "1.0", "10.0"]
+    assert found == expected
+
+
+def test_large_values_come_back_whole(store: Store, run: Head) -> None:
+    large = random.Random(1).randbytes(600_000).hex()
+    store.append(run.run_id, returned("0.0", large))
+    assert store.append(run.run_id, returned("0.0", "other")) == returned("0.0", large)
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers[1] == returned("0.0", large)
+
+
+def test_many_registers_come_back_over_several_pages(store: Store, run: Head) -> None:
+    text = random.Random(1).randbytes(11_000).hex()
+    for number in range(60):
+        store.append(run.run_id, returned(f"{number}.0", text + str(number)))
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers[1:] == tuple(
+        returned(f"{number}.0", text + str(number)) for number in range(60)
+    )
+
+
+def test_an_intent_is_put_on_record_once(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    head = store.intend(
+        run.run_id, epoch=mine.epoch, intents={"0.0": intent(), "0.1": intent()}, settled=[]
+    )
+    assert head.intents == {"0.0": intent(), "0.1": intent()}
+    again = store.intend(
+        run.run_id, epoch=mine.epoch, intents={"0.1": intent(2)}, settled=["0.0", "0.1"]
+    )
+    assert again.intents == {"0.1": intent(2)}
+    yours = claimed(store, run, "you", at(121))
+    other = Intent(attempt=2, started_at=at(1), deadline=at(901))
+    with pytest.raises(Fenced):
+        store.intend(run.run_id, epoch=yours.epoch, intents={"0.1": other}, settled=[])
+
+
+def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    claimed(store, run, "you", at(121))
+    with pytest.raises(Fenced):
+        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+    with pytest.raises(Fenced):
+        store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
+    with pytest.raises(Fenced):
+        store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
+    with pytest.raises(Fenced):
+        store.progress(run.run_id, epoch=mine.epoch, registers=3)
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers == (start(),)
+
+
+def test_nothing_begins_after_cancel(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    cancelled = store.wake(run.run_id, now=NOW, cancel=True)
+    assert cancelled
+    assert (cancelled.cancelled, cancelled.wake) == (True, 1)
+    with pytest.raises(Fenced):
+        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+    with pytest.raises(Fenced):
+        store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
+    assert store.append(run.run_id, returned("0.0")) == returned("0.0")
+    ended = release(cancelled, Status.CANCELLED)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=ended, now=at(5))
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.due, head.owner) == (Status.CANCELLED, None, None)
+
+
+def test_a_commit_is_all_or_nothing(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    store.append(run.run_id, returned("0.1", "there"))
+    both = [returned("0.0"), returned("0.1")]
+    assert not store.commit(
+        run.run_id, epoch=mine.epoch, registers=both, notices=[notice(run)], now=NOW
+    )
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers == (start(), returned("0.1", "there"))
+    assert store.notices(run.run_id) == []
+
+
+def test_a_commit_asks_and_releases_at_once(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+    assert store.commit(
+        run.run_id,
+        epoch=mine.epoch,
+        registers=[returned("0.0")],
+        notices=[notice(run)],
+        settled=["0.0"],
+        release=release(mine, due=at(60)),
+        now=at(3),
+    )
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    head = snapshot.head
+    assert snapshot.registers == (start(), returned("0.0"))
+    assert (head.status, head.due, head.updated_at) == (Status.SUSPENDED, at(60), at(3))
+    assert (head.intents, head.stalls, head.lease_until) == ({}, 0, None)
+    assert store.notice(run.run_id, "n1") == notice(run)
+
+
+def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    assert store.decide(run.run_id, [returned("0.0")], now=NOW) is None
+    assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
+    registers = [returned("0.1")]
+    assert not store.commit(
+        run.run_id, epoch=mine.epoch, registers=registers, release=release(mine), now=NOW
+    )
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.wake) == (Status.RUNNING, 1)
+    assert store.commit(
+        run.run_id, epoch=mine.epoch, registers=registers, release=release(head), now=NOW
+    )
+
+
+def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
+    assert store.decide(run.run_id, [returned("0.0", "first")], now=at(7)) is None
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.due, head.wake) == (Status.READY, at(7), 1)
+    stands = store.decide(run.run_id, [returned("0.0", "second")], now=at(8))
+    assert stands == returned("0.0", "first")
+    stands = store.decide(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
+    assert stands == returned("0.0", "first")
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert snapshot.registers == (start(), returned("0.0", "first"))
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+def test_what_has_ended_stays_ended(store: Store, run: Head, status: Status) -> None:
+    mine = claimed(store, run)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
+    with pytest.raises(Conflict):
+        store.decide(run.run_id, [returned("0.0")], now=NOW)
+    assert store.claim(run.run_id, owner="you", now=at(999), lease_until=at(1200)) is None
+    woken = store.wake(run.run_id, now=at(9), cancel=True)
+    assert woken
+    assert (woken.status, woken.cancelled, woken.due) == (status, False, None)
+    assert store.redrive(run.run_id, now=NOW) is None
+    with pytest.raises(Fenced):
+        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+
+
+def test_a_parked_run_is_redriven(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    parked = Release(Status.PARKED, None, mine.wake, 1, note="the tool is gone")
+    assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
+    head = store.head(run.run_id)
+    assert head
+    assert head.note == "the tool is gone"
+    redriven = store.redrive(run.run_id, now=at(5))
+    assert redriven
+    assert (redriven.status, redriven.due, redriven.note) == (Status.READY, at(5), None)
+    claimed(store, run, now=at(5))
+
+
+def test_stalls_are_counted_until_progress(store: Store, run: Head) -> None:
+    for number in range(3):
+        mine = claimed(store, run, now=at(200 * number))
+    assert mine.stalls == 3
+    assert store.progress(run.run_id, epoch=mine.epoch, registers=4).stalls == 1
+    assert claimed(store, run, now=at(900)).stalls == 2
+
+
+def test_what_is_due_is_found(store: Store) -> None:
+    early = store.create(new_head(created=at(-500_000)), start())
+    late = store.create(new_head(created=at(9_000_000)), start())
+    asleep = store.create(new_head(created=at(-500_001)), start())
+    mine = claimed(store, asleep)
+    store.commit(
+        asleep.run_id,
+        epoch=mine.epoch,
+        notices=[notice(asleep)],
+        release=release(mine),
+        now=at(-499_999),
+    )
+    found = {(due.run_id, due.notice_id) for due in store.due(NOW, 1000)}
+    assert (early.run_id, None) in found
+    assert (late.run_id, None) not in found
+    assert (asleep.run_id, None) not in found
+    assert (asleep.run_id, "n1") not in found
+    later = {(due.run_id, due.notice_id) for due in store.due(at(60), 1000)}
+    assert (asleep.run_id, "n1") in later
+
+
+def test_a_delivered_notice_is_due_no_more(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    store.commit(run.run_id, epoch=mine.epoch, notices=[notice(run)], now=NOW)
+    changes = {"attempts": 1, "failure": "timeout", "due": at(120)}
+    failed = notice(run).model_copy(update=changes)
+    store.noticed(failed)
+    assert store.notice(run.run_id, "n1") == failed
+    due = {(due.run_id, due.notice_id) for due in store.due(at(119), 1000)}
+    assert (run.run_id, "n1") not in due
+    sent = failed.model_copy(update={"undelivered": (), "due": None})
+    store.noticed(sent)
+    assert store.notice(run.run_id, "n1") is None
+    assert store.notices(run.run_id) == [sent]
+
+
+def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
+    tenant = opaque_id(random.randbytes(5))
+    heads = [
+        store.create(new_head(tenant=tenant, agent="ab"[number % 2], created=at(number)), start())
+        for number in range(23)
+    ]
+    newest = [head.run_id for head in reversed(heads)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = store.page(tenant, cursor=cursor, limit=5)
+        seen += [head.run_id for head in page.heads]
+        cursor = page.next
+        if not cursor:
+            break
+    assert seen == newest
+    assert [head.run_id for head in store.page(tenant, agent="a", limit=3).heads] == newest[:6:2]
+    assert store.page(tenant, status=Status.COMPLETED).heads == ()
+    assert store.page(f"{tenant}-other").heads == ()
+    with pytest.raises(Invalid):
+        store.page(tenant, cursor="rubbish")
+
+
+def test_of_many_claims_at_once_one_wins(store: Store, run: Head) -> None:
+    def claim(number: int) -> Head | None:
+        return store.claim(run.run_id, owner=f"o{number}", now=NOW, lease_until=at(120))
+
+    assert sum(taken is not None for taken in _at_once(claim, 8)) == 1
+
+
+def test_of_many_decisions_at_once_one_stands(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
+
+    def decide(number: int) -> Register | None:
+        return store.decide(run.run_id, [returned("0.0", str(number))], now=NOW)
+
+    answers = _at_once(decide, 8)
+    assert sum(answer is None for answer in answers) == 1
+    assert len({answer for answer in answers if answer}) == 1
+    head = store.head(run.run_id)
+    assert head
+    assert head.wake == 1
+
+
+def _at_once(act: Callable[[int], T], times: int) -> list[T]:
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(act, range(times)))

@@ -1,0 +1,112 @@
+"""`make run`: the whole system on this machine, until Ctrl-C."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+from tests.local.front import Front, Inbox
+from tests.local.model_server import ModelServer
+from tests.local.script import respond
+from tests.local.stack import Parameters, Stack
+from tests.local.template import ROOT
+
+HOME = Path(os.environ.get("RUN_DIR") or ROOT / ".run")
+DEFAULT_PORT = 8000
+
+
+def main() -> int:
+    """Bring everything up, say where it is, stay, and end all that was started."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    started = time.monotonic()
+    HOME.mkdir(parents=True, exist_ok=True)
+    address = HOME / "api_url"
+    address.unlink(missing_ok=True)
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
+
+    with ExitStack() as ends:
+        front = Front(int(os.environ.get("PORT") or DEFAULT_PORT))
+        parameters = _parameters(front.url, ends, say)
+        stack = Stack(HOME, parameters, say)
+        ends.callback(stack.down)
+        try:
+            stack.up()
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return 1
+        inbox = Inbox(stack.ministack.url, HOME / "inbox.json")
+        front.open(stack.api_url, inbox)
+        ends.callback(front.close)
+        front.forward("GET", "/runs", {}, b"")  # the first call starts the function
+        address.write_text(front.url)
+        say("ready\n")
+        print(_WELCOME.format(url=front.url), flush=True)
+        _watch(inbox, stop)
+        print("\nstopping; the state is kept for the next start", flush=True)
+        address.unlink(missing_ok=True)
+    return 0
+
+
+def _parameters(url: str, ends: ExitStack, say: Callable[[str], None]) -> Parameters:
+    base_url, key = os.environ.get("OPENAI_BASE_URL", ""), os.environ.get("OPENAI_API_KEY", "")
+    if not base_url and not key:
+        server = ends.enter_context(ModelServer(respond, port=_model_port()))
+        base_url = server.base_url
+        (HOME / "model_port").write_text(str(urlsplit(base_url).port))
+        say("no OPENAI_API_KEY and no OPENAI_BASE_URL: the scripted model plays the model")
+    agents = os.environ.get("AGENTS_DIR")
+    return Parameters(
+        public_url=url,
+        openai_base_url=base_url,
+        openai_api_key=key,
+        model=os.environ.get("MODEL") or "gpt-5-mini",
+        agents=Path(agents).resolve() if agents else None,
+    )
+
+
+def _model_port() -> int:
+    """The same port as the last time, so that nothing must be deployed anew for its sake."""
+    kept = HOME / "model_port"
+    return int(kept.read_text()) if kept.exists() else 0
+
+
+def _watch(inbox: Inbox, stop: Event) -> None:
+    """Tell of each mail as it comes, until it is time to stop."""
+    told = {mail["id"] for mail in inbox.mails()}
+    while not stop.wait(1):
+        for mail in reversed(inbox.mails()):
+            if mail["id"] not in told:
+                told.add(mail["id"])
+                print(f"mail to {', '.join(mail['to'])}: {mail['subject']}", flush=True)
+                print(*(f"  {link}" for link in mail["links"]), sep="\n", flush=True)
+
+
+_WELCOME = """\
+  API     {url}/runs
+  inbox   {url}/inbox
+
+Start the onboarding, which will wait for security@example.com two agents deep:
+
+  curl -s {url}/runs -H 'content-type: application/json' \\
+    -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com) with level confidential"}}'
+
+Or money, three agents deep, with two decisions waiting side by side:
+
+  curl -s {url}/runs -H 'content-type: application/json' \\
+    -d '{{"agent": "treasury", "input": "Pay 50 to ops, 2500 to reserve, and close old-vendor"}}'
+
+See what a run does:  curl -s {url}/runs/RUN_ID        Ctrl-C ends it all.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

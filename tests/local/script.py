@@ -1,0 +1,137 @@
+"""Plays the model for the two examples, over the same wire as a real one.
+
+It answers from the conversation alone, as a model does: who it is, it sees from the tools that it
+is offered; where it stands, from what was said so far.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tests.local.model_server import Call, Json, Reply
+
+
+def respond(request: Json) -> Reply:
+    """One reply of whichever agent of the examples asks."""
+    tools = frozenset(tool["function"]["name"] for tool in request.get("tools", ()))
+    plays = {
+        frozenset({"send_welcome_mail", "account_agent"}): _hr,
+        frozenset({"create_account", "authorize"}): _account,
+        frozenset({"clerk"}): _treasury,
+        frozenset({"payment_worker", "closing_worker"}): _clerk,
+        frozenset({"balance", "transfer"}): _payment,
+        frozenset({"balance", "delete_account"}): _closing,
+    }
+    play = plays.get(tools)
+    if play is None:
+        return Reply(
+            content="I am the scripted model and know only the two examples. Set OPENAI_API_KEY or"
+            " OPENAI_BASE_URL for a real one."
+        )
+    messages = request["messages"]
+    task = next(message["content"] for message in messages if message["role"] == "user")
+    return play(task, _results(messages))
+
+
+def _results(messages: Sequence[Json]) -> list[list[str]]:
+    """What the tools answered, a list for each turn so far."""
+    turns: list[list[str]] = []
+    for message in messages:
+        if message["role"] == "assistant":
+            turns.append([])
+        elif message["role"] == "tool":
+            turns[-1].append(message["content"])
+    return turns
+
+
+def _hr(task: str, turns: list[list[str]]) -> Reply:
+    if not turns:
+        mail = _found(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", task, "new.colleague@example.com")
+        name = _found(r"[Oo]nboard ([A-Z]\w+(?: [A-Z]\w+)*)", task, "New Colleague")
+        level = _found(r"\b(basic|confidential|secret)\b", task, "confidential")
+        user = mail.partition("@")[0]
+        order = f"Create the account {user} and authorize it for {level}."
+        return Reply(
+            content="I welcome the colleague and have the account set up.",
+            tool_calls=(
+                Call("send_welcome_mail", {"to": mail, "name": name}),
+                Call("account_agent", {"input": order}),
+            ),
+        )
+    welcome, account = turns[0]
+    return Reply(content=f"Done. {welcome} {account}")
+
+
+def _account(task: str, turns: list[list[str]]) -> Reply:
+    match turns:
+        case []:
+            user = _found(r"account ([\w.+-]+)", task, "new.colleague")
+            return Reply(tool_calls=(Call("create_account", {"username": user}),))
+        case [[created]]:
+            level = _found(r"\b(basic|confidential|secret)\b", task, "confidential")
+            account = json.loads(created)["account_id"]
+            return Reply(tool_calls=(Call("authorize", {"account_id": account, "level": level}),))
+        case _:
+            return Reply(content=_report(turns[-1]))
+
+
+def _treasury(task: str, turns: list[list[str]]) -> Reply:
+    if not turns:
+        return Reply(tool_calls=(Call("clerk", {"input": task}),))
+    return Reply(content=turns[0][0])
+
+
+def _clerk(task: str, turns: list[list[str]]) -> Reply:
+    if turns:
+        return Reply(content=" ".join(turns[0]))
+    orders = [
+        Call("payment_worker", {"input": f"Transfer {amount} to {account}."})
+        for amount, account in re.findall(r"(\d+)\s*(?:euros? )?to ([\w-]+)", task)
+    ]
+    closings = [
+        Call("closing_worker", {"input": f"Close the account {account}."})
+        for account in re.findall(r"(?:close|delete) (?:the )?(?:account )?([\w-]+)", task)
+    ]
+    if not orders and not closings:
+        return Reply(content="There is no transfer and no closing in this request.")
+    return Reply(tool_calls=(*orders, *closings))
+
+
+def _payment(task: str, turns: list[list[str]]) -> Reply:
+    amount, account = _found(r"(\d+)", task, "0"), _found(r"to ([\w-]+)\.", task, "ops")
+    match turns:
+        case []:
+            return Reply(tool_calls=(Call("balance", {"account": "ops"}),))
+        case [_]:
+            call = Call("transfer", {"amount": int(amount), "to": account})
+            return Reply(tool_calls=(call,))
+        case _:
+            return Reply(content=_report(turns[-1]))
+
+
+def _closing(task: str, turns: list[list[str]]) -> Reply:
+    account = _found(r"account ([\w-]+)", task, "old-vendor")
+    match turns:
+        case []:
+            return Reply(tool_calls=(Call("balance", {"account": account}),))
+        case [_]:
+            return Reply(tool_calls=(Call("delete_account", {"account": account}),))
+        case _:
+            return Reply(content=_report(turns[-1]))
+
+
+def _report(results: Sequence[str]) -> str:
+    """The last result in words; a rejection is reported with its reason."""
+    try:
+        told: Any = json.loads(results[0])
+    except ValueError:
+        return results[0]
+    if isinstance(told, dict) and told.get("status") == "rejected":
+        return f"It was rejected by a person: {told['reason'] or 'no reason was given'}."
+    return results[0]
+
+
+def _found(pattern: str, text: str, default: str) -> str:
+    match = re.search(pattern, text)
+    return (match[1] if match.re.groups else match[0]) if match else default

@@ -1,0 +1,32 @@
+"""What stands in template.yaml, for those who must build the same without deploying it."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from cfnlint.decode.cfn_yaml import load  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The template as plain data."""
+    read: dict[str, Any] = load(str(ROOT / "template.yaml"))
+    return read
+
+
+def create_table(dynamodb: "DynamoDBClient") -> str:
+    """Create the template's table under a name of its own, and give the name."""
+    properties = template()["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    name = f"t{uuid4().hex}"
+    dynamodb.create_table(TableName=name, **{each: properties[each] for each in wanted})
+    dynamodb.get_waiter("table_exists").wait(
+        TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    return name
