@@ -1,17 +1,21 @@
 """From a queue: lease a run and advance it until it ends or waits. Two functions share this code,
-one for new work and one for decided work, so that a flood of one never starves the other."""
+one for new work and one for decided work, so that a flood of one never starves the other.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent_continuations import bootstrap
+from agent_continuations.telemetry import counter
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-
-from agent_continuations import bootstrap
-from agent_continuations.telemetry import counter
 
 logger = Logger(service="advance")
 count = counter("advance")

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from agent_continuations import bootstrap
+from agent_continuations.telemetry import counter
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-
-from agent_continuations import bootstrap
-from agent_continuations.telemetry import counter
 
 logger = Logger(service="notify")
 count = counter("notify")

@@ -4,19 +4,18 @@ import os
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
-
 from agent_continuations import bootstrap
-from agent_continuations.telemetry import counter
 from agent_continuations.core.continuation import Verdict
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.http import RequestBody, json_response, parsed_body, resolver
 from agent_continuations.ports import Status
 from agent_continuations.runs import Answer
+from agent_continuations.telemetry import counter
 from agent_continuations.views import decision_view, links, run_view, summary, timeline
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
@@ -50,9 +49,7 @@ def start() -> Response[str]:
     head = bootstrap.runs().start(body.agent, body.input, key=key, metadata=body.metadata)
     count("RunsStarted")
     started = {"run_id": head.run_id, "status": head.status, "links": links(head.run_id)}
-    return json_response(
-        started, HTTPStatus.ACCEPTED, {"Location": links(head.run_id)["self"]}
-    )
+    return json_response(started, HTTPStatus.ACCEPTED, {"Location": links(head.run_id)["self"]})
 
 
 @app.get("/runs")

@@ -1,14 +1,14 @@
 """Every minute: send again the hint of whatever is due. Timers, deadlines, lost hints and dead
-owners are all the same here: an item whose time has come."""
+owners are all the same here: an item whose time has come.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from agent_continuations import bootstrap
 from agent_continuations.telemetry import counter
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LIMIT = 1000
 
@@ -17,7 +17,7 @@ count = counter("sweep")
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     """Entry point for the schedule."""
     found = bootstrap.store().due(datetime.now(UTC), LIMIT)
     hints = bootstrap.hints()

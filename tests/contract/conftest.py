@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
-
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.ports import Store
+
 from tests.local import dynamodb_local
 from tests.local.template import create_table
 
 CACHE = Path(__file__).parents[2] / ".cache"
-KEYS = {
-    "region_name": "us-east-1",
-    "aws_access_key_id": "test",
-    "aws_secret_access_key": "test",
-}
+
+
+def client(service: str, endpoint: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +47,12 @@ def amazon() -> Iterator[str]:
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
-    objects = boto3.client("s3", endpoint_url=request.getfixturevalue("ministack"), **KEYS)
+    objects = client("s3", request.getfixturevalue("ministack"))
     if request.param == "ministack":
         endpoint = request.getfixturevalue("ministack")
     else:
         endpoint = request.getfixturevalue("amazon")
-    dynamodb = boto3.client("dynamodb", endpoint_url=endpoint, **KEYS)
+    dynamodb = client("dynamodb", endpoint)
     table = create_table(dynamodb)
     objects.create_bucket(Bucket=table)
     return DynamoDBStore(dynamodb=dynamodb, s3=objects, table=table, bucket=table)

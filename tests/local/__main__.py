@@ -97,7 +97,7 @@ _WELCOME = """\
 Start the onboarding, which will wait for security@example.com two agents deep:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
-    -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com) with level confidential"}}'
+    -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com), confidential"}}'
 
 Or money, three agents deep, with two decisions waiting side by side:
 

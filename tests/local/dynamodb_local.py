@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# 3.3.1 is newer, but some of the AWS SDK artifacts it asks for were not on Maven Central when this was pinned.
+# 3.3.1 is newer, but some of the AWS SDK artifacts it asks for were not on Maven Central when
+# this was pinned.
 VERSION = "3.1.0"
 JAVA = 17  # the oldest Java that runs it
 FETCH_SECONDS = 600.0
@@ -34,10 +35,14 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-# DynamoDB Local's own main class binds every interface and has no option against it, so this one takes its place:
-# the same request handler behind a Jetty bound to 127.0.0.1, on a port the system picks. Telemetry is set up by
-# the main class alone, so here there is none to turn off. The handler's arguments are: an unused port, in memory,
-# no database path, one database shared by all credentials and regions, no delay in table statuses; then no CORS.
+# DynamoDB Local's own main class binds every interface and has no option against it, so this
+# one takes its place:
+# the same request handler behind a Jetty bound to 127.0.0.1, on a port the system picks.
+# Telemetry is set up by
+# the main class alone, so here there is none to turn off. The handler's arguments are: an
+# unused port, in memory,
+# no database path, one database shared by all credentials and regions, no delay in table
+# statuses; then no CORS.
 # It ends with its standard input, and so outlives no parent, not even one that is killed.
 MAIN = """
 import java.net.InetSocketAddress;
@@ -77,23 +82,45 @@ def fetch(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="dynamodb-local-", dir=home.parent) as temporary:
         pom, libraries = Path(temporary, "pom.xml"), Path(temporary, "lib")
         pom.write_text(POM, encoding="utf-8")
-        # -U, because Maven otherwise remembers for a day that something could not be found. Jars are enough: since 3.0
+        # -U, because Maven otherwise remembers for a day that something could not be found.
+        # Jars are enough: since 3.0
         # DynamoDB Local's own carries the native SQLite libraries, and unpacks the one it wants.
-        command = [mvn, "-B", "-q", "-U", "-f", str(pom), COPY, "-DincludeTypes=jar", f"-DoutputDirectory={libraries}"]
+        command = [
+            mvn,
+            "-B",
+            "-q",
+            "-U",
+            "-f",
+            str(pom),
+            COPY,
+            "-DincludeTypes=jar",
+            f"-DoutputDirectory={libraries}",
+        ]
         try:
             done = subprocess.run(
-                command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=FETCH_SECONDS
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=FETCH_SECONDS,
             )
         except subprocess.TimeoutExpired:
-            raise Unavailable(f"Maven did not resolve DynamoDB Local {VERSION} in {FETCH_SECONDS:.0f} s") from None
+            raise Unavailable(
+                f"Maven did not resolve DynamoDB Local {VERSION} in {FETCH_SECONDS:.0f} s"
+            ) from None
         if done.returncode != 0:
             lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
-            error = next((line.partition("[ERROR] ")[2] for line in lines if "[ERROR] " in line), " ".join(lines[-3:]))
+            error = next(
+                (line.partition("[ERROR] ")[2] for line in lines if "[ERROR] " in line),
+                " ".join(lines[-3:]),
+            )
             raise Unavailable(f"Maven cannot resolve DynamoDB Local {VERSION}: {error[:500]}")
         try:
             libraries.rename(home)  # only ever whole
         except OSError:
-            if not home.is_dir():  # otherwise another test process was there first, with the same files
+            if (
+                not home.is_dir()
+            ):  # otherwise another test process was there first, with the same files
                 raise
     return home
 
@@ -106,9 +133,15 @@ def running(cache: Path) -> Iterator[str]:
         main, log = Path(temporary, "Loopback.java"), Path(temporary, "log")
         main.write_text(MAIN, encoding="utf-8")
         # Java's temporary files, the native library among them, go where they are cleared away.
-        options = ["-Xmx512m", "-XX:-UsePerfData", "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={temporary}"]
+        options = [
+            "-Xmx512m",
+            "-XX:-UsePerfData",
+            "-Djava.net.preferIPv4Stack=true",
+            f"-Djava.io.tmpdir={temporary}",
+        ]
         with log.open("wb") as output:
-            # A session of its own: the terminal's interrupt is for the tests, which still need the store to tidy up.
+            # A session of its own: the terminal's interrupt is for the tests, which still need
+            # the store to tidy up.
             process = subprocess.Popen(
                 ["java", *options, "-cp", f"{home}{os.sep}*", str(main)],
                 stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, cwd=temporary, start_new_session=True,
@@ -123,11 +156,15 @@ def running(cache: Path) -> Iterator[str]:
 def _check_java() -> None:
     """Raise `Unavailable` unless this machine's Java can compile and run DynamoDB Local's main class."""
     if shutil.which("java") is None or shutil.which("javac") is None:
-        raise Unavailable(f"DynamoDB Local needs a Java {JAVA} development kit, and java or javac is not on the path")
+        raise Unavailable(
+            f"DynamoDB Local needs a Java {JAVA} development kit, and java or javac is not on the path"
+        )
     version = subprocess.run(["javac", "-version"], check=False, capture_output=True, text=True)
     found = re.search(r"javac (\d+)", version.stdout + version.stderr)
     if found is None or int(found[1]) < JAVA:
-        raise Unavailable(f"DynamoDB Local needs Java {JAVA} or later, not {found[0] if found else 'an unknown version'}")
+        raise Unavailable(
+            f"DynamoDB Local needs Java {JAVA} or later, not {found[0] if found else 'an unknown version'}"
+        )
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:
@@ -135,15 +172,27 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if said := re.search(r"^port=(\d+);", log.read_text(errors="replace"), re.MULTILINE):
-            connection = http.client.HTTPConnection("127.0.0.1", int(said[1]), timeout=START_SECONDS)
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", int(said[1]), timeout=START_SECONDS
+            )
             scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request"
-            headers = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
-            connection.request("POST", "/", "{}", headers | {"Authorization": f"{scope}, SignedHeaders=host, Signature=0"})
+            headers = {
+                "X-Amz-Target": "DynamoDB_20120810.ListTables",
+                "Content-Type": "application/x-amz-json-1.0",
+            }
+            connection.request(
+                "POST",
+                "/",
+                "{}",
+                headers | {"Authorization": f"{scope}, SignedHeaders=host, Signature=0"},
+            )
             answer = connection.getresponse()
             status, body = answer.status, answer.read()
             connection.close()
             if status == http.client.OK:
                 return int(said[1])
-            raise RuntimeError(f"DynamoDB Local answered {status}: {body!r}\n{log.read_text(errors='replace')[-4000:]}")
+            raise RuntimeError(
+                f"DynamoDB Local answered {status}: {body!r}\n{log.read_text(errors='replace')[-4000:]}"
+            )
         time.sleep(0.05)
     raise RuntimeError(f"DynamoDB Local did not start\n{log.read_text(errors='replace')[-4000:]}")

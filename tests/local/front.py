@@ -126,9 +126,9 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 return HTTPStatus.MISDIRECTED_REQUEST, "this is 127.0.0.1"
             origin = self.headers.get("Origin")
             same = (f"http://{self.headers.get('Host')}", "null", None)
-            if origin not in same or self.headers.get("Sec-Fetch-Site") == "cross-site":
-                if self.command not in ("GET", "HEAD"):
-                    return HTTPStatus.FORBIDDEN, "another site's page may not act here"
+            foreign = origin not in same or self.headers.get("Sec-Fetch-Site") == "cross-site"
+            if foreign and self.command not in ("GET", "HEAD"):
+                return HTTPStatus.FORBIDDEN, "another site's page may not act here"
             return None
 
         def _forward(self, body: bytes) -> None:
@@ -141,6 +141,13 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 answer = front.forward(self.command, self.path, sent, body)
             except urllib3.exceptions.HTTPError as error:
                 self._problem(HTTPStatus.BAD_GATEWAY, f"the API does not answer: {error}")
+                return
+            if (
+                answer.status == HTTPStatus.FORBIDDEN
+                and b"Missing Authentication Token" in answer.data
+            ):
+                # Requests are signed here, so it can only be the route.
+                self._problem(HTTPStatus.NOT_FOUND, "there is no such route")
                 return
             location = answer.headers.get("Location", "")
             headers = {
@@ -221,4 +228,5 @@ def _article(mail: Mapping[str, Any]) -> str:
     sent = time.strftime("%H:%M:%S", time.localtime(mail["at"]))
     to = html.escape(", ".join(mail["to"]))
     subject = html.escape(mail["subject"])
-    return f"<article><h2>{subject}</h2><p><small>to {to}, {sent}</small></p><pre>{text}</pre></article>"
+    head = f"<h2>{subject}</h2><p><small>to {to}, {sent}</small></p>"
+    return f"<article>{head}<pre>{text}</pre></article>"

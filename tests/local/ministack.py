@@ -133,6 +133,6 @@ class MiniStack:
 
 
 def _bare_environment() -> dict[str, str]:
-    """What the functions would inherit: nothing of ours, lest a laptop's settings leak into them."""
+    """What the functions inherit: nothing of ours, lest a laptop's settings leak into them."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ}

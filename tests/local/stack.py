@@ -52,7 +52,7 @@ class Stack:
     """
 
     def __init__(
-        self, home: Path, parameters: Parameters, say: Callable[[str], None] = lambda line: None
+        self, home: Path, parameters: Parameters, say: Callable[[str], None] = lambda _line: None
     ) -> None:
         self.home = home
         self.parameters = parameters

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from cfnlint.decode.cfn_yaml import load  # type: ignore[attr-defined]
+from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -1,5 +1,6 @@
 """An HR agent onboards a colleague. It is the account agent, one level down, that must ask a
-person before it authorizes a security level."""
+person before it authorizes a security level.
+"""
 
 from typing import Literal
 

@@ -1,5 +1,7 @@
 """Money, three levels deep: the treasury asks its clerk, who asks a worker for each order.
-Transfers above 100 ask the CFO; deleting an account always asks. Two can wait side by side."""
+
+Transfers above 100 ask the CFO; deleting an account always asks. Two can wait side by side.
+"""
 
 from agent_continuations import Agent, Approval, ToolContext, tool
 

@@ -48,9 +48,7 @@ class Capabilities:
         self._links = _signer(oldest_first, "approval-link")
         self._nonces = _signer(oldest_first, "page-nonce")
 
-    def token(
-        self, run_id: str, request_id: str, approver: str, expires_at: datetime
-    ) -> str:
+    def token(self, run_id: str, request_id: str, approver: str, expires_at: datetime) -> str:
         """The token of one approver for one request; 94 characters, safe in a URL."""
         payload = _PAYLOAD.pack(
             raw_id(run_id), raw_id(request_id), _tag(approver), int(expires_at.timestamp())

@@ -94,7 +94,7 @@ def prepared_tool(
     def run() -> Outcome:
         try:
             return Outcome(kind="ok", content=tool.run(arguments, context))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told of any
             text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
             return Outcome(kind="error", content=f"The tool failed. {text}")
 

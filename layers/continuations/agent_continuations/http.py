@@ -28,20 +28,20 @@ def resolver(logger: Logger) -> APIGatewayRestResolver:
     """A router whose errors are all problem documents, those that nobody foresaw included."""
     app = APIGatewayRestResolver()
 
-    @app.exception_handler(ContinuationError)
+    @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
     def ours(error: ContinuationError) -> Response[str]:
         if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.exception("the request failed")
         return problem_response(problem_of(error))
 
-    @app.exception_handler(Exception)
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def unforeseen(error: Exception) -> Response[str]:
         logger.exception("the request failed", exc_info=error)
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         return problem_response(problem(status, "something went wrong here"))
 
     @app.not_found
-    def missing(error: Exception) -> Response[str]:
+    def missing(_error: Exception) -> Response[str]:
         return problem_response(problem(HTTPStatus.NOT_FOUND, "there is no such route"))
 
     return app

@@ -61,9 +61,7 @@ class LocalRunner:
             clock=clock,
             limits=limits,
         )
-        self._runs = Runs(
-            store=self.store, hints=NoHints(), registry=lambda: registry, clock=clock
-        )
+        self._runs = Runs(store=self.store, hints=NoHints(), registry=lambda: registry, clock=clock)
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
 
     def start(self, agent: str, input: str, *, key: str | None = None) -> RunView:
@@ -106,9 +104,12 @@ class LocalRunner:
         """Answer a request and go on.
 
         Args:
+            run_id: the run.
+            request_id: the request, as it stands in `waiting`.
             decision: `"approve"` or `"reject"`.
             approver: who says so; needless where only one person was asked.
             arguments: edited arguments, which are checked against the tool's schema.
+            reason: why; on a rejection the model is told.
 
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
@@ -199,7 +200,5 @@ class LocalRunner:
             updated_at=now,
             due=now,
         )
-        self.store.create(
-            head, Register(START_KEY, (Started(continuation=continuation, at=now),))
-        )
+        self.store.create(head, Register(START_KEY, (Started(continuation=continuation, at=now),)))
         return self.advance(head.run_id)

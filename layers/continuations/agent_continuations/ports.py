@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
 
+from pydantic import Field
+
 from agent_continuations.core.advance import advance, fold
 from agent_continuations.core.continuation import Continuation, Intent, Reply, Stored
 from agent_continuations.core.event import Event, ToolStarted
@@ -59,7 +61,7 @@ class Head(Stored):
     created_at: datetime
     updated_at: datetime
     due: datetime | None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default={})
     epoch: int = 0
     owner: str | None = None
     lease_until: datetime | None = None
@@ -67,7 +69,7 @@ class Head(Stored):
     cancelled: bool = False
     stalls: int = 0
     registers: int = 0
-    intents: dict[str, Intent] = {}
+    intents: dict[str, Intent] = Field(default={})
     note: str | None = None
 
 
@@ -176,7 +178,9 @@ class Store(Protocol):
     def load(self, run_id: str) -> Snapshot | None:
         """Everything; the head is never newer than the registers beside it."""
 
-    def claim(self, run_id: str, *, owner: str, now: datetime, lease_until: datetime) -> Head | None:
+    def claim(
+        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Head | None:
         """Take the run: the new head with the next epoch, or None if that is not possible now."""
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
@@ -217,7 +221,9 @@ class Store(Protocol):
         `wake` has moved since or a register is there already: load again.
         """
 
-    def decide(self, run_id: str, registers: Sequence[Register], *, now: datetime) -> Register | None:
+    def decide(
+        self, run_id: str, registers: Sequence[Register], *, now: datetime
+    ) -> Register | None:
         """Write a person's registers, all or none, and make the run go on. None if they are
         written; else the first of those that stood in the way. A terminal run is left as it is.
 

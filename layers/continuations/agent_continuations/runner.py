@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import uuid4
 
 from agent_continuations.agent import Registry
@@ -22,7 +22,6 @@ from agent_continuations.core.continuation import (
     Doubt,
     Effect,
     Intent,
-    Outcome,
     Reply,
     Verdict,
 )
@@ -31,7 +30,6 @@ from agent_continuations.core.effects import (
     Await,
     CallModel,
     ClearDoubt,
-    NextEffect,
     RunTool,
     effects,
 )
@@ -112,7 +110,7 @@ class Runner:
         model: Model,
         registry: Registry,
         hints: Hints,
-        recipients: Callable[[Sequence[str]], Sequence[str]] = lambda approvers: (),
+        recipients: Callable[[Sequence[str]], Sequence[str]] = lambda _approvers: (),
         clock: Clock = utc_now,
         limits: Limits | None = None,
     ) -> None:
@@ -128,6 +126,7 @@ class Runner:
         """Advance a run until it ends or can only wait.
 
         Args:
+            run_id: the run.
             deadline: when this process will be gone; the run is handed on before.
 
         Returns:
@@ -158,9 +157,7 @@ class _Tenure:
     deadline: datetime | None
     stop: _Stop | None = None
     known: int = 0
-    flights: dict[Path, tuple[NextEffect, Future[Reply] | Future[ToolReturned]]] = field(
-        default_factory=dict
-    )
+    flights: dict[Path, tuple[CallModel | RunTool, Future[Any]]] = field(default_factory=dict)
     reads: list[ToolReturned] = field(default_factory=list)
     registers: list[Register] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -268,7 +265,7 @@ class _Tenure:
 
     # -- beginning what can be done --------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: C901 - one match over the kinds of effects
         """Begin all that can be done now. What is asked of people makes nothing else possible."""
         starts: list[RunTool] = []
         for effect in effects(self.continuation):
@@ -427,14 +424,14 @@ class _Tenure:
                 return
             wake_at = min(wake_at, leave_at)
         timeout = max(0.0, (wake_at - self.runner.clock()).total_seconds())
-        futures = [future for _, future in self.flights.values()]
+        futures: list[Future[Any]] = [future for _, future in self.flights.values()]
         done, _ = wait(futures, timeout=timeout, return_when=FIRST_COMPLETED)
         for path, (effect, future) in list(self.flights.items()):
             if future in done:
                 del self.flights[path]
                 if isinstance(effect, CallModel):
                     self._model_returned(effect, future)
-                elif isinstance(effect, RunTool):
+                else:
                     self._tool_returned(effect, future.result())
             elif self.stop and not _has_intent(effect):
                 # Nobody will miss what can be asked again: leave it, so as to stop soon.
@@ -447,7 +444,7 @@ class _Tenure:
             seconds = max(error.after_seconds or 0, self.limits.model_retry)
             self.deferred[effect.path] = (self._in(seconds), str(error))
             return
-        except Exception as error:  # whatever a model adapter raises, the run must be told why
+        except Exception as error:  # noqa: BLE001 - whatever a model adapter raises, the run must be told why
             self.obstacles[effect.path] = f"the model call failed: {error}"
             return
         if self.stop is _Stop.FENCED:
@@ -575,5 +572,5 @@ class _Tenure:
         ]
 
 
-def _has_intent(effect: NextEffect) -> bool:
+def _has_intent(effect: CallModel | RunTool) -> bool:
     return isinstance(effect, RunTool) and effect.effect is not Effect.READ

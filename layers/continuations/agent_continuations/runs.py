@@ -186,9 +186,7 @@ class Runs:
         Raises:
             Invalid: the cursor is none of ours.
         """
-        return self.store.page(
-            self.tenant, status=status, agent=agent, cursor=cursor, limit=limit
-        )
+        return self.store.page(self.tenant, status=status, agent=agent, cursor=cursor, limit=limit)
 
     def cancel(self, run_id: str) -> Head:
         """Ask a run to end: nothing new begins, what is running is still recorded.
@@ -342,7 +340,7 @@ def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Req
                 path = parse_path(text)
                 attempt = doubt.intent.attempt
                 found = Request("doubt", path, root.call_at(path), request_id, attempt)
-            case (Decided() | DoubtSettled()) if found and event.request_id == request_id:
+            case Decided() | DoubtSettled() if found and event.request_id == request_id:
                 found = replace(found, decision=event.decision)
             case _:
                 pass
@@ -353,7 +351,8 @@ def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Req
 
 def _registers(request: Request, decision: Decision) -> list[Register]:
     """What a decision writes, all or nothing. Who says that a doubted call happened writes its
-    outcome, too, at the key where a late outcome of the lost owner would stand: only one can."""
+    outcome, too, at the key where a late outcome of the lost owner would stand: only one can.
+    """
     path = path_text(request.path)
     if request.kind == "approval":
         decided = Decided(path=path, request_id=request.request_id, decision=decision)

@@ -89,7 +89,7 @@ class Approval:
     def _asks(self, call: ToolCall) -> bool:
         try:
             return bool(self.when and self.when(call))
-        except Exception:  # the author's predicate may fail in any way; failing must not open
+        except Exception:  # noqa: BLE001 - the author's predicate may fail in any way; failing must not open
             return True
 
 
@@ -213,6 +213,7 @@ def tool(
     """Make a tool of a function; its schema comes from the signature and the docstring.
 
     Args:
+        function: the function, where the decorator stands without parentheses.
         effect: `"read"` changes nothing and may run again at will; `"idempotent"` may run again
             with the same idempotency key; `"once"`, the default, never runs again by itself: after
             a crash in the middle a person is asked whether it happened.
@@ -269,7 +270,9 @@ def _arguments_model(
             context_parameter = parameter.name
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
-        options = {"description": described[parameter.name]} if parameter.name in described else {}
+        options: dict[str, Any] = (
+            {"description": described[parameter.name]} if parameter.name in described else {}
+        )
         # Behind an alias, a parameter may have any name, even one that a model class keeps.
         fields[f"parameter_{len(fields)}"] = (
             hints[parameter.name],

@@ -69,9 +69,7 @@ class Entry(View):
     """One line of a timeline."""
 
     at: datetime
-    kind: Literal[
-        "started", "model", "tool", "approval", "decision", "doubt", "answer", "ended"
-    ]
+    kind: Literal["started", "model", "tool", "approval", "decision", "doubt", "answer", "ended"]
     path: str
     agent: str
     text: str
@@ -199,7 +197,9 @@ def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
     if head.status.terminal:
         ended = root.outcome.content if root.outcome else (head.note or "")
         text = f"{head.status.value}: {ended}" if ended else head.status.value
-        entries.append(Entry(at=head.updated_at, kind="ended", path="", agent=head.agent, text=text))
+        entries.append(
+            Entry(at=head.updated_at, kind="ended", path="", agent=head.agent, text=text)
+        )
     return sorted(entries, key=lambda entry: entry.at)
 
 
@@ -223,9 +223,7 @@ def _entries(event: Any, head: Head, root: Continuation) -> Iterator[Entry]:
                 text=said or f"gave no usable answer ({event.reply.fault})",
             )
         case ToolReturned():
-            yield _of_call(
-                root, path, at=event.at, kind="tool", text=event.outcome.content[:500]
-            )
+            yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
         case ApprovalRequested(request=asked):
             approvers = ", ".join(asked.approvers)
             yield _of_call(

@@ -1,1 +1,1 @@
-"""The outside: one file for each thing that a port can stand for. Adapters do not know each other."""
+"""The outside: one file for each thing that a port can stand for; none knows another."""

@@ -79,9 +79,11 @@ class DynamoDBStore:
 
     def head(self, run_id: str) -> Head | None:
         answer = _ask(
-                self._dynamodb.get_item,
-                TableName=self._table, Key=_key(run_id, _HEAD_KEY), ConsistentRead=True
-            )
+            self._dynamodb.get_item,
+            TableName=self._table,
+            Key=_key(run_id, _HEAD_KEY),
+            ConsistentRead=True,
+        )
         return _head(_plain(answer["Item"])) if "Item" in answer else None
 
     def load(self, run_id: str) -> Snapshot | None:
@@ -95,7 +97,9 @@ class DynamoDBStore:
                 registers.append(self._register(item))
         return Snapshot(head, tuple(registers)) if head else None
 
-    def claim(self, run_id: str, *, owner: str, now: datetime, lease_until: datetime) -> Head | None:
+    def claim(
+        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Head | None:
         return self._update_head(
             run_id,
             "SET #status = :running, epoch = epoch + :one, #owner = :owner, stalls = stalls + :one,"
@@ -197,9 +201,7 @@ class DynamoDBStore:
             return self._commit_head(run_id, epoch, release, update)
         items = [self._update(run_id, update)]
         items += [self._put_register(run_id, register, write_id) for register in registers]
-        items += [
-            self._put(_notice_item(notice), "attribute_not_exists(pk)") for notice in notices
-        ]
+        items += [self._put(_notice_item(notice), "attribute_not_exists(pk)") for notice in notices]
         reasons = self._transact(items, token=write_id)
         if reasons is None:
             return True
@@ -207,7 +209,9 @@ class DynamoDBStore:
             raise Fenced(run_id)
         return False
 
-    def decide(self, run_id: str, registers: Sequence[Register], *, now: datetime) -> Register | None:
+    def decide(
+        self, run_id: str, registers: Sequence[Register], *, now: datetime
+    ) -> Register | None:
         write_id = uuid4().hex
         puts = [self._put_register(run_id, register, write_id) for register in registers]
         # A decision nearly always meets a suspended run; if not, the answer says what it met.
@@ -217,7 +221,7 @@ class DynamoDBStore:
             reasons = self._transact(items, token=uuid4().hex)
             if reasons is None:
                 return None
-            for register, reason in zip(registers, reasons[1:], strict=True):
+            for reason in reasons[1:]:
                 if "Item" in reason:
                     stored = _plain(reason["Item"])
                     return None if stored["w"] == write_id else self._register(stored)
@@ -262,14 +266,12 @@ class DynamoDBStore:
         for shard in range(SHARDS):
             answer = _ask(
                 self._dynamodb.query,
-                    TableName=self._table,
-                    IndexName="due",
-                    KeyConditionExpression="due_shard = :shard AND due <= :now",
-                    ExpressionAttributeValues=_typed(
-                        {":shard": f"D#{shard}", ":now": _millis(now)}
-                    ),
-                    Limit=limit,
-                )
+                TableName=self._table,
+                IndexName="due",
+                KeyConditionExpression="due_shard = :shard AND due <= :now",
+                ExpressionAttributeValues=_typed({":shard": f"D#{shard}", ":now": _millis(now)}),
+                Limit=limit,
+            )
             for item in map(_plain, answer["Items"]):
                 notice_id = item["sk"][2:] if item["sk"].startswith("N#") else None
                 found.append((int(item["due"]), Due(item["pk"][2:], notice_id)))
@@ -302,7 +304,9 @@ class DynamoDBStore:
                 return Page(tuple(wanted[:limit]), _write_cursor(_list_key(wanted[limit - 1])))
             if len(keys) <= limit:
                 return Page(tuple(wanted), None)
-        return Page(tuple(wanted), _write_cursor(str(before)))  # a filter that fits few: go on there
+        return Page(
+            tuple(wanted), _write_cursor(str(before))
+        )  # a filter that fits few: go on there
 
     def _newest(self, tenant: str, before: str | None, limit: int) -> list[str]:
         """The list keys that come next over all shards, newest first."""
@@ -310,15 +314,15 @@ class DynamoDBStore:
         for shard in range(SHARDS):
             answer = _ask(
                 self._dynamodb.query,
-                    TableName=self._table,
-                    IndexName="runs",
-                    KeyConditionExpression="list_shard = :shard AND list_key < :before",
-                    ExpressionAttributeValues=_typed(
-                        {":shard": f"L#{tenant}#{shard}", ":before": before or "~"}
-                    ),
-                    ScanIndexForward=False,
-                    Limit=limit,
-                )
+                TableName=self._table,
+                IndexName="runs",
+                KeyConditionExpression="list_shard = :shard AND list_key < :before",
+                ExpressionAttributeValues=_typed(
+                    {":shard": f"L#{tenant}#{shard}", ":before": before or "~"}
+                ),
+                ScanIndexForward=False,
+                Limit=limit,
+            )
             keys += [str(_plain(item)["list_key"]) for item in answer["Items"]]
         return sorted(keys, reverse=True)[:limit]
 
@@ -342,9 +346,11 @@ class DynamoDBStore:
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         answer = _ask(
-                self._dynamodb.get_item,
-                TableName=self._table, Key=_key(run_id, f"N#{notice_id}"), ConsistentRead=True
-            )
+            self._dynamodb.get_item,
+            TableName=self._table,
+            Key=_key(run_id, f"N#{notice_id}"),
+            ConsistentRead=True,
+        )
         item = _plain(answer.get("Item", {}))
         return _notice(item) if "due" in item else None
 
@@ -365,14 +371,14 @@ class DynamoDBStore:
         while True:
             answer = _ask(
                 self._dynamodb.query,
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-                    ExpressionAttributeValues=_typed(
-                        {":pk": f"R#{run_id}", ":low": low, ":high": high}
-                    ),
-                    ConsistentRead=True,
-                    **page,
-                )
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+                ExpressionAttributeValues=_typed(
+                    {":pk": f"R#{run_id}", ":low": low, ":high": high}
+                ),
+                ConsistentRead=True,
+                **page,
+            )
             yield from map(_plain, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
@@ -401,11 +407,11 @@ class DynamoDBStore:
         try:
             answer = _ask(
                 self._dynamodb.update_item,
-                    TableName=self._table,
-                    Key=_key(run_id, _HEAD_KEY),
-                    ReturnValues="ALL_NEW",
-                    **_expressions(update, condition, values, names or {}),
-                )
+                TableName=self._table,
+                Key=_key(run_id, _HEAD_KEY),
+                ReturnValues="ALL_NEW",
+                **_expressions(update, condition, values, names or {}),
+            )
         except _ConditionFailed:
             return None
         return _head(_plain(answer["Attributes"]))
@@ -530,7 +536,11 @@ class _Missing(Exception):
 
 
 # Two transactions on one item at once: DynamoDB cancels one, and asks for it to be sent again.
-_CONTENDED = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
+_CONTENDED = {
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
 _CONTENDED_TRIES = 10
 _MISTAKES = {"AccessDeniedException", "AccessDenied", "ValidationException"}
 
@@ -549,7 +559,7 @@ def _ask(operation: Callable[..., Any], **parameters: Any) -> Any:
             _explain(error)
         except BotoCoreError as error:
             raise Retryable(str(error)) from error
-        sleep(uniform(0, 0.01 * 2**tries))  # noqa: S311 - spreads tries, hides nothing
+        sleep(uniform(0, 0.01 * 2**tries))
     raise Retryable("other transactions on the same item did not come to an end")
 
 
@@ -754,7 +764,8 @@ def _due(release: Release) -> int | None:
 
 def _wake_update(status: Status, now: datetime) -> _Update:
     """Wake a run that has `status`: a suspended one becomes ready and due, a working one will see
-    that `wake` has moved."""
+    that `wake` has moved.
+    """
     values: Item = {":one": 1, ":status": status}
     if status is not Status.SUSPENDED:
         return "SET wake = wake + :one", "#status = :status", values, {}

@@ -43,7 +43,9 @@ class InMemoryStore:
                 return None
             return Snapshot(run.head, tuple(run.registers[key] for key in sorted(run.registers)))
 
-    def claim(self, run_id: str, *, owner: str, now: datetime, lease_until: datetime) -> Head | None:
+    def claim(
+        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Head | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.status.terminal:
@@ -132,7 +134,9 @@ class InMemoryStore:
                 )
             return True
 
-    def decide(self, run_id: str, registers: Sequence[Register], *, now: datetime) -> Register | None:
+    def decide(
+        self, run_id: str, registers: Sequence[Register], *, now: datetime
+    ) -> Register | None:
         with self._lock:
             run = self._runs[run_id]
             for register in registers:

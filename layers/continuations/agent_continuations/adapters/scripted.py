@@ -55,7 +55,8 @@ class ScriptedModel:
         if script is None:
             raise ModelRefused(f"there is no script for the agent {request.agent}")
         if callable(script):
-            return script(request)
+            reply: Reply = script(request)
+            return reply
         # The place in the script comes from the conversation, so it survives every process.
         turn = sum(message["role"] == "assistant" for message in request.messages)
         if turn >= len(script):

@@ -44,7 +44,9 @@ def fold(events: Iterable[Event]) -> Continuation:
     return continuation
 
 
-def advance(continuation: Continuation | None, event: Event) -> Continuation:
+def advance(  # noqa: C901 - one match over the kinds of events
+    continuation: Continuation | None, event: Event
+) -> Continuation:
     """The continuation after `event`. Only `Started` comes without a continuation before it.
 
     Raises:
@@ -90,9 +92,7 @@ def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
 def _with_read(frame: Continuation, step: Step, outcome: Outcome) -> Continuation:
     if step.turn != len(frame.turns) - 1:
         raise IllegalEvent("a reply carries an outcome that is not of the turn before it")
-    return _replace_call(
-        frame, step, lambda call: call.model_copy(update={"outcome": outcome})
-    )
+    return _replace_call(frame, step, lambda call: call.model_copy(update={"outcome": outcome}))
 
 
 def _begin(plan: Plan) -> PendingCall:
@@ -211,11 +211,11 @@ def _with_child(call: PendingCall, child: Continuation) -> PendingCall:
 def _replace_call(
     frame: Continuation, step: Step, change: Callable[[PendingCall], PendingCall]
 ) -> Continuation:
-    if step.turn >= len(frame.turns) or step.index >= len(frame.turns[step.turn].calls):
-        raise IllegalEvent(f"there is no call {step.turn}.{step.index} in {frame.agent}")
+    if step.turn >= len(frame.turns) or step.call >= len(frame.turns[step.turn].calls):
+        raise IllegalEvent(f"there is no call {step.turn}.{step.call} in {frame.agent}")
     turn = frame.turns[step.turn]
-    call = change(turn.calls[step.index])
-    calls = (*turn.calls[: step.index], call, *turn.calls[step.index + 1 :])
+    call = change(turn.calls[step.call])
+    calls = (*turn.calls[: step.call], call, *turn.calls[step.call + 1 :])
     turn = turn.model_copy(update={"calls": calls})
     turns = (*frame.turns[: step.turn], turn, *frame.turns[step.turn + 1 :])
     return frame.model_copy(update={"turns": turns})

@@ -258,6 +258,6 @@ class Continuation(Stored):
         return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))
 
     def _call(self, step: Step) -> PendingCall:
-        if step.turn >= len(self.turns) or step.index >= len(self.turns[step.turn].calls):
+        if step.turn >= len(self.turns) or step.call >= len(self.turns[step.turn].calls):
             raise LookupError(step)
-        return self.turns[step.turn].calls[step.index]
+        return self.turns[step.turn].calls[step.call]

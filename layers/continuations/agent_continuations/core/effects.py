@@ -45,7 +45,8 @@ class AskApproval(Stored):
 
 class ClearDoubt(Stored):
     """An owner began the `once` call at `path` and left no outcome. Once `intent.deadline` has
-    passed, nobody can still be at it: ask a person whether it happened."""
+    passed, nobody can still be at it: ask a person whether it happened.
+    """
 
     kind: Literal["clear_doubt"] = "clear_doubt"
     path: Path

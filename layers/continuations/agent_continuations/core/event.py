@@ -1,5 +1,6 @@
 """What can happen to a run. Events are facts: stored once, folded in key order, never replayed
-against code."""
+against code.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias

@@ -12,7 +12,7 @@ class Step(NamedTuple):
     """One call: the frame's turn, and the call's place in that turn."""
 
     turn: int
-    index: int
+    call: int
 
 
 Path: TypeAlias = tuple[Step, ...]
@@ -51,11 +51,11 @@ def parse_path(text: str) -> Path:
 
 def path_text(path: Path) -> str:
     """Write a path the way that people and the API see it."""
-    return "/".join(f"{turn}.{index}" for turn, index in path)
+    return "/".join(f"{turn}.{call}" for turn, call in path)
 
 
 def _sortable(path: Path) -> str:
-    return "/".join(f"{turn:05d}.{index:03d}" for turn, index in path)
+    return "/".join(f"{turn:05d}.{call:03d}" for turn, call in path)
 
 
 def reply_key(frame: Path, turn: int) -> str:

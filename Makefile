@@ -1,0 +1,89 @@
+# Everything that this project can do. On a fresh machine with Python 3.11+ each target makes what
+# it needs: environments stand in .venv and .cache, made once, made again when their lock changes.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .cache/uv/bin/uv
+BIN := .venv/bin
+PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
+FUNCTIONS := advance approvals_api notify runs_api sweep
+
+# What a deployment is built for; `make deploy RUNTIME=python3.12`.
+RUNTIME ?= python3.13
+export PYTHON_VERSION = $(RUNTIME:python%=%)
+
+.PHONY: help run test check format lint types template security tests deploy build tools lock browser clean
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: tools .venv/.made ## bring the whole system up on this machine, until Ctrl-C
+	@$(BIN)/python -m tests.local
+
+test: tools browser .venv/.made ## run every test that needs no AWS account
+	$(BIN)/pytest
+
+check: format lint types template security test ## all that CI checks
+
+format: .venv/.made
+	$(BIN)/ruff format --check .
+
+lint: .venv/.made
+	$(BIN)/ruff check .
+
+types: .venv/.made
+	$(BIN)/mypy layers/continuations/agent_continuations layers/agents/agents tests
+	@for each in $(FUNCTIONS); do echo mypy functions/$$each; \
+	  MYPYPATH=functions/$$each $(BIN)/mypy functions/$$each/*.py || exit 1; done
+
+template: tools .venv/.made
+	$(BIN)/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam validate --lint
+
+security: .venv/.made
+	$(BIN)/bandit -q -r layers functions
+
+build: tools
+	SAM_CLI_TELEMETRY=0 UV="$(CURDIR)/$(UV)" .cache/sam/bin/sam build --cached \
+	  --parameter-overrides Runtime=$(RUNTIME)
+
+deploy: build ## sam build and sam deploy --guided
+	SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam deploy --guided --capabilities CAPABILITY_IAM \
+	  --parameter-overrides Runtime=$(RUNTIME)
+
+# MiniStack's packages and SAM's must not mix with ours, or with the functions'.
+tools: .cache/ministack/.made .cache/sam/.made
+
+lock: $(UV) ## resolve the versions of everything anew
+	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
+	  pyproject.toml -o layers/continuations/requirements.txt
+	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
+	  pyproject.toml --group dev -o tests/requirements.txt
+	for each in ministack sam; do $(UV) pip compile -q -U --universal --generate-hashes \
+	  --python-version 3.11 --no-header --group $$each -o tests/local/$$each.txt; done
+
+# The browser test wants Chromium; without one, and without root to install it, it is skipped.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q \
+	  && apt-get install -y -q --no-install-recommends chromium; } \
+	  || echo "no Chromium here: the browser test will be skipped"
+
+clean: ## remove what was built and the state of local runs
+	rm -rf .run .aws-sam .venv .cache
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.made: tests/requirements.txt $(UV)
+	$(UV) venv -q --clear --python "$(PYTHON)" .venv
+	$(UV) pip sync -q --require-hashes --python $(BIN)/python tests/requirements.txt
+	@touch $@
+
+.cache/%/.made: tests/local/%.txt $(UV)
+	$(UV) venv -q --clear --python "$(PYTHON)" .cache/$*
+	$(UV) pip sync -q --require-hashes --python .cache/$*/bin/python tests/local/$*.txt
+	@touch $@
