@@ -28,13 +28,16 @@ MAX_GOAL_CHARACTERS = 2000
 NOTICE_GRACE = timedelta(seconds=60)
 
 
-def model_request(registry: Registry, root: Continuation, path: Path) -> ModelRequest:
+def model_request(registry: Registry, head: Head, root: Continuation, path: Path) -> ModelRequest:
     """The model call that the frame at `path` needs next.
 
     Raises:
         Vanished: there is no agent of that name any more.
+        IllegalEvent: the agent is not at work on what was approved.
     """
     frame = root.frame_at(path)
+    if path:
+        check_approval(head, root, path)
     agent = registry.find(frame.agent)
     if agent is None:
         raise Vanished(f"there is no agent named {frame.agent}")
@@ -82,8 +85,7 @@ def prepared_tool(
         arguments = tool.validated(call.arguments)
     except ArgumentsRefused as error:
         raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
-    if plan.gate:
-        _check_approval(head, root, path)
+    check_approval(head, root, path)
     context = ToolContext(
         run_id=head.run_id,
         path=path_text(path),
@@ -125,8 +127,15 @@ def hash_of(head: Head, call: PendingCall, path: Path) -> str:
     )
 
 
-def _check_approval(head: Head, root: Continuation, path: Path) -> None:
+def check_approval(head: Head, root: Continuation, path: Path) -> None:
+    """Make sure that the call at `path` may run: nobody need be asked, or exactly this was approved.
+
+    Raises:
+        IllegalEvent: it may not.
+    """
     call = root.call_at(path)
+    if isinstance(call.plan, RefusedPlan) or call.plan.gate is None:
+        return
     decision, approval = call.decision, call.approval
     if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:
         raise IllegalEvent(f"{path_text(path)} is not approved")

@@ -54,11 +54,11 @@ class ScriptedModel:
         script = self.scripts.get(request.agent)
         if script is None:
             raise ModelRefused(f"there is no script for the agent {request.agent}")
-        if callable(script):
-            reply: Reply = script(request)
-            return reply
+        if not isinstance(script, Sequence):
+            return script(request)
         # The place in the script comes from the conversation, so it survives every process.
         turn = sum(message["role"] == "assistant" for message in request.messages)
         if turn >= len(script):
             raise ModelRefused(f"the script of {request.agent} ends before turn {turn}")
-        return script[turn]
+        reply: Reply = script[turn]
+        return reply

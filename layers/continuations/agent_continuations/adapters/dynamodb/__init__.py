@@ -1,0 +1,15 @@
+"""The store on DynamoDB: one table, where everything that matters is a conditional write.
+
+Items of one run share the partition key `R#<run>`:
+
+    #H              the head; small, the only item that changes
+    J#<register>    a register: written once, zlib-compressed JSON; large ones point to S3
+    N#<notice>      the outbox
+
+Two sparse indexes, keys only: `due` (shard, time) is the timer service, `runs` (tenant and shard,
+creation time) is the list.
+"""
+
+from agent_continuations.adapters.dynamodb.store import DynamoDBStore
+
+__all__ = ["DynamoDBStore"]

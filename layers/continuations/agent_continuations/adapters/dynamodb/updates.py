@@ -1,0 +1,88 @@
+"""What is done to a head, and what must be found there: DynamoDB's update expressions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from agent_continuations.adapters.dynamodb.items import Item, millis, typed
+from agent_continuations.ports import Head, Release, Status
+
+# Update expression, condition, values, names.
+Update: TypeAlias = tuple[str, str, Item, dict[str, str]]
+
+
+def expressions(
+    update: str, condition: str, values: Item, names: Mapping[str, str]
+) -> dict[str, Any]:
+    reserved = {"#status": "status", "#owner": "owner"}
+    used = {alias: name for alias, name in reserved.items() if alias in update + condition}
+    expressions = {
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": used | dict(names),
+        "ExpressionAttributeValues": typed(
+            {name: value for name, value in values.items() if name in f"{update} {condition}"}
+        ),
+    }
+    return {name: value for name, value in expressions.items() if value}
+
+
+def removals(paths: Sequence[str], names: dict[str, str]) -> str:
+    aliases = []
+    for number, path in enumerate(paths):
+        names[f"#r{number}"] = path
+        aliases.append(f"intents.#r{number}")
+    return ", ".join(aliases)
+
+
+def owner_update(
+    epoch: int, settled: Sequence[str], release: Release | None, now: datetime
+) -> Update:
+    """What an owner's commit does to the head, and what it must find there."""
+    names: dict[str, str] = {}
+    values: Item = {":epoch": epoch, ":running": Status.RUNNING, ":now": millis(now)}
+    sets, removed = ["updated_at = :now"], removals(settled, names)
+    condition = "epoch = :epoch AND #status = :running"
+    removes = [removed] if removed else []
+    if release is None:
+        condition += " AND attribute_not_exists(cancelled)"
+    else:
+        values |= {
+            ":status": release.status,
+            ":wake": release.wake,
+            ":registers": release.registers,
+            ":zero": 0,
+        }
+        condition += " AND wake = :wake"
+        sets += ["#status = :status", "registers = :registers", "stalls = :zero"]
+        removes += ["#owner", "lease_until"]
+        for name, value in (("due", _due(release)), ("note", release.note)):
+            if value is None:
+                removes.append(name)
+            else:
+                sets.append(f"{name} = :{name}")
+                values[f":{name}"] = value
+    update = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
+    return update, condition, values, names
+
+
+def _due(release: Release) -> int | None:
+    return millis(release.due) if release.due else None
+
+
+def wake_update(status: Status, now: datetime) -> Update:
+    """Wake a run that has `status`: a suspended one becomes ready and due, a working one will see
+    that `wake` has moved.
+    """
+    values: Item = {":one": 1, ":status": status}
+    if status is not Status.SUSPENDED:
+        return "SET wake = wake + :one", "#status = :status", values, {}
+    values |= {":ready": Status.READY, ":now": millis(now)}
+    return "SET wake = wake + :one, #status = :ready, due = :now", "#status = :status", values, {}
+
+
+def lost(head: Head, epoch: int, release: Release | None) -> bool:
+    """Whether this owner may not commit: the run is another's, or was cancelled."""
+    if head.epoch != epoch or head.status is not Status.RUNNING:
+        return True
+    return head.cancelled and release is None

@@ -1,0 +1,473 @@
+"""One owner's time with one run, from its claim to its release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, assert_never
+
+from agent_continuations.core.advance import advance
+from agent_continuations.core.continuation import (
+    ApprovalRequest,
+    Continuation,
+    Decision,
+    Doubt,
+    Effect,
+    Intent,
+    Reply,
+    Verdict,
+)
+from agent_continuations.core.effects import (
+    AskApproval,
+    Await,
+    CallModel,
+    ClearDoubt,
+    RunTool,
+    effects,
+)
+from agent_continuations.core.event import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    Event,
+    ModelReplied,
+    ToolReturned,
+    ToolStarted,
+)
+from agent_continuations.core.identity import request_id
+from agent_continuations.core.path import Path, call_key, parse_path, path_text, reply_key
+from agent_continuations.dispatch import call_hash, model_request, notice, prepared_tool
+from agent_continuations.errors import (
+    Fatal,
+    Fenced,
+    ModelUnavailable,
+)
+from agent_continuations.planning import plan_calls
+from agent_continuations.ports import (
+    MAX_STALLS,
+    Head,
+    Register,
+    Release,
+    Status,
+)
+from agent_continuations.unwritten import Unwritten
+
+if TYPE_CHECKING:
+    from agent_continuations.runner import Runner
+
+MAX_NOTE_CHARACTERS = 400
+
+
+class _Stop(Enum):
+    """Why an owner begins nothing new."""
+
+    CANCELLED = auto()
+    FENCED = auto()
+    OUT_OF_TIME = auto()
+
+
+@dataclass
+class Tenure:
+    """One owner's time with one run: what it has begun, and what it has not written yet."""
+
+    runner: Runner
+    head: Head
+    pool: ThreadPoolExecutor
+    deadline: datetime | None
+    stop: _Stop | None = None
+    known: int = 0
+    flights: dict[Path, tuple[CallModel | RunTool, Future[Any]]] = field(default_factory=dict)
+    unwritten: Unwritten = field(default_factory=Unwritten)
+    deferred: dict[Path, tuple[datetime, str]] = field(default_factory=dict)
+    obstacles: dict[Path, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = self.runner.store
+        self.limits = self.runner.limits
+        self.run_id = self.head.run_id
+        self.renew_at = self._in(self.limits.renewal)
+
+    def serve(self) -> Status | None:
+        """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
+        try:
+            self._load()
+            if self._poisoned():
+                return self._leave(Status.PARKED, None, f"{MAX_STALLS} claims without progress")
+            return self._work()
+        except Fenced:
+            return None
+        except Fatal as error:
+            # What is stored cannot be gone on from; a person has to look. Intents stay on record.
+            self.unwritten = Unwritten()
+            self.head = self.store.head(self.run_id) or self.head
+            return self._leave(Status.PARKED, None, str(error))
+
+    def _work(self) -> Status | None:
+        while True:
+            try:
+                self._look_up()
+                if not self.stop:
+                    self._begin()
+                if not self.flights:
+                    status = self._release()
+                    if status or self.stop is _Stop.FENCED:
+                        return status
+                    continue
+                if self.unwritten.registers and not self.stop:
+                    self._publish()
+            except Fenced:
+                self._fenced()
+            self._collect()
+
+    # -- the state of the run ------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Fold what is stored; what this owner has found out by reading stays known."""
+        snapshot = self.store.load(self.run_id)
+        if snapshot is None or snapshot.head.epoch != self.head.epoch:
+            raise Fenced(self.run_id)
+        self.head, self.known = snapshot.head, len(snapshot.registers)
+        self.continuation: Continuation = snapshot.continuation()
+        for read in self.unwritten.forget_questions():
+            if not self.continuation.call_at(parse_path(read.path)).outcome:
+                self.unwritten.reads.append(read)
+                self._take(read)
+
+    def _take(self, event: Event) -> None:
+        self.continuation = advance(self.continuation, event)
+
+    def _record(self, key: str, event: Event) -> None:
+        """Store an event, or take in the one that another owner stored there before."""
+        stored = self.store.append(self.run_id, Register(key, (event,)))
+        self.known += 1
+        for each in stored.events:
+            self._take(each)
+
+    def _seen(self, head: Head) -> None:
+        """A newer head: it may say that the run was cancelled or that something happened."""
+        woken = head.wake != self.head.wake
+        self.head = head
+        if woken:
+            self._load()
+
+    def _poisoned(self) -> bool:
+        if self.head.stalls < MAX_STALLS:
+            return False
+        if self.known == self.head.registers:
+            return True
+        self.head = self.store.progress(self.run_id, epoch=self.head.epoch, registers=self.known)
+        return False
+
+    def _look_up(self) -> None:
+        """Renew the lease when it is time, and find out whether to stop."""
+        if self.stop is _Stop.FENCED:
+            return
+        now = self.runner.clock()
+        if now >= self.renew_at:
+            self.renew_at = self._in(self.limits.renewal)
+            lease_until = now + timedelta(seconds=self.limits.lease)
+            self._seen(
+                self.store.renew(self.run_id, epoch=self.head.epoch, lease_until=lease_until)
+            )
+        if self.head.cancelled:
+            self.stop = _Stop.CANCELLED
+        elif self.deadline and self._in(self.limits.margin) >= self.deadline:
+            self.stop = _Stop.OUT_OF_TIME
+
+    def _fenced(self) -> None:
+        """The run is somebody else's or was cancelled: begin nothing, but record late outcomes."""
+        head = self.store.head(self.run_id)
+        mine = head and head.epoch == self.head.epoch and not head.status.terminal
+        self.stop = _Stop.CANCELLED if head and mine and head.cancelled else _Stop.FENCED
+        if head and mine:
+            self.head = head
+        self.unwritten.forget_questions()
+
+    def _in(self, seconds: float) -> datetime:
+        return self.runner.clock() + timedelta(seconds=seconds)
+
+    # -- beginning what can be done --------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin all that can be done now. What is asked of people makes nothing else possible."""
+        self._expire()
+        starts: list[RunTool] = []
+        for effect in effects(self.continuation):
+            if effect.path in self.flights or effect.path in self.obstacles:
+                continue
+            match effect:
+                case CallModel():
+                    self._begin_model(effect)
+                case RunTool():
+                    starts.append(effect)
+                case AskApproval():
+                    self._ask_approval(effect)
+                case ClearDoubt():
+                    if effect.intent.deadline < self.runner.clock():
+                        self._ask_doubt(effect)
+                case Await():
+                    pass
+                case _:
+                    assert_never(effect)
+        self._begin_tools(starts)
+
+    def _begin_model(self, effect: CallModel) -> None:
+        until, _ = self.deferred.get(effect.path, (None, ""))
+        if until and until > self.runner.clock():
+            return
+        self.deferred.pop(effect.path, None)
+        try:
+            request = model_request(self.runner.registry, self.head, self.continuation, effect.path)
+        except Fatal as error:
+            self.obstacles[effect.path] = str(error)
+            return
+        self.flights[effect.path] = (effect, self.pool.submit(self.runner.model.reply, request))
+
+    def _begin_tools(self, starts: Sequence[RunTool]) -> None:
+        """Run tools; the intents of all that may not simply run again are put on record first."""
+        ready: dict[Path, tuple[RunTool, Callable[[], Outcome]]] = {}
+        for start in starts:
+            try:
+                run = prepared_tool(
+                    self.runner.registry, self.head, self.continuation, start.path, start.attempt
+                )
+            except Fatal as error:
+                self.obstacles[start.path] = str(error)
+            else:
+                ready[start.path] = (start, run)
+        self._intend([start for start, _ in ready.values() if _has_intent(start)])
+        for start, run in ready.values():
+            self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
+
+    def _intend(self, starts: Sequence[RunTool]) -> None:
+        if not starts:
+            return
+        now = self.runner.clock()
+        deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
+        intents = {
+            path_text(start.path): Intent(attempt=start.attempt, started_at=now, deadline=deadline)
+            for start in starts
+        }
+        self.head = self.store.intend(
+            self.run_id, epoch=self.head.epoch, intents=intents, settled=self.unwritten.settled
+        )
+        self.unwritten.settled = []
+        for path, intent in intents.items():
+            self._take(ToolStarted(path=path, intent=intent))
+
+    def _perform(self, start: RunTool, run: Callable[[], Outcome]) -> ToolReturned:
+        """In a thread of its own: run a tool, and time it."""
+        started_at = self.runner.clock()
+        outcome = run()
+        return ToolReturned(
+            path=path_text(start.path),
+            outcome=outcome,
+            attempt=start.attempt,
+            started_at=started_at,
+            at=self.runner.clock(),
+        )
+
+    def _ask_approval(self, effect: AskApproval) -> None:
+        now = self.runner.clock()
+        request = ApprovalRequest(
+            request_id=request_id(self.run_id, effect.path, "approval"),
+            arguments_hash=call_hash(self.head, self.continuation, effect.path),
+            approvers=effect.gate.approvers,
+            requested_at=now,
+            expires_at=now + timedelta(seconds=effect.gate.timeout_seconds),
+        )
+        event = ApprovalRequested(path=path_text(effect.path), request=request)
+        self._ask(call_key(effect.path, "approval"), event)
+
+    def _ask_doubt(self, effect: ClearDoubt) -> None:
+        attempt = effect.intent.attempt
+        doubt = Doubt(
+            request_id=request_id(self.run_id, effect.path, "doubt", attempt),
+            intent=effect.intent,
+            requested_at=self.runner.clock(),
+        )
+        event = Doubted(path=path_text(effect.path), doubt=doubt)
+        self._ask(call_key(effect.path, "doubt", attempt), event)
+
+    def _ask(self, key: str, event: ApprovalRequested | Doubted) -> None:
+        self.unwritten.registers.append(Register(key, (event,)))
+        self._take(event)
+        self.unwritten.notices.append(
+            notice(
+                self.head,
+                self.continuation,
+                parse_path(event.path),
+                now=self.runner.clock(),
+                recipients=self.runner.recipients,
+            )
+        )
+
+    def _expire(self) -> None:
+        """Where time is up: rejected, unless a person's decision is on record by now."""
+        now = self.runner.clock()
+        for effect in effects(self.continuation):
+            if not isinstance(effect, Await) or effect.until is None or effect.until > now:
+                continue
+            decision = Decision(
+                verdict=Verdict.REJECT,
+                approver="deadline",
+                decided_by="deadline",
+                via="deadline",
+                reason="nobody decided before the deadline",
+                arguments_hash=call_hash(self.head, self.continuation, effect.path),
+                decided_at=now,
+            )
+            event = Decided(
+                path=path_text(effect.path), request_id=effect.request_id, decision=decision
+            )
+            self._record(call_key(effect.path, "decision"), event)
+
+    # -- taking in what was done -----------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Wait until something has come back or it is time to look up, and record it."""
+        if self.stop:
+            # Nobody will miss what can be asked again: leave it, so as to stop soon.
+            self.flights = {
+                path: each for path, each in self.flights.items() if _has_intent(each[0])
+            }
+        if not self.flights:
+            return
+        wake_at = self.renew_at
+        if self.deadline:
+            leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
+            if self.runner.clock() >= leave_at:
+                self.flights.clear()
+                return
+            wake_at = min(wake_at, leave_at)
+        timeout = max(0.0, (wake_at - self.runner.clock()).total_seconds())
+        futures: list[Future[Any]] = [future for _, future in self.flights.values()]
+        done, _ = wait(futures, timeout=timeout, return_when=FIRST_COMPLETED)
+        for path, (effect, future) in list(self.flights.items()):
+            if future in done:
+                del self.flights[path]
+                if isinstance(effect, CallModel):
+                    self._model_returned(effect, future)
+                else:
+                    self._tool_returned(effect, future.result())
+
+    def _model_returned(self, effect: CallModel, future: Future[Reply]) -> None:
+        try:
+            reply = future.result()
+        except ModelUnavailable as error:
+            seconds = max(error.after_seconds or 0, self.limits.model_retry)
+            self.deferred[effect.path] = (self._in(seconds), str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a model adapter raises, the run must be told why
+            self.obstacles[effect.path] = f"the model call failed: {error}"
+            return
+        if self.stop is _Stop.FENCED:
+            return
+        frame = self.continuation.frame_at(effect.path)
+        agent = self.runner.registry.find(frame.agent)
+        if agent is None:
+            self.obstacles[effect.path] = f"there is no agent named {frame.agent}"
+            return
+        mine = self.unwritten.reads_of(effect.path)
+        event = ModelReplied(
+            path=path_text(effect.path),
+            turn=effect.turn,
+            reply=reply,
+            calls=plan_calls(agent, effect.path, reply),
+            reads=mine,
+            at=self.runner.clock(),
+        )
+        self._record(reply_key(effect.path, effect.turn), event)
+        self.unwritten.reads = [read for read in self.unwritten.reads if read not in mine]
+
+    def _tool_returned(self, effect: RunTool, event: ToolReturned) -> None:
+        if effect.effect is Effect.READ:
+            if self.stop is not _Stop.FENCED:
+                self.unwritten.reads.append(event)
+                self._take(event)
+            return
+        self._record(call_key(effect.path, "outcome"), event)
+        self.unwritten.settled.append(event.path)
+
+    # -- leaving -----------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Ask people at once, while other work goes on."""
+        if not self._commit(release=None):
+            self._load()
+
+    def _release(self) -> Status | None:
+        """Leave the run, if nothing has happened that this owner does not know; else None."""
+        if self.stop is _Stop.FENCED:
+            return None
+        status, due, note = self._rest()
+        left = self._leave(status, due, note)
+        if left is None:
+            self._load()
+        elif left is Status.READY:
+            self.runner.hints.resume(self.run_id)
+        return left
+
+    def _rest(self) -> tuple[Status, datetime | None, str | None]:
+        now = self.runner.clock()
+        if self.stop is _Stop.CANCELLED:
+            return Status.CANCELLED, None, None
+        ended = self.continuation.outcome
+        if ended:
+            if ended.kind == "ok":
+                return Status.COMPLETED, None, None
+            return Status.FAILED, None, ended.content
+        if self.stop is _Stop.OUT_OF_TIME:
+            return Status.READY, now, None
+        times = [until for until, _ in self.deferred.values()]
+        notes = [*self.obstacles.values(), *(note for _, note in self.deferred.values())]
+        asked = False
+        for effect in effects(self.continuation):
+            match effect:
+                case Await():
+                    asked = True
+                    times += [effect.until] if effect.until else []
+                case ClearDoubt():
+                    times.append(effect.intent.deadline + timedelta(seconds=1))
+                case _:
+                    pass
+        note = "; ".join(notes) or None
+        if not asked and not times:
+            return Status.PARKED, None, note
+        return Status.SUSPENDED, min(times, default=None), note
+
+    def _leave(self, status: Status, due: datetime | None, note: str | None) -> Status | None:
+        release = Release(
+            status=status,
+            due=due,
+            wake=self.head.wake,
+            registers=self.known + len(self.unwritten.batch()),
+            note=note[:MAX_NOTE_CHARACTERS] if note else None,
+        )
+        return status if self._commit(release) else None
+
+    def _commit(self, release: Release | None) -> bool:
+        """Write all that is unwritten, in one transaction with the head."""
+        registers, notices = self.unwritten.batch(), self.unwritten.notices
+        written = self.store.commit(
+            self.run_id,
+            epoch=self.head.epoch,
+            registers=registers,
+            notices=notices,
+            settled=self.unwritten.settled,
+            release=release,
+            now=self.runner.clock(),
+        )
+        if written:
+            self.known += len(registers)
+            self.unwritten = Unwritten()
+            for each in notices:
+                self.runner.hints.notify(self.run_id, each.notice_id)
+        return written
+
+
+def _has_intent(effect: CallModel | RunTool) -> bool:
+    return isinstance(effect, RunTool) and effect.effect is not Effect.READ

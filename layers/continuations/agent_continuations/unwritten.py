@@ -1,0 +1,42 @@
+"""What an owner of a run knows, but has not written yet."""
+
+from dataclasses import dataclass, field
+
+from agent_continuations.core.event import ToolReturned
+from agent_continuations.core.path import Path, call_key, parse_path
+from agent_continuations.ports import Notice, Register
+
+
+@dataclass
+class Unwritten:
+    """Questions with their notices, what read tools found, and intents that have served.
+
+    Losing it loses nothing: questions follow from the state, and what was read can be read again.
+    """
+
+    registers: list[Register] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    reads: list[ToolReturned] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+
+    def reads_of(self, frame: Path) -> tuple[ToolReturned, ...]:
+        """What read tools of one frame found; it travels with the frame's next reply."""
+        return tuple(read for read in self.reads if parse_path(read.path)[:-1] == frame)
+
+    def forget_questions(self) -> list[ToolReturned]:
+        """Drop the questions, which a fresh load will raise again; give up the reads, too."""
+        self.registers, self.notices = [], []
+        reads, self.reads = self.reads, []
+        return reads
+
+    def batch(self) -> list[Register]:
+        """All that a commit writes: the questions, and one register for each turn's reads."""
+        turns: dict[tuple[Path, int], list[ToolReturned]] = {}
+        for read in sorted(self.reads, key=lambda each: parse_path(each.path)):
+            path = parse_path(read.path)
+            turns.setdefault((path[:-1], path[-1].turn), []).append(read)
+        # The key is that of the turn's first read: after its reply, and before the next turn.
+        return self.registers + [
+            Register(call_key(parse_path(reads[0].path), "outcome"), tuple(reads))
+            for reads in turns.values()
+        ]
