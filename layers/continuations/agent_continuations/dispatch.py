@@ -128,7 +128,7 @@ def hash_of(head: Head, call: PendingCall, path: Path) -> str:
 
 
 def check_approval(head: Head, root: Continuation, path: Path) -> None:
-    """Make sure that the call at `path` may run: nobody need be asked, or exactly this was approved.
+    """Make sure that the call at `path` may run: ungated, or approved exactly as it is.
 
     Raises:
         IllegalEvent: it may not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from agent_continuations.core.continuation import (
     Doubt,
     Effect,
     Intent,
+    Outcome,
     Reply,
     Verdict,
 )
@@ -158,7 +159,7 @@ class Tenure:
             return False
         if self.known == self.head.registers:
             return True
-        self.head = self.store.progress(self.run_id, epoch=self.head.epoch, registers=self.known)
+        self._seen(self.store.progress(self.run_id, epoch=self.head.epoch, registers=self.known))
         return False
 
     def _look_up(self) -> None:
@@ -238,25 +239,27 @@ class Tenure:
                 self.obstacles[start.path] = str(error)
             else:
                 ready[start.path] = (start, run)
-        self._intend([start for start, _ in ready.values() if _has_intent(start)])
+        head = self._intend([start for start, _ in ready.values() if _has_intent(start)])
         for start, run in ready.values():
             self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
+        self._seen(head)
 
-    def _intend(self, starts: Sequence[RunTool]) -> None:
+    def _intend(self, starts: Sequence[RunTool]) -> Head:
         if not starts:
-            return
+            return self.head
         now = self.runner.clock()
         deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
         intents = {
             path_text(start.path): Intent(attempt=start.attempt, started_at=now, deadline=deadline)
             for start in starts
         }
-        self.head = self.store.intend(
+        head = self.store.intend(
             self.run_id, epoch=self.head.epoch, intents=intents, settled=self.unwritten.settled
         )
         self.unwritten.settled = []
         for path, intent in intents.items():
             self._take(ToolStarted(path=path, intent=intent))
+        return head
 
     def _perform(self, start: RunTool, run: Callable[[], Outcome]) -> ToolReturned:
         """In a thread of its own: run a tool, and time it."""
