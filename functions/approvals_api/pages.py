@@ -64,7 +64,7 @@ def of_request(
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
         "tree": tuple(_nodes(root, (), request.path)),
-        "done": list(_done(root, ()))[-MAX_DONE:],
+        "done": list(_done(root))[-MAX_DONE:],
         "path": path_text(request.path),
         "run_id": loaded.head.run_id,
         "run_status": loaded.head.status.value,
@@ -129,19 +129,16 @@ def _call_state(call: PendingCall) -> str:
     return "in doubt" if call.doubt else "at work"
 
 
-def _done(frame: Continuation, path: CallPath) -> Iterator[Done]:
-    for number, turn in enumerate(frame.turns):
-        for index, call in enumerate(turn.calls):
-            if call.child:
-                yield from _done(call.child, (*path, Step(number, index)))
-            elif call.outcome:
-                yield Done(
-                    agent=frame.agent,
-                    tool=call.plan.tool,
-                    arguments=shown_json(call.arguments),
-                    result=call.outcome.content[:MAX_EXCERPT_CHARACTERS],
-                    kind=call.outcome.kind,
-                )
+def _done(root: Continuation) -> Iterator[Done]:
+    for path, call in root.calls():
+        if call.outcome and not call.child:
+            yield Done(
+                agent=root.frame_at(path[:-1]).agent,
+                tool=call.plan.tool,
+                arguments=shown_json(call.arguments),
+                result=call.outcome.content[:MAX_EXCERPT_CHARACTERS],
+                kind=call.outcome.kind,
+            )
 
 
 def _page(status: HTTPStatus, template: str, words: Mapping[str, Any]) -> Response[str]:

@@ -1,7 +1,14 @@
 """AI agents that wait for free: a run's whole state is a continuation, and no process is kept."""
 
+from typing import TYPE_CHECKING
+
 from agent_continuations.agent import Agent
 from agent_continuations.tool import Approval, ToolCall, ToolContext, tool
+
+if TYPE_CHECKING:
+    from agent_continuations.adapters.memory import InMemoryStore
+    from agent_continuations.adapters.scripted import ScriptedModel, call, calls, say
+    from agent_continuations.local import LocalRunner
 
 __all__ = [
     "Agent",

@@ -11,11 +11,13 @@ from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Agent, Registry
 from agent_continuations.core.continuation import Continuation, Verdict
 from agent_continuations.core.event import Started
+from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import START_KEY
 from agent_continuations.errors import Invalid
 from agent_continuations.ports import Clock, Head, Model, Register, Status, Store, utc_now
-from agent_continuations.runner import Limits, Runner
+from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Answer, Runs
+from agent_continuations.tenure import Limits
 from agent_continuations.views import Entry, RunView, run_view, timeline
 
 
@@ -135,6 +137,15 @@ class LocalRunner:
         self._runs.cancel(run_id)
         return self.advance(run_id)
 
+    def redrive(self, run_id: str) -> RunView:
+        """Let a parked run go on, after what stopped it was mended.
+
+        Raises:
+            NotFound, Conflict: see `Runs.redrive`.
+        """
+        self._runs.redrive(run_id)
+        return self.advance(run_id)
+
     def continuation(self, run_id: str) -> Continuation:
         """The run's recursive continuation.
 
@@ -162,7 +173,7 @@ class LocalRunner:
             NotFound: there is no such run.
         """
         loaded = self._runs.load(run_id)
-        state = json.dumps(
+        state = canonical_json(
             {
                 "run_id": run_id,
                 "tenant": loaded.head.tenant,
@@ -183,7 +194,7 @@ class LocalRunner:
         try:
             read = json.loads(document)
             state = read["state"]
-            sealed = self._signer.verify_signature(json.dumps(state), read["signature"])
+            sealed = self._signer.verify_signature(canonical_json(state), read["signature"])
         except (ValueError, KeyError, TypeError, BadSignature):
             raise Invalid("this is not a document of a run") from None
         if not sealed:

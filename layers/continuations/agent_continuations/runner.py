@@ -7,7 +7,6 @@ load: whatever this module keeps in memory is either on record or can be found o
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -20,29 +19,7 @@ from agent_continuations.ports import (
     Store,
     utc_now,
 )
-from agent_continuations.tenure import Tenure
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Times that bound one advance, in seconds.
-
-    Attributes:
-        lease: how long a claim holds without renewal.
-        renewal: how often it is renewed; also how soon a running owner sees a decision.
-        margin: with this much time left nothing new is begun, and the run is handed on.
-        farewell: with this much left even running tools are left behind, on record.
-        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
-        model_retry: the shortest wait after the model service was unavailable.
-    """
-
-    lease: float = 120
-    renewal: float = 40
-    margin: float = 60
-    farewell: float = 5
-    stay: float = 900
-    model_retry: float = 30
-    workers: int = 32
+from agent_continuations.tenure import Limits, Means, Tenure
 
 
 class Runner:
@@ -63,13 +40,15 @@ class Runner:
         clock: Clock = utc_now,
         limits: Limits | None = None,
     ) -> None:
-        self.store = store
-        self.model = model
-        self.registry = registry
-        self.hints = hints
-        self.recipients = recipients
-        self.clock = clock
-        self.limits = limits or Limits()
+        self._means = Means(
+            store=store,
+            model=model,
+            registry=registry,
+            hints=hints,
+            recipients=recipients,
+            clock=clock,
+            limits=limits or Limits(),
+        )
 
     def advance(self, run_id: str, *, deadline: datetime | None = None) -> Status | None:
         """Advance a run until it ends or can only wait.
@@ -84,13 +63,13 @@ class Runner:
         Raises:
             Retryable: the store did not answer; the lease will run out and the run go on.
         """
-        now = self.clock()
-        lease_until = now + timedelta(seconds=self.limits.lease)
-        head = self.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
+        now = self._means.clock()
+        lease_until = now + timedelta(seconds=self._means.limits.lease)
+        head = self._means.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
         if head is None:
             return None
-        pool = ThreadPoolExecutor(self.limits.workers, thread_name_prefix="effect")
+        pool = ThreadPoolExecutor(self._means.limits.workers, thread_name_prefix="effect")
         try:
-            return Tenure(self, head, pool, deadline).serve()
+            return Tenure(self._means, head, pool, deadline).serve()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -15,7 +15,6 @@ from agent_continuations.core.continuation import (
     Verdict,
 )
 from agent_continuations.core.event import (
-    ApprovalRequested,
     Decided,
     Doubted,
     DoubtSettled,
@@ -330,20 +329,17 @@ def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Req
     Raises:
         NotFound: no request of this run has this id.
     """
+    for path, call in root.calls():
+        if call.approval and call.approval.request_id == request_id:
+            return Request("approval", path, call, request_id, decision=call.decision)
+    # A doubt that was denied has left the tree; its events have not.
     found: Request | None = None
     for event in snapshot.events():
-        match event:
-            case ApprovalRequested(path=text, request=asked) if asked.request_id == request_id:
-                path = parse_path(text)
-                found = Request("approval", path, root.call_at(path), request_id)
-            case Doubted(path=text, doubt=doubt) if doubt.request_id == request_id:
-                path = parse_path(text)
-                attempt = doubt.intent.attempt
-                found = Request("doubt", path, root.call_at(path), request_id, attempt)
-            case Decided() | DoubtSettled() if found and event.request_id == request_id:
-                found = replace(found, decision=event.decision)
-            case _:
-                pass
+        if isinstance(event, Doubted) and event.doubt.request_id == request_id:
+            path, attempt = parse_path(event.path), event.doubt.intent.attempt
+            found = Request("doubt", path, root.call_at(path), request_id, attempt)
+        elif found and isinstance(event, DoubtSettled) and event.request_id == request_id:
+            return replace(found, decision=event.decision)
     if found is None:
         raise NotFound(f"there is no request {request_id!r}")
     return found

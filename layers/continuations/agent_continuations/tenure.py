@@ -1,14 +1,13 @@
 """One owner's time with one run, from its claim to its release."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
+from agent_continuations.agent import Registry
 from agent_continuations.core.advance import advance
 from agent_continuations.core.continuation import (
     ApprovalRequest,
@@ -49,17 +48,53 @@ from agent_continuations.errors import (
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import (
     MAX_STALLS,
+    Clock,
     Head,
+    Hints,
+    Model,
     Register,
     Release,
     Status,
+    Store,
 )
 from agent_continuations.unwritten import Unwritten
 
-if TYPE_CHECKING:
-    from agent_continuations.runner import Runner
-
 MAX_NOTE_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times that bound one advance, in seconds.
+
+    Attributes:
+        lease: how long a claim holds without renewal.
+        renewal: how often it is renewed; also how soon a running owner sees a decision.
+        margin: with this much time left nothing new is begun, and the run is handed on.
+        farewell: with this much left even running tools are left behind, on record.
+        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
+        model_retry: the shortest wait after the model service was unavailable.
+    """
+
+    lease: float = 120
+    renewal: float = 40
+    margin: float = 60
+    farewell: float = 5
+    stay: float = 900
+    model_retry: float = 30
+    workers: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an owner works with."""
+
+    store: Store
+    model: Model
+    registry: Registry
+    hints: Hints
+    recipients: Callable[[Sequence[str]], Sequence[str]]
+    clock: Clock
+    limits: Limits
 
 
 class _Stop(Enum):
@@ -74,11 +109,12 @@ class _Stop(Enum):
 class Tenure:
     """One owner's time with one run: what it has begun, and what it has not written yet."""
 
-    runner: Runner
+    means: Means
     head: Head
     pool: ThreadPoolExecutor
     deadline: datetime | None
     stop: _Stop | None = None
+    newest: Head | None = None
     known: int = 0
     flights: dict[Path, tuple[CallModel | RunTool, Future[Any]]] = field(default_factory=dict)
     unwritten: Unwritten = field(default_factory=Unwritten)
@@ -86,8 +122,8 @@ class Tenure:
     obstacles: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.store = self.runner.store
-        self.limits = self.runner.limits
+        self.store = self.means.store
+        self.limits = self.means.limits
         self.run_id = self.head.run_id
         self.renew_at = self._in(self.limits.renewal)
 
@@ -166,7 +202,10 @@ class Tenure:
         """Renew the lease when it is time, and find out whether to stop."""
         if self.stop is _Stop.FENCED:
             return
-        now = self.runner.clock()
+        newest, self.newest = self.newest, None
+        if newest:
+            self._seen(newest)
+        now = self.means.clock()
         if now >= self.renew_at:
             self.renew_at = self._in(self.limits.renewal)
             lease_until = now + timedelta(seconds=self.limits.lease)
@@ -188,7 +227,7 @@ class Tenure:
         self.unwritten.forget_questions()
 
     def _in(self, seconds: float) -> datetime:
-        return self.runner.clock() + timedelta(seconds=seconds)
+        return self.means.clock() + timedelta(seconds=seconds)
 
     # -- beginning what can be done --------------------------------------------------------------
 
@@ -207,7 +246,7 @@ class Tenure:
                 case AskApproval():
                     self._ask_approval(effect)
                 case ClearDoubt():
-                    if effect.intent.deadline < self.runner.clock():
+                    if effect.intent.deadline < self.means.clock():
                         self._ask_doubt(effect)
                 case Await():
                     pass
@@ -217,15 +256,15 @@ class Tenure:
 
     def _begin_model(self, effect: CallModel) -> None:
         until, _ = self.deferred.get(effect.path, (None, ""))
-        if until and until > self.runner.clock():
+        if until and until > self.means.clock():
             return
         self.deferred.pop(effect.path, None)
         try:
-            request = model_request(self.runner.registry, self.head, self.continuation, effect.path)
+            request = model_request(self.means.registry, self.head, self.continuation, effect.path)
         except Fatal as error:
             self.obstacles[effect.path] = str(error)
             return
-        self.flights[effect.path] = (effect, self.pool.submit(self.runner.model.reply, request))
+        self.flights[effect.path] = (effect, self.pool.submit(self.means.model.reply, request))
 
     def _begin_tools(self, starts: Sequence[RunTool]) -> None:
         """Run tools; the intents of all that may not simply run again are put on record first."""
@@ -233,21 +272,20 @@ class Tenure:
         for start in starts:
             try:
                 run = prepared_tool(
-                    self.runner.registry, self.head, self.continuation, start.path, start.attempt
+                    self.means.registry, self.head, self.continuation, start.path, start.attempt
                 )
             except Fatal as error:
                 self.obstacles[start.path] = str(error)
             else:
                 ready[start.path] = (start, run)
-        head = self._intend([start for start, _ in ready.values() if _has_intent(start)])
+        self.newest = self._intend([start for start, _ in ready.values() if _has_intent(start)])
         for start, run in ready.values():
             self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
-        self._seen(head)
 
     def _intend(self, starts: Sequence[RunTool]) -> Head:
         if not starts:
             return self.head
-        now = self.runner.clock()
+        now = self.means.clock()
         deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
         intents = {
             path_text(start.path): Intent(attempt=start.attempt, started_at=now, deadline=deadline)
@@ -263,18 +301,18 @@ class Tenure:
 
     def _perform(self, start: RunTool, run: Callable[[], Outcome]) -> ToolReturned:
         """In a thread of its own: run a tool, and time it."""
-        started_at = self.runner.clock()
+        started_at = self.means.clock()
         outcome = run()
         return ToolReturned(
             path=path_text(start.path),
             outcome=outcome,
             attempt=start.attempt,
             started_at=started_at,
-            at=self.runner.clock(),
+            at=self.means.clock(),
         )
 
     def _ask_approval(self, effect: AskApproval) -> None:
-        now = self.runner.clock()
+        now = self.means.clock()
         request = ApprovalRequest(
             request_id=request_id(self.run_id, effect.path, "approval"),
             arguments_hash=call_hash(self.head, self.continuation, effect.path),
@@ -290,7 +328,7 @@ class Tenure:
         doubt = Doubt(
             request_id=request_id(self.run_id, effect.path, "doubt", attempt),
             intent=effect.intent,
-            requested_at=self.runner.clock(),
+            requested_at=self.means.clock(),
         )
         event = Doubted(path=path_text(effect.path), doubt=doubt)
         self._ask(call_key(effect.path, "doubt", attempt), event)
@@ -303,14 +341,14 @@ class Tenure:
                 self.head,
                 self.continuation,
                 parse_path(event.path),
-                now=self.runner.clock(),
-                recipients=self.runner.recipients,
+                now=self.means.clock(),
+                recipients=self.means.recipients,
             )
         )
 
     def _expire(self) -> None:
         """Where time is up: rejected, unless a person's decision is on record by now."""
-        now = self.runner.clock()
+        now = self.means.clock()
         for effect in effects(self.continuation):
             if not isinstance(effect, Await) or effect.until is None or effect.until > now:
                 continue
@@ -342,11 +380,11 @@ class Tenure:
         wake_at = self.renew_at
         if self.deadline:
             leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
-            if self.runner.clock() >= leave_at:
+            if self.means.clock() >= leave_at:
                 self.flights.clear()
                 return
             wake_at = min(wake_at, leave_at)
-        timeout = max(0.0, (wake_at - self.runner.clock()).total_seconds())
+        timeout = max(0.0, (wake_at - self.means.clock()).total_seconds())
         futures: list[Future[Any]] = [future for _, future in self.flights.values()]
         done, _ = wait(futures, timeout=timeout, return_when=FIRST_COMPLETED)
         for path, (effect, future) in list(self.flights.items()):
@@ -370,7 +408,7 @@ class Tenure:
         if self.stop is _Stop.FENCED:
             return
         frame = self.continuation.frame_at(effect.path)
-        agent = self.runner.registry.find(frame.agent)
+        agent = self.means.registry.find(frame.agent)
         if agent is None:
             self.obstacles[effect.path] = f"there is no agent named {frame.agent}"
             return
@@ -381,7 +419,7 @@ class Tenure:
             reply=reply,
             calls=plan_calls(agent, effect.path, reply),
             reads=mine,
-            at=self.runner.clock(),
+            at=self.means.clock(),
         )
         self._record(reply_key(effect.path, effect.turn), event)
         self.unwritten.reads = [read for read in self.unwritten.reads if read not in mine]
@@ -411,11 +449,11 @@ class Tenure:
         if left is None:
             self._load()
         elif left is Status.READY:
-            self.runner.hints.resume(self.run_id)
+            self.means.hints.resume(self.run_id)
         return left
 
     def _rest(self) -> tuple[Status, datetime | None, str | None]:
-        now = self.runner.clock()
+        now = self.means.clock()
         if self.stop is _Stop.CANCELLED:
             return Status.CANCELLED, None, None
         ended = self.continuation.outcome
@@ -462,13 +500,13 @@ class Tenure:
             notices=notices,
             settled=self.unwritten.settled,
             release=release,
-            now=self.runner.clock(),
+            now=self.means.clock(),
         )
         if written:
             self.known += len(registers)
             self.unwritten = Unwritten()
             for each in notices:
-                self.runner.hints.notify(self.run_id, each.notice_id)
+                self.means.hints.notify(self.run_id, each.notice_id)
         return written
 
 

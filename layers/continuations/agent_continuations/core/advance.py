@@ -123,7 +123,8 @@ def _tool_returned(call: PendingCall, event: ToolReturned) -> PendingCall:
     # The outcome that was stored first stands; a late one from a lost owner changes nothing.
     if call.outcome:
         return call
-    return call.model_copy(update={"outcome": event.outcome})
+    # An intent has served its purpose now; the head drops it, too.
+    return call.model_copy(update={"outcome": event.outcome, "intent": None})
 
 
 def _tool_started(call: PendingCall, event: ToolStarted) -> PendingCall:

@@ -4,6 +4,7 @@ Nothing in it is derived from code that may change: an agent's instructions and 
 when its frame starts, and what each call needs (its effect, its approval) when the model asks.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
@@ -224,6 +225,15 @@ class Continuation(Stored):
         if len(self.turns) >= self.max_turns:
             return Outcome(kind="error", content=f"the limit of {self.max_turns} turns is reached")
         return None
+
+    def calls(self, path: Path = ()) -> Iterator[tuple[Path, PendingCall]]:
+        """Every call of the tree with its path, a call before those inside it."""
+        for number, turn in enumerate(self.turns):
+            for index, call in enumerate(turn.calls):
+                at = (*path, Step(number, index))
+                yield at, call
+                if call.child:
+                    yield from call.child.calls(at)
 
     def call_at(self, path: Path) -> PendingCall:
         """The call at `path`.
