@@ -247,7 +247,7 @@ def test_a_commit_asks_and_releases_at_once(store: Store, run: Head) -> None:
 
 def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: Head) -> None:
     mine = claimed(store, run)
-    assert store.decide(run.run_id, [returned("0.0")], now=NOW) is None
+    assert store.deliver(run.run_id, [returned("0.0")], now=NOW) is None
     assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
     registers = [returned("0.1")]
     assert not store.commit(
@@ -264,13 +264,13 @@ def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: Head) -> 
 def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: Head) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
-    assert store.decide(run.run_id, [returned("0.0", "first")], now=at(7)) is None
+    assert store.deliver(run.run_id, [returned("0.0", "first")], now=at(7)) is None
     head = store.head(run.run_id)
     assert head
     assert (head.status, head.due, head.wake) == (Status.READY, at(7), 1)
-    stands = store.decide(run.run_id, [returned("0.0", "second")], now=at(8))
+    stands = store.deliver(run.run_id, [returned("0.0", "second")], now=at(8))
     assert stands == returned("0.0", "first")
-    stands = store.decide(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
+    stands = store.deliver(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
     assert stands == returned("0.0", "first")
     snapshot = store.load(run.run_id)
     assert snapshot
@@ -282,7 +282,7 @@ def test_what_has_ended_stays_ended(store: Store, run: Head, status: Status) -> 
     mine = claimed(store, run)
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
     with pytest.raises(Conflict):
-        store.decide(run.run_id, [returned("0.0")], now=NOW)
+        store.deliver(run.run_id, [returned("0.0")], now=NOW)
     assert store.claim(run.run_id, owner="you", now=at(999), lease_until=at(1200)) is None
     woken = store.wake(run.run_id, now=at(9), cancel=True)
     assert woken
@@ -384,7 +384,7 @@ def test_of_many_decisions_at_once_one_stands(store: Store, run: Head) -> None:
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
 
     def decide(number: int) -> Register | None:
-        return store.decide(run.run_id, [returned("0.0", str(number))], now=NOW)
+        return store.deliver(run.run_id, [returned("0.0", str(number))], now=NOW)
 
     answers = _at_once(decide, 8)
     assert sum(answer is None for answer in answers) == 1

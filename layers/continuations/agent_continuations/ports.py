@@ -221,14 +221,14 @@ class Store(Protocol):
         `wake` has moved since or a register is there already: load again.
         """
 
-    def decide(
+    def deliver(
         self, run_id: str, registers: Sequence[Register], *, now: datetime
     ) -> Register | None:
-        """Write a person's registers, all or none, and make the run go on. None if they are
-        written; else the first of those that stood in the way. A terminal run is left as it is.
+        """Write what comes from outside, a decision or a late outcome, all or none of it, and make
+        the run go on. None if it is written; else the first register that stood in the way.
 
         Raises:
-            Conflict: the run is terminal.
+            Conflict: the run has ended; nothing is written.
         """
 
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:

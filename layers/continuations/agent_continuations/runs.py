@@ -238,7 +238,7 @@ class Runs:
         if standing is None:
             self._check_open(loaded, request, decision)
             registers = _registers(request, decision)
-            before = self.store.decide(run_id, registers, now=self.clock())
+            before = self.store.deliver(run_id, registers, now=self.clock())
             if before is None:
                 self.hints.resume(run_id)
                 return decision

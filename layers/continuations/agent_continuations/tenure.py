@@ -41,6 +41,7 @@ from agent_continuations.core.identity import request_id
 from agent_continuations.core.path import Path, call_key, parse_path, path_text, reply_key
 from agent_continuations.dispatch import call_hash, model_request, notice, prepared_tool
 from agent_continuations.errors import (
+    Conflict,
     Fatal,
     Fenced,
     ModelUnavailable,
@@ -73,6 +74,7 @@ class Limits:
         farewell: with this much left even running tools are left behind, on record.
         stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
         model_retry: the shortest wait after the model service was unavailable.
+        clock_skew: twice what the clocks of two machines may differ by.
     """
 
     lease: float = 120
@@ -81,6 +83,7 @@ class Limits:
     farewell: float = 5
     stay: float = 900
     model_retry: float = 30
+    clock_skew: float = 120
     workers: int = 32
 
 
@@ -430,8 +433,19 @@ class Tenure:
                 self.unwritten.reads.append(event)
                 self._take(event)
             return
+        if self.stop is _Stop.FENCED:
+            self._deliver_late(Register(call_key(effect.path, "outcome"), (event,)))
+            return
         self._record(call_key(effect.path, "outcome"), event)
         self.unwritten.settled.append(event.path)
+
+    def _deliver_late(self, outcome: Register) -> None:
+        """The run is another's by now, and may wait for just this, or for a person's word on it."""
+        try:
+            self.store.deliver(self.run_id, [outcome], now=self.means.clock())
+            self.means.hints.resume(self.run_id)
+        except Conflict:
+            self.store.append(self.run_id, outcome)
 
     # -- leaving -----------------------------------------------------------------------------------
 
@@ -470,7 +484,7 @@ class Tenure:
             match effect:
                 case Await():
                     asked = True
-                    times += [effect.until] if effect.until else []
+                    times += [until for until in (self._look_again(effect),) if until]
                 case ClearDoubt():
                     times.append(effect.intent.deadline + timedelta(seconds=1))
                 case _:
@@ -479,6 +493,18 @@ class Tenure:
         if not asked and not times:
             return Status.PARKED, None, note
         return Status.SUSPENDED, min(times, default=None), note
+
+    def _look_again(self, effect: Await) -> datetime | None:
+        """When a question must be looked at again, answered or not.
+
+        A doubt is raised when its owner must be dead by our clock. By its own it may have had a
+        little longer, and have stored the outcome without a word: so look once more.
+        """
+        doubt = self.continuation.call_at(effect.path).doubt
+        if doubt is None:
+            return effect.until
+        until = doubt.requested_at + timedelta(seconds=self.limits.clock_skew)
+        return until if until > self.means.clock() else None
 
     def _leave(self, status: Status, due: datetime | None, note: str | None) -> Status | None:
         release = Release(

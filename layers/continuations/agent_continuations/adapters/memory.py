@@ -134,7 +134,7 @@ class InMemoryStore:
                 )
             return True
 
-    def decide(
+    def deliver(
         self, run_id: str, registers: Sequence[Register], *, now: datetime
     ) -> Register | None:
         with self._lock:

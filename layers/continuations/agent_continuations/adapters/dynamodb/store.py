@@ -215,7 +215,7 @@ class DynamoDBStore:
             raise Fenced(run_id)
         return False
 
-    def decide(
+    def deliver(
         self, run_id: str, registers: Sequence[Register], *, now: datetime
     ) -> Register | None:
         write_id = uuid4().hex

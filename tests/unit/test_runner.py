@@ -1,0 +1,502 @@
+"""The shell around the core, on the in-memory store: leases, crashes, cancel, doubt, deadlines."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+import pytest
+from agent_continuations import (
+    Agent,
+    Approval,
+    InMemoryStore,
+    ScriptedModel,
+    call,
+    calls,
+    say,
+    tool,
+)
+from agent_continuations.adapters.scripted import Script
+from agent_continuations.agent import Registry
+from agent_continuations.core.continuation import Reply, Verdict
+from agent_continuations.core.path import START_KEY
+from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
+from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
+from agent_continuations.runner import Runner
+from agent_continuations.runs import Answer, Loaded, Runs
+from agent_continuations.tenure import Limits
+from agent_continuations.tool import Tool
+from agent_continuations.views import Waiting, waiting
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class Recorded:
+    """Hints, remembered."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, ...]] = []
+
+    def advance(self, run_id: str) -> None:
+        self.sent.append(("advance", run_id))
+
+    def resume(self, run_id: str) -> None:
+        self.sent.append(("resume", run_id))
+
+    def notify(self, run_id: str, notice_id: str) -> None:
+        self.sent.append(("notify", run_id, notice_id))
+
+
+class House:
+    """One store, one clock that the test moves, and as many workers as it wants."""
+
+    def __init__(self, *tools: Tool, script: Script, store: InMemoryStore | None = None) -> None:
+        self.now = NOW
+        self.store = store or InMemoryStore()
+        self.hints = Recorded()
+        self.model = ScriptedModel({"a": script})
+        self.registry = Registry([Agent("a", tools=tools)])
+        self.runs = Runs(
+            store=self.store,
+            hints=self.hints,
+            registry=lambda: self.registry,
+            clock=lambda: self.now,
+        )
+
+    def worker(self, limits: Limits | None = None) -> Runner:
+        return Runner(
+            store=self.store,
+            model=self.model,
+            registry=self.registry,
+            hints=self.hints,
+            recipients=lambda approvers: [f"email:{each}" for each in approvers],
+            clock=lambda: self.now,
+            limits=limits,
+        )
+
+    def start(self) -> str:
+        return self.runs.start("a", "go").run_id
+
+    def loaded(self, run_id: str) -> Loaded:
+        return self.runs.load(run_id)
+
+    def waiting(self, run_id: str) -> list[Waiting]:
+        loaded = self.loaded(run_id)
+        return list(waiting(loaded.head, loaded.continuation))
+
+    def decide(self, run_id: str, verdict: Verdict, reason: str | None = None) -> None:
+        answer = Answer(
+            verdict=verdict, approver="x@example.com", decided_by="me", via="api", reason=reason
+        )
+        self.runs.decide(run_id, self.waiting(run_id)[0].request_id, answer)
+
+    def later(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+def killed_once(then: str = "done") -> tuple[Tool, list[str]]:
+    """A `once` tool whose process is killed in the middle, the first time."""
+    ran: list[str] = []
+
+    @tool
+    def launch() -> str:
+        """Launch."""
+        ran.append("x")
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+        return then
+
+    return launch, ran
+
+
+def gated() -> tuple[Tool, list[str]]:
+    ran: list[str] = []
+
+    @tool(approval=Approval(["x@example.com"], timeout_seconds=3600))
+    def pay() -> str:
+        """Pay."""
+        ran.append("x")
+        return "paid"
+
+    return pay, ran
+
+
+def test_a_run_that_waits_has_no_owner_and_people_have_been_told() -> None:
+    pay, _ = gated()
+    house = House(pay, script=[call("pay"), say("ok")])
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    head = house.loaded(run_id).head
+    assert (head.owner, head.lease_until, head.due) == (None, None, NOW + timedelta(hours=1))
+    (asked,) = house.waiting(run_id)
+    assert house.hints.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
+    (notice,) = house.store.notices(run_id)
+    assert notice.undelivered == ("email:x@example.com",)
+
+
+def test_people_are_asked_while_siblings_still_work() -> None:
+    pay, _ = gated()
+    asked = Event()
+
+    @tool(effect="idempotent")
+    def slow() -> str:
+        """Work until somebody was asked."""
+        assert asked.wait(20)
+        return "done"
+
+    class Telling(InMemoryStore):
+        def commit(self, run_id: str, **rest: object) -> bool:
+            written = super().commit(run_id, **rest)  # type: ignore[arg-type]
+            asked.set()
+            return written
+
+    both = calls(("slow", {}), ("pay", {}))
+    house = House(pay, slow, script=[both, say("ok")], store=Telling())
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    call_ = house.loaded(run_id).continuation.turns[0].calls[0]
+    assert call_.outcome
+    assert call_.outcome.content == "done"
+
+
+def test_nobody_decides_in_time_and_the_call_is_rejected_never_approved() -> None:
+    pay, ran = gated()
+    house = House(pay, script=[call("pay"), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+    house.later(minutes=59)
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    house.later(minutes=2)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    decision = house.loaded(run_id).continuation.turns[0].calls[0].decision
+    assert decision
+    assert (decision.verdict, decision.approver) == (Verdict.REJECT, "deadline")
+    assert ran == []
+
+
+def test_a_decision_just_before_the_deadline_stands_however_late_it_is_seen() -> None:
+    pay, ran = gated()
+    house = House(pay, script=[call("pay"), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+    house.later(minutes=59)
+    house.decide(run_id, Verdict.APPROVE)
+    house.later(hours=5)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert ran == ["x"]
+
+
+def test_a_lost_once_tool_is_put_to_a_person_and_never_run_again_by_itself() -> None:
+    launch, ran = killed_once()
+    house = House(launch, script=[call("launch"), say("ok")])
+    run_id = house.start()
+    with pytest.raises(KeyboardInterrupt):
+        house.worker().advance(run_id)
+    house.later(minutes=5)
+    # Its owner could still be alive: nothing is asked yet, and nothing runs.
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert [each.kind for each in house.waiting(run_id)] == ["timer"]
+    due = house.loaded(run_id).head.due
+    assert due
+    house.now = due
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert [each.kind for each in house.waiting(run_id)] == ["doubt"]
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert ran == ["x"]
+
+
+def in_doubt(script: Script) -> tuple[House, str, list[str]]:
+    launch, ran = killed_once()
+    house = House(launch, script=script)
+    run_id = house.start()
+    with pytest.raises(KeyboardInterrupt):
+        house.worker().advance(run_id)
+    house.later(hours=1)
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    return house, run_id, ran
+
+
+def test_it_happened_the_run_goes_on_with_the_persons_note() -> None:
+    house, run_id, ran = in_doubt([call("launch"), say("ok")])
+    house.decide(run_id, Verdict.APPROVE, "it is in orbit")
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert "it is in orbit" in str(house.model.requests[-1].messages[-1]["content"])
+    assert ran == ["x"]
+
+
+def test_it_did_not_happen_the_tool_runs_now() -> None:
+    house, run_id, ran = in_doubt([call("launch"), say("ok")])
+    house.decide(run_id, Verdict.REJECT)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert house.model.requests[-1].messages[-1]["content"] == "done"
+    assert ran == ["x", "x"]
+
+
+def test_a_late_outcome_closes_the_question_by_itself() -> None:
+    from tests.unit.test_core import returned
+
+    house, run_id, ran = in_doubt([call("launch"), say("ok")])
+    outcome = Register("00000.000~outcome", (returned("0.0", "it had worked"),))
+    due = house.loaded(run_id).head.due
+    assert due == house.now + timedelta(seconds=120)
+    house.store.append(run_id, outcome)
+    house.now = due
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert house.model.requests[-1].messages[-1]["content"] == "it had worked"
+    assert ran == ["x"]
+
+
+def test_an_idempotent_tool_runs_again_with_the_same_key() -> None:
+    from agent_continuations import ToolContext
+
+    keys: list[tuple[int, str]] = []
+
+    @tool(effect="idempotent")
+    def send(context: ToolContext) -> str:
+        """Send."""
+        keys.append((context.attempt, context.idempotency_key))
+        if len(keys) == 1:
+            raise KeyboardInterrupt
+        return "sent"
+
+    house = House(send, script=[call("send"), say("ok")])
+    run_id = house.start()
+    with pytest.raises(KeyboardInterrupt):
+        house.worker().advance(run_id)
+    house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    (first, key), (second, again) = keys
+    assert (first, second) == (1, 2)
+    assert key == again
+
+
+def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
+    started, cancelled = Event(), Event()
+
+    @tool
+    def work() -> str:
+        """Work until after the cancel."""
+        started.set()
+        assert cancelled.wait(20)
+        return "finished anyway"
+
+    house = House(work, script=[call("work"), say("never said")])
+    run_id = house.start()
+    statuses: list[Status | None] = []
+    thread = Thread(target=lambda: statuses.append(house.worker().advance(run_id)))
+    thread.start()
+    assert started.wait(20)
+    house.runs.cancel(run_id)
+    cancelled.set()
+    thread.join(20)
+    loaded = house.loaded(run_id)
+    outcome = loaded.continuation.turns[0].calls[0].outcome
+    assert outcome
+    assert outcome.content == "finished anyway"
+    assert statuses == [loaded.head.status] == [Status.CANCELLED]
+
+
+def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None:
+    from agent_continuations.errors import Conflict
+
+    pay, ran = gated()
+    house = House(pay, script=[call("pay"), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+    request_id = house.waiting(run_id)[0].request_id
+    house.runs.cancel(run_id)
+    answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+    with pytest.raises(Conflict, match="cancelled"):
+        house.runs.decide(run_id, request_id, answer)
+    assert house.worker().advance(run_id) is Status.CANCELLED
+    with pytest.raises(Conflict, match="cancelled"):
+        house.runs.decide(run_id, request_id, answer)
+    assert ran == []
+
+
+def test_with_little_time_left_the_run_is_handed_on() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    deadline = NOW + timedelta(seconds=50)
+    assert house.worker().advance(run_id, deadline=deadline) is Status.READY
+    assert house.hints.sent[-1] == ("resume", run_id)
+    assert house.model.requests == []
+    assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
+    house = House(script=[])
+
+    @tool
+    def overtaken() -> str:
+        """While it runs, the lease ends and another owner takes the run."""
+        house.later(minutes=3)
+        taken = house.store.claim(
+            run_id, owner="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        )
+        assert taken
+        return "late"
+
+    house.registry = Registry([Agent("a", tools=[overtaken])])
+    house.model.scripts = {"a": [call("overtaken"), say("the zombie says")]}
+    run_id = house.start()
+    assert house.worker().advance(run_id) is None
+    loaded = house.loaded(run_id)
+    assert (loaded.head.epoch, loaded.head.owner) == (2, "other")
+    outcome = loaded.continuation.turns[0].calls[0].outcome
+    assert outcome
+    assert outcome.content == "late"
+
+
+def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    house.store.claim(run_id, owner="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
+    assert house.worker().advance(run_id) is None
+    assert house.model.requests == []
+
+
+def failing(error: Exception) -> Callable[[ModelRequest], Reply]:
+    def script(_request: ModelRequest) -> Reply:
+        raise error
+
+    return script
+
+
+def test_an_unavailable_model_is_a_timer_and_not_a_sleep() -> None:
+    house = House(script=failing(ModelUnavailable("busy", after_seconds=90)))
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert house.loaded(run_id).head.due == NOW + timedelta(seconds=90)
+    (entry,) = house.waiting(run_id)
+    assert (entry.kind, entry.message) == ("model", "busy")
+    house.model.scripts = {"a": [say("ok")]}
+    house.later(seconds=91)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+@pytest.mark.parametrize("error", [ModelRefused("no such key"), RuntimeError("a bug")])
+def test_a_model_that_refuses_parks_the_run_with_the_reason(error: Exception) -> None:
+    house = House(script=failing(error))
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.PARKED
+    head = house.loaded(run_id).head
+    assert str(error) in (head.note or "")
+    assert head.due is None
+    house.model.scripts = {"a": [say("ok")]}
+    house.runs.redrive(run_id)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    for number in range(MAX_STALLS - 1):
+        taken = house.store.claim(
+            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        )
+        assert taken
+        house.later(minutes=3)
+    if house.store.head(run_id):
+        head = house.store.head(run_id)
+        assert head
+        house.store.progress(run_id, epoch=head.epoch, registers=1)
+    for number in range(MAX_STALLS - 1):
+        house.store.claim(
+            run_id, owner=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        )
+        house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.PARKED
+    assert house.loaded(run_id).head.note == "5 claims without progress"
+    assert house.runs.redrive(run_id).stalls == 0
+    assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_claims_that_end_badly_but_get_somewhere_do_not_park_a_run() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    for number in range(MAX_STALLS):
+        house.store.claim(
+            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        )
+        house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_a_corrupt_value_parks_the_run_instead_of_failing_for_ever() -> None:
+    class Corrupt(InMemoryStore):
+        broken = False
+
+        def load(self, run_id: str) -> Snapshot | None:
+            if self.broken:
+                raise CorruptValue("the value of J#!start has changed")
+            return super().load(run_id)
+
+    store = Corrupt()
+    house = House(script=[say("ok")], store=store)
+    run_id = house.start()
+    store.broken = True
+    assert house.worker().advance(run_id) is Status.PARKED
+    store.broken = False
+    assert house.loaded(run_id).head.note == "the value of J#!start has changed"
+
+
+def test_a_decision_that_comes_while_the_owner_works_is_not_slept_through() -> None:
+    pay, ran = gated()
+    house = House(script=[])
+
+    @tool(effect="idempotent")
+    def slow() -> str:
+        """While it runs, a person decides."""
+        if house.waiting(run_id):
+            house.decide(run_id, Verdict.APPROVE)
+        return "done"
+
+    house.registry = Registry([Agent("a", tools=[pay, slow])])
+    house.model.scripts = {"a": [call("pay"), say("ok")]}
+    house.model.scripts = {"a": [calls(("pay", {}), ("slow", {})), say("ok")]}
+    run_id = house.start()
+    house.worker().advance(run_id)
+    if house.waiting(run_id):
+        house.decide(run_id, Verdict.APPROVE)
+        house.worker().advance(run_id)
+    assert house.loaded(run_id).head.status is Status.COMPLETED
+    assert ran == ["x"]
+
+
+def test_a_request_that_was_started_twice_is_one_run() -> None:
+    from agent_continuations.errors import KeyReused
+
+    house = House(script=[say("ok")])
+    one = house.runs.start("a", "go", key="k")
+    assert house.runs.start("a", "go", key="k").run_id == one.run_id
+    with pytest.raises(KeyReused):
+        house.runs.start("a", "stop", key="k")
+    assert house.runs.start("a", "go").run_id != one.run_id
+
+
+def test_what_runs_must_be_what_was_approved() -> None:
+    pay, ran = gated()
+    house = House(pay, script=[call("pay"), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+    house.decide(run_id, Verdict.APPROVE)
+    # Somebody with access to the table alters the stored decision.
+    run = house.store._runs[run_id]
+    register = run.registers["00000.000!2decision"]
+    event = register.events[0]
+    forged = event.model_copy(
+        update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
+    )
+    run.registers[register.key] = Register(register.key, (forged,))
+    assert house.worker().advance(run_id) is Status.PARKED
+    assert house.loaded(run_id).head.note == "0.0 is not what was approved"
+    assert ran == []
+
+
+def test_the_start_is_a_register_like_any_other() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    snapshot = house.store.load(run_id)
+    assert snapshot
+    assert [register.key for register in snapshot.registers] == [START_KEY]
+    assert isinstance(snapshot.head, Head)
