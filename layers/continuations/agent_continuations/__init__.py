@@ -7,6 +7,7 @@ from agent_continuations.tool import Approval, ToolCall, ToolContext, tool
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.memory import InMemoryStore
+    from agent_continuations.adapters.openai_model import OpenAIModel
     from agent_continuations.adapters.scripted import ScriptedModel, call, calls, say
     from agent_continuations.local import LocalRunner
 
@@ -15,6 +16,7 @@ __all__ = [
     "Approval",
     "InMemoryStore",
     "LocalRunner",
+    "OpenAIModel",
     "ScriptedModel",
     "ToolCall",
     "ToolContext",
@@ -27,6 +29,7 @@ __all__ = [
 _LAZY = {
     "InMemoryStore": "agent_continuations.adapters.memory",
     "LocalRunner": "agent_continuations.local",
+    "OpenAIModel": "agent_continuations.adapters.openai_model",
     "ScriptedModel": "agent_continuations.adapters.scripted",
     "call": "agent_continuations.adapters.scripted",
     "calls": "agent_continuations.adapters.scripted",

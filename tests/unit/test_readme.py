@@ -1,0 +1,57 @@
+"""The README's code runs, and prints what the README says that it prints."""
+
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from agent_continuations.agent import Registry
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_example_prints_what_is_shown() -> None:
+    shown = re.search(r"prints\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert shown
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(BLOCKS[0], "README.md", "exec"), {})
+    assert printed.getvalue() == shown[1]
+
+
+def test_the_example_agents_can_be_deployed() -> None:
+    names: dict[str, object] = {}
+    exec(compile(BLOCKS[1], "README.md", "exec"), names)
+    assert list(Registry(names["AGENTS"]).startable) == ["accounts"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:    |`)make ([a-z]+)", README))))
+def test_the_targets_that_are_named_exist(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_route_of_the_template_is_in_the_table() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    for path, method in re.findall(r'Path: "?(/[^",]*)"?, Method: (\w+)', template):
+        if method in ("get", "post"):
+            route = re.sub(r"\{run_id\}", "{id}", path)
+            assert re.search(rf"`{method.upper()} {re.escape(route)}[`?]", README), (method, route)
+
+
+def test_the_readme_needs_nothing_but_the_library() -> None:
+    code = "import sys, agent_continuations; print(sorted({'openai', 'boto3'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "layers" / "continuations")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
