@@ -5,8 +5,6 @@ one for new work and one for decided work, so that a flood of one never starves 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent_continuations import bootstrap
-from agent_continuations.telemetry import counter
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -16,6 +14,9 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.telemetry import counter
 
 logger = Logger(service="advance")
 count = counter("advance")

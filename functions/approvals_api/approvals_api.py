@@ -6,6 +6,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 import pages
 from agent_continuations import bootstrap
 from agent_continuations.core.continuation import Verdict
@@ -16,9 +20,6 @@ from agent_continuations.problem import problem_of
 from agent_continuations.runs import Answer, Loaded, Request, find_request
 from agent_continuations.telemetry import counter
 from agent_continuations.views import decision_view
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_REASON_CHARACTERS = 4000
 _FIELDS = {"decision", "arguments", "reason", "nonce"}

@@ -10,13 +10,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from agent_continuations.core.continuation import Continuation, PendingCall, RefusedPlan
 from agent_continuations.core.path import Path as CallPath
 from agent_continuations.core.path import Step, path_text
 from agent_continuations.display import shown, shown_json
 from agent_continuations.runs import Loaded, Request
-from aws_lambda_powertools.event_handler import Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 MAX_DONE = 30
 MAX_EXCERPT_CHARACTERS = 600

@@ -4,6 +4,11 @@ import os
 from http import HTTPStatus
 from typing import Any
 
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
 from agent_continuations import bootstrap
 from agent_continuations.core.continuation import Verdict
 from agent_continuations.errors import Forbidden, Invalid
@@ -12,10 +17,6 @@ from agent_continuations.ports import Status
 from agent_continuations.runs import Answer
 from agent_continuations.telemetry import counter
 from agent_continuations.views import decision_view, links, run_view, summary, timeline
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")

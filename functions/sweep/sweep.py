@@ -5,10 +5,11 @@ owners are all the same here: an item whose time has come.
 from datetime import UTC, datetime
 from typing import Any
 
-from agent_continuations import bootstrap
-from agent_continuations.telemetry import counter
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.telemetry import counter
 
 LIMIT = 1000
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import boto3
 import pytest
+
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.ports import Store
-
 from tests.local import dynamodb_local
 from tests.local.template import create_table
 

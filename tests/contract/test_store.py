@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
+
 from agent_continuations.core.continuation import Continuation, Intent, Outcome
 from agent_continuations.core.event import Started, ToolReturned
 from agent_continuations.core.identity import opaque_id

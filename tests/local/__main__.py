@@ -34,7 +34,12 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
 
     with ExitStack() as ends:
-        front = Front(int(os.environ.get("PORT") or DEFAULT_PORT))
+        port = int(os.environ.get("PORT") or DEFAULT_PORT)
+        try:
+            front = Front(port)
+        except OSError as error:
+            print(f"port {port}: {error.strerror}; PORT=... takes another", file=sys.stderr)
+            return 1
         parameters = _parameters(front.url, ends, say)
         stack = Stack(HOME, parameters, say)
         ends.callback(stack.down)

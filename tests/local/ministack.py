@@ -65,11 +65,12 @@ class MiniStack:
         """
         if not PROGRAM.exists():
             raise RuntimeError(f"{PROGRAM} is missing: run `make tools`")
+        self._end_leftover()
         scratch = self.home / "tmp"
         scratch.mkdir(exist_ok=True)
         log = self.home / "ministack.log"
         environment = {
-            **_bare_environment(),
+            **_host_environment(),
             **ADMINISTRATOR,
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
@@ -93,6 +94,7 @@ class MiniStack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._pid_file.write_text(str(self._process.pid))
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -112,6 +114,29 @@ class MiniStack:
             self._process.kill()
             self._process.wait()
         self._process = None
+        self._pid_file.unlink(missing_ok=True)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.home / "pid"
+
+    def _end_leftover(self) -> None:
+        """End the emulator of a run that was killed: it holds our port, and state to be saved."""
+        if not self._pid_file.exists():
+            return
+        pid = int(self._pid_file.read_text())
+        for _ in range(int(STOP_SECONDS * 10)):
+            command = subprocess.run(
+                ["ps", "-o", "command=", "-p", str(pid)],
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+            if str(PROGRAM) not in command:
+                break
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.1)
+        self._pid_file.unlink()
 
     def _answers(self) -> bool:
         try:
@@ -132,7 +157,11 @@ class MiniStack:
         return int(kept.read_text())
 
 
-def _bare_environment() -> dict[str, str]:
-    """What the functions inherit: nothing of ours, lest a laptop's settings leak into them."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+def _host_environment() -> dict[str, str]:
+    """What the functions inherit: what a user's tools may want, and nothing that is about us.
+
+    A function that works only by such an inheritance would fail when deployed; what the template
+    must set is checked by the tests of the functions.
+    """
+    ours = ("AWS_", "MAKE", "MFLAGS", "OPENAI_", "POWERTOOLS_", "PYTHON", "UV", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agent_continuations.core.advance import advance, fold
 from agent_continuations.core.continuation import (
     AgentPlan,
@@ -59,8 +62,6 @@ from agent_continuations.core.path import (
     reply_key,
 )
 from agent_continuations.errors import IllegalEvent
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROOT_FRAME = Continuation(agent="root", instructions="be", input="go", max_turns=4)

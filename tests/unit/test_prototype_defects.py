@@ -8,6 +8,7 @@ import json
 from threading import Barrier, Event
 
 import pytest
+
 from agent_continuations import (
     Agent,
     Approval,

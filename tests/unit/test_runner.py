@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import pytest
+
 from agent_continuations import (
     Agent,
     Approval,

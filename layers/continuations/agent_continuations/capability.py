@@ -62,7 +62,7 @@ class Capabilities:
             NotFound: it was not made here, or with a key that was retired.
         """
         try:
-            payload = urlsafe_b64decode(self._links.unsign(token) + b"==")
+            payload = _decode(self._links, token)
             run, request, tag, expires = _PAYLOAD.unpack(payload)
         except (BadSignature, ValueError, StructError):
             raise NotFound("this link is not valid", [("token", "not valid")]) from None
@@ -79,13 +79,34 @@ class Capabilities:
 
     def accepts(self, token: str, nonce: str) -> bool:
         """Whether `nonce` stood on the page for `token`."""
-        return self._nonces.verify_signature(token, nonce)
+        spelled = token.isascii() and _canonical(nonce)
+        return spelled and self._nonces.verify_signature(token, nonce)
 
 
 def _signer(keys: list[str], purpose: str) -> Signer:
     return Signer(
         keys, salt=f"agent-continuations.{purpose}", key_derivation="hmac", digest_method=sha256
     )
+
+
+def _decode(signer: Signer, token: str) -> bytes:
+    """What was signed. A token has one spelling: base64 that merely means the same is refused."""
+    signed, _, signature = token.rpartition(".")
+    if not (_canonical(signed) and _canonical(signature)):
+        raise BadSignature("not as it was written")
+    signer.unsign(token)
+    return urlsafe_b64decode(_padded(signed))
+
+
+def _canonical(text: str) -> bool:
+    try:
+        return _encode(urlsafe_b64decode(_padded(text))) == text.encode()
+    except ValueError:
+        return False
+
+
+def _padded(text: str) -> bytes:
+    return text.encode() + b"=" * (-len(text) % 4)
 
 
 def _encode(raw: bytes) -> bytes:

@@ -4,6 +4,7 @@ What an approver saw is what runs: the hash over tool, schema version and argume
 anew right before the call and compared with the one that was decided on.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -96,11 +97,18 @@ def prepared_tool(
     def run() -> Outcome:
         try:
             return Outcome(kind="ok", content=tool.run(arguments, context))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told of any
-            text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
-            return Outcome(kind="error", content=f"The tool failed. {text}")
+        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model is told
+            return Outcome(kind="error", content=f"The tool failed. {_told(error)}")
 
     return run
+
+
+def _told(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}".encode("utf-8", "replace").decode()
+    except Exception:  # noqa: BLE001 - an error that cannot even be written down
+        return name
 
 
 def call_hash(head: Head, root: Continuation, path: Path) -> str:

@@ -14,7 +14,8 @@ def shown(text: str) -> str:
     """
     return "".join(
         character
-        if character in _KEPT or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")
+        if character in _KEPT
+        or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
         else f"\\u{{{ord(character):x}}}"
         for character in text
     )

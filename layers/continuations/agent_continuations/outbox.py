@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from agent_continuations.errors import Fatal, Retryable
+from agent_continuations.errors import Fatal
 from agent_continuations.ports import Clock, Notice, Notifier, Store, utc_now
 
 LONGEST_PAUSE = timedelta(hours=1)
@@ -36,8 +36,8 @@ class Outbox:
         for recipient in notice.undelivered:
             try:
                 self._deliver(notice, recipient)
-            except (Retryable, Fatal) as error:
-                failures[recipient] = str(error)
+            except Exception as error:  # noqa: BLE001 - one recipient must not cost the others theirs
+                failures[recipient] = str(error) or type(error).__name__
         left = tuple(each for each in notice.undelivered if each in failures)
         attempts = notice.attempts + 1
         pause = min(timedelta(minutes=2 ** min(attempts - 1, 10)), LONGEST_PAUSE)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias, get_type_hints, overload
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -18,6 +18,7 @@ from agent_continuations.core.identity import canonical_json
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_ARGUMENT_DEPTH = 32
 WEEK_SECONDS = 7 * 24 * 3600
+LONGEST_TIMEOUT_SECONDS = 365 * 24 * 3600
 
 EffectName: TypeAlias = Literal["read", "idempotent", "once"]
 
@@ -75,10 +76,12 @@ class Approval:
     timeout_seconds: int = WEEK_SECONDS
 
     def __post_init__(self) -> None:
-        if isinstance(self.approvers, str) or not self.approvers:
+        named = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
+        if not named or not all(isinstance(each, str) and each for each in self.approvers):
             raise ValueError("approvers must be a list with at least one address")
-        if self.timeout_seconds <= 0:
-            raise ValueError("timeout_seconds must be positive")
+        seconds = self.timeout_seconds
+        if type(seconds) is not int or not 1 <= seconds <= LONGEST_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds is a whole number up to {LONGEST_TIMEOUT_SECONDS}")
 
     def gate(self, call: ToolCall) -> Gate | None:
         """The policy as it applies to this call, or None where nobody needs to be asked."""
@@ -105,7 +108,7 @@ class Tool:
     context_parameter: str | None = None
     model: type[BaseModel] = field(default=BaseModel, repr=False)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     @cached_property
@@ -160,6 +163,7 @@ def validated_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) ->
         raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_ARGUMENT_DEPTH}")])
     try:
         checked = model.model_validate(arguments)
+        canonical_json(arguments).encode()  # what JSON or UTF-8 cannot say, pydantic would alter
         canonical_json(checked.model_dump(mode="json", by_alias=True)).encode()
     except ValidationError as error:
         raise ArgumentsRefused(field_faults(error)) from None
@@ -180,12 +184,13 @@ def result_text(result: Any) -> str:
     """A tool's result as text: strings as they are, anything else as JSON where it has one."""
     if isinstance(result, str):
         text = result
-    elif isinstance(result, BaseModel):
-        text = result.model_dump_json()
     else:
         try:
-            text = json.dumps(result, ensure_ascii=False, default=_plain)
-        except (TypeError, ValueError, RecursionError):
+            if isinstance(result, BaseModel):
+                text = result.model_dump_json()
+            else:
+                text = json.dumps(result, ensure_ascii=False, default=_plain)
+        except Exception:  # noqa: BLE001 - it did happen, so it must not read as a failure
             text = repr(result)
     # Lone surrogates have no UTF-8 form, so neither the store nor the model could take them.
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -237,6 +242,8 @@ def _make(
     name: str | None,
     description: str | None,
 ) -> Tool:
+    if not hasattr(function, "__name__"):
+        raise TypeError(f"a tool is made of a function, not of {function!r}")
     name = name or function.__name__
     if not NAME.fullmatch(name):
         raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {name!r}")
@@ -266,7 +273,9 @@ def _arguments_model(
             raise TypeError(f"{name}: {parameter.name} cannot be positional-only")
         if parameter.name not in hints:
             raise TypeError(f"{name}: {parameter.name} needs a type")
-        if hints[parameter.name] is ToolContext:
+        if _is_context(hints[parameter.name]):
+            if context_parameter:
+                raise TypeError(f"{name}: only one parameter can be the ToolContext")
             context_parameter = parameter.name
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
@@ -278,8 +287,31 @@ def _arguments_model(
             hints[parameter.name],
             Field(default, alias=parameter.name, **options),
         )
-    config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    return create_model(f"{name}_arguments", __config__=config, **fields), context_parameter
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+    model = create_model(f"{name}_arguments", __config__=config, **fields)
+    _check_defaults(name, model)
+    return model, context_parameter
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether a type has a ToolContext in it, plain, optional or annotated.
+
+    No such parameter may reach the schema: the model could then make up an idempotency key.
+    """
+    return hint is ToolContext or any(_is_context(inner) for inner in get_args(hint))
+
+
+def _check_defaults(name: str, model: type[BaseModel]) -> None:
+    for about in model.model_fields.values():
+        if about.is_required():
+            continue
+        annotation: Any = about.annotation
+        only = create_model(name, __config__=model.model_config, value=(annotation, about))
+        try:
+            default = only().model_dump(mode="json", by_alias=True)
+            only.model_validate(json.loads(canonical_json(default)))
+        except ValueError as error:
+            raise TypeError(f"{name}: the default of {about.alias} does not fit: {error}") from None
 
 
 def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
@@ -287,8 +319,7 @@ def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     from docstring_parser import parse  # here: only processes that define tools need it
 
     parsed = parse(inspect.getdoc(function) or "")
-    parts = (parsed.short_description, parsed.long_description)
-    summary = "\n\n".join(part for part in parts if part)
+    summary = parsed.description or ""
     return summary, {each.arg_name: each.description or "" for each in parsed.params}
 
 

@@ -65,14 +65,23 @@ class EmailNotifier:
             "notice": notice,
             "link": self._link(notice, recipient),
             "arguments": shown_json(notice.arguments),
-            "goal": shown(notice.goal),
+            # In one line, lest it forge the lines around it.
+            "goal": " ".join(shown(notice.goal).split()),
         }
         message = EmailMessage()
         message["From"] = self._sender
         try:
             message["To"] = recipient
-        except ValueError as error:
-            raise Fatal(f"not a mail address: {error}") from None
+            named = message["To"].addresses
+        except (
+            ValueError,
+            IndexError,
+            AttributeError,
+            TypeError,
+        ):  # its parser raises all of these
+            named = ()
+        if len(named) != 1 or not (named[0].username and named[0].domain):
+            raise Fatal("not a mail address, or more than one")
         subject = "Did it happen" if notice.kind == "doubt" else "Approval needed"
         message["Subject"] = f"{subject}: {notice.tool}"
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"

@@ -203,12 +203,14 @@ class InMemoryStore:
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         with self._lock:
-            notice = self._runs[run_id].notices.get(notice_id)
+            run = self._runs.get(run_id)
+            notice = run.notices.get(notice_id) if run else None
             return notice if notice and notice.due else None
 
     def notices(self, run_id: str) -> list[Notice]:
         with self._lock:
-            return list(self._runs[run_id].notices.values())
+            run = self._runs.get(run_id)
+            return list(run.notices.values()) if run else []
 
     def noticed(self, notice: Notice) -> None:
         with self._lock:

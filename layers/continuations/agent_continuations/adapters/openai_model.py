@@ -4,6 +4,7 @@ The client's own retries are off: a short wait is slept here, a long one is told
 makes a timer of it instead of paying for a process that sleeps.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +26,7 @@ from agent_continuations.ports import ModelRequest
 
 TRIES = 3
 LONGEST_SLEEP_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 24 * 3600.0
 REQUEST_TIMEOUT_SECONDS = 300.0
 _PASSING = {408, 409, 425, 429}
 
@@ -116,8 +118,8 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Completion(BaseModel):
@@ -135,7 +137,7 @@ def _reply(body: str) -> Reply:
         # A half answer or a proxy's error page: the request is good, so it may be sent again.
         raise ModelUnavailable(f"the model service sent no completion: {body[:200]!r}") from error
     used = completion.usage or _Usage()
-    usage = Usage(input_tokens=used.prompt_tokens, output_tokens=used.completion_tokens)
+    usage = Usage(input_tokens=used.prompt_tokens or 0, output_tokens=used.completion_tokens or 0)
     content = choice.message.content or choice.message.refusal
     requests = tuple(
         ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
@@ -144,11 +146,11 @@ def _reply(body: str) -> Reply:
     reason = choice.finish_reason
     if reason == "content_filter":
         return Reply(content=content, fault="content_filter", usage=usage)
-    if requests:
-        # Calls that were cut off have arguments that are no JSON; the model is told of each.
-        return Reply(content=content, requests=requests, usage=usage)
     if reason == "length":
+        # Calls that were cut off may read as whole, with fewer arguments than were meant.
         return Reply(content=content, fault="length", usage=usage)
+    if requests:
+        return Reply(content=content, requests=requests, usage=usage)
     fault = None if content and content.strip() else "empty"
     return Reply(content=content, fault=fault, usage=usage)
 
@@ -157,14 +159,13 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds to wait, from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    if re.fullmatch(r"\d+(\.\d+)?", value.strip()):
+        seconds = float(value)
+    else:
+        try:
+            until = parsedate_to_datetime(value)
+            until = until if until.tzinfo else until.replace(tzinfo=UTC)
+            seconds = (until - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
