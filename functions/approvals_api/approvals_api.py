@@ -45,7 +45,9 @@ def page(token: str) -> Response[str]:
 def options(token: str) -> Response[str]:
     """Say what the link can do."""
     del token
-    return Response(HTTPStatus.NO_CONTENT.value, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
+    return Response(
+        HTTPStatus.NO_CONTENT.value, body="", headers={"Allow": "GET, HEAD, OPTIONS, POST"}
+    )
 
 
 @app.post("/approvals/<token>")
@@ -62,7 +64,8 @@ def decide(token: str) -> Response[str]:
     count("Decisions")
     if _wants_page():
         # Back to the page by a GET, so that a reload sends no second decision.
-        return pages.see_other(app.current_event.request_context.path or "")
+        # Relative, because only the browser knows under which address it came here.
+        return pages.see_other(token)
     return json_response(decision_view(loaded.head.run_id, request.request_id, decision))
 
 

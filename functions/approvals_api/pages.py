@@ -20,6 +20,7 @@ from agent_continuations.display import shown, shown_json
 from agent_continuations.runs import Loaded, Request
 
 MAX_DONE = 30
+MAX_ARGUMENTS_CHARACTERS = 100_000
 MAX_EXCERPT_CHARACTERS = 600
 
 
@@ -55,7 +56,8 @@ def of_request(
         "state": _state(loaded, request, deadline, now),
         "kind": request.kind,
         "tool": call.plan.tool,
-        "arguments": shown_json(call.plan.arguments),
+        "arguments": _capped(shown_json(call.plan.arguments)),
+        "editable": len(shown_json(call.plan.arguments)) <= MAX_ARGUMENTS_CHARACTERS,
         "edited": _edited(call),
         "hash": call.approval.arguments_hash[:12] if call.approval else "",
         "approver": approver,
@@ -99,8 +101,16 @@ def _state(loaded: Loaded, request: Request, deadline: datetime | None, now: dat
 
 def _edited(call: PendingCall) -> str | None:
     if call.decision and call.decision.arguments is not None:
-        return shown_json(call.decision.arguments)
+        return _capped(shown_json(call.decision.arguments))
     return None
+
+
+def _capped(text: str) -> str:
+    """A page must fit into a Lambda's answer; the hash covers what is not shown."""
+    if len(text) <= MAX_ARGUMENTS_CHARACTERS:
+        return text
+    more = len(text) - MAX_ARGUMENTS_CHARACTERS
+    return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
 
 
 def _left(deadline: datetime | None, now: datetime) -> str:
@@ -136,7 +146,7 @@ def _done(root: Continuation) -> Iterator[Done]:
             yield Done(
                 agent=root.frame_at(path[:-1]).agent,
                 tool=call.plan.tool,
-                arguments=shown_json(call.arguments),
+                arguments=shown_json(call.arguments)[:MAX_EXCERPT_CHARACTERS],
                 result=call.outcome.content[:MAX_EXCERPT_CHARACTERS],
                 kind=call.outcome.kind,
             )

@@ -2,7 +2,7 @@
 
 import os
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
@@ -23,12 +23,15 @@ count = counter("runs-api")
 app = resolver(logger)
 
 
+Short: TypeAlias = Annotated[str, Field(max_length=256)]
+
+
 class Start(RequestBody):
     """What starts a run."""
 
     agent: str
     input: str
-    metadata: dict[str, str] = Field(default={}, max_length=20)
+    metadata: dict[Short, Short] = Field(default={}, max_length=20)
 
 
 class Decide(RequestBody):

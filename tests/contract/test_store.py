@@ -13,7 +13,16 @@ from agent_continuations.core.event import Started, ToolReturned
 from agent_continuations.core.identity import opaque_id
 from agent_continuations.core.path import START_KEY, call_key, parse_path
 from agent_continuations.errors import Conflict, Fenced, Invalid
-from agent_continuations.ports import Head, Notice, Register, Release, Status, Store
+from agent_continuations.ports import (
+    MAX_INTENTS_AT_ONCE,
+    MAX_REGISTERS_AT_ONCE,
+    Head,
+    Notice,
+    Register,
+    Release,
+    Status,
+    Store,
+)
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -177,6 +186,29 @@ def test_an_intent_is_put_on_record_once(store: Store, run: Head) -> None:
     other = Intent(attempt=2, started_at=at(1), deadline=at(901))
     with pytest.raises(Fenced):
         store.intend(run.run_id, epoch=yours.epoch, intents={"0.1": other}, settled=[])
+
+
+def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    paths = [f"0.{number}" for number in range(128)]
+    for at in range(0, 128, MAX_INTENTS_AT_ONCE):
+        intents = {path: intent() for path in paths[at : at + MAX_INTENTS_AT_ONCE]}
+        head = store.intend(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
+    assert set(head.intents) == set(paths)
+    numbers = range(MAX_REGISTERS_AT_ONCE)
+    assert store.commit(
+        run.run_id,
+        epoch=mine.epoch,
+        registers=[returned(f"0.{number}") for number in numbers],
+        notices=[notice(run, f"n{number}") for number in numbers],
+        settled=paths,
+        release=release(mine),
+        now=NOW,
+    )
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert (len(snapshot.registers), snapshot.head.intents) == (1 + len(numbers), {})
+    assert len(store.notices(run.run_id)) == len(numbers)
 
 
 def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: Head) -> None:

@@ -40,6 +40,7 @@ def main() -> int:
         except OSError as error:
             print(f"port {port}: {error.strerror}; PORT=... takes another", file=sys.stderr)
             return 1
+        ends.callback(front.close)
         parameters = _parameters(front.url, ends, say)
         stack = Stack(HOME, parameters, say)
         ends.callback(stack.down)
@@ -50,7 +51,6 @@ def main() -> int:
             return 1
         inbox = Inbox(stack.ministack.url, HOME / "inbox.json")
         front.open(stack.api_url, inbox)
-        ends.callback(front.close)
         front.forward("GET", "/runs", {}, b"")  # the first call starts the function
         address.write_text(front.url)
         say("ready\n")

@@ -25,6 +25,7 @@ from tests.local.ministack import REGION
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own limit
 _HOP_BY_HOP = {"connection", "host", "keep-alive", "transfer-encoding", "content-length", "te"}
+_OURS = {"date", "server"}
 _LINK = re.compile(r"https?://\S+/approvals/[\w.-]+")
 
 
@@ -73,17 +74,21 @@ class Front:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.api_url = ""
         self.inbox: Inbox | None = None
+        self._thread: Thread | None = None
         self.pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=60)
         self._credentials = Credentials("test", "test")
 
     def open(self, api_url: str, inbox: Inbox) -> None:
         """Begin to let requests through."""
         self.api_url, self.inbox = api_url, inbox
-        Thread(target=self.server.serve_forever, daemon=True, name="front").start()
+        self._thread = Thread(target=self.server.serve_forever, daemon=True, name="front")
+        self._thread.start()
 
     def close(self) -> None:
         """Stop."""
-        self.server.shutdown()
+        if self._thread:
+            self.server.shutdown()
+            self._thread.join()
         self.server.server_close()
 
     def forward(
@@ -149,14 +154,11 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 # Requests are signed here, so it can only be the route.
                 self._problem(HTTPStatus.NOT_FOUND, "there is no such route")
                 return
-            location = answer.headers.get("Location", "")
             headers = {
                 name: value
                 for name, value in answer.headers.items()
-                if name.lower() not in _HOP_BY_HOP
+                if name.lower() not in _HOP_BY_HOP | _OURS
             }
-            if location:
-                headers["Location"] = re.sub(r"^/v1(?=/)", "", location)
             self._answer(HTTPStatus(answer.status), answer.data, headers)
 
         def _local_page(self) -> None:

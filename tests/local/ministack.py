@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.local.template import ROOT
@@ -113,6 +113,9 @@ class MiniStack:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # It leads a session, and leaves behind those workers that are in the middle of something.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process = None
         self._pid_file.unlink(missing_ok=True)
 

@@ -501,3 +501,72 @@ def test_the_start_is_a_register_like_any_other() -> None:
     assert snapshot
     assert [register.key for register in snapshot.registers] == [START_KEY]
     assert isinstance(snapshot.head, Head)
+
+
+@pytest.mark.parametrize("width", [1, 25, 26, 45, 46, 128])
+def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
+    pay, paid = gated()
+    noted: list[str] = []
+
+    @tool
+    def note() -> str:
+        """Note."""
+        noted.append("x")
+        return "noted"
+
+    wide = calls(*[("pay", {})] * width)
+    house = House(pay, note, script=[wide, calls(*[("note", {})] * width), say("ok")])
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert len(house.waiting(run_id)) == len(house.store.notices(run_id)) == width
+    for entry in house.waiting(run_id):
+        answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+        house.runs.decide(run_id, entry.request_id, answer)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert (len(paid), len(noted)) == (width, width)
+    assert house.loaded(run_id).head.intents == {}
+
+
+def test_calls_beyond_the_limit_of_a_turn_are_refused_and_the_others_run() -> None:
+    pay, _ = gated()
+    house = House(pay, script=[calls(*[("pay", {})] * 130), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+    assert len(house.waiting(run_id)) == 128
+    refused = house.loaded(run_id).continuation.turns[0].calls[128].outcome
+    assert refused
+    assert "only 128 tool calls are possible in one turn" in refused.content
+
+
+def test_agents_nest_thirty_two_deep_and_no_deeper() -> None:
+    inner = Agent("a0")
+    for depth in range(1, 40):
+        tools = [inner.as_tool(description="deeper", name="deeper")]
+        inner = Agent(f"a{depth}", tools=tools)
+
+    def script(request: ModelRequest) -> Reply:
+        last = request.messages[-1]
+        return say(str(last["content"])) if last["role"] == "tool" else call("deeper", input="x")
+
+    house = House(script=[])
+    house.registry = Registry([inner])
+    house.model.scripts = {f"a{depth}": script for depth in range(40)}
+    run_id = house.runs.start("a39", "go").run_id
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    root = house.loaded(run_id).continuation
+    assert max(len(path) for path, call_ in root.calls() if call_.child) == 32
+    assert "agents may be nested 32 deep" in (root.outcome.content if root.outcome else "")
+
+
+def test_huge_arguments_fit_into_the_notice_by_a_word_about_their_size() -> None:
+    @tool(approval=Approval(["x@example.com"]))
+    def file(text: str) -> str:
+        """File."""
+        return text
+
+    house = House(file, script=[call("file", text="x" * 1_000_000), say("ok")])
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    (notice,) = house.store.notices(run_id)
+    assert len(notice.model_dump_json()) < 10_000
+    assert "1000011 characters" in str(notice.arguments)

@@ -8,6 +8,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import Any
 
 from agent_continuations.agent import AgentTool, Registry
 from agent_continuations.core.continuation import (
@@ -18,7 +19,7 @@ from agent_continuations.core.continuation import (
     ToolPlan,
     Verdict,
 )
-from agent_continuations.core.identity import arguments_hash, idempotency_key
+from agent_continuations.core.identity import arguments_hash, canonical_json, idempotency_key
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.errors import IllegalEvent, Vanished
@@ -26,6 +27,7 @@ from agent_continuations.ports import Head, ModelRequest, Notice
 from agent_continuations.tool import ArgumentsRefused, ToolContext
 
 MAX_GOAL_CHARACTERS = 2000
+MAX_NOTICE_CHARACTERS = 8000
 NOTICE_GRACE = timedelta(seconds=60)
 
 
@@ -153,6 +155,14 @@ def check_approval(head: Head, root: Continuation, path: Path) -> None:
         raise IllegalEvent(f"{path_text(path)} is not what was approved")
 
 
+def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as they fit into a mail, and into an item of the outbox."""
+    size = len(canonical_json(arguments))
+    if size <= MAX_NOTICE_CHARACTERS:
+        return arguments
+    return {"…": f"{size} characters, too much for a message; the page shows them all"}
+
+
 def notice(
     head: Head,
     root: Continuation,
@@ -181,7 +191,7 @@ def notice(
         agents=root.agents_to(path),
         goal=root.input[:MAX_GOAL_CHARACTERS],
         tool=call.plan.tool,
-        arguments=call.arguments,
+        arguments=_fit(call.arguments),
         arguments_hash=hash_of(head, call, path),
         expires_at=call.approval.expires_at if call.approval and not call.doubt else None,
         created_at=now,

@@ -5,6 +5,8 @@ import unicodedata
 from typing import Any
 
 _KEPT = {"\n", "\t"}
+# Control, format, surrogate, private use, line and paragraph separators.
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def shown(text: str) -> str:
@@ -12,15 +14,14 @@ def shown(text: str) -> str:
 
     Trojan Source (CVE-2021-42574) is what bidi characters do to a reader who cannot see them.
     """
-    return "".join(
-        character
-        if character in _KEPT
-        or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-        else f"\\u{{{ord(character):x}}}"
-        for character in text
-    )
+    return "".join(each if _plain(each) else f"\\u{{{ord(each):x}}}" for each in text)
 
 
 def shown_json(value: Any) -> str:
-    """A JSON value, indented, with nothing hidden in it."""
-    return shown(json.dumps(value, ensure_ascii=False, indent=2))
+    """A JSON value, indented, with nothing hidden in it; it still is the same JSON."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(each if _plain(each) else json.dumps(each)[1:-1] for each in text)
+
+
+def _plain(character: str) -> bool:
+    return character in _KEPT or unicodedata.category(character) not in _HIDDEN

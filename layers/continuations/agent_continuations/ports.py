@@ -15,6 +15,9 @@ from agent_continuations.core.path import parse_path
 
 Clock: TypeAlias = Callable[[], datetime]
 MAX_STALLS = 5
+# What fits into one write: a transaction takes 100 items, an expression 4 KB (DynamoDB's limits).
+MAX_REGISTERS_AT_ONCE = 45
+MAX_INTENTS_AT_ONCE = 25
 
 
 def utc_now() -> datetime:
@@ -201,6 +204,7 @@ class Store(Protocol):
         settled: Sequence[str],
     ) -> Head:
         """Put intents on record before their tools run, and drop those of `settled` paths. Fenced.
+        At most `MAX_INTENTS_AT_ONCE`.
 
         A path that has an intent of the same attempt on record already is refused as fenced.
         """
@@ -217,7 +221,8 @@ class Store(Protocol):
         now: datetime,
     ) -> bool:
         """Write registers and notices, drop the intents of `settled` paths and leave the run, all
-        or nothing. Fenced, but a cancelled run may be released. False, and nothing written, if
+        or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many notices. Fenced, but a
+        cancelled run may be released. False, and nothing written, if
         `wake` has moved since or a register is there already: load again.
         """
 

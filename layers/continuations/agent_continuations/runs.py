@@ -24,6 +24,7 @@ from agent_continuations.core.event import (
 from agent_continuations.core.identity import (
     arguments_hash,
     canonical_json,
+    is_opaque_id,
     opaque_id,
     run_id_for,
 )
@@ -167,7 +168,7 @@ class Runs:
         Raises:
             NotFound: there is no such run for this tenant.
         """
-        snapshot = self.store.load(run_id)
+        snapshot = self.store.load(run_id) if is_opaque_id(run_id) else None
         if snapshot is None or snapshot.head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         return Loaded(snapshot.head, snapshot, snapshot.continuation())
@@ -265,7 +266,7 @@ class Runs:
         return approval.approvers[0]
 
     def _head(self, run_id: str) -> Head:
-        head = self.store.head(run_id)
+        head = self.store.head(run_id) if is_opaque_id(run_id) else None
         if head is None or head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         return head

@@ -48,6 +48,8 @@ from agent_continuations.errors import (
 )
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import (
+    MAX_INTENTS_AT_ONCE,
+    MAX_REGISTERS_AT_ONCE,
     MAX_STALLS,
     Clock,
     Head,
@@ -217,6 +219,7 @@ class Tenure:
             )
         if self.head.cancelled:
             self.stop = _Stop.CANCELLED
+            self.unwritten.registers, self.unwritten.notices = [], []
         elif self.deadline and self._in(self.limits.margin) >= self.deadline:
             self.stop = _Stop.OUT_OF_TIME
 
@@ -285,21 +288,24 @@ class Tenure:
         for start, run in ready.values():
             self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
 
-    def _intend(self, starts: Sequence[RunTool]) -> Head:
-        if not starts:
-            return self.head
+    def _intend(self, starts: Sequence[RunTool]) -> Head | None:
+        """Put intents on record; the head after it, which may tell of something new."""
         now = self.means.clock()
         deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
-        intents = {
-            path_text(start.path): Intent(attempt=start.attempt, started_at=now, deadline=deadline)
-            for start in starts
-        }
-        head = self.store.intend(
-            self.run_id, epoch=self.head.epoch, intents=intents, settled=self.unwritten.settled
-        )
-        self.unwritten.settled = []
-        for path, intent in intents.items():
-            self._take(ToolStarted(path=path, intent=intent))
+        head: Head | None = None
+        for at in range(0, len(starts), MAX_INTENTS_AT_ONCE):
+            intents = {
+                path_text(each.path): Intent(
+                    attempt=each.attempt, started_at=now, deadline=deadline
+                )
+                for each in starts[at : at + MAX_INTENTS_AT_ONCE]
+            }
+            head = self.store.intend(
+                self.run_id, epoch=self.head.epoch, intents=intents, settled=self.unwritten.settled
+            )
+            self.unwritten.settled = []
+            for path, intent in intents.items():
+                self._take(ToolStarted(path=path, intent=intent))
         return head
 
     def _perform(self, start: RunTool, run: Callable[[], Outcome]) -> ToolReturned:
@@ -451,7 +457,7 @@ class Tenure:
 
     def _publish(self) -> None:
         """Ask people at once, while other work goes on."""
-        if not self._commit(release=None):
+        if not self._commit(None):
             self._load()
 
     def _release(self) -> Status | None:
@@ -507,33 +513,34 @@ class Tenure:
         return until if until > self.means.clock() else None
 
     def _leave(self, status: Status, due: datetime | None, note: str | None) -> Status | None:
-        release = Release(
-            status=status,
-            due=due,
-            wake=self.head.wake,
-            registers=self.known + len(self.unwritten.batch()),
-            note=note[:MAX_NOTE_CHARACTERS] if note else None,
-        )
+        def release(known: int) -> Release:
+            short = note[:MAX_NOTE_CHARACTERS] if note else None
+            return Release(status, due, wake=self.head.wake, registers=known, note=short)
+
         return status if self._commit(release) else None
 
-    def _commit(self, release: Release | None) -> bool:
-        """Write all that is unwritten, in one transaction with the head."""
-        registers, notices = self.unwritten.batch(), self.unwritten.notices
-        written = self.store.commit(
-            self.run_id,
-            epoch=self.head.epoch,
-            registers=registers,
-            notices=notices,
-            settled=self.unwritten.settled,
-            release=release,
-            now=self.means.clock(),
-        )
-        if written:
-            self.known += len(registers)
-            self.unwritten = Unwritten()
+    def _commit(self, release: Callable[[int], Release] | None) -> bool:
+        """Write all that is unwritten together with the head; the last portion may release it."""
+        portions = self.unwritten.portions(MAX_REGISTERS_AT_ONCE)
+        for number, (registers, notices) in enumerate(portions, 1):
+            last = number == len(portions)
+            known = self.known + len(registers)
+            written = self.store.commit(
+                self.run_id,
+                epoch=self.head.epoch,
+                registers=registers,
+                notices=notices,
+                settled=self.unwritten.settled if last else (),
+                release=release(known) if release and last else None,
+                now=self.means.clock(),
+            )
+            if not written:
+                return False
+            self.known = known
             for each in notices:
                 self.means.hints.notify(self.run_id, each.notice_id)
-        return written
+        self.unwritten = Unwritten()
+        return True
 
 
 def _has_intent(effect: CallModel | RunTool) -> bool:

@@ -29,14 +29,21 @@ class Unwritten:
         reads, self.reads = self.reads, []
         return reads
 
-    def batch(self) -> list[Register]:
-        """All that a commit writes: the questions, and one register for each turn's reads."""
+    def portions(self, size: int) -> list[tuple[list[Register], list[Notice]]]:
+        """All that is to be written, in portions of at most `size` registers; one at least."""
+        registers = self.registers + self._read_registers()
+        starts = range(0, max(len(registers), 1), size)
+        # Questions stand first, each at the place of its notice.
+        return [(registers[at : at + size], self.notices[at : at + size]) for at in starts]
+
+    def _read_registers(self) -> list[Register]:
+        """One register for each turn's reads."""
         turns: dict[tuple[Path, int], list[ToolReturned]] = {}
         for read in sorted(self.reads, key=lambda each: parse_path(each.path)):
             path = parse_path(read.path)
             turns.setdefault((path[:-1], path[-1].turn), []).append(read)
         # The key is that of the turn's first read: after its reply, and before the next turn.
-        return self.registers + [
+        return [
             Register(call_key(parse_path(reads[0].path), "outcome"), tuple(reads))
             for reads in turns.values()
         ]

@@ -7,7 +7,18 @@ from threading import RLock
 
 from agent_continuations.core.continuation import Intent
 from agent_continuations.errors import Conflict, Fenced, Invalid
-from agent_continuations.ports import Due, Head, Notice, Page, Register, Release, Snapshot, Status
+from agent_continuations.ports import (
+    MAX_INTENTS_AT_ONCE,
+    MAX_REGISTERS_AT_ONCE,
+    Due,
+    Head,
+    Notice,
+    Page,
+    Register,
+    Release,
+    Snapshot,
+    Status,
+)
 
 
 @dataclass
@@ -85,6 +96,8 @@ class InMemoryStore:
         intents: Mapping[str, Intent],
         settled: Sequence[str],
     ) -> Head:
+        if len(intents) > MAX_INTENTS_AT_ONCE:
+            raise ValueError("too many intents for one write")
         with self._lock:
             run = self._owned(run_id, epoch)
             known = run.head.intents
@@ -108,6 +121,8 @@ class InMemoryStore:
         release: Release | None = None,
         now: datetime,
     ) -> bool:
+        if max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE:
+            raise ValueError("too many items for one write")
         with self._lock:
             run = self._owned(run_id, epoch)
             if run.head.cancelled and not release:

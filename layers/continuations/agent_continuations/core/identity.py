@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from base64 import b32decode, b32encode
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -53,6 +54,11 @@ def run_id_for(tenant: str, key: str) -> str:
 def opaque_id(raw: bytes) -> str:
     """Bytes as lower-case base32: safe in URLs, mail, shells, and to read aloud."""
     return b32encode(raw).decode().rstrip("=").lower()
+
+
+def is_opaque_id(text: str) -> bool:
+    """Whether a text could be one of our ids."""
+    return bool(re.fullmatch(r"[a-z2-7]{1,64}", text))
 
 
 def raw_id(text: str) -> bytes:

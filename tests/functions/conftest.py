@@ -1,0 +1,40 @@
+"""One deployment for each test: the template's functions on moto, and a model on loopback."""
+
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from agent_continuations import bootstrap
+from tests.functions.deployment import REGION, Deployment
+from tests.local import script
+from tests.local.model_server import ModelServer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aws() -> Iterator[None]:
+    """AWS in this process. Clients are made anew for it, and not used outside of it."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        bootstrap._client.cache_clear()
+        yield
+        bootstrap._client.cache_clear()
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """The scripted model of the two examples; a test may put its own `respond` in place."""
+    with ModelServer(script.respond, api_key="sk-test") as server:
+        yield server
+        assert not server.refusals
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> Iterator[Deployment]:
+    """Whatever a test does, no link may have got into the log, and no hint may have been lost."""
+    deployed = Deployment(monkeypatch, model.base_url)
+    yield deployed
+    log = deployed.log.getvalue()
+    for mail in deployed.mails():
+        assert mail.token not in log
+    assert "a hint was lost" not in log

@@ -1,0 +1,257 @@
+"""Deciding by link: only from the page, or from what is no browser; only once; only what fits."""
+
+import time
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import agents
+from agent_continuations import Agent, Approval, tool
+from agents.onboarding import account_agent
+from tests.functions.deployment import CURL, SECURITY, Deployment, example
+from tests.functions.test_approvals_page import assert_is_a_safe_page
+
+APPROVE = {"decision": "approve"}
+
+
+def test_a_program_decides_without_a_page(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token = deployment.token()
+    [asked] = deployment.read(run_id)["waiting"]
+    answer = deployment.answer(token, {**APPROVE, "reason": " Fine. "}, headers=CURL)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    told = answer.json()
+    assert told["run_id"] == run_id
+    assert (told["decision"], told["approver"], told["via"]) == ("approve", SECURITY, "link")
+    assert told["reason"] == "Fine."
+    assert told["arguments_hash"] == asked["arguments_hash"]
+    assert token not in answer.body
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "anything"])
+def test_a_post_from_another_site_is_refused(deployment: Deployment, site: str) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    nonce = deployment.page(token).form_value("nonce")
+    before = deployment.state()
+    form = {**APPROVE, "nonce": nonce}
+    answer = deployment.answer(token, form, headers={"Sec-Fetch-Site": site})
+    assert answer.status == 403
+    assert_is_a_safe_page(answer)
+    curl = {**CURL, "Sec-Fetch-Site": site}
+    deployment.answer(token, form, headers=curl).refused(403)
+    assert deployment.state() == before
+
+
+@pytest.mark.parametrize("old_browser", [False, True])
+@pytest.mark.parametrize("nonce", [None, "", "x" * 43, "of another link", "é"])
+def test_a_browsers_post_needs_the_nonce_of_its_page(
+    deployment: Deployment, nonce: str | None, old_browser: bool
+) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    if nonce == "of another link":
+        deployment.suspended()
+        other = deployment.token()
+        assert other != token
+        nonce = deployment.page(other).form_value("nonce")
+    before = deployment.state()
+    form = APPROVE if nonce is None else {**APPROVE, "nonce": nonce}
+    headers = {"Sec-Fetch-Site": None} if old_browser else {}
+    assert deployment.answer(token, form, headers=headers).status == 403
+    assert deployment.state() == before
+
+
+def test_an_old_browser_with_the_nonce_decides(deployment: Deployment) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    form = {**APPROVE, "nonce": deployment.page(token).form_value("nonce")}
+    assert deployment.answer(token, form, headers={"Sec-Fetch-Site": None}).status == 303
+
+
+def test_a_click_leads_back_to_a_page_that_says_so(deployment: Deployment) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    answer = deployment.click(token, "reject", reason="Too early.")
+    assert answer.status == 303
+    assert answer.headers["location"] == token
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    page = deployment.page(token)
+    assert_is_a_safe_page(page)
+    assert "<h2>Rejected</h2>" in page.body
+    assert "<blockquote>Too early.</blockquote>" in page.body
+    assert "<form" not in page.body
+
+
+def test_a_double_click_is_one_decision(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token = deployment.token()
+    form = {**APPROVE, "nonce": deployment.page(token).form_value("nonce")}
+    assert deployment.answer(token, form).status == 303
+    before = deployment.items()
+    assert deployment.answer(token, form).status == 303
+    assert deployment.items() == before
+    assert deployment.drain().count("ResumeFunction") == 1
+    results = [each for each in deployment.timeline(run_id) if each["tool"] == "authorize"]
+    assert [each["kind"] for each in results] == ["approval", "decision", "tool"]
+    assert deployment.answer(token, form).status == 303
+
+
+def test_another_answer_meets_what_stands(deployment: Deployment) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    nonce = deployment.page(token).form_value("nonce")
+    stands = deployment.answer(token, {"decision": "reject", "reason": "<No>"}, headers=CURL)
+    refusal = deployment.answer(token, APPROVE, headers=CURL).refused(409)
+    assert refusal["decision"] == stands.json()
+    page = deployment.answer(token, {**APPROVE, "nonce": nonce})
+    assert page.status == 409
+    assert_is_a_safe_page(page)
+    assert "What stands: rejected" in page.body
+    assert "&lt;No&gt;" in page.body
+
+
+def test_edited_arguments_run_and_are_shown(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token = deployment.token()
+    text = deployment.page(token).form_value("arguments")
+    edited = text.replace("confidential", "basic").replace("\n", "\r\n")  # as browsers send lines
+    assert deployment.click(token, arguments=edited).status == 303
+    page = deployment.page(token)
+    assert "Approved with these arguments instead" in page.body
+    deployment.drain()
+    assert "authorized for basic" in deployment.read(run_id)["result"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ('{"account_id": "a", "level": "top"}', "arguments.level"),
+        ('{"account_id": "a"}', "arguments.level"),
+        ('{"account_id": "a", "level": NaN}', "arguments.level"),
+        ('{"account_id": "\\ud800", "level": "basic"}', "arguments"),
+        ("[]", "arguments"),
+        ("{", "arguments"),
+        ("[" * 20_000, "arguments"),
+        ('{"account_id":' + "[" * 300 + "]" * 300 + ', "level": "basic"}', "arguments"),
+        ("1" * 5000, "arguments"),
+    ],
+)
+def test_arguments_that_do_not_fit_leave_the_request_open(
+    deployment: Deployment, arguments: str, field: str
+) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    before = deployment.state()
+    form = {**APPROVE, "arguments": arguments}
+    named = deployment.answer(token, form, headers=CURL).faults()
+    assert {each[: len(field)] for each in named} == {field}
+    page = deployment.click(token, arguments=arguments)
+    assert page.status == 422
+    assert_is_a_safe_page(page)
+    assert "Nothing was changed" in page.body
+    assert deployment.state() == before
+    assert deployment.answer(token, APPROVE, headers=CURL).status == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ("", "decision"),
+        ("decision=", "decision"),
+        ("decision=maybe", "decision"),
+        ("decision=APPROVE", "decision"),
+        ("decision=approve&decision=approve", "decision"),
+        ("decision=approve&decision=reject", "decision"),
+        ("decision=approve&approver=boss%40example.com", "approver"),
+        ("decision=approve&decided_by=boss", "decided_by"),
+        ("decision=reject&arguments=%7B%7D", "arguments"),
+        ("decision=reject&reason=" + "x" * 4001, "reason"),
+        ("decision=approve&reason=%ff", "body"),
+        ("&".join(f"a{number}=1" for number in range(11)), "body"),
+        ('{"decision": "approve"}', '{"decision": "approve"}'),
+    ],
+)
+def test_a_form_that_does_not_fit_is_told_by_field(
+    deployment: Deployment, form: str, field: str
+) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    before = deployment.state()
+    assert deployment.answer(token, form, headers=CURL).faults() == {field}
+    assert deployment.state() == before
+
+
+def test_a_form_in_base64_is_read_as_well(deployment: Deployment) -> None:
+    """API Gateway sends it so where binary media types are configured."""
+    deployment.suspended()
+    event = example("approval-decision")
+    event |= {"path": f"/approvals/{deployment.token()}", "isBase64Encoded": True}
+    event["body"] = b64encode(b"decision=approve").decode()
+    event["headers"] = {"Accept": "*/*"}
+    assert deployment.invoke("ApprovalsApiFunction", event)["statusCode"] == 200
+    event["body"] = "no base64!"
+    answer = deployment.invoke("ApprovalsApiFunction", event)
+    assert answer["statusCode"] == 422
+
+
+def test_a_cancelled_run_has_nothing_to_decide(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token = deployment.token()
+    deployment.http("cancel-run", params={"run_id": run_id})
+    page = deployment.page(token)
+    assert "Nothing to decide any more" in page.body
+    assert "<form" not in page.body
+    deployment.answer(token, APPROVE, headers=CURL).refused(409)
+    deployment.drain()
+    deployment.answer(token, APPROVE, headers=CURL).refused(409)
+    assert deployment.read(run_id)["status"] == "cancelled"
+
+
+def test_after_the_deadline_a_call_is_rejected_and_never_approved(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "AGENTS", [hurried(seconds=2)])
+    run_id = deployment.suspended()
+    token = deployment.token()
+    assert "0 minutes left" in deployment.page(token).body
+    time.sleep(2.1)
+    page = deployment.page(token)
+    assert "<h2>Too late</h2>" in page.body
+    assert "<form" not in page.body
+    before = deployment.state()
+    deployment.answer(token, APPROVE, headers=CURL).refused(409)
+    assert deployment.state() == before
+    assert deployment.sweep() == 1
+    assert deployment.drain() == ["ResumeFunction"]
+    done = deployment.read(run_id)
+    assert done["status"] == "completed"
+    assert "nobody decided before the deadline" in done["result"]
+    [decision] = [each for each in deployment.timeline(run_id) if each["kind"] == "decision"]
+    assert (decision["verdict"], decision["via"]) == ("reject", "deadline")
+    deployment.answer(token, APPROVE, headers=CURL).refused(409)
+
+
+def hurried(**policy: Any) -> Agent:
+    """The HR agent, whose authorizations must be approved by another policy."""
+    seconds = policy.get("seconds", 60)
+    approval = Approval(policy.get("approvers", [SECURITY]), timeout_seconds=seconds)
+    tools = [
+        replace(each, approval=approval) if each.name == "authorize" else each
+        for each in account_agent.tools
+    ]
+    inner = replace(account_agent, tools=tools)
+
+    @tool(effect="idempotent")
+    def send_welcome_mail(to: str, name: str) -> str:
+        return f"sent to {name} <{to}>"
+
+    as_tool = inner.as_tool(description="Makes accounts.")
+    return Agent(name="hr", instructions="Onboard.", tools=[send_welcome_mail, as_tool])

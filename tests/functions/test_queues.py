@@ -1,0 +1,263 @@
+"""The functions behind queues and the schedule: nothing is lost, nothing is done twice."""
+
+import json
+import random
+import string
+from typing import Any
+
+import pytest
+
+import agents
+from tests.functions.deployment import SECURITY, Deployment, example
+from tests.functions.test_approvals_decide import hurried
+from tests.local import script
+from tests.local.model_server import Fault, Json, ModelServer, Reply
+
+
+def kinds(deployment: Deployment, run_id: str) -> list[tuple[str, str | None]]:
+    return [(each["kind"], each["tool"]) for each in deployment.timeline(run_id)]
+
+
+def is_notice(item: dict[str, Any]) -> bool:
+    return str(item["sk"]["S"]).startswith("N#")
+
+
+# -- advance ------------------------------------------------------------
+
+
+def test_a_message_that_comes_twice_does_nothing_twice(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    run_id = deployment.started()
+    [work] = deployment.messages("AdvanceQueue")
+    deployment.invoke("AdvanceFunction", work)
+    before, asked = kinds(deployment, run_id), len(model.requests)
+    assert deployment.invoke("AdvanceFunction", work) == {"batchItemFailures": []}
+    assert (kinds(deployment, run_id), len(model.requests)) == (before, asked)
+    deployment.drain()
+    assert len(deployment.mails()) == 1
+    deployment.click(deployment.token())
+    [resume] = deployment.messages("ResumeQueue")
+    for _ in range(3):
+        deployment.invoke("ResumeFunction", resume)
+    deployment.invoke("AdvanceFunction", work)
+    assert len(model.requests) == asked + 2
+    assert kinds(deployment, run_id).count(("tool", "authorize")) == 1
+    assert deployment.read(run_id)["status"] == "completed"
+
+
+def test_a_message_for_a_run_that_is_not_there_is_done_with(deployment: Deployment) -> None:
+    assert deployment.hint("AdvanceQueue", run_id="unknown") == {"batchItemFailures": []}
+
+
+def test_only_the_message_whose_store_does_not_answer_comes_again(deployment: Deployment) -> None:
+    letters = "".join(random.choices(string.ascii_letters, k=100_000))
+    large = deployment.started(input=f"Onboard Ada. {letters}")
+    [work] = deployment.messages("AdvanceQueue")
+    small = deployment.started()
+    [more] = deployment.messages("AdvanceQueue")
+    bucket, deployment.physical["Bucket"] = deployment.physical["Bucket"], "no-such-bucket"
+    batch = {"Records": [*work["Records"], *more["Records"]]}
+    failed = work["Records"][0]["messageId"]
+    answer = deployment.invoke("AdvanceFunction", batch)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": failed}]}
+    assert deployment.read(small)["status"] == "suspended"
+    deployment.physical["Bucket"] = bucket
+    # The lost owner's lease must end first.
+    deployment.hint("AdvanceQueue", run_id=large)
+    assert deployment.read(large)["status"] == "running"
+
+
+def test_a_large_value_is_kept_in_the_bucket_and_read_again(deployment: Deployment) -> None:
+    letters = "".join(random.choices(string.ascii_letters, k=100_000))
+    run_id = deployment.suspended(input=f"Onboard Ada. {letters}")
+    [stored] = deployment.s3.list_objects_v2(Bucket=deployment.table)["Contents"]
+    assert stored["Key"].startswith(f"runs/{run_id}/")
+    assert deployment.timeline(run_id)[0]["text"].startswith("Onboard Ada. ")
+
+
+def test_a_run_whose_stored_value_is_lost_is_parked(deployment: Deployment) -> None:
+    letters = "".join(random.choices(string.ascii_letters, k=100_000))
+    run_id = deployment.started(input=f"Onboard Ada. {letters}")
+    [stored] = deployment.s3.list_objects_v2(Bucket=deployment.table)["Contents"]
+    deployment.s3.delete_object(Bucket=deployment.table, Key=stored["Key"])
+    [work] = deployment.messages("AdvanceQueue")
+    deployment.invoke("AdvanceFunction", work)
+    [item] = deployment.http("list-runs", query={}).json()["items"]
+    assert (item["run_id"], item["status"]) == (run_id, "parked")
+
+
+def test_with_little_time_left_a_run_is_handed_on(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    run_id = deployment.started()
+    [work] = deployment.messages("AdvanceQueue")
+    deployment.invoke("AdvanceFunction", work, seconds=30)
+    assert model.requests == []
+    assert deployment.read(run_id)["status"] == "ready"
+    assert deployment.drain() == ["ResumeFunction", "NotifyFunction"]
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+def test_a_model_that_is_busy_costs_a_timer_and_no_work(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    model.respond = lambda _request: Fault(status=429, retry_after="60")
+    run_id = deployment.started()
+    deployment.drain()
+    shown = deployment.read(run_id)
+    assert shown["status"] == "suspended"
+    assert [each["kind"] for each in shown["waiting"]] == ["model"]
+    assert deployment.sweep() == 0
+    model.respond = script.respond
+    deployment.make_due(lambda item: item["pk"]["S"] == f"R#{run_id}")
+    assert deployment.sweep() == 1
+    deployment.drain()
+    assert [each["kind"] for each in deployment.read(run_id)["waiting"]] == ["approval"]
+
+
+def test_a_model_that_refuses_parks_the_run_until_it_is_redriven(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    model.respond = lambda _request: Fault(status=401)
+    run_id = deployment.started()
+    deployment.drain()
+    shown = deployment.read(run_id)
+    assert shown["status"] == "parked"
+    assert "401" in shown["error"]
+    assert "sk-test" not in json.dumps(shown)
+    model.respond = script.respond
+    event = example("cancel-run") | {"path": f"/runs/{run_id}/redrive"}
+    assert deployment.invoke("RunsApiFunction", event)["statusCode"] == 202
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+# -- notify ------------------------------------------------------------
+
+
+def test_a_notice_is_mailed_once_however_often_it_is_hinted_at(deployment: Deployment) -> None:
+    deployment.started()
+    [work] = deployment.messages("AdvanceQueue")
+    deployment.invoke("AdvanceFunction", work)
+    [hint] = deployment.messages("NotifyQueue")
+    for _ in range(3):
+        assert deployment.invoke("NotifyFunction", hint) == {"batchItemFailures": []}
+    assert len(deployment.mails()) == 1
+    deployment.make_due(is_notice)
+    assert deployment.sweep() == 0
+
+
+def test_whom_mail_does_not_reach_is_tried_again_and_nobody_else(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = "nobody"
+    monkeypatch.setattr(agents, "AGENTS", [hurried(approvers=[broken, SECURITY])])
+    run_id = deployment.suspended()
+    assert [mail.to for mail in deployment.mails()] == [SECURITY]
+    [notice] = [item for item in deployment.items() if is_notice(item)]
+    assert "due" in notice
+    assert f"email:{broken}: " in deployment.log.getvalue()
+    assert "NoticesUndelivered" in deployment.log.getvalue()
+    assert deployment.sweep() == 0
+    deployment.make_due(is_notice)
+    assert deployment.sweep() == 1
+    assert deployment.drain() == ["NotifyFunction"]
+    assert [mail.to for mail in deployment.mails()] == [SECURITY]
+    assert deployment.click(deployment.token()).status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+
+
+def test_mail_that_ses_refuses_goes_out_once_ses_takes_it(deployment: Deployment) -> None:
+    deployment.forbid_sender()
+    deployment.suspended()
+    assert deployment.mails() == []
+    assert "Did not have authority" in deployment.log.getvalue()
+    deployment.allow_sender()
+    deployment.make_due(is_notice)
+    assert deployment.sweep() == 1
+    deployment.drain()
+    assert [mail.to for mail in deployment.mails()] == [SECURITY]
+    assert "NoticesDelivered" in deployment.log.getvalue()
+
+
+def test_a_message_for_a_notice_that_is_not_there_is_done_with(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    answer = deployment.hint("NotifyQueue", run_id=run_id, notice_id="unknown")
+    assert answer == {"batchItemFailures": []}
+
+
+def test_machines_are_told_by_the_topic_without_any_link(deployment: Deployment) -> None:
+    queue = deployment.sqs.create_queue(QueueName=f"heard-{deployment.table}")["QueueUrl"]
+    about = deployment.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    deployment.sns.subscribe(
+        TopicArn=deployment.physical["Notices"],
+        Protocol="sqs",
+        Endpoint=about["Attributes"]["QueueArn"],
+    )
+    run_id = deployment.suspended()
+    [heard] = deployment.sqs.receive_message(QueueUrl=queue)["Messages"]
+    told = json.loads(json.loads(heard["Body"])["Message"])
+    assert told["run_id"] == run_id
+    assert told["request_id"] == deployment.request_id(run_id)
+    assert (told["kind"], told["tool"]) == ("approval", "authorize")
+    assert "approvals/" not in heard["Body"]
+    assert deployment.token() not in heard["Body"]
+    assert "Ada Lovelace" not in heard["Body"]
+
+
+def test_a_mail_leads_to_the_public_url_where_there_is_one(deployment: Deployment) -> None:
+    deployment.parameters["PublicUrl"] = "https://agents.example.com/"
+    deployment.suspended()
+    [mail] = deployment.mails()
+    assert mail.link == f"https://agents.example.com/approvals/{mail.token}"
+
+
+# -- sweep ------------------------------------------------------------
+
+
+def test_the_sweeper_finds_what_lost_hints_were_about(deployment: Deployment) -> None:
+    run_id = deployment.started()
+    deployment.messages("AdvanceQueue")  # taken, and lost
+    assert deployment.sweep() == 1
+    [again] = deployment.messages("ResumeQueue")
+    assert json.loads(again["Records"][0]["body"]) == {"run_id": run_id}
+    deployment.invoke("ResumeFunction", again)
+    deployment.messages("NotifyQueue")  # lost, too
+    assert deployment.sweep() == 0
+    deployment.make_due(is_notice)
+    assert deployment.sweep() == 1
+    assert deployment.drain() == ["NotifyFunction"]
+    assert [mail.to for mail in deployment.mails()] == [SECURITY]
+    deployment.click(deployment.token())
+    deployment.messages("ResumeQueue")  # and lost
+    assert deployment.sweep() == 1
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+    assert deployment.sweep() == 0
+
+
+def test_the_sweeper_takes_over_from_an_owner_that_is_gone(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    run_id = deployment.started()
+    deployment.messages("AdvanceQueue")
+
+    def lost(request: Json) -> Reply | Fault:
+        deployment.dynamodb.update_item(
+            TableName=deployment.table,
+            Key={"pk": {"S": f"R#{run_id}"}, "sk": {"S": "#H"}},
+            UpdateExpression="SET epoch = epoch + :one, lease_until = :past, due = :past",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":past": {"N": "1"}},
+        )
+        return script.respond(request)
+
+    model.respond = lost
+    deployment.hint("AdvanceQueue", run_id=run_id)
+    assert model.requests
+    assert deployment.read(run_id)["status"] == "running"
+    model.respond = script.respond
+    assert deployment.sweep() == 1
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "suspended"

@@ -1,0 +1,210 @@
+"""What the template gives each function is what the function's code asks for."""
+
+import ast
+import os
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functions.deployment import Deployment, consumer, example, functions, route
+from tests.local.template import ROOT, template
+
+LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
+FUNCTIONS = sorted(functions())
+# What hides behind `.get` and so would be missed in silence.
+QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TOPIC"}
+HINTS = {
+    "RunsApiFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE"},
+    "ApprovalsApiFunction": {"RESUME_QUEUE"},
+    "AdvanceFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "ResumeFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "NotifyFunction": set[str](),
+    "SweepFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
+}
+
+
+def given(function: str) -> set[str]:
+    """The names of a function's own and common environment variables, but Powertools' own."""
+    every = template()["Globals"]["Function"]["Environment"]["Variables"]
+    own = functions()[function].get("Environment", {}).get("Variables", {})
+    return {name for name in {*every, *own} if not name.startswith("POWERTOOLS_")}
+
+
+def read_in(tree: ast.AST) -> set[str]:
+    """The environment variables that some code reads."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(
+                value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))
+            ):
+                found.add(name)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                found.add(name)
+            case _:
+                pass
+    return found
+
+
+@cache
+def bootstrap_parts() -> dict[str, ast.FunctionDef]:
+    tree = ast.parse((LIBRARY / "bootstrap.py").read_text())
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def needed_by_part(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """What a function of bootstrap reads, with all the others that it names."""
+    part = bootstrap_parts()[name]
+    named = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
+    inner = (named & set(bootstrap_parts())) - seen - {name}
+    found = read_in(part)
+    for each in inner:
+        found |= needed_by_part(each, seen | {name})
+    return found
+
+
+def needed_by(function: str) -> set[str]:
+    """What a function's code reads by itself and by the parts of bootstrap that it uses."""
+    found: set[str] = set()
+    for path in (ROOT / functions()[function]["CodeUri"]).glob("*.py"):
+        tree = ast.parse(path.read_text())
+        found |= read_in(tree)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(value=ast.Name(id="bootstrap"), attr=part):
+                    found |= needed_by_part(part)
+                case _:
+                    pass
+    return found
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_given_what_it_reads_and_nothing_else(function: str) -> None:
+    needed = (needed_by(function) - {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"}) | HINTS[
+        function
+    ]
+    assert needed == given(function)
+
+
+def test_the_environment_is_read_in_bootstrap_and_functions_only() -> None:
+    read = {path.name: read_in(ast.parse(path.read_text())) for path in LIBRARY.rglob("*.py")}
+    assert {name for name, found in read.items() if found} == {"bootstrap.py"}
+    assert read["bootstrap.py"] >= QUIET
+
+
+@cache
+def requirements() -> tuple[str, ...]:
+    lines = (LIBRARY.parent / "requirements.txt").read_text().splitlines()
+    return tuple(line.partition("==")[0] for line in lines if "==" in line and line[0].isalpha())
+
+
+@pytest.fixture(scope="module")
+def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two layers as Lambda unpacks them, of links to what is installed here."""
+    home = tmp_path_factory.mktemp("opt")
+    for layer in ("continuations", "agents"):
+        (home / layer).mkdir()
+    (home / "continuations" / "agent_continuations").symlink_to(LIBRARY)
+    (home / "agents" / "agents").symlink_to(ROOT / "layers" / "agents" / "agents")
+    for name in requirements():
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # for another Python or system
+            continue
+        for top in {each.parts[0] for each in found.files or ()} - {"..", "__pycache__"}:
+            link = home / "continuations" / top
+            if not link.exists():
+                link.symlink_to(Path(str(found.locate_file(top))))
+    return home
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_imported_with_its_own_layers_only(
+    function: str, opt: Path, deployment: Deployment
+) -> None:
+    properties = functions()[function]
+    layers = [
+        *template()["Globals"]["Function"]["Layers"],
+        *properties.get("Layers", []),
+    ]
+    names = {"ContinuationsLayer": "continuations", "AgentsLayer": "agents"}
+    path = [str(ROOT / properties["CodeUri"])]
+    path += [str(opt / names[layer["Ref"]]) for layer in layers]
+    module, _, entry = properties["Handler"].partition(".")
+    uses_agents = "AgentsLayer" in str(layers)
+    code = f"""
+import sys
+sys.path[:0] = {path!r}
+import {module}
+assert callable({module}.{entry})
+loaded = set(sys.modules)
+assert "openai" not in loaded, "a cold start must not load the model client"
+assert "jinja2" not in loaded or {module!r} == "approvals_api"
+assert "pytest" not in loaded and "moto" not in loaded
+if {uses_agents}:
+    from agent_continuations import bootstrap
+    assert bootstrap.registry().startable
+else:
+    try:
+        import agents
+    except ModuleNotFoundError:
+        pass
+    else:
+        raise AssertionError("there are agents")
+"""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_REGION": "us-east-1",
+        "PYTHONWARNINGS": "error",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **deployment.variables(function),
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-S", "-s", "-c", code],
+        env=environment,
+        cwd=opt,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "events").glob("*.json")), ids=lambda each: each.stem
+)
+def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
+    event = example(path.stem)
+    if "httpMethod" in event:
+        assert route(event["resource"], event["httpMethod"])
+        filled = event["resource"].format(**(event["pathParameters"] or {}))
+        assert event["path"] == filled
+        assert event["requestContext"]["path"] == f"/v1{filled}"
+        assert event["requestContext"]["resourcePath"] == event["resource"]
+        signed = event["requestContext"]["identity"]["userArn"]
+        assert bool(signed) != event["resource"].startswith("/approvals")
+    elif "Records" in event:
+        [record] = event["Records"]
+        queue = record["eventSourceARN"].rpartition("-")[2]
+        assert consumer(queue) in FUNCTIONS
+    else:
+        assert event["source"] == "aws.events"
+
+
+def test_only_the_approvers_links_need_no_signature() -> None:
+    resources: dict[str, Any] = template()["Resources"]
+    assert resources["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
+    for properties in functions().values():
+        for event in properties["Events"].values():
+            if event["Type"] == "Api":
+                about = event["Properties"]
+                unsigned = about.get("Auth", {}).get("Authorizer") == "NONE"
+                assert unsigned == about["Path"].startswith("/approvals/")
