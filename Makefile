@@ -42,7 +42,7 @@ template: tools .venv/.made
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 .cache/sam/bin/sam validate --lint
 
 security: .venv/.made
-	$(BIN)/bandit -q -r layers functions
+	$(BIN)/bandit -q -c pyproject.toml -r layers functions
 
 build: tools
 	SAM_CLI_TELEMETRY=0 UV="$(CURDIR)/$(UV)" .cache/sam/bin/sam build --cached \

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator
 
 from agent_continuations import (
     Agent,
@@ -26,7 +28,7 @@ from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
 from agent_continuations.tenure import Limits
 from agent_continuations.tool import Tool
-from agent_continuations.views import Waiting, waiting
+from agent_continuations.views import Waiting, run_view, waiting
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -570,3 +572,71 @@ def test_huge_arguments_fit_into_the_notice_by_a_word_about_their_size() -> None
     (notice,) = house.store.notices(run_id)
     assert len(notice.model_dump_json()) < 10_000
     assert "1000011 characters" in str(notice.arguments)
+
+
+def test_a_run_that_cannot_even_be_loaded_is_parked_in_the_end() -> None:
+    class Broken(InMemoryStore):
+        def load(self, run_id: str) -> Snapshot | None:
+            raise ZeroDivisionError(run_id)
+
+    store = Broken()
+    house = House(script=[say("ok")], store=store)
+    run_id = house.start()
+    for _ in range(2 * MAX_STALLS):
+        with pytest.raises(ZeroDivisionError):
+            house.worker().advance(run_id)
+        house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.PARKED
+    head = store.head(run_id)
+    assert head
+    assert head.note == "11 claims came to nothing"
+
+
+def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> None:
+    ran: list[str] = []
+
+    @tool(approval=Approval(["x@example.com"]))
+    def pay(amount: int) -> str:
+        """Pay."""
+        return f"{amount}"
+
+    house = House(pay, script=[call("pay", amount=5), say("ok")])
+    run_id = house.start()
+    house.worker().advance(run_id)
+
+    @tool(approval=Approval(["x@example.com"]), name="pay")
+    def pay_in(amount: int, currency: str = "gold") -> str:
+        """Pay."""
+        ran.append(currency)
+        return f"{amount} {currency}"
+
+    house.registry = Registry([Agent("a", tools=[pay_in])])
+    house.decide(run_id, Verdict.APPROVE)
+    assert house.worker().advance(run_id) is Status.PARKED
+    note = house.loaded(run_id).head.note
+    assert note == "the tool pay would now run with more than was approved"
+    assert ran == []
+
+
+def test_a_validator_that_fails_in_an_odd_way_is_told_to_the_model() -> None:
+    def odd(_value: int) -> int:
+        raise RuntimeError("odd")
+
+    @tool
+    def count(number: Annotated[int, AfterValidator(odd)]) -> int:
+        """Count."""
+        return number
+
+    house = House(count, script=[call("count", number=1), say("ok")])
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert "odd" in str(house.model.requests[-1].messages[-1]["content"])
+
+
+def test_a_failed_run_tells_its_whole_reason() -> None:
+    house = House(script=lambda _request: Reply(fault="empty"))
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.FAILED
+    loaded = house.loaded(run_id)
+    error = run_view(loaded.head, loaded.continuation).error
+    assert error == "the model gave no usable answer: empty, empty, empty"

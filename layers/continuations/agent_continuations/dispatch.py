@@ -88,6 +88,8 @@ def prepared_tool(
         arguments = tool.validated(call.arguments)
     except ArgumentsRefused as error:
         raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
+    if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
+        raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
     context = ToolContext(
         run_id=head.run_id,

@@ -135,6 +135,11 @@ class Tenure:
     def serve(self) -> Status | None:
         """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
         try:
+            if self.head.stalls > 2 * MAX_STALLS:
+                # Not even the load is survived: without this, it would be tried for ever.
+                return self._leave(
+                    Status.PARKED, None, f"{self.head.stalls} claims came to nothing"
+                )
             self._load()
             if self._poisoned():
                 return self._leave(Status.PARKED, None, f"{MAX_STALLS} claims without progress")

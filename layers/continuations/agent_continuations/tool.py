@@ -167,8 +167,9 @@ def validated_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) ->
         canonical_json(checked.model_dump(mode="json", by_alias=True)).encode()
     except ValidationError as error:
         raise ArgumentsRefused(field_faults(error)) from None
-    except ValueError as error:
-        raise ArgumentsRefused([("arguments", str(error))]) from None
+    except Exception as error:  # noqa: BLE001 - an author's validator may raise anything
+        fault = str(error) or type(error).__name__
+        raise ArgumentsRefused([("arguments", fault)]) from None
     return checked
 
 

@@ -86,14 +86,14 @@ class Entry(View):
 def run_view(head: Head, root: Continuation) -> RunView:
     """The summary of a run."""
     ended = root.outcome
-    failed = head.status in (Status.FAILED, Status.PARKED)
+    error = ended.content if ended and head.status is Status.FAILED else head.note
     turns, usage = _totals(root)
     return RunView(
         run_id=head.run_id,
         agent=head.agent,
         status=head.status,
         result=ended.content if ended and head.status is Status.COMPLETED else None,
-        error=head.note if failed else None,
+        error=error if head.status in (Status.FAILED, Status.PARKED) else None,
         waiting=tuple(waiting(head, root)),
         usage=usage,
         created_at=head.created_at,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import Fatal, Retryable
@@ -97,7 +97,7 @@ class EmailNotifier:
     def _pages(self) -> Environment:
         return Environment(
             loader=FileSystemLoader(Path(__file__).with_name("email_pages")),
-            autoescape=lambda name: bool(name and name.endswith(".html")),
+            autoescape=select_autoescape(["html"], default_for_string=True),
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -3,6 +3,8 @@
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from agent_continuations.adapters.dynamodb.items import Item
 from agent_continuations.adapters.dynamodb.requests import Missing, ask
 from agent_continuations.errors import CorruptValue
@@ -42,6 +44,9 @@ class Values:
             value = bytes(ask(answer["Body"].read))
         except Missing:
             raise CorruptValue(f"the value of {item['sk']} is gone") from None
+        except ClientError as error:
+            # What S3 answers for a missing object, too, where a role may not list the bucket.
+            raise CorruptValue(f"the value of {item['sk']} is gone or may not be read") from error
         if sha256(value).hexdigest() != item["h"]:
             raise CorruptValue(f"the value of {item['sk']} has changed")
         return value
