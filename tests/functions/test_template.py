@@ -1,6 +1,7 @@
 """What the template gives each function is what the function's code asks for."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -208,3 +209,8 @@ def test_only_the_approvers_links_need_no_signature() -> None:
                 about = event["Properties"]
                 unsigned = about.get("Auth", {}).get("Authorizer") == "NONE"
                 assert unsigned == about["Path"].startswith("/approvals/")
+
+
+def test_the_environment_for_local_invocations_names_every_variable() -> None:
+    kept = json.loads((ROOT / "events" / "environment" / "deployed.json").read_text())
+    assert set(kept["Parameters"]) == set().union(*map(given, FUNCTIONS))

@@ -11,6 +11,7 @@ from threading import Event
 from urllib.parse import urlsplit
 
 from tests.local.front import Front, Inbox
+from tests.local.ministack import keep_to_ourselves
 from tests.local.model_server import ModelServer
 from tests.local.script import respond
 from tests.local.stack import Parameters, Stack
@@ -22,6 +23,7 @@ DEFAULT_PORT = 8000
 
 def main() -> int:
     """Bring everything up, say where it is, stay, and end all that was started."""
+    keep_to_ourselves()
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

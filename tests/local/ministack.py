@@ -160,6 +160,16 @@ class MiniStack:
         return int(kept.read_text())
 
 
+def keep_to_ourselves() -> None:
+    """Make this process one that knows no AWS account and goes to loopback without a proxy."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name, "").split(",")
+        os.environ[name] = ",".join(filter(None, {*known, "127.0.0.1", "localhost"}))
+
+
 def _host_environment() -> dict[str, str]:
     """What the functions inherit: what a user's tools may want, and nothing that is about us.
 
