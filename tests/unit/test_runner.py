@@ -28,7 +28,7 @@ from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
 from agent_continuations.tenure import Limits
 from agent_continuations.tool import Tool
-from agent_continuations.views import Waiting, run_view, waiting
+from agent_continuations.views import Waiting, moment, run_view, waiting
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -640,3 +640,12 @@ def test_a_failed_run_tells_its_whole_reason() -> None:
     loaded = house.loaded(run_id)
     error = run_view(loaded.head, loaded.continuation).error
     assert error == "the model gave no usable answer: empty, empty, empty"
+
+
+def test_times_are_all_of_one_length_so_that_they_sort_as_texts() -> None:
+    times = [NOW, NOW + timedelta(milliseconds=267), NOW + timedelta(seconds=1)]
+    assert [moment(at) for at in times] == [
+        "2026-11-22T12:00:00.000Z",
+        "2026-11-22T12:00:00.267Z",
+        "2026-11-22T12:00:01.000Z",
+    ]

@@ -1,10 +1,10 @@
 """What the outside sees of a run: its summary, what it waits for, and what happened."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from agent_continuations.core.continuation import (
     Continuation,
@@ -28,6 +28,14 @@ from agent_continuations.dispatch import hash_of
 from agent_continuations.ports import Head, Snapshot, Status
 
 
+def moment(at: datetime) -> str:
+    """A time in RFC 3339, UTC, always of the same length, so that texts sort like times."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment: TypeAlias = Annotated[datetime, PlainSerializer(moment, when_used="json")]
+
+
 class View(BaseModel):
     """Base of what is shown."""
 
@@ -45,7 +53,7 @@ class Waiting(View):
     arguments: dict[str, Any] | None = None
     arguments_hash: str | None = None
     approvers: tuple[str, ...] | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     message: str
 
 
@@ -59,8 +67,8 @@ class RunView(View):
     error: str | None = None
     waiting: tuple[Waiting, ...] = ()
     usage: Usage
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     turns: int
     metadata: dict[str, str] = {}
 
@@ -68,7 +76,7 @@ class RunView(View):
 class Entry(View):
     """One line of a timeline."""
 
-    at: datetime
+    at: Moment
     kind: Literal["started", "model", "tool", "approval", "decision", "doubt", "answer", "ended"]
     path: str
     agent: str
@@ -109,8 +117,8 @@ def summary(head: Head) -> dict[str, Any]:
         "run_id": head.run_id,
         "agent": head.agent,
         "status": head.status,
-        "created_at": head.created_at,
-        "updated_at": head.updated_at,
+        "created_at": moment(head.created_at),
+        "updated_at": moment(head.updated_at),
         "metadata": head.metadata,
         "links": links(head.run_id),
     }
@@ -127,6 +135,7 @@ def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str,
     """A decision that stands."""
     told = decision.model_dump(mode="json", exclude_none=True)
     verdict = told.pop("verdict")
+    told["decided_at"] = moment(decision.decided_at)
     return {"run_id": run_id, "request_id": request_id, "decision": verdict, **told}
 
 
