@@ -87,8 +87,7 @@ def _opened(token: str) -> tuple[Loaded, Request, str]:
         raise Conflict("this link has expired")
     loaded = bootstrap.runs().load(capability.run_id)
     request = find_request(loaded.snapshot, loaded.continuation, capability.request_id)
-    approval = request.call.approval
-    approver = capability.holder(approval.approvers if approval else ())
+    approver = capability.holder(request.approvers)
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])
     return loaded, request, approver

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from agent_continuations.core.continuation import Continuation, PendingCall, RefusedPlan
 from agent_continuations.core.path import Path as CallPath
 from agent_continuations.core.path import Step, path_text
+from agent_continuations.dispatch import hash_of
 from agent_continuations.display import shown, shown_json
 from agent_continuations.runs import Loaded, Request
 
@@ -59,9 +60,9 @@ def of_request(
         "arguments": _capped(shown_json(call.plan.arguments)),
         "editable": len(shown_json(call.plan.arguments)) <= MAX_ARGUMENTS_CHARACTERS,
         "edited": _edited(call),
-        "hash": call.approval.arguments_hash[:12] if call.approval else "",
+        "hash": hash_of(loaded.head, _asked(request), request.path)[:12],
         "approver": approver,
-        "approvers": call.approval.approvers if call.approval else (),
+        "approvers": request.approvers,
         "deadline": deadline,
         "left": _left(deadline, now),
         "agents": root.agents_to(request.path),
@@ -87,6 +88,13 @@ def see_other(location: str) -> Response[str]:
     return Response(
         HTTPStatus.SEE_OTHER.value, headers={**_headers(), "Location": location}, body=""
     )
+
+
+def _asked(request: Request) -> PendingCall:
+    """The call as it was asked about: for an approval, before anything was edited."""
+    if request.kind == "doubt":
+        return request.call
+    return request.call.model_copy(update={"decision": None})
 
 
 def _state(loaded: Loaded, request: Request, deadline: datetime | None, now: datetime) -> str:

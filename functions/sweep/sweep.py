@@ -25,6 +25,8 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     for due in found:
         if due.notice_id:
             hints.notify(due.run_id, due.notice_id)
+        elif due.new:
+            hints.advance(due.run_id)
         else:
             hints.resume(due.run_id)
     logger.info("swept", extra={"due": len(found)})

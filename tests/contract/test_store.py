@@ -16,6 +16,7 @@ from agent_continuations.errors import Conflict, Fenced, Invalid
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
     Head,
     Notice,
     Register,
@@ -190,8 +191,8 @@ def test_an_intent_is_put_on_record_once(store: Store, run: Head) -> None:
 
 def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: Head) -> None:
     mine = claimed(store, run)
-    paths = [f"0.{number}" for number in range(128)]
-    for at in range(0, 128, MAX_INTENTS_AT_ONCE):
+    paths = [f"0.{number}" for number in range(MAX_SETTLED_AT_ONCE)]
+    for at in range(0, len(paths), MAX_INTENTS_AT_ONCE):
         intents = {path: intent() for path in paths[at : at + MAX_INTENTS_AT_ONCE]}
         head = store.intend(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
     assert set(head.intents) == set(paths)
@@ -365,6 +366,35 @@ def test_what_is_due_is_found(store: Store) -> None:
     assert (asleep.run_id, "n1") not in found
     later = {(due.run_id, due.notice_id) for due in store.due(at(60), 1000)}
     assert (asleep.run_id, "n1") in later
+
+
+def test_what_nobody_has_had_yet_is_told_apart(store: Store) -> None:
+    waits = store.create(new_head(created=at(-700_000)), start())
+    begun = store.create(new_head(created=at(-700_000)), start())
+    claimed(store, begun, now=at(-699_000))
+    found = {due.run_id: due.new for due in store.due(at(-690_000), 1000)}
+    assert (found[waits.run_id], found[begun.run_id]) == (True, False)
+
+
+def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    idle = Release(Status.READY, NOW, mine.wake, 1, progress=False)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=idle, now=NOW)
+    again = claimed(store, run)
+    assert (again.stalls, again.registers) == (2, 1)
+
+
+def test_a_parked_run_is_cancelled_at_once(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    parked = Release(Status.PARKED, None, mine.wake, 1)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
+    woken = store.wake(run.run_id, now=at(1))
+    assert woken
+    assert woken.status is Status.PARKED
+    cancelled = store.wake(run.run_id, now=at(2), cancel=True)
+    assert cancelled
+    assert (cancelled.status, cancelled.updated_at) == (Status.CANCELLED, at(2))
+    assert store.redrive(run.run_id, now=NOW) is None
 
 
 def test_a_delivered_notice_is_due_no_more(store: Store, run: Head) -> None:

@@ -50,9 +50,8 @@ _WIRING: tuple[Any, ...] = (
     bootstrap.runs,
     bootstrap.model,
     bootstrap.runner,
-    bootstrap.capabilities,
+    bootstrap._capabilities,
     bootstrap.outbox,
-    bootstrap._secret,
 )
 
 

@@ -25,7 +25,7 @@ HINTS = {
     "AdvanceFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
     "ResumeFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
     "NotifyFunction": set[str](),
-    "SweepFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "SweepFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
 }
 
 

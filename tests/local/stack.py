@@ -40,6 +40,8 @@ class Parameters:
             "OpenAIApiKey": self.openai_api_key,
             "Model": self.model,
             "CallersMayActForApprovers": "yes",
+            "CreateSenderIdentity": "yes",
+            "Operators": "operator@example.com",
         }
 
 

@@ -12,7 +12,7 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.event import Started
 from agent_continuations.core.path import START_KEY
 from agent_continuations.errors import Fatal, Retryable
-from agent_continuations.outbox import Outbox
+from agent_continuations.outbox import MAX_ATTEMPTS, Outbox
 from agent_continuations.ports import Due, Head, Notice, Register, Status
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -125,7 +125,9 @@ def test_who_cannot_be_reached_does_not_hold_up_the_others(error: Exception) -> 
     assert world.email.delivered == [("n", "bob@example.com")]
     assert notice.undelivered == (ADA,)
     assert notice.failure == f"{ADA}: {error}"
-    assert world.store.notice("r", "n") == notice
+    assert world.store.notices("r") == [notice]
+    # Who can be reached another time is tried again; who is refused for good is not.
+    assert (notice.due is None) == isinstance(error, Fatal)
 
 
 def test_a_channel_that_breaks_in_an_unforeseen_way_does_not_hold_up_the_others() -> None:
@@ -165,13 +167,13 @@ def test_a_notice_comes_up_again_when_its_pause_is_over_and_not_before() -> None
     assert world.store.due(NOW + timedelta(seconds=60), 9) == [Due("r", "n")]
 
 
-def test_a_thousand_attempts_are_counted_without_harm() -> None:
+def test_after_a_day_of_trying_it_is_given_up_and_says_why() -> None:
     world = World(undelivered=(ADA,))
-    world.email.broken["ada@example.com"] = Fatal("gone")
-    for _ in range(1000):
-        notice = world.deliver()
-    assert notice.attempts == 1000
-    assert notice.due == NOW + timedelta(hours=1)
+    world.email.broken["ada@example.com"] = Retryable("busy")
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert world.deliver().due
+    notice = world.deliver()
+    assert (notice.due, notice.undelivered, notice.failure) == (None, (ADA,), f"{ADA}: busy")
 
 
 @pytest.mark.parametrize("recipient", ["pigeon:roof", "nowhere", "", ":ada@example.com"])

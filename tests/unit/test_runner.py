@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import AfterValidator
@@ -12,7 +12,9 @@ from agent_continuations import (
     Agent,
     Approval,
     InMemoryStore,
+    LocalRunner,
     ScriptedModel,
+    ToolContext,
     call,
     calls,
     say,
@@ -21,14 +23,25 @@ from agent_continuations import (
 from agent_continuations.adapters.scripted import Script
 from agent_continuations.agent import Registry
 from agent_continuations.core.continuation import Reply, Verdict
+from agent_continuations.core.event import ModelReplied
 from agent_continuations.core.path import START_KEY
-from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
+from agent_continuations.errors import (
+    Conflict,
+    CorruptValue,
+    Forbidden,
+    IllegalEvent,
+    KeyReused,
+    ModelRefused,
+    ModelUnavailable,
+    Retryable,
+)
 from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
 from agent_continuations.tenure import Limits
 from agent_continuations.tool import Tool
 from agent_continuations.views import Waiting, moment, run_view, waiting
+from tests.unit.test_core import returned
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -65,7 +78,7 @@ class House:
             clock=lambda: self.now,
         )
 
-    def worker(self, limits: Limits | None = None) -> Runner:
+    def worker(self, limits: Limits | None = None, **more: Any) -> Runner:
         return Runner(
             store=self.store,
             model=self.model,
@@ -74,6 +87,7 @@ class House:
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
             limits=limits,
+            **more,
         )
 
     def start(self) -> str:
@@ -235,22 +249,16 @@ def test_it_did_not_happen_the_tool_runs_now() -> None:
 
 
 def test_a_late_outcome_closes_the_question_by_itself() -> None:
-    from tests.unit.test_core import returned
-
     house, run_id, ran = in_doubt([call("launch"), say("ok")])
     outcome = Register("00000.000~outcome", (returned("0.0", "it had worked"),))
-    due = house.loaded(run_id).head.due
-    assert due == house.now + timedelta(seconds=120)
-    house.store.append(run_id, outcome)
-    house.now = due
+    assert house.store.deliver(run_id, [outcome], now=house.now) is None
+    assert house.waiting(run_id) == []
     assert house.worker().advance(run_id) is Status.COMPLETED
     assert house.model.requests[-1].messages[-1]["content"] == "it had worked"
     assert ran == ["x"]
 
 
 def test_an_idempotent_tool_runs_again_with_the_same_key() -> None:
-    from agent_continuations import ToolContext
-
     keys: list[tuple[int, str]] = []
 
     @tool(effect="idempotent")
@@ -299,8 +307,6 @@ def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
 
 
 def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None:
-    from agent_continuations.errors import Conflict
-
     pay, ran = gated()
     house = House(pay, script=[call("pay"), say("ok")])
     run_id = house.start()
@@ -348,6 +354,9 @@ def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
     outcome = loaded.continuation.turns[0].calls[0].outcome
     assert outcome
     assert outcome.content == "late"
+    # The other owner is told: it may have looked just before.
+    assert loaded.head.wake == 1
+    assert house.hints.sent[-1] == ("resume", run_id)
 
 
 def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
@@ -467,8 +476,6 @@ def test_a_decision_that_comes_while_the_owner_works_is_not_slept_through() -> N
 
 
 def test_a_request_that_was_started_twice_is_one_run() -> None:
-    from agent_continuations.errors import KeyReused
-
     house = House(script=[say("ok")])
     one = house.runs.start("a", "go", key="k")
     assert house.runs.start("a", "go", key="k").run_id == one.run_id
@@ -649,3 +656,242 @@ def test_times_are_all_of_one_length_so_that_they_sort_as_texts() -> None:
         "2026-11-22T12:00:00.267Z",
         "2026-11-22T12:00:01.000Z",
     ]
+
+
+# -- what a reviewer's scripts found --------------------------------------------------------------
+
+
+@tool(effect="read")
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+def limited_child(crash: bool) -> House:
+    """A child ends at its limit on a read call; its caller's next reply depends on that."""
+    asked: list[str] = []
+
+    def manager(request: ModelRequest) -> Reply:
+        if request.messages[-1]["role"] != "tool":
+            return call("child", input="x")
+        asked.append("x")
+        if crash and len(asked) == 1:
+            raise KeyboardInterrupt
+        return call("look") if len(asked) < 3 else say("ok")
+
+    child = Agent("child", tools=[look], max_turns=1)
+    house = House(script=[])
+    manager_agent = Agent("a", tools=[child.as_tool(description="Looks."), look])
+    house.registry = Registry([manager_agent])
+    house.model.scripts = {"a": manager, "child": [call("look")]}
+    return house
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_child_that_ends_on_a_read_leaves_it_on_record_before_its_caller_replies(
+    crash: bool,
+) -> None:
+    house = limited_child(crash)
+    run_id = house.start()
+    if crash:
+        with pytest.raises(KeyboardInterrupt):
+            house.worker().advance(run_id)
+        house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert house.loaded(run_id).continuation.outcome
+
+
+def test_another_owners_reply_that_was_loaded_meanwhile_is_not_folded_twice() -> None:
+    house = House(script=[])
+
+    @tool(effect="idempotent")
+    def slow() -> str:
+        """Work."""
+        return "done"
+
+    def script(request: ModelRequest) -> Reply:
+        # While this model call is under way, the lapsed owner's reply to the same turn is stored,
+        # and something wakes the run, so that this owner loads it.
+        if len(request.messages) == 1:
+            return call("slow")
+        event = ModelReplied(path="", turn=1, reply=say("the other owner's"), at=NOW)
+        house.store.append(run_id, Register("00001!reply", (event,)))
+        house.store.wake(run_id, now=NOW)
+        house.later(seconds=50)
+        return say("mine")
+
+    house.registry = Registry([Agent("a", tools=[slow])])
+    house.model.scripts = {"a": script}
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    outcome = house.loaded(run_id).continuation.outcome
+    assert outcome
+    assert outcome.content == "the other owner's"
+
+
+def test_a_stale_owner_cannot_park_the_run_of_another() -> None:
+    class Torn(InMemoryStore):
+        broken = False
+
+        def load(self, run_id: str) -> Snapshot | None:
+            if self.broken:
+                self.broken = False
+                later = NOW + timedelta(minutes=9)
+                self.claim(run_id, owner="new", now=later, lease_until=later + timedelta(minutes=2))
+                raise CorruptValue("a form that this code does not know")
+            return super().load(run_id)
+
+    store = Torn()
+    house = House(script=[say("ok")], store=store)
+    run_id = house.start()
+    store.broken = True
+    assert house.worker().advance(run_id) is None
+    head = store.head(run_id)
+    assert head
+    assert (head.status, head.owner) == (Status.RUNNING, "new")
+
+
+def test_a_query_that_was_no_snapshot_is_made_again() -> None:
+    class Torn(InMemoryStore):
+        tears = 0
+
+        def load(self, run_id: str) -> Snapshot | None:
+            snapshot = super().load(run_id)
+            if snapshot is None or self.tears == 0:
+                return snapshot
+            # What was written just before the last register was passed too early.
+            self.tears -= 1
+            kept = [each for each in snapshot.registers if not each.key.endswith("~outcome")]
+            return Snapshot(snapshot.head, tuple(kept))
+
+    @tool(effect="idempotent")
+    def work() -> str:
+        """Work."""
+        return "done"
+
+    store = Torn()
+    house = House(work, script=[call("work"), say("ok")], store=store)
+    run_id = house.start()
+    house.worker().advance(run_id)
+    store.tears = 3
+    assert house.loaded(run_id).continuation.outcome
+    store.tears = 4
+    with pytest.raises(IllegalEvent):
+        house.loaded(run_id)
+
+
+def test_a_run_that_is_handed_on_again_and_again_without_progress_is_parked() -> None:
+    house = House(script=[say("ok")])
+    run_id = house.start()
+    soon = NOW + timedelta(seconds=50)
+    # The first claim finds the start, which is more than nothing.
+    statuses = [house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_STALLS)]
+    assert statuses == [*[Status.READY] * MAX_STALLS, Status.PARKED]
+
+
+def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
+    began: list[str] = []
+    house = House(script=[])
+
+    @tool
+    def work() -> str:
+        """The first cancels the run; those that already run may finish."""
+        began.append("x")
+        if len(began) == 1:
+            house.runs.cancel(run_id)
+        return "done"
+
+    house.registry = Registry([Agent("a", tools=[work])])
+    house.model.scripts = {"a": [calls(*[("work", {})] * 128), say("ok")]}
+    run_id = house.start()
+    assert house.worker(Limits(workers=4)).advance(run_id) is Status.CANCELLED
+    assert len(began) <= 8
+    assert house.loaded(run_id).head.intents == {}
+
+
+def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() -> None:
+    class Flaky(InMemoryStore):
+        failures = 0
+
+        def append(self, run_id: str, register: Register) -> Register:
+            if register.key.endswith("~outcome") and self.failures < 3:
+                self.failures += 1
+                raise Retryable("throttled")
+            return super().append(run_id, register)
+
+    ran: list[str] = []
+
+    @tool
+    def launch() -> str:
+        """Launch."""
+        ran.append("x")
+        return "launched"
+
+    store = Flaky()
+    house = House(launch, script=[call("launch"), say("ok")], store=store)
+    run_id = house.start()
+    assert house.worker(pause=lambda _seconds: None).advance(run_id) is Status.COMPLETED
+    assert (ran, store.failures) == (["x"], 3)
+
+
+def test_a_process_that_leaves_a_running_tool_behind_is_ended() -> None:
+    free, ended = Event(), Event()
+
+    @tool
+    def stuck() -> str:
+        """Never come back in time."""
+        house.later(seconds=200)
+        free.wait(20)
+        return "late"
+
+    house = House(script=[])
+    house.registry = Registry([Agent("a", tools=[stuck])])
+    house.model.scripts = {"a": [call("stuck"), say("ok")]}
+    run_id = house.start()
+    deadline = NOW + timedelta(seconds=200)
+    limits = Limits(renewal=0.01)
+    assert (
+        house.worker(limits, abandon=ended.set).advance(run_id, deadline=deadline) is Status.READY
+    )
+    assert ended.is_set()
+    free.set()
+
+
+def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None:
+    launch, ran = killed_once()
+    house = House(launch, script=[call("launch"), say("ok")])
+    run_id = house.start()
+    with pytest.raises(KeyboardInterrupt):
+        house.worker().advance(run_id)
+    house.later(hours=1)
+    assert house.worker(operators=["ops@example.com"]).advance(run_id) is Status.SUSPENDED
+    (asked,) = house.waiting(run_id)
+    assert asked.approvers == ("ops@example.com",)
+    (notice,) = house.store.notices(run_id)
+    assert notice.undelivered == ("email:ops@example.com",)
+    answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+    with pytest.raises(Forbidden):
+        house.runs.decide(run_id, asked.request_id, answer)
+    assert ran == ["x"]
+
+
+def test_a_parked_run_can_be_cancelled() -> None:
+    house = House(script=failing(ModelRefused("no such key")))
+    run_id = house.start()
+    assert house.worker().advance(run_id) is Status.PARKED
+    assert house.runs.cancel(run_id).status is Status.CANCELLED
+    assert house.worker().advance(run_id) is None
+
+
+def test_a_document_of_a_cancelled_run_does_not_revive_it() -> None:
+    pay, ran = gated()
+    model = ScriptedModel({"a": [call("pay"), say("ok")]})
+    runs = LocalRunner([Agent("a", tools=[pay])], model, signing_key="k" * 32)
+    run = runs.start("a", "go")
+    runs.cancel(run.run_id)
+    other = LocalRunner([Agent("a", tools=[pay])], model, signing_key="k" * 32)
+    loaded = other.load(runs.dump(run.run_id))
+    assert (loaded.status, loaded.waiting) == (Status.CANCELLED, ())
+    with pytest.raises(Conflict):
+        other.decide(run.run_id, run.waiting[0].request_id, "approve")
+    assert ran == []

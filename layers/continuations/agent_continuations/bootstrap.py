@@ -5,9 +5,12 @@ model client, and a cold start loads what its trigger needs.
 """
 
 import json
+import logging
 import os
+import sys
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
 DOUBT_LINK_SECONDS = 90 * 24 * 3600
+SECRET_SECONDS = 60
 
 
 @cache
@@ -83,13 +87,26 @@ def runner() -> "Runner":
     from agent_continuations.runner import Runner
 
     return Runner(
-        store=store(), model=model(), registry=registry(), hints=hints(), recipients=_recipients
+        store=store(),
+        model=model(),
+        registry=registry(),
+        hints=hints(),
+        recipients=_recipients,
+        operators=_addresses(os.environ.get("OPERATORS", "")),
+        abandon=_end_process,
     )
 
 
-@cache
 def capabilities() -> "Capabilities":
-    """The signing keys of links: the present one, then older ones that still are accepted."""
+    """The signing keys of links: the present one, then older ones that still are accepted.
+
+    They are read again every minute, so that a rotation reaches containers that are warm.
+    """
+    return _capabilities(int(time() // SECRET_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _capabilities(_period: int) -> "Capabilities":
     from agent_continuations.capability import Capabilities
 
     secret = _secret(os.environ["SIGNING_SECRET"])
@@ -110,10 +127,26 @@ def outbox() -> "Outbox":
     return Outbox(store(), notifiers)
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _end_process() -> None:
+    """End this Lambda's process, because a tool is still running that was given up on.
+
+    When a handler returns, its process is only frozen: the next invocation would thaw the tool,
+    long after people were told that it can no longer be at work.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(1)
+
+
 def _recipients(approvers: Sequence[str]) -> list[str]:
     """Every approver by mail, and the topic for machines."""
     topic = os.environ.get("TOPIC")
-    return [f"email:{each}" for each in approvers] + ([f"topic:{topic}"] if topic else [])
+    mailed = [f"email:{each}" for each in approvers if "@" in each]  # others are IAM's names
+    return mailed + ([f"topic:{topic}"] if topic else [])
 
 
 def _link(notice: Notice, approver: str) -> str:
@@ -137,7 +170,6 @@ def _client(service: str) -> Any:
     )
 
 
-@cache
 def _secret(arn: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(
         _client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]

@@ -182,7 +182,6 @@ def notice(
     question = call.doubt or call.approval
     if question is None or isinstance(call.plan, RefusedPlan):
         raise IllegalEvent(f"nothing is asked at {path_text(path)}")
-    approvers = call.approval.approvers if call.approval else ()
     return Notice(
         notice_id=question.request_id,
         run_id=head.run_id,
@@ -197,8 +196,8 @@ def notice(
         arguments_hash=hash_of(head, call, path),
         expires_at=call.approval.expires_at if call.approval and not call.doubt else None,
         created_at=now,
-        approvers=approvers,
-        undelivered=tuple(recipients(approvers)),
+        approvers=question.approvers,
+        undelivered=tuple(recipients(question.approvers)),
         # The hint comes first; the sweeper only where the hint was lost.
         due=now + NOTICE_GRACE,
     )

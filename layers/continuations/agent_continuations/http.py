@@ -14,6 +14,8 @@ from agent_continuations.tool import field_faults
 
 Body = TypeVar("Body", bound=BaseModel)
 
+MAX_ANSWER_BYTES = 5_500_000  # of 6 MB, with room for the envelope
+
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -65,10 +67,15 @@ def json_response(
     body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response[str]:
     """A JSON answer, from anything that pydantic can write."""
+    text = _JSON.dump_json(body)
+    if len(text) > MAX_ANSWER_BYTES:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        detail = f"the answer has {len(text)} bytes, and a Lambda can send {MAX_ANSWER_BYTES}"
+        return problem_response(problem(status, detail))
     return Response(
         status_code=status.value,
         content_type="application/json",
-        body=_JSON.dump_json(body).decode(),
+        body=text.decode(),
         headers={**_PRIVATE, **(headers or {})},
     )
 

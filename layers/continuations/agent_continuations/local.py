@@ -178,6 +178,9 @@ class LocalRunner:
                 "run_id": run_id,
                 "tenant": loaded.head.tenant,
                 "agent": loaded.head.agent,
+                "status": loaded.head.status.value,
+                "note": loaded.head.note,
+                "metadata": loaded.head.metadata,
                 "created_at": loaded.head.created_at.isoformat(),
                 "continuation": loaded.continuation.model_dump(mode="json"),
             }
@@ -201,15 +204,18 @@ class LocalRunner:
             raise Invalid("the document's seal does not fit: changed, or sealed by another key")
         now = self._clock()
         continuation = Continuation.model_validate(state["continuation"])
+        ended = Status(state["status"]).terminal
         head = Head(
             run_id=state["run_id"],
             tenant=DEFAULT_TENANT,
             agent=state["agent"],
             request_hash="",
-            status=Status.READY,
+            status=Status(state["status"]) if ended else Status.READY,
             created_at=state["created_at"],
             updated_at=now,
-            due=now,
+            due=None if ended else now,
+            metadata=state["metadata"],
+            note=state["note"] if ended else None,
         )
         self.store.create(head, Register(START_KEY, (Started(continuation=continuation, at=now),)))
         return self.advance(head.run_id)

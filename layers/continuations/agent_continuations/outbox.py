@@ -1,4 +1,8 @@
-"""Delivers notices: at least once, each recipient by himself, failures kept and tried again."""
+"""Delivers notices: at least once, each recipient by himself; failures are kept, and tried again.
+
+It is given up where trying is useless: the channel refuses for good, the time to decide is over,
+or a day has passed. The notice then says whom it did not reach, and why.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,6 +11,7 @@ from agent_continuations.errors import Fatal
 from agent_continuations.ports import Clock, Notice, Notifier, Store, utc_now
 
 LONGEST_PAUSE = timedelta(hours=1)
+MAX_ATTEMPTS = 24
 
 
 class Outbox:
@@ -32,21 +37,30 @@ class Outbox:
         notice = self._store.notice(run_id, notice_id)
         if notice is None:
             return None
+        head = self._store.head(run_id)
+        if head is None or head.status.terminal or head.cancelled:
+            self._store.noticed(notice.model_copy(update={"due": None}))
+            return None
         failures: dict[str, str] = {}
+        left: list[str] = []
         for recipient in notice.undelivered:
             try:
                 self._deliver(notice, recipient)
             except Exception as error:  # noqa: BLE001 - one recipient must not cost the others theirs
                 failures[recipient] = str(error) or type(error).__name__
-        left = tuple(each for each in notice.undelivered if each in failures)
+                if not isinstance(error, Fatal):
+                    left.append(recipient)
         attempts = notice.attempts + 1
         pause = min(timedelta(minutes=2 ** min(attempts - 1, 10)), LONGEST_PAUSE)
+        again = self._clock() + pause
+        if attempts >= MAX_ATTEMPTS or (notice.expires_at and again >= notice.expires_at):
+            left = []
         notice = notice.model_copy(
             update={
-                "undelivered": left,
+                "undelivered": tuple(failures),
                 "attempts": attempts,
                 "failure": "; ".join(f"{who}: {why}" for who, why in failures.items()) or None,
-                "due": self._clock() + pause if left else None,
+                "due": again if left else None,
             }
         )
         self._store.noticed(notice)

@@ -12,12 +12,15 @@ from agent_continuations.core.advance import advance, fold
 from agent_continuations.core.continuation import Continuation, Intent, Reply, Stored
 from agent_continuations.core.event import Event, ToolStarted
 from agent_continuations.core.path import parse_path
+from agent_continuations.errors import IllegalEvent
 
 Clock: TypeAlias = Callable[[], datetime]
 MAX_STALLS = 5
 # What fits into one write: a transaction takes 100 items, an expression 4 KB (DynamoDB's limits).
 MAX_REGISTERS_AT_ONCE = 45
 MAX_INTENTS_AT_ONCE = 25
+MAX_SETTLED_AT_ONCE = 100
+READ_TRIES = 4
 
 
 def utc_now() -> datetime:
@@ -86,7 +89,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run as one consistent read found it; registers in key order."""
+    """A run as one consistent query found it, which need not be one moment; see `read_run`."""
 
     head: Head
     registers: tuple[Register, ...]
@@ -106,6 +109,28 @@ class Snapshot:
             if not root.call_at(parse_path(path)).outcome:
                 root = advance(root, ToolStarted(path=path, intent=intent))
         return root
+
+
+def read_run(store: "Store", run_id: str) -> tuple[Snapshot, Continuation] | None:
+    """Load a run and fold it.
+
+    A query is no snapshot: what was written while it ran may be in the answer without what was
+    written just before it. Such an answer does not fold, and another look finds all of it.
+
+    Raises:
+        IllegalEvent: the registers do contradict each other.
+        CorruptValue: a value is not what was written.
+    """
+    for tries in range(1, READ_TRIES + 1):
+        snapshot = store.load(run_id)
+        if snapshot is None:
+            return None
+        try:
+            return snapshot, snapshot.continuation()
+        except IllegalEvent:
+            if tries == READ_TRIES:
+                raise
+    raise AssertionError("unreachable")
 
 
 class Notice(Stored):
@@ -140,21 +165,28 @@ class Notice(Stored):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """How an owner leaves a run, which ends its stalls. It holds only if `wake` has not moved."""
+    """How an owner leaves a run. It holds only if `wake` has not moved.
+
+    Attributes:
+        progress: something was written since the claim, or nothing is left to be done: this ends
+            the stalls. A run that is handed on without progress goes on stalling.
+    """
 
     status: Status
     due: datetime | None
     wake: int
     registers: int
     note: str | None = None
+    progress: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something whose time has come: a run, or one of its notices."""
+    """Something whose time has come: a run, or one of its notices. `new`: nobody has had it yet."""
 
     run_id: str
     notice_id: str | None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +236,7 @@ class Store(Protocol):
         settled: Sequence[str],
     ) -> Head:
         """Put intents on record before their tools run, and drop those of `settled` paths. Fenced.
-        At most `MAX_INTENTS_AT_ONCE`.
+        At most `MAX_INTENTS_AT_ONCE`, and `MAX_SETTLED_AT_ONCE`.
 
         A path that has an intent of the same attempt on record already is refused as fenced.
         """
@@ -237,7 +269,10 @@ class Store(Protocol):
         """
 
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
-        """Make a run that has not ended go on; with `cancel`, to its end. The head after it."""
+        """Make a run that has not ended go on; with `cancel`, to its end. The head after it.
+
+        A parked run, which nobody would take to its end, is cancelled by this at once.
+        """
 
     def redrive(self, run_id: str, *, now: datetime) -> Head | None:
         """Make a parked run ready; None if it is not parked."""

@@ -8,6 +8,7 @@ load: whatever this module keeps in memory is either on record or can be found o
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from time import sleep
 from uuid import uuid4
 
 from agent_continuations.agent import Registry
@@ -27,6 +28,9 @@ class Runner:
 
     Args:
         recipients: from a request's approvers, whom the outbox must reach, as `channel:address`.
+        operators: who is asked about a lost call that needed no approver.
+        abandon: called when a tool is still running that was given up on, at the end of `advance`;
+            where a process may be frozen and thawed, it must end the process.
     """
 
     def __init__(
@@ -39,6 +43,9 @@ class Runner:
         recipients: Callable[[Sequence[str]], Sequence[str]] = lambda _approvers: (),
         clock: Clock = utc_now,
         limits: Limits | None = None,
+        operators: Sequence[str] = (),
+        abandon: Callable[[], None] = lambda: None,
+        pause: Callable[[float], None] = sleep,
     ) -> None:
         self._means = Means(
             store=store,
@@ -48,7 +55,10 @@ class Runner:
             recipients=recipients,
             clock=clock,
             limits=limits or Limits(),
+            operators=tuple(operators),
+            pause=pause,
         )
+        self._abandon = abandon
 
     def advance(self, run_id: str, *, deadline: datetime | None = None) -> Status | None:
         """Advance a run until it ends or can only wait.
@@ -69,7 +79,10 @@ class Runner:
         if head is None:
             return None
         pool = ThreadPoolExecutor(self._means.limits.workers, thread_name_prefix="effect")
+        tenure = Tenure(self._means, head, pool, deadline)
         try:
-            return Tenure(self._means, head, pool, deadline).serve()
+            return tenure.serve()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            if tenure.abandons:
+                self._abandon()

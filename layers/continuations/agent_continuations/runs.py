@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from secrets import token_bytes
 from typing import Any, Literal
 
@@ -49,12 +50,14 @@ from agent_continuations.ports import (
     Snapshot,
     Status,
     Store,
+    read_run,
     utc_now,
 )
 from agent_continuations.tool import ArgumentsRefused
 from agent_continuations.views import decision_view
 
 MAX_INPUT_BYTES = 256 * 1024
+HINT_GRACE = timedelta(seconds=60)
 DEFAULT_TENANT = "default"
 
 
@@ -78,6 +81,7 @@ class Request:
     path: Path
     call: PendingCall
     request_id: str
+    approvers: tuple[str, ...]
     attempt: int = 0
     decision: Decision | None = None
 
@@ -151,7 +155,8 @@ class Runs:
             status=Status.READY,
             created_at=now,
             updated_at=now,
-            due=now,
+            # The hint comes first; the sweeper only where the hint was lost.
+            due=now + HINT_GRACE,
             metadata=dict(metadata or {}),
         )
         started = Started(continuation=begin(found, input), at=now)
@@ -168,10 +173,11 @@ class Runs:
         Raises:
             NotFound: there is no such run for this tenant.
         """
-        snapshot = self.store.load(run_id) if is_opaque_id(run_id) else None
-        if snapshot is None or snapshot.head.tenant != self.tenant:
+        read = read_run(self.store, run_id) if is_opaque_id(run_id) else None
+        if read is None or read[0].head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
-        return Loaded(snapshot.head, snapshot, snapshot.continuation())
+        snapshot, continuation = read
+        return Loaded(snapshot.head, snapshot, continuation)
 
     def page(
         self,
@@ -258,12 +264,12 @@ class Runs:
             Invalid: several were asked, and no name was given.
         """
         loaded = self.load(run_id)
-        approval = find_request(loaded.snapshot, loaded.continuation, request_id).call.approval
-        if name or approval is None:
+        approvers = find_request(loaded.snapshot, loaded.continuation, request_id).approvers
+        if name or not approvers:
             return name or "operator"
-        if len(approval.approvers) > 1:
+        if len(approvers) > 1:
             raise Invalid("several people were asked; say for whom", [("approver", "required")])
-        return approval.approvers[0]
+        return approvers[0]
 
     def _head(self, run_id: str) -> Head:
         head = self.store.head(run_id) if is_opaque_id(run_id) else None
@@ -273,12 +279,13 @@ class Runs:
 
     def _decision(self, loaded: Loaded, request: Request, answer: Answer) -> Decision:
         call, path = request.call, request.path
-        if call.approval and answer.approver not in call.approval.approvers:
+        if request.approvers and answer.approver not in request.approvers:
             raise Forbidden(
                 f"{answer.approver} is not asked for this decision",
                 [("approver", "not one of the approvers")],
             )
-        shown = hash_of(loaded.head, call.model_copy(update={"decision": None}), path)
+        asked = call.model_copy(update={"decision": None}) if request.kind == "approval" else call
+        shown = hash_of(loaded.head, asked, path)
         decision = Decision(
             verdict=answer.verdict,
             approver=answer.approver,
@@ -332,13 +339,16 @@ def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Req
     """
     for path, call in root.calls():
         if call.approval and call.approval.request_id == request_id:
-            return Request("approval", path, call, request_id, decision=call.decision)
+            approvers = call.approval.approvers
+            return Request("approval", path, call, request_id, approvers, decision=call.decision)
     # A doubt that was denied has left the tree; its events have not.
     found: Request | None = None
     for event in snapshot.events():
         if isinstance(event, Doubted) and event.doubt.request_id == request_id:
-            path, attempt = parse_path(event.path), event.doubt.intent.attempt
-            found = Request("doubt", path, root.call_at(path), request_id, attempt)
+            path, doubt = parse_path(event.path), event.doubt
+            attempt = doubt.intent.attempt
+            call = root.call_at(path)
+            found = Request("doubt", path, call, request_id, doubt.approvers, attempt)
         elif found and isinstance(event, DoubtSettled) and event.request_id == request_id:
             return replace(found, decision=event.decision)
     if found is None:

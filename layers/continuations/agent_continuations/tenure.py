@@ -5,13 +5,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from time import sleep
 from typing import Any, assert_never
 
 from agent_continuations.agent import Registry
 from agent_continuations.core.advance import advance
 from agent_continuations.core.continuation import (
     ApprovalRequest,
-    Continuation,
     Decision,
     Doubt,
     Effect,
@@ -45,11 +45,13 @@ from agent_continuations.errors import (
     Fatal,
     Fenced,
     ModelUnavailable,
+    Retryable,
 )
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
     MAX_STALLS,
     Clock,
     Head,
@@ -59,6 +61,7 @@ from agent_continuations.ports import (
     Release,
     Status,
     Store,
+    read_run,
 )
 from agent_continuations.unwritten import Unwritten
 
@@ -76,7 +79,10 @@ class Limits:
         farewell: with this much left even running tools are left behind, on record.
         stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
         model_retry: the shortest wait after the model service was unavailable.
-        clock_skew: twice what the clocks of two machines may differ by.
+        clock_skew: twice what the clocks of two machines may differ by; so much after its
+            deadline, an owner is given up.
+        patience: how long a store that does not answer is tried again, while there is something
+            in hand that only this owner knows.
     """
 
     lease: float = 120
@@ -86,6 +92,7 @@ class Limits:
     stay: float = 900
     model_retry: float = 30
     clock_skew: float = 120
+    patience: float = 60
     workers: int = 32
 
 
@@ -100,6 +107,8 @@ class Means:
     recipients: Callable[[Sequence[str]], Sequence[str]]
     clock: Clock
     limits: Limits
+    operators: tuple[str, ...] = ()
+    pause: Callable[[float], None] = sleep
 
 
 class _Stop(Enum):
@@ -123,6 +132,8 @@ class Tenure:
     known: int = 0
     flights: dict[Path, tuple[CallModel | RunTool, Future[Any]]] = field(default_factory=dict)
     unwritten: Unwritten = field(default_factory=Unwritten)
+    outcomes: list[ToolReturned] = field(default_factory=list)
+    left_behind: list[Future[Any]] = field(default_factory=list)
     deferred: dict[Path, tuple[datetime, str]] = field(default_factory=dict)
     obstacles: dict[Path, str] = field(default_factory=dict)
 
@@ -137,61 +148,98 @@ class Tenure:
         try:
             if self.head.stalls > 2 * MAX_STALLS:
                 # Not even the load is survived: without this, it would be tried for ever.
-                return self._leave(
-                    Status.PARKED, None, f"{self.head.stalls} claims came to nothing"
-                )
+                return self._park(f"{self.head.stalls} claims came to nothing")
             self._load()
             if self._poisoned():
-                return self._leave(Status.PARKED, None, f"{MAX_STALLS} claims without progress")
+                return self._park(f"{MAX_STALLS} claims without progress")
             return self._work()
         except Fenced:
             return None
         except Fatal as error:
-            # What is stored cannot be gone on from; a person has to look. Intents stay on record.
-            self.unwritten = Unwritten()
-            self.head = self.store.head(self.run_id) or self.head
-            return self._leave(Status.PARKED, None, str(error))
+            return self._park(str(error))
+
+    @property
+    def abandons(self) -> bool:
+        """Whether a tool is still running that this owner no longer waits for."""
+        running = [future for effect, future in self.flights.values() if _has_intent(effect)]
+        return any(not future.done() for future in [*running, *self.left_behind])
+
+    def _park(self, note: str) -> Status | None:
+        """What is stored cannot be gone on from; a person has to look. Intents stay on record."""
+        head = self.store.head(self.run_id)
+        if head is None or head.epoch != self.head.epoch:
+            return None
+        self.head, self.unwritten = head, Unwritten()
+        status = Status.CANCELLED if head.cancelled else Status.PARKED
+        try:
+            return self._leave(status, None, note)
+        except Fenced:
+            return None
 
     def _work(self) -> Status | None:
+        give_up_at = self._in(self.limits.patience)
         while True:
             try:
-                self._look_up()
-                if not self.stop:
-                    self._begin()
-                if not self.flights:
-                    status = self._release()
-                    if status or self.stop is _Stop.FENCED:
-                        return status
-                    continue
-                if self.unwritten.registers and not self.stop:
-                    self._publish()
+                status = self._step()
+                if status or (self.stop is _Stop.FENCED and not self.flights):
+                    return status
+                give_up_at = self._in(self.limits.patience)
             except Fenced:
                 self._fenced()
-            self._collect()
+            except Retryable:
+                working = any(_has_intent(effect) for effect, _ in self.flights.values())
+                if not (working or self.outcomes) or self.means.clock() >= give_up_at:
+                    raise
+                self.means.pause(1)
+
+    def _step(self) -> Status | None:
+        """Record what came back, begin what can be done, and wait; or leave, if nothing can."""
+        self._look_up()
+        self._record_outcomes()
+        if not self.stop:
+            self._begin()
+        if not self.flights:
+            return self._release()
+        if self.unwritten.registers and not self.stop:
+            self._publish()
+        self._collect()
+        return None
 
     # -- the state of the run ------------------------------------------------------------------
 
     def _load(self) -> None:
         """Fold what is stored; what this owner has found out by reading stays known."""
-        snapshot = self.store.load(self.run_id)
-        if snapshot is None or snapshot.head.epoch != self.head.epoch:
+        read = read_run(self.store, self.run_id)
+        if read is None or read[0].head.epoch != self.head.epoch:
             raise Fenced(self.run_id)
+        snapshot, self.continuation = read
         self.head, self.known = snapshot.head, len(snapshot.registers)
-        self.continuation: Continuation = snapshot.continuation()
-        for read in self.unwritten.forget_questions():
-            if not self.continuation.call_at(parse_path(read.path)).outcome:
-                self.unwritten.reads.append(read)
-                self._take(read)
+        self.unwritten.drop_questions()
+        reads, self.unwritten.reads = self.unwritten.reads, []
+        for each in reads:
+            if not self.continuation.call_at(parse_path(each.path)).outcome:
+                self.unwritten.reads.append(each)
+                self._take(each)
+        # An intent whose outcome is on record has served, whoever left it in the head.
+        self.unwritten.settled = [
+            path
+            for path in self.head.intents
+            if self.continuation.call_at(parse_path(path)).outcome
+        ]
 
     def _take(self, event: Event) -> None:
         self.continuation = advance(self.continuation, event)
 
     def _record(self, key: str, event: Event) -> None:
         """Store an event, or take in the one that another owner stored there before."""
-        stored = self.store.append(self.run_id, Register(key, (event,)))
-        self.known += 1
-        for each in stored.events:
-            self._take(each)
+        after = advance(self.continuation, event)  # what cannot be folded is never stored
+        register = Register(key, (event,))
+        if self.store.append(self.run_id, register) == register:
+            self.continuation = after
+            self.known += 1
+        else:
+            # Another owner was here, perhaps with more than this one register.
+            self._load()
 
     def _seen(self, head: Head) -> None:
         """A newer head: it may say that the run was cancelled or that something happened."""
@@ -224,7 +272,7 @@ class Tenure:
             )
         if self.head.cancelled:
             self.stop = _Stop.CANCELLED
-            self.unwritten.registers, self.unwritten.notices = [], []
+            self.unwritten.drop_questions()
         elif self.deadline and self._in(self.limits.margin) >= self.deadline:
             self.stop = _Stop.OUT_OF_TIME
 
@@ -235,7 +283,8 @@ class Tenure:
         self.stop = _Stop.CANCELLED if head and mine and head.cancelled else _Stop.FENCED
         if head and mine:
             self.head = head
-        self.unwritten.forget_questions()
+        self.unwritten.drop_questions()
+        self.unwritten.reads = []
 
     def _in(self, seconds: float) -> datetime:
         return self.means.clock() + timedelta(seconds=seconds)
@@ -243,7 +292,9 @@ class Tenure:
     # -- beginning what can be done --------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Begin all that can be done now. What is asked of people makes nothing else possible."""
+        """Begin all that can be done now, but no more than there are threads: what waits in a pool
+        would begin after a cancel, or never, and its intent would raise a doubt for nothing.
+        """
         self._expire()
         starts: list[RunTool] = []
         for effect in effects(self.continuation):
@@ -257,7 +308,7 @@ class Tenure:
                 case AskApproval():
                     self._ask_approval(effect)
                 case ClearDoubt():
-                    if effect.intent.deadline < self.means.clock():
+                    if self._given_up_at(effect) <= self.means.clock():
                         self._ask_doubt(effect)
                 case Await():
                     pass
@@ -267,7 +318,7 @@ class Tenure:
 
     def _begin_model(self, effect: CallModel) -> None:
         until, _ = self.deferred.get(effect.path, (None, ""))
-        if until and until > self.means.clock():
+        if (until and until > self.means.clock()) or not self._room():
             return
         self.deferred.pop(effect.path, None)
         try:
@@ -280,7 +331,7 @@ class Tenure:
     def _begin_tools(self, starts: Sequence[RunTool]) -> None:
         """Run tools; the intents of all that may not simply run again are put on record first."""
         ready: dict[Path, tuple[RunTool, Callable[[], Outcome]]] = {}
-        for start in starts:
+        for start in starts[: self._room()]:
             try:
                 run = prepared_tool(
                     self.means.registry, self.head, self.continuation, start.path, start.attempt
@@ -289,29 +340,37 @@ class Tenure:
                 self.obstacles[start.path] = str(error)
             else:
                 ready[start.path] = (start, run)
-        self.newest = self._intend([start for start, _ in ready.values() if _has_intent(start)])
         for start, run in ready.values():
-            self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
+            if not _has_intent(start):
+                self._fly(start, run)
+        fenced = [path for path, (start, _) in ready.items() if _has_intent(start)]
+        for at in range(0, len(fenced), MAX_INTENTS_AT_ONCE):
+            batch = [ready[path] for path in fenced[at : at + MAX_INTENTS_AT_ONCE]]
+            self._intend([start for start, _ in batch])
+            for start, run in batch:
+                self._fly(start, run)
 
-    def _intend(self, starts: Sequence[RunTool]) -> Head | None:
-        """Put intents on record; the head after it, which may tell of something new."""
+    def _room(self) -> int:
+        return self.limits.workers - len(self.flights)
+
+    def _fly(self, start: RunTool, run: Callable[[], Outcome]) -> None:
+        self.flights[start.path] = (start, self.pool.submit(self._perform, start, run))
+
+    def _intend(self, starts: Sequence[RunTool]) -> None:
+        """Put intents on record; the head after it may tell of something new."""
         now = self.means.clock()
         deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
-        head: Head | None = None
-        for at in range(0, len(starts), MAX_INTENTS_AT_ONCE):
-            intents = {
-                path_text(each.path): Intent(
-                    attempt=each.attempt, started_at=now, deadline=deadline
-                )
-                for each in starts[at : at + MAX_INTENTS_AT_ONCE]
-            }
-            head = self.store.intend(
-                self.run_id, epoch=self.head.epoch, intents=intents, settled=self.unwritten.settled
-            )
-            self.unwritten.settled = []
-            for path, intent in intents.items():
-                self._take(ToolStarted(path=path, intent=intent))
-        return head
+        intents = {
+            path_text(start.path): Intent(attempt=start.attempt, started_at=now, deadline=deadline)
+            for start in starts
+        }
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        self.newest = self.store.intend(
+            self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
+        )
+        self.unwritten.settled = self.unwritten.settled[MAX_SETTLED_AT_ONCE:]
+        for path, intent in intents.items():
+            self._take(ToolStarted(path=path, intent=intent))
 
     def _perform(self, start: RunTool, run: Callable[[], Outcome]) -> ToolReturned:
         """In a thread of its own: run a tool, and time it."""
@@ -339,9 +398,11 @@ class Tenure:
 
     def _ask_doubt(self, effect: ClearDoubt) -> None:
         attempt = effect.intent.attempt
+        approval = self.continuation.call_at(effect.path).approval
         doubt = Doubt(
             request_id=request_id(self.run_id, effect.path, "doubt", attempt),
             intent=effect.intent,
+            approvers=approval.approvers if approval else self.means.operators,
             requested_at=self.means.clock(),
         )
         event = Doubted(path=path_text(effect.path), doubt=doubt)
@@ -385,16 +446,14 @@ class Tenure:
     def _collect(self) -> None:
         """Wait until something has come back or it is time to look up, and record it."""
         if self.stop:
-            # Nobody will miss what can be asked again: leave it, so as to stop soon.
-            self.flights = {
-                path: each for path, each in self.flights.items() if _has_intent(each[0])
-            }
+            self._drop_flights()
         if not self.flights:
             return
         wake_at = self.renew_at
         if self.deadline:
             leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
             if self.means.clock() >= leave_at:
+                self.left_behind += [future for _, future in self.flights.values()]
                 self.flights.clear()
                 return
             wake_at = min(wake_at, leave_at)
@@ -409,6 +468,12 @@ class Tenure:
                 else:
                     self._tool_returned(effect, future.result())
 
+    def _drop_flights(self) -> None:
+        """Give up what can be asked again, so as to stop soon."""
+        for path, (effect, future) in list(self.flights.items()):
+            if not future.done() and not _has_intent(effect):
+                del self.flights[path]
+
     def _model_returned(self, effect: CallModel, future: Future[Reply]) -> None:
         try:
             reply = future.result()
@@ -416,12 +481,12 @@ class Tenure:
             seconds = max(error.after_seconds or 0, self.limits.model_retry)
             self.deferred[effect.path] = (self._in(seconds), str(error))
             return
-        except Exception as error:  # noqa: BLE001 - whatever a model adapter raises, the run must be told why
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
             self.obstacles[effect.path] = f"the model call failed: {error}"
             return
-        if self.stop is _Stop.FENCED:
-            return
         frame = self.continuation.frame_at(effect.path)
+        if self.stop is _Stop.FENCED or len(frame.turns) != effect.turn:
+            return  # another owner's reply is on record
         agent = self.means.registry.find(frame.agent)
         if agent is None:
             self.obstacles[effect.path] = f"there is no agent named {frame.agent}"
@@ -436,19 +501,33 @@ class Tenure:
             at=self.means.clock(),
         )
         self._record(reply_key(effect.path, effect.turn), event)
-        self.unwritten.reads = [read for read in self.unwritten.reads if read not in mine]
+        self.unwritten.drop_reads(mine)
 
     def _tool_returned(self, effect: RunTool, event: ToolReturned) -> None:
-        if effect.effect is Effect.READ:
-            if self.stop is not _Stop.FENCED:
-                self.unwritten.reads.append(event)
-                self._take(event)
-            return
-        if self.stop is _Stop.FENCED:
-            self._deliver_late(Register(call_key(effect.path, "outcome"), (event,)))
-            return
-        self._record(call_key(effect.path, "outcome"), event)
-        self.unwritten.settled.append(event.path)
+        if effect.effect is not Effect.READ:
+            self.outcomes.append(event)
+        elif self.stop is not _Stop.FENCED and not self.continuation.call_at(effect.path).outcome:
+            self.unwritten.reads.append(event)
+            self._take(event)
+
+    def _record_outcomes(self) -> None:
+        """Store what tools with an intent came to, and reads that no reply will carry."""
+        while self.outcomes:
+            event = self.outcomes[0]
+            key = call_key(parse_path(event.path), "outcome")
+            if self.stop is _Stop.FENCED:
+                self._deliver_late(Register(key, (event,)))
+            else:
+                self._record(key, event)
+                self.unwritten.settled.append(event.path)
+            del self.outcomes[0]
+        for read in list(self.unwritten.reads):
+            path = parse_path(read.path)
+            # A frame that has ended has no next reply; but its caller may reply at once, and what
+            # that is made from must be on record before.
+            if self.continuation.frame_at(path[:-1]).outcome:
+                self._record(call_key(path, "outcome"), read)
+                self.unwritten.drop_reads((read,))
 
     def _deliver_late(self, outcome: Register) -> None:
         """The run is another's by now, and may wait for just this, or for a person's word on it."""
@@ -495,9 +574,9 @@ class Tenure:
             match effect:
                 case Await():
                     asked = True
-                    times += [until for until in (self._look_again(effect),) if until]
+                    times += [effect.until] if effect.until else []
                 case ClearDoubt():
-                    times.append(effect.intent.deadline + timedelta(seconds=1))
+                    times.append(self._given_up_at(effect))
                 case _:
                     pass
         note = "; ".join(notes) or None
@@ -505,28 +584,22 @@ class Tenure:
             return Status.PARKED, None, note
         return Status.SUSPENDED, min(times, default=None), note
 
-    def _look_again(self, effect: Await) -> datetime | None:
-        """When a question must be looked at again, answered or not.
-
-        A doubt is raised when its owner must be dead by our clock. By its own it may have had a
-        little longer, and have stored the outcome without a word: so look once more.
-        """
-        doubt = self.continuation.call_at(effect.path).doubt
-        if doubt is None:
-            return effect.until
-        until = doubt.requested_at + timedelta(seconds=self.limits.clock_skew)
-        return until if until > self.means.clock() else None
+    def _given_up_at(self, effect: ClearDoubt) -> datetime:
+        """When the owner of an intent is certainly dead, by its clock as well as by ours."""
+        return effect.intent.deadline + timedelta(seconds=self.limits.clock_skew)
 
     def _leave(self, status: Status, due: datetime | None, note: str | None) -> Status | None:
         def release(known: int) -> Release:
             short = note[:MAX_NOTE_CHARACTERS] if note else None
-            return Release(status, due, wake=self.head.wake, registers=known, note=short)
+            progress = status is not Status.READY or known != self.head.registers
+            return Release(status, due, self.head.wake, known, short, progress)
 
         return status if self._commit(release) else None
 
     def _commit(self, release: Callable[[int], Release] | None) -> bool:
         """Write all that is unwritten together with the head; the last portion may release it."""
         portions = self.unwritten.portions(MAX_REGISTERS_AT_ONCE)
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
         for number, (registers, notices) in enumerate(portions, 1):
             last = number == len(portions)
             known = self.known + len(registers)
@@ -535,7 +608,7 @@ class Tenure:
                 epoch=self.head.epoch,
                 registers=registers,
                 notices=notices,
-                settled=self.unwritten.settled if last else (),
+                settled=settled if last else (),
                 release=release(known) if release and last else None,
                 now=self.means.clock(),
             )
@@ -544,7 +617,7 @@ class Tenure:
             self.known = known
             for each in notices:
                 self.means.hints.notify(self.run_id, each.notice_id)
-        self.unwritten = Unwritten()
+        self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
         return True
 
 

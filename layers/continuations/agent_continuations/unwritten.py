@@ -1,5 +1,6 @@
 """What an owner of a run knows, but has not written yet."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from agent_continuations.core.event import ToolReturned
@@ -23,11 +24,13 @@ class Unwritten:
         """What read tools of one frame found; it travels with the frame's next reply."""
         return tuple(read for read in self.reads if parse_path(read.path)[:-1] == frame)
 
-    def forget_questions(self) -> list[ToolReturned]:
-        """Drop the questions, which a fresh load will raise again; give up the reads, too."""
+    def drop_reads(self, reads: Collection[ToolReturned]) -> None:
+        """Forget reads that are on record now."""
+        self.reads = [each for each in self.reads if each not in reads]
+
+    def drop_questions(self) -> None:
+        """Forget the questions: a fresh load will raise them again, if they still are open."""
         self.registers, self.notices = [], []
-        reads, self.reads = self.reads, []
-        return reads
 
     def portions(self, size: int) -> list[tuple[list[Register], list[Notice]]]:
         """All that is to be written, in portions of at most `size` registers; one at least."""

@@ -127,7 +127,7 @@ def summary(head: Head) -> dict[str, Any]:
 def links(run_id: str) -> dict[str, str]:
     """Where more about a run is to be had, relative to the API's base URL."""
     base = f"/runs/{run_id}"
-    parts = ("continuation", "timeline", "decisions", "cancel")
+    parts = ("continuation", "timeline", "decisions", "cancel", "redrive")
     return {"self": base, **{part: f"{base}/{part}" for part in parts}}
 
 
@@ -161,6 +161,7 @@ def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
 def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
     call = root.call_at(effect.path)
     assert not isinstance(call.plan, RefusedPlan)
+    question = call.doubt if effect.reason == "doubt" else call.approval
     agents = root.agents_to(effect.path)
     if effect.reason == "approval":
         message = f"{agents[-1]} asks to call {call.plan.tool}"
@@ -178,7 +179,7 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
         tool=call.plan.tool,
         arguments=call.arguments,
         arguments_hash=hash_of(head, call, effect.path),
-        approvers=call.approval.approvers if call.approval else None,
+        approvers=question.approvers if question else None,
         expires_at=effect.until,
         message=message,
     )

@@ -17,7 +17,8 @@ from agent_continuations.ports import Notice
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
-_REFUSED = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
+# A sender that is not verified yet, or a sandbox, can be mended; a malformed request cannot.
+_REFUSED = {"BadRequestException"}
 
 
 class EmailNotifier:

@@ -10,6 +10,7 @@ from agent_continuations.errors import Conflict, Fenced, Invalid
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
     Due,
     Head,
     Notice,
@@ -96,7 +97,7 @@ class InMemoryStore:
         intents: Mapping[str, Intent],
         settled: Sequence[str],
     ) -> Head:
-        if len(intents) > MAX_INTENTS_AT_ONCE:
+        if len(intents) > MAX_INTENTS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
             raise ValueError("too many intents for one write")
         with self._lock:
             run = self._owned(run_id, epoch)
@@ -121,7 +122,8 @@ class InMemoryStore:
         release: Release | None = None,
         now: datetime,
     ) -> bool:
-        if max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE:
+        wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE
+        if wide or len(settled) > MAX_SETTLED_AT_ONCE:
             raise ValueError("too many items for one write")
         with self._lock:
             run = self._owned(run_id, epoch)
@@ -144,7 +146,7 @@ class InMemoryStore:
                     registers=release.registers,
                     owner=None,
                     lease_until=None,
-                    stalls=0,
+                    stalls=0 if release.progress else run.head.stalls,
                     updated_at=now,
                 )
             return True
@@ -166,6 +168,8 @@ class InMemoryStore:
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
         with self._lock:
             run = self._runs.get(run_id)
+            if run and cancel and run.head.status is Status.PARKED:
+                return self._update(run, status=Status.CANCELLED, cancelled=True, updated_at=now)
             if run is None or run.head.status.terminal:
                 return run.head if run else None
             if cancel:
@@ -183,7 +187,7 @@ class InMemoryStore:
         with self._lock:
             found: list[tuple[datetime, Due]] = []
             for run_id, run in self._runs.items():
-                times = [(run.head.due, Due(run_id, None))]
+                times = [(run.head.due, Due(run_id, None, new=run.head.epoch == 0))]
                 times += [(each.due, Due(run_id, each.notice_id)) for each in run.notices.values()]
                 found += [(at, due) for at, due in times if at and at <= now]
             return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]

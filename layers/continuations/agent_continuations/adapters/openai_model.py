@@ -16,6 +16,7 @@ from openai import (
     APIConnectionError,
     APIError,
     APIStatusError,
+    APITimeoutError,
     OpenAI,
 )
 from pydantic import BaseModel, ValidationError
@@ -85,7 +86,11 @@ class OpenAIModel:
         try:
             answer = self._client.chat.completions.with_raw_response.create(**parameters)
             return _reply(answer.http_response.text)
-        except APIConnectionError as error:  # a timeout is one of these, too
+        except APITimeoutError as error:
+            # It has taken its time already; a wait that is no sleep comes next.
+            wait = LONGEST_SLEEP_SECONDS + 1
+            raise ModelUnavailable("the model service did not answer in time", wait) from error
+        except APIConnectionError as error:
             raise ModelUnavailable(f"the model service cannot be reached: {error}") from error
         except APIStatusError as error:
             status = error.status_code

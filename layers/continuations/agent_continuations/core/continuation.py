@@ -150,10 +150,15 @@ class Intent(Stored):
 
 
 class Doubt(Stored):
-    """A `once` tool may or may not have happened; a person has been asked."""
+    """A `once` tool may or may not have happened; a person has been asked.
+
+    Those who approved the call are asked, or the operators where it needed no approval. Where
+    there are none of these either, whoever may call the API can answer.
+    """
 
     request_id: str
     intent: Intent
+    approvers: tuple[str, ...] = ()
     requested_at: datetime
 
 

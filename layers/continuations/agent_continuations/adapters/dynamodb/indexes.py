@@ -4,6 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from agent_continuations.adapters.dynamodb.items import (
@@ -36,18 +37,19 @@ class Indexes:
     def due(self, now: datetime, limit: int) -> list[Due]:
         """See `Store.due`."""
         found: list[tuple[int, Due]] = []
-        for shard in range(SHARDS):
+        for shard in [f"{kind}#{number}" for kind in "DN" for number in range(SHARDS)]:
             answer = ask(
                 self._dynamodb.query,
                 TableName=self._table,
                 IndexName="due",
                 KeyConditionExpression="due_shard = :shard AND due <= :now",
-                ExpressionAttributeValues=typed({":shard": f"D#{shard}", ":now": millis(now)}),
+                ExpressionAttributeValues=typed({":shard": shard, ":now": millis(now)}),
                 Limit=limit,
             )
             for item in map(plain, answer["Items"]):
                 notice_id = item["sk"][2:] if item["sk"].startswith("N#") else None
-                found.append((int(item["due"]), Due(item["pk"][2:], notice_id)))
+                due = Due(item["pk"][2:], notice_id, new=shard.startswith("N"))
+                found.append((int(item["due"]), due))
         return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
 
     def page(
@@ -113,6 +115,8 @@ class Indexes:
                     head = read_head(plain(item))
                     found[head.run_id] = head
                 wanted = answer.get("UnprocessedKeys")
+                if wanted:
+                    sleep(0.05)
         return [found[each] for each in run_ids if each in found]
 
 

@@ -42,6 +42,19 @@ def plain(item: Mapping[str, Any]) -> Item:
     return {name: deserialize(value) for name, value in item.items()}
 
 
+def due_shard(run_id: str) -> str:
+    """The partition of the due index for what has begun."""
+    return f"D#{shard(run_id)}"
+
+
+def new_shard(run_id: str) -> str:
+    """The partition of the due index for runs that nobody has had yet; the first claim moves them.
+
+    So the sweeper can tell new work from decided work, which have queues of their own.
+    """
+    return f"N#{shard(run_id)}"
+
+
 def shard(run_id: str) -> int:
     return zlib.crc32(run_id.encode()) % SHARDS
 
@@ -75,7 +88,7 @@ def head_item(head: Head) -> Item:
     return {
         "pk": f"R#{head.run_id}",
         "sk": HEAD_KEY,
-        "due_shard": f"D#{shard(head.run_id)}",
+        "due_shard": new_shard(head.run_id),
         "due": millis(head.due) if head.due else None,
         "list_shard": f"L#{head.tenant}#{shard(head.run_id)}",
         "list_key": list_key(head),
@@ -121,7 +134,7 @@ def notice_item(notice: Notice) -> Item:
     return {
         "pk": f"R#{notice.run_id}",
         "sk": f"N#{notice.notice_id}",
-        "due_shard": f"D#{shard(notice.run_id)}",
+        "due_shard": due_shard(notice.run_id),
         "due": millis(notice.due) if notice.due else None,
         "v": zlib.compress(notice.model_dump_json().encode()),
     }

@@ -67,6 +67,8 @@ def _explain(error: ClientError) -> None:
         raise ConditionFailed(plain(response.get("Item", {}))) from None
     if code == "TransactionCanceledException" and "ConditionalCheckFailed" in codes:
         raise Cancelled(reasons) from None
+    if "ValidationError" in codes:
+        raise error
     if code in _CONTENDED or codes & _CONTENDED:
         return
     if code in ("NoSuchKey", "404"):

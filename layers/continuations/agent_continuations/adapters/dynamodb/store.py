@@ -13,6 +13,7 @@ from agent_continuations.adapters.dynamodb.items import (
     HEAD_KEY,
     Item,
     as_stored,
+    due_shard,
     head_item,
     intent_item,
     key,
@@ -109,7 +110,7 @@ class DynamoDBStore:
         return self._update_head(
             run_id,
             "SET #status = :running, epoch = epoch + :one, #owner = :owner, stalls = stalls + :one,"
-            " lease_until = :lease, due = :lease, updated_at = :now",
+            " lease_until = :lease, due = :lease, due_shard = :shard, updated_at = :now",
             "attribute_exists(pk) AND #status IN (:ready, :running, :suspended)"
             " AND (attribute_not_exists(lease_until) OR lease_until <= :now OR #owner = :owner)",
             {
@@ -120,6 +121,7 @@ class DynamoDBStore:
                 ":one": 1,
                 ":now": millis(now),
                 ":lease": millis(lease_until),
+                ":shard": due_shard(run_id),
             },
         )
 
@@ -241,12 +243,16 @@ class DynamoDBStore:
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
-            if head is None or head.status.terminal:
+            parked = head is not None and cancel and head.status is Status.PARKED
+            if head is None or (head.status.terminal and not parked):
                 return head
             update, condition, values, names = wake_update(head.status, now)
             if cancel:
                 update += ", cancelled = :true"
                 values[":true"] = True
+            if parked:
+                update += ", #status = :cancelled, updated_at = :now"
+                values |= {":cancelled": Status.CANCELLED, ":now": millis(now)}
             woken = self._update_head(run_id, update, condition, values, names)
             if woken:
                 return woken

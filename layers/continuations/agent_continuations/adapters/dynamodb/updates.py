@@ -54,7 +54,8 @@ def owner_update(
             ":zero": 0,
         }
         condition += " AND wake = :wake"
-        sets += ["#status = :status", "registers = :registers", "stalls = :zero"]
+        sets += ["#status = :status", "registers = :registers"]
+        sets += ["stalls = :zero"] if release.progress else []
         removes += ["#owner", "lease_until"]
         for name, value in (("due", _due(release)), ("note", release.note)):
             if value is None:
