@@ -40,6 +40,11 @@ def client(server: ModelServer, **options: Any) -> openai.OpenAI:
     return openai.OpenAI(base_url=server.base_url, **{**defaults, **options})
 
 
+def models(server: ModelServer) -> Any:
+    with client(server) as c:
+        return c.models.list()
+
+
 def chat(server: ModelServer, **options: Any) -> Any:
     with client(server, **options) as c:
         return c.chat.completions.create(model="m", messages=[USER])
@@ -350,7 +355,7 @@ def test_refusal_and_finish_reason() -> None:
 
 def test_api_key() -> None:
     with ModelServer(lambda _: Reply("ok"), api_key="secret") as server:
-        for ask in (chat, lambda s: client(s).models.list()):
+        for ask in (chat, models):
             with pytest.raises(openai.AuthenticationError) as caught:
                 ask(server)
             assert caught.value.code == "invalid_api_key" and server.requests == []

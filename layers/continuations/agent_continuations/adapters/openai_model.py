@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from random import uniform
 from time import sleep
 from typing import Any
+from weakref import finalize
 
 from openai import (
     APIConnectionError,
@@ -54,6 +55,8 @@ class OpenAIModel:
         self._client = OpenAI(
             api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout_seconds
         )
+        # Whoever drops the model drops its connections: nobody need remember to close it.
+        finalize(self, self._client.close)
         self._model = model
         self._pause = pause
 
