@@ -30,6 +30,7 @@ def test_a_start_whose_hint_is_lost_is_found_by_the_sweeper(client: Client, syst
         system.lose_hints("AdvanceQueue")
     assert client.run(run_id)["status"] == "ready"
 
+    system.let_a_minute_pass(run_id)
     assert system.sweep() >= 1
     assert client.ended(run_id)["status"] == "completed"
     assert len(system.effects(run_id, "transfer")) == 1
