@@ -35,10 +35,10 @@ from agent_continuations.errors import (
     ModelUnavailable,
     Retryable,
 )
+from agent_continuations.means import Limits
 from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
-from agent_continuations.tenure import Limits
 from agent_continuations.tool import Tool
 from agent_continuations.views import Waiting, moment, run_view, waiting
 from tests.unit.test_core import returned

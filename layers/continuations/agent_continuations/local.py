@@ -14,10 +14,10 @@ from agent_continuations.core.event import Started
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import START_KEY
 from agent_continuations.errors import Invalid
+from agent_continuations.means import Limits
 from agent_continuations.ports import Clock, Head, Model, Register, Status, Store, utc_now
 from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Answer, Runs
-from agent_continuations.tenure import Limits
 from agent_continuations.views import Entry, RunView, run_view, timeline
 
 

@@ -12,6 +12,7 @@ from time import sleep
 from uuid import uuid4
 
 from agent_continuations.agent import Registry
+from agent_continuations.means import Limits, Means
 from agent_continuations.ports import (
     Clock,
     Hints,
@@ -20,7 +21,7 @@ from agent_continuations.ports import (
     Store,
     utc_now,
 )
-from agent_continuations.tenure import Limits, Means, Tenure
+from agent_continuations.tenure import Tenure
 
 
 class Runner:

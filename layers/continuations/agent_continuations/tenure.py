@@ -5,20 +5,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from time import sleep
 from typing import Any, assert_never
 
-from agent_continuations.agent import Registry
 from agent_continuations.core.advance import advance
 from agent_continuations.core.continuation import (
-    ApprovalRequest,
-    Decision,
-    Doubt,
     Effect,
     Intent,
     Outcome,
     Reply,
-    Verdict,
 )
 from agent_continuations.core.effects import (
     AskApproval,
@@ -29,17 +23,13 @@ from agent_continuations.core.effects import (
     effects,
 )
 from agent_continuations.core.event import (
-    ApprovalRequested,
-    Decided,
-    Doubted,
     Event,
     ModelReplied,
     ToolReturned,
     ToolStarted,
 )
-from agent_continuations.core.identity import request_id
 from agent_continuations.core.path import Path, call_key, parse_path, path_text, reply_key
-from agent_continuations.dispatch import call_hash, model_request, notice, prepared_tool
+from agent_continuations.dispatch import model_request, notice, prepared_tool
 from agent_continuations.errors import (
     Conflict,
     Fatal,
@@ -47,68 +37,28 @@ from agent_continuations.errors import (
     ModelUnavailable,
     Retryable,
 )
+from agent_continuations.means import Means
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     MAX_STALLS,
-    Clock,
     Head,
-    Hints,
-    Model,
     Register,
     Release,
     Status,
-    Store,
     read_run,
+)
+from agent_continuations.questions import (
+    Question,
+    approval_question,
+    doubt_question,
+    rejected_by_time,
 )
 from agent_continuations.unwritten import Unwritten
 
 MAX_NOTE_CHARACTERS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Times that bound one advance, in seconds.
-
-    Attributes:
-        lease: how long a claim holds without renewal.
-        renewal: how often it is renewed; also how soon a running owner sees a decision.
-        margin: with this much time left nothing new is begun, and the run is handed on.
-        farewell: with this much left even running tools are left behind, on record.
-        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
-        model_retry: the shortest wait after the model service was unavailable.
-        clock_skew: twice what the clocks of two machines may differ by; so much after its
-            deadline, an owner is given up.
-        patience: how long a store that does not answer is tried again, while there is something
-            in hand that only this owner knows.
-    """
-
-    lease: float = 120
-    renewal: float = 40
-    margin: float = 60
-    farewell: float = 5
-    stay: float = 900
-    model_retry: float = 30
-    clock_skew: float = 120
-    patience: float = 60
-    workers: int = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What an owner works with."""
-
-    store: Store
-    model: Model
-    registry: Registry
-    hints: Hints
-    recipients: Callable[[Sequence[str]], Sequence[str]]
-    clock: Clock
-    limits: Limits
-    operators: tuple[str, ...] = ()
-    pause: Callable[[float], None] = sleep
 
 
 class _Stop(Enum):
@@ -296,6 +246,7 @@ class Tenure:
         would begin after a cancel, or never, and its intent would raise a doubt for nothing.
         """
         self._expire()
+        now = self.means.clock()
         starts: list[RunTool] = []
         for effect in effects(self.continuation):
             if effect.path in self.flights or effect.path in self.obstacles:
@@ -306,10 +257,13 @@ class Tenure:
                 case RunTool():
                     starts.append(effect)
                 case AskApproval():
-                    self._ask_approval(effect)
+                    self._ask(approval_question(self.head, self.continuation, effect, now))
                 case ClearDoubt():
-                    if self._given_up_at(effect) <= self.means.clock():
-                        self._ask_doubt(effect)
+                    if self._given_up_at(effect) <= now:
+                        operators = self.means.operators
+                        self._ask(
+                            doubt_question(self.head, self.continuation, effect, now, operators)
+                        )
                 case Await():
                     pass
                 case _:
@@ -384,38 +338,14 @@ class Tenure:
             at=self.means.clock(),
         )
 
-    def _ask_approval(self, effect: AskApproval) -> None:
-        now = self.means.clock()
-        request = ApprovalRequest(
-            request_id=request_id(self.run_id, effect.path, "approval"),
-            arguments_hash=call_hash(self.head, self.continuation, effect.path),
-            approvers=effect.gate.approvers,
-            requested_at=now,
-            expires_at=now + timedelta(seconds=effect.gate.timeout_seconds),
-        )
-        event = ApprovalRequested(path=path_text(effect.path), request=request)
-        self._ask(call_key(effect.path, "approval"), event)
-
-    def _ask_doubt(self, effect: ClearDoubt) -> None:
-        attempt = effect.intent.attempt
-        approval = self.continuation.call_at(effect.path).approval
-        doubt = Doubt(
-            request_id=request_id(self.run_id, effect.path, "doubt", attempt),
-            intent=effect.intent,
-            approvers=approval.approvers if approval else self.means.operators,
-            requested_at=self.means.clock(),
-        )
-        event = Doubted(path=path_text(effect.path), doubt=doubt)
-        self._ask(call_key(effect.path, "doubt", attempt), event)
-
-    def _ask(self, key: str, event: ApprovalRequested | Doubted) -> None:
-        self.unwritten.registers.append(Register(key, (event,)))
-        self._take(event)
+    def _ask(self, question: Question) -> None:
+        self._take(question.event)
+        self.unwritten.registers.append(Register(question.key, (question.event,)))
         self.unwritten.notices.append(
             notice(
                 self.head,
                 self.continuation,
-                parse_path(event.path),
+                parse_path(question.event.path),
                 now=self.means.clock(),
                 recipients=self.means.recipients,
             )
@@ -425,21 +355,9 @@ class Tenure:
         """Where time is up: rejected, unless a person's decision is on record by now."""
         now = self.means.clock()
         for effect in effects(self.continuation):
-            if not isinstance(effect, Await) or effect.until is None or effect.until > now:
-                continue
-            decision = Decision(
-                verdict=Verdict.REJECT,
-                approver="deadline",
-                decided_by="deadline",
-                via="deadline",
-                reason="nobody decided before the deadline",
-                arguments_hash=call_hash(self.head, self.continuation, effect.path),
-                decided_at=now,
-            )
-            event = Decided(
-                path=path_text(effect.path), request_id=effect.request_id, decision=decision
-            )
-            self._record(call_key(effect.path, "decision"), event)
+            if isinstance(effect, Await) and effect.until and effect.until <= now:
+                event = rejected_by_time(self.head, self.continuation, effect, now)
+                self._record(call_key(effect.path, "decision"), event)
 
     # -- taking in what was done -----------------------------------------------------------------
 

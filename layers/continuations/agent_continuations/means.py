@@ -1,0 +1,51 @@
+"""What an owner of a run works with, and the times that bind it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import sleep
+
+from agent_continuations.agent import Registry
+from agent_continuations.ports import Clock, Hints, Model, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times that bound one advance, in seconds.
+
+    Attributes:
+        lease: how long a claim holds without renewal.
+        renewal: how often it is renewed; also how soon a running owner sees a decision.
+        margin: with this much time left nothing new is begun, and the run is handed on.
+        farewell: with this much left even running tools are left behind, on record.
+        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
+        model_retry: the shortest wait after the model service was unavailable.
+        clock_skew: twice what the clocks of two machines may differ by; so much after its
+            deadline, an owner is given up.
+        patience: how long a store that does not answer is tried again, while there is something
+            in hand that only this owner knows.
+    """
+
+    lease: float = 120
+    renewal: float = 40
+    margin: float = 60
+    farewell: float = 5
+    stay: float = 900
+    model_retry: float = 30
+    clock_skew: float = 120
+    patience: float = 60
+    workers: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an owner works with."""
+
+    store: Store
+    model: Model
+    registry: Registry
+    hints: Hints
+    recipients: Callable[[Sequence[str]], Sequence[str]]
+    clock: Clock
+    limits: Limits
+    operators: tuple[str, ...] = ()
+    pause: Callable[[float], None] = sleep
