@@ -36,6 +36,7 @@ from agent_continuations.errors import (
     Retryable,
 )
 from agent_continuations.means import Limits
+from agent_continuations.planning import plan_calls
 from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
@@ -895,3 +896,35 @@ def test_a_document_of_a_cancelled_run_does_not_revive_it() -> None:
     with pytest.raises(Conflict):
         other.decide(run.run_id, run.waiting[0].request_id, "approve")
     assert ran == []
+
+
+def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> None:
+    pay, _ = gated()
+    noted: list[str] = []
+
+    @tool
+    def note() -> str:
+        """Note."""
+        noted.append("x")
+        return "noted"
+
+    turn = calls(*[("gone", {})] * 5, ("note", {}))
+
+    @tool
+    def gone() -> str:
+        """Be there when the model asks, and gone after it."""
+        raise AssertionError
+
+    house = House(gone, note, script=[turn, say("ok")])
+    run_id = house.start()
+    event = ModelReplied(
+        path="",
+        turn=0,
+        reply=turn,
+        calls=plan_calls(house.registry.startable["a"], (), turn),
+        at=NOW,
+    )
+    house.store.append(run_id, Register("00000!reply", (event,)))
+    house.registry = Registry([Agent("a", tools=[note, pay])])
+    assert house.worker(Limits(workers=2)).advance(run_id) is Status.PARKED
+    assert noted == ["x"]

@@ -285,7 +285,10 @@ class Tenure:
     def _begin_tools(self, starts: Sequence[RunTool]) -> None:
         """Run tools; the intents of all that may not simply run again are put on record first."""
         ready: dict[Path, tuple[RunTool, Callable[[], Outcome]]] = {}
-        for start in starts[: self._room()]:
+        room = self._room()
+        for start in starts:
+            if len(ready) >= room:
+                break
             try:
                 run = prepared_tool(
                     self.means.registry, self.head, self.continuation, start.path, start.attempt
