@@ -53,7 +53,7 @@ class Head(Stored):
         lease_until: until then only `owner` may advance the run; None when nobody does.
         wake: rises whenever something happened that a running owner cannot have seen.
         due: when the sweeper shall look at the run; None when only a person can move it.
-        stalls: claims in a row that ended without a release and without a new register.
+        stalls: claims in a row that came to nothing: lost, or handed on without a new register.
         registers: how many there were when `stalls` was last set; to tell progress from poison.
         intents: calls whose tool may be running, by path. They leave when the outcome is stored.
         note: why the run is parked, has failed, or waits for the model.

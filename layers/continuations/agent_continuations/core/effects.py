@@ -27,7 +27,7 @@ class CallModel(Stored):
 
 
 class RunTool(Stored):
-    """Run the tool of the call at `path`.."""
+    """Run the tool of the call at `path`."""
 
     kind: Literal["run_tool"] = "run_tool"
     path: Path

@@ -2,11 +2,12 @@
 
 Items of one run share the partition key `R#<run>`:
 
-    #H              the head; small, the only item that changes
+    #H              the head; small, the only part of a run's state that changes
     J#<register>    a register: written once, zlib-compressed JSON; large ones point to S3
-    N#<notice>      the outbox
+    N#<notice>      the outbox; changes as its notice is delivered
 
-Two sparse indexes, keys only: `due` (shard, time) is the timer service, `runs` (tenant and shard,
+Two sparse indexes, keys only: `due` (shard, time; runs that nobody has had yet stand in shards of
+their own) is the timer service, `runs` (tenant and shard,
 creation time) is the list.
 """
 
