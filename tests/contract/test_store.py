@@ -24,6 +24,7 @@ from agent_continuations.ports import (
     Status,
     Store,
 )
+from agent_continuations.rest import ModelPause
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -328,7 +329,8 @@ def test_what_has_ended_stays_ended(store: Store, run: Head, status: Status) -> 
 
 def test_a_parked_run_is_redriven(store: Store, run: Head) -> None:
     mine = claimed(store, run)
-    parked = Release(Status.PARKED, None, mine.wake, 1, note="the tool is gone")
+    pause = ModelPause(until=at(90), tries=2, reason="busy")
+    parked = Release(Status.PARKED, None, mine.wake, 1, note="the tool is gone", model_pause=pause)
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
     head = store.head(run.run_id)
     assert head
@@ -336,7 +338,21 @@ def test_a_parked_run_is_redriven(store: Store, run: Head) -> None:
     redriven = store.redrive(run.run_id, now=at(5))
     assert redriven
     assert (redriven.status, redriven.due, redriven.note) == (Status.READY, at(5), None)
+    assert redriven.model_pause is None
     claimed(store, run, now=at(5))
+
+
+def test_a_pause_of_the_model_is_kept_until_a_release_without_one(store: Store, run: Head) -> None:
+    pause = ModelPause(until=at(90), tries=2, reason="busy")
+    mine = claimed(store, run)
+    waits = Release(Status.SUSPENDED, at(90), mine.wake, 1, model_pause=pause)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=waits, now=NOW)
+    again = claimed(store, run, now=at(1))
+    assert again.model_pause == pause
+    assert store.commit(run.run_id, epoch=again.epoch, release=release(again), now=at(2))
+    head = store.head(run.run_id)
+    assert head
+    assert head.model_pause is None
 
 
 def test_stalls_are_counted_until_progress(store: Store, run: Head) -> None:

@@ -453,10 +453,12 @@ class Deployment:
         """Let the time of some items come, as if they had waited long enough."""
         for item in self.items():
             if "due" in item and wanted(item):
+                paused = ", model_pause.#until = :past" if "model_pause" in item else ""
                 self.dynamodb.update_item(
                     TableName=self.table,
                     Key={"pk": item["pk"], "sk": item["sk"]},
-                    UpdateExpression="SET due = :past",
+                    UpdateExpression=f"SET due = :past{paused}",
+                    **({"ExpressionAttributeNames": {"#until": "until"}} if paused else {}),
                     ExpressionAttributeValues={":past": {"N": "1"}},
                 )
 

@@ -38,6 +38,7 @@ from agent_continuations.errors import (
 from agent_continuations.means import Limits
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
+from agent_continuations.rest import longer_pause
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Answer, Loaded, Runs
 from agent_continuations.tool import Tool
@@ -385,6 +386,42 @@ def test_an_unavailable_model_is_a_timer_and_not_a_sleep() -> None:
     house.model.scripts = {"a": [say("ok")]}
     house.later(seconds=91)
     assert house.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_a_wake_during_the_models_pause_does_not_call_it_and_the_pause_grows() -> None:
+    pay, _ = gated()
+    house = House(pay, script=failing(ModelUnavailable("busy", after_seconds=90)))
+    run_id = house.start()
+    house.worker().advance(run_id)
+    asked = len(house.model.requests)
+    house.store.wake(run_id, now=house.now)
+    assert house.worker().advance(run_id) is Status.SUSPENDED
+    assert len(house.model.requests) == asked
+    head = house.loaded(run_id).head
+    assert head.due == NOW + timedelta(seconds=90)
+    (entry,) = house.waiting(run_id)
+    assert (entry.kind, entry.message) == ("model", "busy")
+    # The second failure in a row asks for less than the pause has grown to.
+    house.model.scripts = {"a": failing(ModelUnavailable("busy", after_seconds=1))}
+    house.later(seconds=91)
+    house.worker().advance(run_id)
+    assert house.loaded(run_id).head.due == house.now + timedelta(seconds=2 * Limits().model_retry)
+    house.model.scripts = {"a": [call("pay"), say("ok")]}
+    house.later(seconds=61)
+    house.worker().advance(run_id)
+    assert house.loaded(run_id).head.model_pause is None
+
+
+def test_siblings_that_fail_together_are_one_try() -> None:
+    error = ModelUnavailable("busy")
+    pause = longer_pause(None, error, NOW, shortest=30, longest=900)
+    for _ in range(20):
+        pause = longer_pause(pause, error, NOW, shortest=30, longest=900)
+    assert (pause.tries, pause.until) == (1, NOW + timedelta(seconds=30))
+    for _ in range(20):
+        pause = longer_pause(pause, error, pause.until, shortest=30, longest=900)
+    late = longer_pause(pause, error, pause.until, shortest=30, longest=900)
+    assert late.until == pause.until + timedelta(seconds=900)
 
 
 @pytest.mark.parametrize("error", [ModelRefused("no such key"), RuntimeError("a bug")])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import sleep
 
 from agent_continuations.agent import Registry
+from agent_continuations.crew import Crew
 from agent_continuations.ports import Clock, Hints, Model, Store
 
 
@@ -18,7 +19,8 @@ class Limits:
         margin: with this much time left nothing new is begun, and the run is handed on.
         farewell: with this much left even running tools are left behind, on record.
         stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
-        model_retry: the shortest wait after the model service was unavailable.
+        model_retry, model_retry_longest: the first wait after the model service was unavailable,
+            and the longest to which it is doubled.
         clock_skew: twice what the clocks of two machines may differ by; so much after its
             deadline, an owner is given up.
         patience: how long a store that does not answer is tried again, while there is something
@@ -31,6 +33,7 @@ class Limits:
     farewell: float = 5
     stay: float = 900
     model_retry: float = 30
+    model_retry_longest: float = 900
     clock_skew: float = 120
     patience: float = 60
     workers: int = 32
@@ -38,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an owner works with."""
+    """What an owner works with. `crew` makes those who do the work at the side of one advance."""
 
     store: Store
     model: Model
@@ -47,5 +50,6 @@ class Means:
     recipients: Callable[[Sequence[str]], Sequence[str]]
     clock: Clock
     limits: Limits
+    crew: Callable[[], Crew]
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep

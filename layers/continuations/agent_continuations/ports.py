@@ -13,6 +13,7 @@ from agent_continuations.core.continuation import Continuation, Intent, Reply, S
 from agent_continuations.core.event import Event, ToolStarted
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import IllegalEvent
+from agent_continuations.rest import ModelPause
 
 Clock: TypeAlias = Callable[[], datetime]
 MAX_STALLS = 5
@@ -56,7 +57,8 @@ class Head(Stored):
         stalls: claims in a row that came to nothing: lost, or handed on without a new register.
         registers: how many there were when `stalls` was last set; to tell progress from poison.
         intents: calls whose tool may be running, by path. They leave when the outcome is stored.
-        note: why the run is parked, has failed, or waits for the model.
+        note: why the run is parked or has failed.
+        model_pause: the model service failed, and is not called before.
     """
 
     run_id: str
@@ -77,6 +79,7 @@ class Head(Stored):
     registers: int = 0
     intents: dict[str, Intent] = Field(default={})
     note: str | None = None
+    model_pause: ModelPause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Release:
     registers: int
     note: str | None = None
     progress: bool = True
+    model_pause: ModelPause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ load: whatever this module keeps in memory is either on record or can be found o
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from time import sleep
 from uuid import uuid4
 
 from agent_continuations.agent import Registry
+from agent_continuations.crew import Crew, Threads
 from agent_continuations.means import Limits, Means
 from agent_continuations.ports import (
     Clock,
@@ -32,6 +32,7 @@ class Runner:
         operators: who is asked about a lost call that needed no approver.
         abandon: called when a tool is still running that was given up on, at the end of `advance`;
             where a process may be frozen and thawed, it must end the process.
+        crew: makes those who call models and run tools; threads where not given.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Runner:
         operators: Sequence[str] = (),
         abandon: Callable[[], None] = lambda: None,
         pause: Callable[[float], None] = sleep,
+        crew: Callable[[], Crew] | None = None,
     ) -> None:
+        limits = limits or Limits()
         self._means = Means(
             store=store,
             model=model,
@@ -55,7 +58,8 @@ class Runner:
             hints=hints,
             recipients=recipients,
             clock=clock,
-            limits=limits or Limits(),
+            limits=limits,
+            crew=crew or (lambda: Threads(limits.workers)),
             operators=tuple(operators),
             pause=pause,
         )
@@ -79,11 +83,11 @@ class Runner:
         head = self._means.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
         if head is None:
             return None
-        pool = ThreadPoolExecutor(self._means.limits.workers, thread_name_prefix="effect")
-        tenure = Tenure(self._means, head, pool, deadline)
+        crew = self._means.crew()
+        tenure = Tenure(self._means, head, crew, deadline)
         try:
             return tenure.serve()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            crew.leave()
             if tenure.abandons:
                 self._abandon()

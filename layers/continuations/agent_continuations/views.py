@@ -148,9 +148,9 @@ def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
             case Await():
                 yield _question(head, root, effect)
             case CallModel() if head.status is Status.SUSPENDED:
-                yield _pause(
-                    root, effect, "model", head.note or "the model service is not answering"
-                )
+                pause = head.model_pause
+                message = pause.reason if pause else "the model is not called yet"
+                yield _pause(root, effect, "model", message)
             case ClearDoubt() if head.status is Status.SUSPENDED:
                 message = "the tool was begun and may still be running; its owner is gone"
                 yield _pause(root, effect, "timer", message)

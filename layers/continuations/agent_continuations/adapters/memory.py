@@ -143,6 +143,7 @@ class InMemoryStore:
                     status=release.status,
                     due=release.due,
                     note=release.note,
+                    model_pause=release.model_pause,
                     registers=release.registers,
                     owner=None,
                     lease_until=None,
@@ -181,7 +182,8 @@ class InMemoryStore:
             run = self._runs.get(run_id)
             if run is None or run.head.status is not Status.PARKED:
                 return None
-            return self._update(run, status=Status.READY, due=now, stalls=0, note=None)
+            changes = {"stalls": 0, "note": None, "model_pause": None}
+            return self._update(run, status=Status.READY, due=now, **changes)
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         with self._lock:

@@ -1,4 +1,9 @@
-"""How heads and notices stand in the table."""
+"""How heads, registers and notices stand in the table.
+
+Each item says in `f` which form it has. Code reads every form that was ever written; the tests keep
+items of each. A form that is newer than the code is refused, and so its run parks until that code
+is deployed again.
+"""
 
 import zlib
 from collections.abc import Mapping
@@ -8,16 +13,30 @@ from typing import Any, TypeAlias
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from agent_continuations.core.continuation import Intent
+from agent_continuations.errors import CorruptValue
 from agent_continuations.ports import Head, Notice, Status
+from agent_continuations.rest import ModelPause
 
 Item: TypeAlias = dict[str, Any]
 
+FORM = 1
 SHARDS = 8
 HEAD_KEY = "#H"
 
 
 def key(run_id: str, sort: str) -> Any:
     return {"pk": {"S": f"R#{run_id}"}, "sk": {"S": sort}}
+
+
+def check_form(item: Item) -> None:
+    """Make sure that this code knows how an item stands in the table.
+
+    Raises:
+        CorruptValue: it was written by newer code.
+    """
+    form = int(item.get("f", FORM))
+    if form > FORM:
+        raise CorruptValue(f"{item['sk']} has form {form}, and this code knows {FORM} at most")
 
 
 def millis(at: datetime) -> int:
@@ -84,10 +103,19 @@ def intent_item(intent: Intent) -> Item:
     }
 
 
+def pause_item(pause: ModelPause) -> Item:
+    return {"until": millis(pause.until), "tries": pause.tries, "reason": pause.reason}
+
+
+def _pause(item: Item) -> ModelPause:
+    return ModelPause(until=_time(item["until"]), tries=int(item["tries"]), reason=item["reason"])
+
+
 def head_item(head: Head) -> Item:
     return {
         "pk": f"R#{head.run_id}",
         "sk": HEAD_KEY,
+        "f": FORM,
         "due_shard": new_shard(head.run_id),
         "due": millis(head.due) if head.due else None,
         "list_shard": f"L#{head.tenant}#{shard(head.run_id)}",
@@ -108,6 +136,7 @@ def head_item(head: Head) -> Item:
 
 
 def read_head(item: Item) -> Head:
+    check_form(item)
     return Head(
         run_id=item["pk"][2:],
         tenant=item["tenant"],
@@ -127,6 +156,7 @@ def read_head(item: Item) -> Head:
         registers=int(item["registers"]),
         intents={path: _intent(each) for path, each in item["intents"].items()},
         note=item.get("note"),
+        model_pause=_pause(item["model_pause"]) if "model_pause" in item else None,
     )
 
 
@@ -134,6 +164,7 @@ def notice_item(notice: Notice) -> Item:
     return {
         "pk": f"R#{notice.run_id}",
         "sk": f"N#{notice.notice_id}",
+        "f": FORM,
         "due_shard": due_shard(notice.run_id),
         "due": millis(notice.due) if notice.due else None,
         "v": zlib.compress(notice.model_dump_json().encode()),
@@ -141,4 +172,5 @@ def notice_item(notice: Notice) -> Item:
 
 
 def read_notice(item: Item) -> Notice:
+    check_form(item)
     return Notice.model_validate_json(zlib.decompress(bytes(item["v"])))

@@ -10,9 +10,11 @@ from pydantic import TypeAdapter
 
 from agent_continuations.adapters.dynamodb.indexes import Indexes
 from agent_continuations.adapters.dynamodb.items import (
+    FORM,
     HEAD_KEY,
     Item,
     as_stored,
+    check_form,
     due_shard,
     head_item,
     intent_item,
@@ -261,7 +263,7 @@ class DynamoDBStore:
     def redrive(self, run_id: str, *, now: datetime) -> Head | None:
         return self._update_head(
             run_id,
-            "SET #status = :ready, due = :now, stalls = :zero REMOVE note",
+            "SET #status = :ready, due = :now, stalls = :zero REMOVE note, model_pause",
             "#status = :parked",
             {
                 ":ready": Status.READY,
@@ -400,10 +402,11 @@ class DynamoDBStore:
 
     def _put_register(self, run_id: str, register: Register, write_id: str) -> Item:
         value = zlib.compress(_EVENTS.dump_json(register.events), 6)
-        item = {"pk": f"R#{run_id}", "sk": f"J#{register.key}", "w": write_id}
+        item = {"pk": f"R#{run_id}", "sk": f"J#{register.key}", "f": FORM, "w": write_id}
         return self._put(item | self._values.kept(run_id, value), "attribute_not_exists(pk)")
 
     def _register(self, item: Item) -> Register:
+        check_form(item)
         try:
             events = _EVENTS.validate_json(zlib.decompress(self._values.read(item)))
         except (ValueError, zlib.error) as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from agent_continuations.adapters.dynamodb.items import Item, millis, typed
+from agent_continuations.adapters.dynamodb.items import Item, millis, pause_item, typed
 from agent_continuations.ports import Head, Release, Status
 
 # Update expression, condition, values, names.
@@ -57,7 +57,9 @@ def owner_update(
         sets += ["#status = :status", "registers = :registers"]
         sets += ["stalls = :zero"] if release.progress else []
         removes += ["#owner", "lease_until"]
-        for name, value in (("due", _due(release)), ("note", release.note)):
+        pause = pause_item(release.model_pause) if release.model_pause else None
+        kept = (("due", _due(release)), ("note", release.note), ("model_pause", pause))
+        for name, value in kept:
             if value is None:
                 removes.append(name)
             else:

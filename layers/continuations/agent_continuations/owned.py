@@ -1,0 +1,219 @@
+"""A run in its owner's hands: what is on record of it, and what only this owner knows so far."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from agent_continuations.core.advance import advance
+from agent_continuations.core.continuation import Continuation, Intent
+from agent_continuations.core.event import Event, ToolReturned, ToolStarted
+from agent_continuations.core.path import Path, parse_path
+from agent_continuations.dispatch import notice
+from agent_continuations.errors import Conflict, Fenced
+from agent_continuations.means import Means
+from agent_continuations.ports import (
+    MAX_REGISTERS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
+    Head,
+    Register,
+    Release,
+    Status,
+    read_run,
+)
+from agent_continuations.questions import Question
+from agent_continuations.rest import ModelPause
+from agent_continuations.unwritten import Unwritten
+
+MAX_NOTE_CHARACTERS = 400
+
+
+class OwnedRun:
+    """The only writer of a run, as long as its epoch lasts.
+
+    All that writes may raise `Fenced`: the run is another's, or was cancelled.
+
+    Attributes:
+        head: the newest that was seen of it.
+        continuation: what is on record, and what this owner has taken in beyond that.
+        known: how many registers that are.
+    """
+
+    continuation: Continuation
+
+    def __init__(self, means: Means, head: Head) -> None:
+        self.run_id = head.run_id
+        self.head = head
+        self.known = 0
+        self.unwritten = Unwritten()
+        self._means = means
+        self._store = means.store
+        self._newest: Head | None = None
+        self._renew_at = means.clock() + timedelta(seconds=means.limits.renewal)
+
+    # -- what is on record -----------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Fold what is stored; what this owner has found out by reading stays known."""
+        read = read_run(self._store, self.run_id)
+        if read is None or read[0].head.epoch != self.head.epoch:
+            raise Fenced(self.run_id)
+        snapshot, self.continuation = read
+        self.head, self.known = snapshot.head, len(snapshot.registers)
+        self.unwritten.drop_questions()
+        reads, self.unwritten.reads = self.unwritten.reads, []
+        for each in reads:
+            self.keep_read(each)
+        # An intent whose outcome is on record has served, whoever left it in the head.
+        self.unwritten.settled = [
+            path
+            for path in self.head.intents
+            if self.continuation.call_at(parse_path(path)).outcome
+        ]
+
+    def look_up(self) -> datetime:
+        """Take in what writes have told of the head, and renew the lease when it is time.
+
+        Returns:
+            When to look up again.
+        """
+        newest, self._newest = self._newest, None
+        if newest:
+            self._seen(newest)
+        now, limits = self._means.clock(), self._means.limits
+        if now >= self._renew_at:
+            self._renew_at = now + timedelta(seconds=limits.renewal)
+            lease_until = now + timedelta(seconds=limits.lease)
+            epoch = self.head.epoch
+            self._seen(self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until))
+        return self._renew_at
+
+    def come_on(self) -> None:
+        """Note that the run has come on since the last claim, which ends the stalls."""
+        epoch = self.head.epoch
+        self._seen(self._store.progress(self.run_id, epoch=epoch, registers=self.known))
+
+    def still_mine(self) -> bool:
+        """After a refused write: whether the run has this owner yet. Nothing new may begin."""
+        head = self._store.head(self.run_id)
+        mine = head is not None and head.epoch == self.head.epoch and not head.status.terminal
+        if head and mine:
+            self.head = head
+        self.unwritten.drop_questions()
+        self.unwritten.reads = []
+        return mine
+
+    def _seen(self, head: Head) -> None:
+        """A newer head: it may say that the run was cancelled or that something happened."""
+        woken = head.wake != self.head.wake
+        self.head = head
+        if woken:
+            self.load()
+
+    # -- putting on record -----------------------------------------------------------------------
+
+    def record(self, key: str, event: Event) -> None:
+        """Store an event, or take in the one that another owner stored there before."""
+        after = advance(self.continuation, event)  # what cannot be folded is never stored
+        register = Register(key, (event,))
+        if self._store.append(self.run_id, register) == register:
+            self.continuation = after
+            self.known += 1
+        else:
+            # Another owner was here, perhaps with more than this one register.
+            self.load()
+
+    def deliver_late(self, outcome: Register) -> None:
+        """The run is another's by now, and may wait for just this, or for a person's word on it."""
+        try:
+            self._store.deliver(self.run_id, [outcome], now=self._means.clock())
+            self._means.hints.resume(self.run_id)
+        except Conflict:
+            self._store.append(self.run_id, outcome)
+
+    def intend(self, intents: Mapping[str, Intent]) -> None:
+        """Put intents on record; the head after it may tell of something new."""
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        self._newest = self._store.intend(
+            self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
+        )
+        self.unwritten.settled = self.unwritten.settled[MAX_SETTLED_AT_ONCE:]
+        for path, intent in intents.items():
+            self._take(ToolStarted(path=path, intent=intent))
+
+    # -- what is not written yet -----------------------------------------------------------------
+
+    def keep_read(self, read: ToolReturned) -> None:
+        """Know what a read tool found; it is written with the next reply, or on leaving."""
+        if not self.continuation.call_at(parse_path(read.path)).outcome:
+            self.unwritten.reads.append(read)
+            self._take(read)
+
+    def ask(self, question: Question) -> None:
+        """Ask people, with the next commit."""
+        self._take(question.event)
+        path: Path = parse_path(question.event.path)
+        self.unwritten.registers.append(Register(question.key, (question.event,)))
+        self.unwritten.notices.append(
+            notice(
+                self.head,
+                self.continuation,
+                path,
+                now=self._means.clock(),
+                recipients=self._means.recipients,
+            )
+        )
+
+    def publish(self) -> None:
+        """Write what is unwritten and stay; where something stood in the way, load it."""
+        if not self._commit(None):
+            self.load()
+
+    def leave(
+        self,
+        status: Status,
+        due: datetime | None,
+        note: str | None,
+        model_pause: ModelPause | None = None,
+    ) -> bool:
+        """Write what is unwritten and release the run. False, and nothing released, if something
+        has happened that this owner does not know.
+        """
+
+        def release(known: int) -> Release:
+            return Release(
+                status=status,
+                due=due,
+                wake=self.head.wake,
+                registers=known,
+                note=note[:MAX_NOTE_CHARACTERS] if note else None,
+                progress=status is not Status.READY or known != self.head.registers,
+                model_pause=model_pause,
+            )
+
+        return self._commit(release)
+
+    def _commit(self, release: Callable[[int], Release] | None) -> bool:
+        """Write all that is unwritten together with the head; the last portion may release it."""
+        portions = self.unwritten.portions(MAX_REGISTERS_AT_ONCE)
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        for number, (registers, notices) in enumerate(portions, 1):
+            last = number == len(portions)
+            known = self.known + len(registers)
+            written = self._store.commit(
+                self.run_id,
+                epoch=self.head.epoch,
+                registers=registers,
+                notices=notices,
+                settled=settled if last else (),
+                release=release(known) if release and last else None,
+                now=self._means.clock(),
+            )
+            if not written:
+                return False
+            self.known = known
+            for each in notices:
+                self._means.hints.notify(self.run_id, each.notice_id)
+        self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
+        return True
+
+    def _take(self, event: Event) -> None:
+        self.continuation = advance(self.continuation, event)
