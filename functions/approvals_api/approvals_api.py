@@ -58,7 +58,7 @@ def decide(token: str) -> Response[str]:
         _check_sender(token, form)
         loaded, request, approver = _opened(token)
         answer = _answer(form, approver)
-        decision = bootstrap.runs().decide(loaded.head.run_id, request.request_id, answer)
+        decision = bootstrap.runs().settle(loaded, request, answer)
     except ContinuationError as error:
         return _refusal(error)
     count("Decisions")

@@ -116,11 +116,10 @@ class LocalRunner:
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
-        who = self._runs.approver(run_id, request_id, approver)
         answer = Answer(
             verdict=Verdict(decision),
-            approver=who,
-            decided_by=who,
+            approver=approver,
+            decided_by=approver,
             via="local",
             reason=reason,
             arguments=arguments,

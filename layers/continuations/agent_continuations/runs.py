@@ -63,11 +63,14 @@ DEFAULT_TENANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What somebody says to a request; see `Decision` for approver and decided_by."""
+    """What somebody says to a request; see `Decision` for approver and decided_by.
+
+    Without an approver it is for the only one who was asked; `decided_by` None is that one, too.
+    """
 
     verdict: Verdict
-    approver: str
-    decided_by: str
+    approver: str | None
+    decided_by: str | None
     via: Literal["api", "link", "local"]
     reason: str | None = None
     arguments: Mapping[str, Any] | None = None
@@ -234,12 +237,18 @@ class Runs:
         Raises:
             NotFound: there is no such request.
             Forbidden: the approver is not one of those who were asked.
-            Invalid: the edited arguments do not fit the tool, or the request takes none.
+            Invalid: several were asked, and no approver is named; the edited arguments do not fit
+                the tool, or the request takes none.
             AlreadyDecided: another decision stands.
             Conflict: too late: the deadline has passed, or the run has ended.
         """
         loaded = self.load(run_id)
         request = find_request(loaded.snapshot, loaded.continuation, request_id)
+        return self.settle(loaded, request, answer)
+
+    def settle(self, loaded: Loaded, request: Request, answer: Answer) -> Decision:
+        """`decide`, for whoever has loaded the run already."""
+        run_id, request_id = loaded.head.run_id, request.request_id
         decision = self._decision(loaded, request, answer)
         standing = request.decision
         if standing is None:
@@ -256,21 +265,6 @@ class Runs:
             raise AlreadyDecided(decision_view(run_id, request_id, standing))
         return standing
 
-    def approver(self, run_id: str, request_id: str, name: str | None) -> str:
-        """The approver whom a caller speaks for: `name`, or the only one who was asked.
-
-        Raises:
-            NotFound: there is no such request.
-            Invalid: several were asked, and no name was given.
-        """
-        loaded = self.load(run_id)
-        approvers = find_request(loaded.snapshot, loaded.continuation, request_id).approvers
-        if name or not approvers:
-            return name or "operator"
-        if len(approvers) > 1:
-            raise Invalid("several people were asked; say for whom", [("approver", "required")])
-        return approvers[0]
-
     def _head(self, run_id: str) -> Head:
         head = self.store.head(run_id) if is_opaque_id(run_id) else None
         if head is None or head.tenant != self.tenant:
@@ -279,17 +273,13 @@ class Runs:
 
     def _decision(self, loaded: Loaded, request: Request, answer: Answer) -> Decision:
         call, path = request.call, request.path
-        if request.approvers and answer.approver not in request.approvers:
-            raise Forbidden(
-                f"{answer.approver} is not asked for this decision",
-                [("approver", "not one of the approvers")],
-            )
+        approver = _approver(request, answer.approver)
         asked = call.model_copy(update={"decision": None}) if request.kind == "approval" else call
         shown = hash_of(loaded.head, asked, path)
         decision = Decision(
             verdict=answer.verdict,
-            approver=answer.approver,
-            decided_by=answer.decided_by,
+            approver=approver,
+            decided_by=answer.decided_by or approver,
             via=answer.via,
             reason=answer.reason or None,
             arguments=self._edited(loaded, request, answer),
@@ -354,6 +344,20 @@ def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Req
     if found is None:
         raise NotFound(f"there is no request {request_id!r}")
     return found
+
+
+def _approver(request: Request, name: str | None) -> str:
+    """Whom an answer speaks for: `name`, or the only one who was asked."""
+    if not request.approvers:
+        return name or "operator"
+    if name is None:
+        if len(request.approvers) > 1:
+            raise Invalid("several people were asked; say for whom", [("approver", "required")])
+        return request.approvers[0]
+    if name not in request.approvers:
+        fields = [("approver", "not one of the approvers")]
+        raise Forbidden(f"{name} is not asked for this decision", fields)
+    return name
 
 
 def _registers(request: Request, decision: Decision) -> list[Register]:

@@ -1,0 +1,103 @@
+"""No run is forgotten: what wakes whatever is due, and what tells that nothing ever would.
+
+    python -m agent_continuations.liveness
+
+looks at every run of the table that TABLE and BUCKET name, prints those that nothing will move, and
+ends with 1 if there are any.
+"""
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.errors import Fatal
+from agent_continuations.means import Limits
+from agent_continuations.ports import Head, Hints, Status, Store, read_run, utc_now
+from agent_continuations.rest import rest
+from agent_continuations.runs import DEFAULT_TENANT
+
+# The sweeper comes every minute; what has been due for longer than this has been missed by it.
+LATE = timedelta(minutes=10)
+
+
+def sweep(store: Store, hints: Hints, now: datetime, limit: int = 1000) -> int:
+    """Send the hint of whatever is due again; how much that was.
+
+    Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has
+    come.
+    """
+    found = store.due(now, limit)
+    for due in found:
+        if due.notice_id:
+            hints.notify(due.run_id, due.notice_id)
+        elif due.new:
+            hints.advance(due.run_id)
+        else:
+            hints.resume(due.run_id)
+    return len(found)
+
+
+def stuck(
+    head: Head, root: Continuation, now: datetime, *, limits: Limits | None = None
+) -> str | None:
+    """Why nothing will move a run any more; None if something will, or nothing need.
+
+    A run that has not ended has a time at which it is looked at again, no later than what it
+    waits for, or a question that a person can answer.
+    """
+    if head.status.terminal:
+        return None
+    if head.due is None and head.status is not Status.SUSPENDED:
+        return f"{head.status.value}, and not due"
+    if head.due and head.due < now - LATE:
+        return f"due since {head.due}, and nobody has looked"
+    if head.status is Status.READY and head.due and head.due > now + LATE:
+        return f"ready, but not due before {head.due}"
+    if head.status is not Status.SUSPENDED:
+        return None
+    limits = limits or Limits()
+    waits = rest(root, model_pause=head.model_pause, clock_skew=limits.clock_skew)
+    if waits.due and (head.due is None or head.due > waits.due + LATE):
+        return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
+    if head.due is None and not waits.asked:
+        return "suspended, but nobody is asked and nothing is due"
+    return None
+
+
+def stuck_runs(
+    store: Store, now: datetime, tenant: str = DEFAULT_TENANT
+) -> Iterator[tuple[str, str]]:
+    """Every run of a tenant that nothing will move, and why."""
+    cursor: str | None = None
+    while True:
+        page = store.page(tenant, cursor=cursor, limit=100)
+        for listed in page.heads:
+            if listed.status.terminal:
+                continue
+            try:
+                read = read_run(store, listed.run_id)
+                why = stuck(read[0].head, read[1], now) if read else "listed, but not there"
+            except Fatal as error:
+                why = f"cannot be loaded: {error}"
+            if why:
+                yield listed.run_id, why
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def main() -> int:
+    """Entry point for operators."""
+    from agent_continuations import bootstrap
+
+    found = 0
+    for run_id, why in stuck_runs(bootstrap.store(), utc_now()):
+        sys.stdout.write(f"{run_id}  {why}\n")
+        found += 1
+    sys.stdout.write(f"{found} runs are stuck\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
