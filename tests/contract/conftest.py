@@ -1,8 +1,10 @@
-"""The stores that the contract suite runs on: in memory, on MiniStack, on AWS's own engine."""
+"""The stores that the contract suite runs on: in memory, on the simulator's DynamoDB, on MiniStack,
+and on AWS's own engine.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.ports import Store
+from tests.faults.simulator.aws import Direct, SimulatedS3
+from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 from tests.local import dynamodb_local
 from tests.local.template import create_table
 
@@ -43,10 +47,16 @@ def amazon() -> Iterator[str]:
         pytest.skip(f"DynamoDB Local is not to be had: {reason}")
 
 
-@pytest.fixture(params=["memory", "ministack", "dynamodb-local"])
+@pytest.fixture(params=["memory", "simulated", "ministack", "dynamodb-local"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
+    if request.param == "simulated":
+        wire: Any = Direct()
+        tables, bucket = SimulatedDynamoDB(wire), SimulatedS3(wire)
+        return DynamoDBStore(
+            dynamodb=cast(Any, tables), s3=cast(Any, bucket), table="t", bucket="b"
+        )
     objects = client("s3", request.getfixturevalue("ministack"))
     if request.param == "ministack":
         endpoint = request.getfixturevalue("ministack")

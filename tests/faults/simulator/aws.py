@@ -1,0 +1,85 @@
+"""How requests reach simulated AWS, and its two simpler services: S3 and SQS."""
+
+from collections.abc import Callable
+from io import BytesIO
+from threading import RLock
+from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import ClientError
+
+Answer = TypeVar("Answer")
+
+
+class Requests(Protocol):
+    """What lies between a client and the service."""
+
+    def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
+        """Carry out a request, once, twice or not at all; its answer may get lost."""
+
+    def now(self) -> float:
+        """The service's time."""
+
+    def index_visible_at(self) -> float:
+        """When a write that takes place now will be seen in an index."""
+
+    def page_items(self) -> int:
+        """How many items a page of a query holds at most."""
+
+
+class Direct:
+    """A wire without faults or delays, for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
+        del operation
+        with self._lock:
+            return apply()
+
+    def now(self) -> float:
+        return 0.0
+
+    def index_visible_at(self) -> float:
+        return 0.0
+
+    def page_items(self) -> int:
+        return 1_000_000
+
+
+class SimulatedS3:
+    """One bucket."""
+
+    def __init__(self, requests: Requests) -> None:
+        self.objects: dict[str, bytes] = {}
+        self._requests = requests
+
+    def put_object(self, **request: Any) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            self.objects[request["Key"]] = request["Body"]
+            return {}
+
+        return self._requests.send("PutObject", apply)
+
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            if request["Key"] not in self.objects:
+                raise ClientError({"Error": {"Code": "NoSuchKey", "Message": ""}}, "GetObject")
+            return {"Body": BytesIO(self.objects[request["Key"]])}
+
+        return self._requests.send("GetObject", apply)
+
+
+class SimulatedSQS:
+    """Queues that hand each message to `arrived`, which may lose, delay, or repeat it."""
+
+    def __init__(self, requests: Requests, arrived: Callable[[str, str], None]) -> None:
+        self._requests = requests
+        self._arrived = arrived
+
+    def send_message(self, **request: Any) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            self._arrived(request["QueueUrl"], request["MessageBody"])
+            return {}
+
+        return self._requests.send("SendMessage", apply)

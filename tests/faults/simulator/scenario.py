@@ -1,0 +1,124 @@
+"""Random agents: what their models say, what their tools do, and what is deployed meanwhile."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from agent_continuations import Agent, Approval, ToolContext, tool
+from agent_continuations.agent import Registry
+from agent_continuations.core.continuation import Reply, ToolRequest, Usage
+from agent_continuations.ports import ModelRequest
+from agent_continuations.tool import Tool
+
+APPROVERS = ("ann@example.com", "bob@example.com")
+OPERATOR = "operator@example.com"
+APPROVAL_SECONDS = 1800
+LEVELS = ("root", "middle", "leaf")
+LARGE = 36_000
+
+Body = Callable[[str, ToolContext, int], str]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens in one world, apart from its faults."""
+
+    seed: int
+    runs: int = 1
+    max_turns: int = 3
+    max_calls: int = 3
+    cancel: bool = False
+    deploy: bool = False
+    lambda_seconds: float = 900.0
+    tools: tuple[str, ...] = field(
+        default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
+    )
+
+    @classmethod
+    def drawn(cls, seed: int) -> "Scenario":
+        """The scenario of a seed."""
+        random = Random(f"scenario {seed}")
+        return cls(
+            seed=seed,
+            runs=random.choice([1, 1, 2]),
+            cancel=random.random() < 0.2,
+            deploy=random.random() < 0.2,
+            lambda_seconds=random.choice([150.0, 300.0, 900.0]),
+        )
+
+    def small(self) -> "Scenario":
+        """One run of few steps, for when every step is to be tried."""
+        return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False)
+
+    def reply(self, request: ModelRequest, number: int) -> Reply:
+        """What the model says: it depends on the place in the tree alone, but for `number`."""
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        random = Random(f"{self.seed} {request.path}")
+        turns = random.randint(1, self.max_turns)
+        if turn >= turns:
+            return Reply(content=f"done #{number}", usage=Usage(input_tokens=1))
+        random = Random(f"{self.seed} {request.path} {turn}")
+        offered = [each["function"]["name"] for each in request.tools]
+        calls = tuple(self._call(random, offered) for _ in range(random.randint(1, self.max_calls)))
+        return Reply(content=f"said #{number}", requests=calls, usage=Usage(output_tokens=1))
+
+    def _call(self, random: Random, offered: list[str]) -> ToolRequest:
+        agents = [name for name in offered if name.startswith("ask_")]
+        tools = [name for name in self.tools if name in offered]
+        if agents and random.random() < 0.35:
+            arguments: dict[str, Any] = {"input": f"job {random.randint(0, 9)}"}
+            return ToolRequest(name=random.choice(agents), arguments=json.dumps(arguments))
+        amount = random.randint(1, 20)
+        return ToolRequest(name=random.choice(tools), arguments=json.dumps({"amount": amount}))
+
+
+def deployment(
+    body: Body, *, without: str = "", changed: str = "", prompt: str = "Work."
+) -> Registry:
+    """The agents of one deployment.
+
+    Args:
+        body: what every tool does.
+        without: a tool that is gone in it.
+        changed: a tool that wants one argument more in it.
+        prompt: the instructions of all agents.
+    """
+    inner: Agent | None = None
+    for level in reversed(LEVELS):
+        tools: list[Any] = list(_tools(body, without, changed))
+        if inner:
+            tools.append(inner.as_tool(name="ask_free", description="Ask."))
+            gate = Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS)
+            tools.append(inner.as_tool(name="ask_gated", description="Ask.", approval=gate))
+        inner = Agent(level, prompt, tools=tools)
+    assert inner
+    return Registry([inner])
+
+
+def _tools(body: Body, without: str, changed: str) -> Iterator[Tool]:
+    for name, effect in (("look", "read"), ("note", "idempotent"), ("pay", "once")):
+        for suffix in ("", "_large") if name != "note" else ("",):
+            yield from _tool(body, name + suffix, effect, None, without, changed)
+    gate = Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS)
+    for name, effect in (("note", "idempotent"), ("pay", "once")):
+        yield from _tool(body, name + "_gated", effect, gate, without, changed)
+
+
+def _tool(
+    body: Body, name: str, effect: Any, approval: Approval | None, without: str, changed: str
+) -> Iterator[Tool]:
+    if name == without:
+        return
+
+    def plain(amount: int, context: ToolContext) -> str:
+        return body(name, context, amount)
+
+    def wider(amount: int, why: str, context: ToolContext) -> str:
+        return body(name, context, amount)
+
+    function = wider if name == changed else plain
+    function.__name__ = name
+    function.__doc__ = "Do it."
+    yield tool(effect=effect, approval=approval)(function)
