@@ -1,6 +1,7 @@
 """The shell around the core, on the in-memory store: leases, crashes, cancel, doubt, deadlines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from agent_continuations.agent import Registry
 from agent_continuations.core.continuation import Reply, Verdict
 from agent_continuations.core.event import ModelReplied
 from agent_continuations.core.path import START_KEY
+from agent_continuations.crew import Threads
 from agent_continuations.errors import (
     Conflict,
     CorruptValue,
@@ -965,3 +967,29 @@ def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> No
     house.registry = Registry([Agent("a", tools=[note, pay])])
     assert house.worker(Limits(workers=2)).advance(run_id) is Status.PARKED
     assert noted == ["x"]
+
+
+def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> None:
+    waits: list[float] = []
+    enough = Event()
+
+    class Watched(Threads):
+        def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) > 3:
+                enough.set()
+            super().wait(begun, min(seconds, 0.01))
+
+    @tool
+    def overtaken() -> str:
+        """While it runs, the lease ends and another owner takes the run."""
+        house.later(minutes=3)
+        lease_until = house.now + timedelta(minutes=2)
+        assert house.store.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
+        enough.wait(10)
+        return "late"
+
+    house = House(overtaken, script=[call("overtaken"), say("ok")])
+    run_id = house.start()
+    assert house.worker(crew=lambda: Watched(8)).advance(run_id) is None
+    assert min(waits[-2:]) > 1

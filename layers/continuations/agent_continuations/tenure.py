@@ -129,6 +129,7 @@ class Tenure:
     def _look_up(self) -> None:
         """Find out whether to stop."""
         if self.stop is _Stop.FENCED:
+            self.look_up_at = self._in(self.limits.renewal)  # it has nothing more to find out
             return
         self.look_up_at = self.run.look_up()
         if self.run.head.cancelled:

@@ -16,11 +16,16 @@ from typing import Any, TypeVar
 from greenlet import getcurrent, greenlet
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
+MOST_STEPS_AT_ONCE = 10_000
 Result = TypeVar("Result")
 
 
 class Killed(BaseException):
     """The process has ended in the middle; whatever runs of it now is only its unwinding."""
+
+
+class Spinning(AssertionError):
+    """Something goes on and on without time passing."""
 
 
 class Process:
@@ -163,8 +168,12 @@ class Scheduler:
 
     def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
         """Let time pass, until then or until all is done."""
+        steps = 0
         while self._agenda and self._agenda[0][0] <= until and not done():
             at, _, process, what = heappop(self._agenda)
+            steps = steps + 1 if at <= self.now else 0
+            if steps > MOST_STEPS_AT_ONCE:
+                raise Spinning(f"{process.name if process else 'nobody'} spins at {self.now}")
             if process is None:
                 self.now = max(self.now, at)
                 what()
