@@ -114,6 +114,21 @@ class House:
         self.now += timedelta(**time)
 
 
+class Watched(Threads):
+    """Threads whose owner looks up all the time, and what it would have waited for."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.waits: list[float] = []
+        self.waited_often = Event()
+
+    def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
+        self.waits.append(seconds)
+        if len(self.waits) > 3:
+            self.waited_often.set()
+        super().wait(begun, min(seconds, 0.01))
+
+
 def killed_once(then: str = "done") -> tuple[Tool, list[str]]:
     """A `once` tool whose process is killed in the middle, the first time."""
     ran: list[str] = []
@@ -970,15 +985,7 @@ def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> No
 
 
 def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> None:
-    waits: list[float] = []
-    enough = Event()
-
-    class Watched(Threads):
-        def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
-            waits.append(seconds)
-            if len(waits) > 3:
-                enough.set()
-            super().wait(begun, min(seconds, 0.01))
+    crew = Watched(8)
 
     @tool
     def overtaken() -> str:
@@ -986,10 +993,26 @@ def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> Non
         house.later(minutes=3)
         lease_until = house.now + timedelta(minutes=2)
         assert house.store.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
-        enough.wait(10)
+        crew.waited_often.wait(10)
         return "late"
 
     house = House(overtaken, script=[call("overtaken"), say("ok")])
     run_id = house.start()
-    assert house.worker(crew=lambda: Watched(8)).advance(run_id) is None
-    assert min(waits[-2:]) > 1
+    assert house.worker(crew=lambda: crew).advance(run_id) is None
+    assert min(crew.waits[-2:]) > 1
+
+
+def test_a_model_call_in_flight_is_waited_for_when_time_runs_out_and_not_paid_for_twice() -> None:
+    crew = Watched(8)
+
+    def slow(request: ModelRequest) -> Reply:
+        house.later(seconds=150)
+        crew.waited_often.wait(10)
+        return say("ok")
+
+    house = House(script=[])
+    house.model.scripts = {"a": slow}
+    run_id = house.start()
+    worker = house.worker(crew=lambda: crew)
+    assert worker.advance(run_id, deadline=NOW + timedelta(seconds=200)) is Status.COMPLETED
+    assert house.loaded(run_id).continuation.turns[0].reply.content == "ok"

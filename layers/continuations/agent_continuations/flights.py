@@ -77,5 +77,7 @@ class Flights:
 
     def leave_behind(self) -> None:
         """Wait no longer for anything; what has an intent is on record, and will be in doubt."""
-        self._left_behind += [each.future for each in self._flying.values()]
+        self._left_behind += [
+            each.future for each in self._flying.values() if on_record(each.effect)
+        ]
         self._flying.clear()

@@ -256,7 +256,7 @@ class Tenure:
 
     def _collect(self) -> None:
         """Wait until something has come back or it is time to look up, and take it in."""
-        if self.stop:
+        if self.stop in (_Stop.CANCELLED, _Stop.FENCED):
             self.flights.drop_unrecorded()
         if not self.flights:
             return

@@ -8,6 +8,7 @@ stands. S7 what has ended stays ended. L1 every run comes to its end.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from agent_continuations.core.continuation import Continuation, ToolPlan
@@ -56,6 +57,7 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
     """Every promise that a world that has come to its end has broken."""
     yield from watch.found
     yield from _executions(world)
+    yield from _model_calls(world)
     for run_id in world.run_ids:
         loaded = world.truth(run_id)
         if loaded is None:
@@ -92,6 +94,15 @@ def _executions(world: World) -> Iterator[str]:
             yield f"S4: {each.path} ({each.tool}) ran without an approval of {each.amount}"
     yield from (f"S3: {place} has {len(of)} keys" for place, of in keys.items() if len(of) > 1)
     yield from (f"S3: the key {key} is that of {of}" for key, of in places.items() if len(of) > 1)
+
+
+def _model_calls(world: World) -> Iterator[str]:
+    """Where at most one process ends in the middle, nothing else is asked twice than its calls."""
+    if replace(world.faults, kill_at=None) != Faults():
+        return
+    for (path, turn), times in world.ledger.asked.items():
+        if times > 1 + ((path, turn) in world.in_flight):
+            yield f"the reply {turn} of {path or 'the root'} was asked for {times} times"
 
 
 def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
@@ -155,17 +166,22 @@ def _completed(world: World, loaded: Loaded, root: Continuation) -> Iterator[str
                 yield f"{path_text(path)} has an outcome, and never ran"
 
 
+def played(scenario: Scenario, faults: Faults, *, swept: bool = True) -> tuple[World, list[str]]:
+    """Run a world to its end; the world then, and every promise that it broke."""
+    watch = Watch()
+    world = World(scenario, faults, watch, swept=swept)
+    world.run()
+    return world, list(violations(world, watch))
+
+
 def explored(scenario: Scenario, faults: Faults, *, swept: bool = True) -> World:
     """Run a world to its end.
 
     Raises:
         Violation: it broke a promise.
     """
-    watch = Watch()
-    world = World(scenario, faults, watch, swept=swept)
-    world.run()
-    broken = list(violations(world, watch))
+    world, broken = played(scenario, faults, swept=swept)
     if broken:
-        where = f"killed in {world.killed_in}" if world.killed_in else ""
-        raise Violation(f"seed {scenario.seed} {where}\n" + "\n".join(broken[:10]))
+        where = f", killed in {world.killed_in}" if world.killed_in else ""
+        raise Violation(f"seed {scenario.seed}{where}\n" + "\n".join(broken[:10]))
     return world

@@ -63,6 +63,8 @@ class Faults:
         lost, repeated: a message does not come, or comes more than once.
         skew: clocks are wrong by so many seconds at most.
         lag: an index is so many seconds behind at most.
+        paged: a page of a query holds but a few items.
+        kill_at: the process that meets the point of this number is killed there.
     """
 
     kill: float = 0.0
@@ -74,6 +76,7 @@ class Faults:
     repeated: float = 0.0
     skew: float = 0.0
     lag: float = 0.0
+    paged: float = 0.0
     kill_at: int | None = None
 
     @classmethod
@@ -94,6 +97,7 @@ class Faults:
             repeated=rate(0.5),
             skew=rate(60.0),
             lag=rate(120.0),
+            paged=rate(1.0),
         )
 
 
@@ -188,7 +192,10 @@ class Wire:
         return self.now() + (world.random.random() * world.faults.lag if world.rough else 0.0)
 
     def page_items(self) -> int:
-        return 1_000_000 if self.quiet else self._world.random.choice([2, 5, 1_000_000])
+        world = self._world
+        if self.quiet or not world.rough or world.random.random() >= world.faults.paged:
+            return 1_000_000
+        return world.random.choice([2, 5])
 
 
 class World:
@@ -293,8 +300,9 @@ class World:
 
     def _at_point(self, process: Process, label: str) -> None:
         self.points += 1
+        self.trace.append(f"{self.scheduler.now:.3f} {process.name}: {label}")
         if self.points == self.faults.kill_at:
-            self.killed_in = f"{process.name}: {label}"
+            self.killed_in = self.trace[-1]
             self.in_flight = self._unrecorded()
             process.kill()
         if not self.rough:

@@ -1,0 +1,44 @@
+"""The promises hold in every simulated world; `python -m tests.faults.simulator` replays one."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.simulator.checks import explored, played
+from tests.faults.simulator.scenario import Scenario
+from tests.faults.simulator.world import Faults
+
+WORLDS = 320
+AT_ONCE = 20
+
+# Small scenarios of at most 200 points, with a tree, gates and all kinds of tools among them.
+KILLED = (0, 1, 2, 3, 4, 7, 8, 11)
+
+
+@pytest.mark.parametrize("first", range(0, WORLDS, AT_ONCE))
+def test_every_promise_holds_in_random_worlds(first: int) -> None:
+    for seed in range(first, first + AT_ONCE):
+        explored(Scenario.drawn(seed), Faults.drawn(seed))
+
+
+@pytest.mark.parametrize("seed", KILLED)
+def test_every_promise_holds_wherever_a_process_is_killed(seed: int) -> None:
+    scenario = Scenario.drawn(seed).small()
+    points = explored(scenario, Faults()).points
+    for point in range(1, points + 1):
+        world = explored(scenario, Faults(kill_at=point))
+        assert world.killed_in
+
+
+def test_a_seed_is_the_same_world_each_time_and_in_each_process() -> None:
+    world, _ = played(Scenario.drawn(5), Faults.drawn(5))
+    for hash_seed in ("1", "2"):
+        again = subprocess.run(
+            [sys.executable, "-m", "tests.faults.simulator", "5"],
+            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert again.stdout.splitlines() == world.trace
