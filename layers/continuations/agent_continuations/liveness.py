@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.effects import AskApproval, CallModel, RunTool, effects
 from agent_continuations.errors import Fatal
 from agent_continuations.means import Limits
 from agent_continuations.ports import Head, Hints, Status, Store, read_run, utc_now
@@ -56,6 +57,9 @@ def stuck(
         return f"ready, but not due before {head.due}"
     if head.status is not Status.SUSPENDED:
         return None
+    in_time = head.due is not None and head.due <= now + LATE
+    if can_go_on(head, root, now) and not in_time:
+        return f"could go on, but is not due before {head.due or 'ever'}"
     limits = limits or Limits()
     waits = rest(root, model_pause=head.model_pause, clock_skew=limits.clock_skew)
     if waits.due and (head.due is None or head.due > waits.due + LATE):
@@ -63,6 +67,17 @@ def stuck(
     if head.due is None and not waits.asked:
         return "suspended, but nobody is asked and nothing is due"
     return None
+
+
+def can_go_on(head: Head, root: Continuation, now: datetime) -> bool:
+    """Whether there is something to be done now; a note says that what there is cannot be done."""
+    if head.note:
+        return False
+    pausing = head.model_pause is not None and head.model_pause.until > now
+    return any(
+        isinstance(effect, RunTool | AskApproval) or (isinstance(effect, CallModel) and not pausing)
+        for effect in effects(root)
+    )
 
 
 def stuck_runs(

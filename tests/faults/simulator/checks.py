@@ -15,7 +15,7 @@ from agent_continuations.core.continuation import Continuation, ToolPlan
 from agent_continuations.core.event import Decided, DoubtSettled, ModelReplied
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import parse_path, path_text
-from agent_continuations.liveness import stuck
+from agent_continuations.liveness import LATE, stuck
 from agent_continuations.ports import Status
 from agent_continuations.runs import Loaded
 from tests.faults.simulator.expressions import Item
@@ -31,12 +31,14 @@ class Violation(AssertionError):
 
 
 class Watch:
-    """Looks at each write to the table as it takes place."""
+    """What must hold at each write to the table, and once a minute."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        self._now = 0.0
+        self._seen: set[tuple[str, int, int]] = set()
 
-    def __call__(self, before: Item | None, after: Item) -> None:
+    def wrote(self, before: Item | None, after: Item) -> None:
         kind = after["sk"]["S"]
         if kind.startswith("J#") and before is not None:
             self.found.append(f"S1: the register {kind} was written again")
@@ -48,9 +50,28 @@ class Watch:
         redriven = (was, now) in (("parked", "ready"), ("parked", "cancelled"))
         if was in ENDED and now != was and not redriven:
             self.found.append(f"S7: {was} became {now}")
+        if now == "ready" and not self._is_due_soon(after):
+            self.found.append(f"L1: {was} became ready, and is not due")
         known, intents = before["intents"]["M"], after["intents"]["M"]
         if "cancelled" in before and any(known.get(path) != intents[path] for path in intents):
             self.found.append(f"S5: an intent after the cancel: {sorted(intents)}")
+
+    def _is_due_soon(self, head: Item) -> bool:
+        latest = EPOCH + timedelta(seconds=self._now) + 2 * LATE
+        return "due" in head and int(head["due"]["N"]) <= latest.timestamp() * 1000
+
+    def minute(self, world: World) -> None:
+        self._now = world.scheduler.now
+        now = EPOCH + timedelta(seconds=self._now)
+        for head in world.heads():
+            state = (head.run_id, head.epoch, head.wake)
+            if head.status is not Status.SUSPENDED or state in self._seen:
+                continue
+            self._seen.add(state)
+            loaded = world.truth(head.run_id)
+            why = stuck(head, loaded.continuation, now) if loaded else None
+            if why and not (head.due and head.due < now):
+                self.found.append(f"L1: {why}")
 
 
 def violations(world: World, watch: Watch) -> Iterator[str]:
@@ -166,21 +187,21 @@ def _completed(world: World, loaded: Loaded, root: Continuation) -> Iterator[str
                 yield f"{path_text(path)} has an outcome, and never ran"
 
 
-def played(scenario: Scenario, faults: Faults, *, swept: bool = True) -> tuple[World, list[str]]:
+def played(scenario: Scenario, faults: Faults) -> tuple[World, list[str]]:
     """Run a world to its end; the world then, and every promise that it broke."""
     watch = Watch()
-    world = World(scenario, faults, watch, swept=swept)
+    world = World(scenario, faults, watch)
     world.run()
     return world, list(violations(world, watch))
 
 
-def explored(scenario: Scenario, faults: Faults, *, swept: bool = True) -> World:
+def explored(scenario: Scenario, faults: Faults) -> World:
     """Run a world to its end.
 
     Raises:
         Violation: it broke a promise.
     """
-    world, broken = played(scenario, faults, swept=swept)
+    world, broken = played(scenario, faults)
     if broken:
         where = f", killed in {world.killed_in}" if world.killed_in else ""
         raise Violation(f"seed {scenario.seed}{where}\n" + "\n".join(broken[:10]))

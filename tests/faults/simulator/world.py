@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from unittest.mock import patch
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
@@ -38,7 +38,8 @@ from agent_continuations.runs import DEFAULT_TENANT, Answer, Loaded, Runs
 from agent_continuations.tool import ToolContext
 from tests.faults.simulator.aws import Answer as Answered
 from tests.faults.simulator.aws import SimulatedS3, SimulatedSQS
-from tests.faults.simulator.dynamodb import SimulatedDynamoDB, Watcher
+from tests.faults.simulator.dynamodb import SimulatedDynamoDB
+from tests.faults.simulator.expressions import Item
 from tests.faults.simulator.scenario import LARGE, OPERATOR, Scenario, deployment
 from tests.faults.simulator.scheduler import EPOCH, Process, Scheduler
 
@@ -198,25 +199,32 @@ class Wire:
         return world.random.choice([2, 5])
 
 
+class Watch(Protocol):
+    """Looks at a world, and does nothing in it."""
+
+    def wrote(self, before: Item | None, after: Item) -> None:
+        """An item of the table was written."""
+
+    def minute(self, world: "World") -> None:
+        """A minute has passed."""
+
+
 class World:
     """Everything, from one seed.
 
     Args:
         scenario: what is to be done.
         faults: what goes wrong meanwhile.
-        watch: told of each write to the table.
-        swept: whether the sweeper comes.
+        watch: looks at what happens, while it does.
     """
 
-    def __init__(
-        self, scenario: Scenario, faults: Faults, watch: Watcher, *, swept: bool = True
-    ) -> None:
+    def __init__(self, scenario: Scenario, faults: Faults, watch: Watch) -> None:
         self.scenario = scenario
         self.faults = faults
         self.random = Random(f"world {scenario.seed}")
         self.scheduler = Scheduler(self.random, self._at_point)
         self.wire = Wire(self)
-        self.dynamodb: Any = SimulatedDynamoDB(self.wire, watch)
+        self.dynamodb: Any = SimulatedDynamoDB(self.wire, watch.wrote)
         self.s3: Any = SimulatedS3(self.wire)
         self.sqs: Any = SimulatedSQS(self.wire, self._message)
         self.ledger = Ledger()
@@ -228,7 +236,7 @@ class World:
         self.killed_in: str | None = None
         self.in_flight: set[tuple[str, int]] = set()
         self.trace: list[str] = []
-        self._swept = swept
+        self._watch = watch
         self._numbers = 0
 
     # -- running it ------------------------------------------------------------------------------
@@ -242,8 +250,8 @@ class World:
         ):
             for number in range(self.scenario.runs):
                 self._start(number)
-            if self._swept:
-                self._every(SWEEP_SECONDS, self._sweep)
+            self._every(SWEEP_SECONDS, self._sweep)
+            self._every(SWEEP_SECONDS, lambda: self._watch.minute(self))
             self._every(300.0, self._redrive_parked)
             if self.scenario.deploy:
                 self._deploy()
