@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
+from time import sleep
 from typing import Annotated, Any
 
 import pytest
@@ -1016,3 +1017,39 @@ def test_a_model_call_in_flight_is_waited_for_when_time_runs_out_and_not_paid_fo
     worker = house.worker(crew=lambda: crew)
     assert worker.advance(run_id, deadline=NOW + timedelta(seconds=200)) is Status.COMPLETED
     assert house.loaded(run_id).continuation.turns[0].reply.content == "ok"
+
+
+def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() -> None:
+    class Flaky(InMemoryStore):
+        fails = False
+
+        def load(self, run_id: str) -> Snapshot | None:
+            if self.fails:
+                self.fails = False
+                raise Retryable("throttled")
+            return super().load(run_id)
+
+    pay, ran = gated()
+    store = Flaky()
+    crew = Watched(8)
+
+    @tool(effect="idempotent")
+    def slow() -> str:
+        """While it runs, a person decides, and the store does not answer for a moment."""
+        for _ in range(200):
+            if house.waiting(run_id):
+                break
+            sleep(0.01)
+        house.decide(run_id, Verdict.APPROVE)
+        store.fails = True
+        house.later(seconds=60)
+        crew.waited_often.clear()
+        crew.waits.clear()
+        crew.waited_often.wait(10)
+        return "done"
+
+    house = House(pay, slow, script=[calls(("pay", {}), ("slow", {})), say("ok")], store=store)
+    run_id = house.start()
+    worker = house.worker(crew=lambda: crew, pause=lambda _seconds: None)
+    assert worker.advance(run_id) is Status.COMPLETED
+    assert (ran, store.fails) == (["x"], False)

@@ -103,10 +103,10 @@ class OwnedRun:
 
     def _seen(self, head: Head) -> None:
         """A newer head: it may say that the run was cancelled or that something happened."""
-        woken = head.wake != self.head.wake
-        self.head = head
-        if woken:
-            self.load()
+        if head.wake == self.head.wake:
+            self.head = head
+        else:
+            self.load()  # if this fails, the old `wake` stands, and no release will hold
 
     # -- putting on record -----------------------------------------------------------------------
 
