@@ -19,12 +19,12 @@ from agent_continuations import (
     tool,
 )
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.continuation import Continuation, Reply
 from agent_continuations.core.path import START_KEY
-from agent_continuations.errors import CorruptValue, ModelUnavailable
+from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
 from agent_continuations.liveness import stuck, stuck_runs
 from agent_continuations.means import Limits
-from agent_continuations.ports import Head, Register, Snapshot, Status
+from agent_continuations.ports import Head, ModelRequest, Register, Snapshot, Status
 from agent_continuations.rest import ModelPause
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Runs
@@ -45,14 +45,17 @@ def launch() -> str:
     raise KeyboardInterrupt
 
 
-def suspended(script: Any, *tools: Any) -> tuple[Head, Continuation, InMemoryStore]:
+def suspended(
+    script: Any, *tools: Any, agent: Agent | None = None
+) -> tuple[Head, Continuation, InMemoryStore]:
     """A run that was advanced as far as it goes."""
     store = InMemoryStore()
-    registry = Registry([Agent("a", tools=tools)])
-    model = ScriptedModel({"a": script})
+    agent = agent or Agent("a", tools=tools)
+    registry = Registry([agent])
+    model = ScriptedModel({"a": script, "boss": script, "b": script})
     hints = Recorded()
     runs = Runs(store=store, hints=hints, registry=lambda: registry, clock=lambda: NOW)
-    run_id = runs.start("a", "go").run_id
+    run_id = runs.start(agent.name, "go").run_id
     runner = Runner(store=store, model=model, registry=registry, hints=hints, clock=lambda: NOW)
     with contextlib.suppress(KeyboardInterrupt):
         runner.advance(run_id)
@@ -129,6 +132,19 @@ def test_a_pause_of_the_model_and_a_tool_that_is_gone_are_reasons_to_wait() -> N
     assert stuck(head, root, NOW) is None
     head, root, _ = suspended([calls(("pay", {}), ("gone", {})), say("ok")], pay)
     assert stuck(changed(head, note="the tool gone is gone"), root, NOW) is None
+
+
+def test_a_pause_that_a_refusal_has_ended_is_waited_for_no_longer() -> None:
+    def scripted(request: ModelRequest) -> Reply:
+        if request.agent == "boss":
+            return calls(("pay", {}), ("ask", {"input": "x"}))
+        raise ModelRefused("the key has expired")
+
+    boss = Agent("boss", tools=[pay, Agent("b").as_tool(name="ask", description="Ask.")])
+    head, root, _ = suspended(scripted, agent=boss)
+    assert head.note
+    pause = ModelPause(until=NOW + timedelta(seconds=30), tries=1, reason="busy")
+    assert stuck(changed(head, model_pause=pause), root, NOW) is None
 
 
 def test_every_run_of_a_table_is_looked_at(

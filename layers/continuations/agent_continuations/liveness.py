@@ -61,7 +61,9 @@ def stuck(
     if can_go_on(head, root, now) and not in_time:
         return f"could go on, but is not due before {head.due or 'ever'}"
     limits = limits or Limits()
-    waits = rest(root, model_pause=head.model_pause, clock_skew=limits.clock_skew)
+    # A note says that what there is to be done cannot be done; its model call is not waited for.
+    pause = None if head.note else head.model_pause
+    waits = rest(root, model_pause=pause, clock_skew=limits.clock_skew)
     if waits.due and (head.due is None or head.due > waits.due + LATE):
         return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
     if head.due is None and not waits.asked:
