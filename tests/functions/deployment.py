@@ -462,6 +462,18 @@ class Deployment:
                     ExpressionAttributeValues={":past": {"N": "1"}},
                 )
 
+    def lose(self, run_id: str, path: str) -> None:
+        """Leave a call as a process does that was killed while the tool ran; its time is up."""
+        ago = {"N": "1"}
+        intent = {"M": {"attempt": {"N": "1"}, "started_at": ago, "deadline": ago}}
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": f"R#{run_id}"}, "sk": {"S": "#H"}},
+            UpdateExpression="SET intents.#path = :intent",
+            ExpressionAttributeNames={"#path": path},
+            ExpressionAttributeValues={":intent": intent},
+        )
+
 
 def route(resource: str, method: str) -> str:
     """The function that the template gives a route to."""

@@ -255,3 +255,61 @@ def hurried(**policy: Any) -> Agent:
 
     as_tool = inner.as_tool(description="Makes accounts.")
     return Agent(name="hr", instructions="Onboard.", tools=[send_welcome_mail, as_tool])
+
+
+# -- a call that was lost ----------------------------------------------
+
+
+def lost(deployment: Deployment) -> tuple[str, str]:
+    """A run whose approved call was lost, and the token of the link in the question about it."""
+    run_id = deployment.suspended()
+    [asked] = deployment.read(run_id)["waiting"]
+    deployment.click(deployment.token())
+    deployment.messages("ResumeQueue")
+    deployment.lose(run_id, asked["path"])
+    deployment.hint("ResumeQueue", run_id=run_id)
+    deployment.drain()
+    [doubt] = deployment.read(run_id)["waiting"]
+    assert (doubt["kind"], doubt["path"]) == ("doubt", asked["path"])
+    return run_id, deployment.token()
+
+
+def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
+    deployment: Deployment,
+) -> None:
+    run_id, token = lost(deployment)
+    before = deployment.state()
+    page = deployment.page(token)
+    assert_is_a_safe_page(page)
+    words = " ".join(page.body.split())
+    for said in (
+        "Did <code>authorize</code> happen?",
+        "It happened: go on",
+        "The tool does not run again. The agent goes on, and is told what you found.",
+        "It did not happen: run it now",
+        "If it did happen after all, it happens twice.",
+        "If you cannot find out, answer nothing",
+    ):
+        assert said in words
+    assert deployment.state() == before
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+def test_it_happened_and_the_agent_is_told_what_was_found(deployment: Deployment) -> None:
+    run_id, token = lost(deployment)
+    assert deployment.click(token, "approve", reason="I see it in the log.").status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+    results = [each["text"] for each in deployment.timeline(run_id) if each["kind"] == "tool"]
+    assert not [each for each in results if "is authorized for" in str(each)]
+    assert "Answered: it happened" in deployment.page(token).body
+
+
+def test_it_did_not_happen_and_the_tool_runs_now(deployment: Deployment) -> None:
+    run_id, token = lost(deployment)
+    assert deployment.click(token, "reject").status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+    results = [each["text"] for each in deployment.timeline(run_id) if each["kind"] == "tool"]
+    assert len([each for each in results if "is authorized for" in str(each)]) == 1
+    assert "Answered: it did not happen" in deployment.page(token).body

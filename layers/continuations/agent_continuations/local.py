@@ -20,6 +20,8 @@ from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Answer, Runs
 from agent_continuations.views import Entry, RunView, run_view, timeline
 
+DOCUMENT_FORM = 1
+
 
 class NoHints:
     """In one process the caller advances the runs, so nobody needs to be told."""
@@ -185,7 +187,9 @@ class LocalRunner:
             }
         )
         signature = self._signer.get_signature(state).decode()
-        return json.dumps({"version": 1, "state": json.loads(state), "signature": signature})
+        return json.dumps(
+            {"version": DOCUMENT_FORM, "state": json.loads(state), "signature": signature}
+        )
 
     def load(self, document: str) -> RunView:
         """Take over a run from a document that a runner with the same signing key made.
@@ -195,12 +199,14 @@ class LocalRunner:
         """
         try:
             read = json.loads(document)
-            state = read["state"]
+            form, state = read["version"], read["state"]
             sealed = self._signer.verify_signature(canonical_json(state), read["signature"])
         except (ValueError, KeyError, TypeError, BadSignature):
             raise Invalid("this is not a document of a run") from None
         if not sealed:
             raise Invalid("the document's seal does not fit: changed, or sealed by another key")
+        if form != DOCUMENT_FORM:
+            raise Invalid(f"the document has form {form}, and this code reads {DOCUMENT_FORM}")
         now = self._clock()
         continuation = Continuation.model_validate(state["continuation"])
         ended = Status(state["status"]).terminal

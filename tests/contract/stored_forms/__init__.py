@@ -1,0 +1,177 @@
+"""Runs as each form of the code stored them: `<form>.json`, written once and never changed.
+
+    python -m tests.contract.stored_forms
+
+writes the file of the form that the code has now, and refuses if it is there. Do so after FORM has
+risen, and keep the others: runs wait for months, and what they left must still be read.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from agent_continuations import Agent, Approval, LocalRunner, ScriptedModel, call, calls, say, tool
+from agent_continuations.adapters.dynamodb import DynamoDBStore
+from agent_continuations.agent import Registry
+from agent_continuations.core.continuation import Reply, Verdict
+from agent_continuations.errors import ModelUnavailable
+from agent_continuations.local import NoHints
+from agent_continuations.ports import ModelRequest, Status
+from agent_continuations.runner import Runner
+from agent_continuations.runs import Answer, Runs
+from tests.faults.simulator.aws import Direct, SimulatedS3
+from tests.faults.simulator.dynamodb import SimulatedDynamoDB
+
+HERE = Path(__file__).parent
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(hours=2)
+ANN = "ann@example.com"
+SEAL = "the key that seals the stored documents"
+
+LARGE = 34_000
+LOST = {"launch"}
+
+
+@tool(approval=Approval([ANN, "bob@example.com"], timeout_seconds=30 * 24 * 3600))
+def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@tool(effect="read")
+def look(size: int) -> str:
+    """Look at so much."""
+    return Random("look").randbytes(size).hex()
+
+
+@tool
+def launch() -> str:
+    """Launch; its process is lost the first time."""
+    if "launch" in LOST:
+        raise KeyboardInterrupt
+    return "launched"
+
+
+def agents() -> Registry:
+    """What was deployed, and is yet."""
+    clerk = Agent("clerk", "Pay what you are told to.", tools=[pay, look])
+    boss = Agent("boss", "Ask the clerk.", tools=[clerk.as_tool(description="Ask."), launch])
+    return Registry([boss])
+
+
+class Said(ScriptedModel):
+    """What the model says follows from what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__({"boss": _boss, "clerk": _clerk})
+
+
+def _boss(request: ModelRequest) -> Reply:
+    task = str(request.messages[1]["content"])
+    if request.messages[-1]["role"] == "tool":
+        return say(f"done: {request.messages[-1]['content']}")
+    if task == "busy":
+        raise ModelUnavailable("the model is busy", 60)
+    return call("launch") if task == "launch" else call("clerk", input=task)
+
+
+def _clerk(request: ModelRequest) -> Reply:
+    if request.messages[-1]["role"] == "tool":
+        return say("the clerk is done")
+    size = LARGE if request.messages[1]["content"] == "decided" else 10
+    return calls(("look", {"size": size}), ("pay", {"amount": 7}))
+
+
+class House:
+    """A store that can be kept in a file, and all that works with it."""
+
+    def __init__(self, kept: Mapping[str, Any] | None = None) -> None:
+        self.now = NOW
+        wire: Any = Direct()
+        self.table = SimulatedDynamoDB(wire)
+        self.bucket = SimulatedS3(wire)
+        for item in (kept or {}).get("items", []):
+            self.table.put_item(Item=_binary(item, b64decode))
+        for key, value in (kept or {}).get("objects", {}).items():
+            self.bucket.objects[key] = b64decode(value)
+        table, bucket = cast(Any, self.table), cast(Any, self.bucket)
+        self.store = DynamoDBStore(dynamodb=table, s3=bucket, table="t", bucket="b")
+        self.registry = agents()
+        self.runs = Runs(
+            store=self.store,
+            hints=NoHints(),
+            registry=lambda: self.registry,
+            clock=lambda: self.now,
+        )
+
+    def advance(self, run_id: str) -> Status | None:
+        runner = Runner(
+            store=self.store,
+            model=Said(),
+            registry=self.registry,
+            hints=NoHints(),
+            recipients=lambda approvers: [f"email:{each}" for each in approvers],
+            operators=(ANN,),
+            clock=lambda: self.now,
+        )
+        return runner.advance(run_id)
+
+    def answer(self, run_id: str, request_id: str, **more: Any) -> None:
+        said = Answer(Verdict.APPROVE, ANN, ANN, "api", **more)
+        self.runs.decide(run_id, request_id, said)
+
+    def kept(self) -> dict[str, Any]:
+        items = [item for of_run in self.table.items.values() for item in of_run.values()]
+        objects = {key: b64encode(value).decode() for key, value in self.bucket.objects.items()}
+        plain = [_binary(item, lambda value: b64encode(value).decode()) for item in items]
+        return {"items": plain, "objects": objects}
+
+
+def _binary(item: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    return {
+        name: {kind: change(getattr(value, "value", value)) if kind == "B" else value}
+        for name, typed in item.items()
+        for kind, value in typed.items()
+    }
+
+
+def request_id(house: House, run_id: str) -> str:
+    """The question that a run asks."""
+    [notice] = house.store.notices(run_id)
+    return notice.request_id
+
+
+def written() -> dict[str, Any]:
+    """A run in each state in which one can be left, and a document of one."""
+    house = House()
+    runs = {}
+    for name in ("ready", "asked", "decided", "completed", "cancelled"):
+        runs[name] = house.runs.start("boss", name, key=name).run_id
+        if name != "ready":
+            house.advance(runs[name])
+    house.answer(runs["decided"], request_id(house, runs["decided"]), arguments={"amount": 8})
+    house.answer(runs["completed"], request_id(house, runs["completed"]), reason="go")
+    house.advance(runs["completed"])
+    house.runs.cancel(runs["cancelled"])
+    house.advance(runs["cancelled"])
+    for name in ("launch", "busy"):
+        runs[name] = house.runs.start("boss", name, key=name).run_id
+        try:
+            house.advance(runs[name])
+        except KeyboardInterrupt:
+            continue
+    runner = LocalRunner(
+        list(house.registry.startable.values()), Said(), signing_key=SEAL, clock=lambda: NOW
+    )
+    document = runner.dump(runner.start("boss", "by document").run_id)
+    return {"runs": runs, "document": document, **house.kept()}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What one form of the code stored."""
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
