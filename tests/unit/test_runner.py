@@ -26,7 +26,7 @@ from agent_continuations.adapters.scripted import Script
 from agent_continuations.agent import Registry
 from agent_continuations.core.continuation import Reply, Verdict
 from agent_continuations.core.event import ModelReplied
-from agent_continuations.core.path import START_KEY
+from agent_continuations.core.path import START_KEY, call_key, parse_path
 from agent_continuations.crew import Threads
 from agent_continuations.errors import (
     Conflict,
@@ -1053,3 +1053,28 @@ def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() ->
     worker = house.worker(crew=lambda: crew, pause=lambda _seconds: None)
     assert worker.advance(run_id) is Status.COMPLETED
     assert (ran, store.fails) == (["x"], False)
+
+
+def test_an_outcome_that_a_lost_owner_left_unnoticed_is_found_before_anybody_is_asked() -> None:
+    launch, _ = killed_once()
+    begun: list[str] = []
+
+    @tool(effect="idempotent")
+    def slow() -> str:
+        """While it runs, the owner of the other call ends, and its last word is on record."""
+        begun.append("x")
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        late = Register(call_key(parse_path("0.0"), "outcome"), (returned("0.0", "launched"),))
+        house.store.append(run_id, late)
+        house.later(minutes=30)
+        return "done"
+
+    script = [calls(("launch", {}), ("slow", {})), say("ok")]
+    house = House(launch, slow, script=script)
+    run_id = house.start()
+    with pytest.raises(KeyboardInterrupt):
+        house.worker().advance(run_id)
+    house.later(minutes=3)
+    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert not house.store.notices(run_id)

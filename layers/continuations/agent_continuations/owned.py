@@ -35,6 +35,7 @@ class OwnedRun:
         head: the newest that was seen of it.
         continuation: what is on record, and what this owner has taken in beyond that.
         known: how many registers that are.
+        loaded_at: until when it has certainly heard of everything.
     """
 
     continuation: Continuation
@@ -43,6 +44,7 @@ class OwnedRun:
         self.run_id = head.run_id
         self.head = head
         self.known = 0
+        self.loaded_at = head.created_at
         self.unwritten = Unwritten()
         self._means = means
         self._store = means.store
@@ -53,10 +55,12 @@ class OwnedRun:
 
     def load(self) -> None:
         """Fold what is stored; what this owner has found out by reading stays known."""
+        now = self._means.clock()
         read = read_run(self._store, self.run_id)
         if read is None or read[0].head.epoch != self.head.epoch:
             raise Fenced(self.run_id)
         snapshot, self.continuation = read
+        self.loaded_at = now
         self.head, self.known = snapshot.head, len(snapshot.registers)
         self.unwritten.drop_questions()
         reads, self.unwritten.reads = self.unwritten.reads, []

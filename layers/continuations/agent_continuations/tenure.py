@@ -153,6 +153,7 @@ class Tenure:
         place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
         """
         self._expire()
+        self._hear_the_lost()
         now = self.means.clock()
         starts: list[RunTool] = []
         for effect in effects(self.run.continuation):
@@ -167,7 +168,7 @@ class Tenure:
                     head, root = self.run.head, self.run.continuation
                     self.run.ask(approval_question(head, root, effect, now))
                 case ClearDoubt():
-                    if given_up_at(effect, self.limits.clock_skew) <= now:
+                    if given_up_at(effect, self.limits.clock_skew) <= self.run.loaded_at:
                         head, root, whom = (
                             self.run.head,
                             self.run.continuation,
@@ -251,6 +252,18 @@ class Tenure:
             if isinstance(effect, Await) and effect.until and effect.until <= now:
                 event = rejected_by_time(self.run.head, self.run.continuation, effect, now)
                 self.run.record(call_key(effect.path, "decision"), event)
+
+    def _hear_the_lost(self) -> None:
+        """Before a call is called in doubt: its owner may have left the outcome on record until it
+        was given up, and it wakes nobody that does not know yet that it has lost the run.
+        """
+        now, skew = self.means.clock(), self.limits.clock_skew
+        for effect in effects(self.run.continuation):
+            if not isinstance(effect, ClearDoubt):
+                continue
+            if self.run.loaded_at < given_up_at(effect, skew) <= now:
+                self.run.load()
+                return
 
     # -- taking in what was done -----------------------------------------------------------------
 
