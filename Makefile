@@ -13,7 +13,7 @@ FUNCTIONS := advance approvals_api notify runs_api sweep
 RUNTIME ?= python3.13
 export PYTHON_VERSION = $(RUNTIME:python%=%)
 
-.PHONY: help run test check format lint types template security tests deploy build tools lock browser clean
+.PHONY: help run test bench check format lint types template security tests deploy build tools lock browser clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,6 +23,9 @@ run: tools .venv/.made ## bring the whole system up on this machine, until Ctrl-
 
 test: tools browser .venv/.made ## run every test that needs no AWS account
 	$(BIN)/pytest
+
+bench: tools .venv/.made ## measure what a run costs, and keep it in tests/bench/results.json
+	$(BIN)/python -m tests.bench
 
 check: format lint types template security test ## all that CI checks
 

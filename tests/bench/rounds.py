@@ -1,0 +1,45 @@
+"""Several things measured side by side, so that what else the machine does meets all of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds that a thing took, a number for each round: by the clock, and of this process."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def ms(self) -> float:
+        return round(1000 * median(self.wall), 2)
+
+    @property
+    def cpu_ms(self) -> float:
+        return round(1000 * median(self.cpu), 2)
+
+
+def interleaved(rounds: int, *things: Callable[[], Any]) -> list[Taken]:
+    """Do each thing once a round, and begin each round with another one; see `Taken`.
+
+    There is one round before, to warm up, that is not counted.
+    """
+    taken = [Taken() for _ in things]
+    for number in range(rounds + 1):
+        for turn in range(len(things)):
+            which = (number + turn) % len(things)
+            began, began_cpu = perf_counter(), process_time()
+            things[which]()
+            if number:
+                taken[which].wall.append(perf_counter() - began)
+                taken[which].cpu.append(process_time() - began_cpu)
+    return taken
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """The median over the rounds of one over the other."""
+    return round(median(a / b for a, b in zip(one, other, strict=True)), 3)
