@@ -122,6 +122,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
     note = (
         "The deployed functions, with a mail and an approver who opens the page and decides."
         " Flat is one agent and one call that asks; the other is the treasury of the examples."
+        " DynamoDB Local counts an index write in a transaction twice; AWS's own calculator"
+        " (aws/agent-toolkit-for-aws, calculate_costs.py) says that only the table's are."
     )
     return [Table("What an approval costs", head, rows, note)]
 
@@ -129,13 +131,16 @@ def tables(result: dict[str, Any]) -> list[Table]:
 def goals(result: dict[str, Any]) -> list[Goal]:
     """Those of the flat run."""
     flat = _sum(result["cases"]["flat"])
+    every = flat["write"] + flat["write_indexes"]
+    once = every - flat["twice_indexes"] / 2
     return [
         Goal("flat approval run: write units of the table", 24, flat["write"]),
-        Goal("flat approval run: with indexes", 40, flat["write"] + flat["write_indexes"]),
-        Goal("flat approval run: store requests", 18, float(flat["requests"])),
+        Goal("flat approval run: with indexes, as DynamoDB Local counts", 40, every),
+        Goal("the same, if transactions count index writes once", 40, once),
+        Goal("flat approval run: store requests", 18, flat["requests"]),
     ]
 
 
 def _sum(case: dict[str, Any]) -> dict[str, Any]:
-    names = ("requests", "write", "write_indexes", "read", "read_indexes")
+    names = ("requests", "write", "write_indexes", "twice_indexes", "read", "read_indexes")
     return {name: sum(tally[name] for tally in case["stages"].values()) for name in names}

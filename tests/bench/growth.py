@@ -105,7 +105,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
     head += ["write units", "a turn", "of indexes", "read units"]
     note = (
         f"Results are English prose, which zlib makes smaller by {ratios}."
-        f" Growth exponent, {fits}. The largest results stand in S3."
+        f" Growth exponent, {fits}; a start and an end cost 7 write units however long the run is."
+        " The largest results stand in S3."
     )
     return [Table("How a run grows", head, rows, note)]
 
@@ -128,14 +129,16 @@ def goals(result: dict[str, Any]) -> list[Goal]:
         for effect in ("idempotent", "once")
         if (row := found[KIB, effect, 200])
     ]
+    exponent = result["exponent"][str(KIB)]
     goals += [
-        Goal(f"growth exponent of {what}, 1 KiB", 1.05, result["exponent"][str(KIB)][key], low=0.95)
-        for what, key in (("bytes", "stored"), ("write units", "write"))
+        Goal("growth exponent of bytes, 1 KiB", 1.05, exponent["stored"], low=0.95),
+        # Below 1 is as it should be: a start and an end cost the same however long the run is.
+        Goal("growth exponent of write units, 1 KiB", 1.05, exponent["write"]),
     ]
     goals += [
         Goal(f"10,000 turns: {what} a turn over those of 1,000", 1.1, steps[key], low=0.9)
         for what, key in (("bytes", "stored"), ("write units", "write"))
     ]
-    row = read["requests"] / read["turns"]
-    goals.append(Goal("store requests a turn with read tools", 1.05, row))
+    more = (thousand["requests"] - read["requests"]) / (thousand["turns"] - read["turns"])
+    goals.append(Goal("store requests for one more turn, read tools", 1, more))
     return goals

@@ -23,13 +23,13 @@ class Taken:
         return round(1000 * median(self.cpu), 2)
 
 
-def interleaved(rounds: int, *things: Callable[[], Any]) -> list[Taken]:
+def interleaved(rounds: int, *things: Callable[[], Any], warm: bool = True) -> list[Taken]:
     """Do each thing once a round, and begin each round with another one; see `Taken`.
 
-    There is one round before, to warm up, that is not counted.
+    With `warm` there is one round before that is not counted.
     """
     taken = [Taken() for _ in things]
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for turn in range(len(things)):
             which = (number + turn) % len(things)
             began, began_cpu = perf_counter(), process_time()

@@ -19,6 +19,8 @@ class Tally:
         operations: attempts by `service.Operation`, repeated ones included.
         write, write_indexes: write units of the table, and of its indexes.
         read, read_indexes: read units, alike.
+        twice_indexes: what of `write_indexes` was consumed in transactions, where DynamoDB Local
+            counts index writes twice.
     """
 
     operations: Mapping[str, int]
@@ -26,6 +28,7 @@ class Tally:
     write_indexes: float
     read: float
     read_indexes: float
+    twice_indexes: float
 
     def requests(self, service: str) -> int:
         """How many requests a service got."""
@@ -39,11 +42,16 @@ class Tally:
             "operations": dict(sorted(self.operations.items())),
             "requests": self.requests("dynamodb"),
             "s3_requests": self.requests("s3"),
-            "write": self.write,
-            "write_indexes": self.write_indexes,
-            "read": self.read,
-            "read_indexes": self.read_indexes,
+            "write": _whole(self.write),
+            "write_indexes": _whole(self.write_indexes),
+            "twice_indexes": _whole(self.twice_indexes),
+            "read": _whole(self.read),
+            "read_indexes": _whole(self.read_indexes),
         }
+
+
+def _whole(units: float) -> float:
+    return int(units) if units == int(units) else units
 
 
 class Meter:
@@ -72,6 +80,7 @@ class Meter:
             write_indexes=units["write_indexes"],
             read=units["read"],
             read_indexes=units["read_indexes"],
+            twice_indexes=units["twice_indexes"],
         )
 
     def _ask(self, params: dict[str, Any], **_: Any) -> None:
@@ -92,6 +101,8 @@ class Meter:
                 inside = sum(index["CapacityUnits"] for index in indexes)
                 self._units[kind] += each["CapacityUnits"] - inside
                 self._units[f"{kind}_indexes"] += inside
+                if event_name.endswith("TransactWriteItems"):
+                    self._units["twice_indexes"] += inside
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
