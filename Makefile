@@ -26,6 +26,7 @@ test: tools browser .venv/.made ## run every test that needs no AWS account
 
 bench: tools .venv/.made ## measure what a run costs, and keep it in tests/bench/results.json
 	$(BIN)/python -m tests.bench
+	@echo "for the README: $(BIN)/python -m tests.bench --markdown"
 
 check: format lint types template security test ## all that CI checks
 

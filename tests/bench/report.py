@@ -31,13 +31,24 @@ BENCHES: Mapping[str, Bench] = {
 def text(results: Mapping[str, Any], *, goals: bool = True) -> str:
     """All tables, and the goals."""
     every = _tables(results) + ([_goals(results)] if goals else [])
-    return "\n\n".join(table.text() for table in every) + "\n"
+    return "\n\n".join([_about(results), *(table.text() for table in every)]) + "\n"
 
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The same for the README, between its markers."""
     every = [_goals(results), *_tables(results)]
-    return "\n\n".join(table.markdown() for table in every) + "\n"
+    return "\n\n".join([_about(results), *(table.markdown() for table in every)]) + "\n"
+
+
+def _about(results: Mapping[str, Any]) -> str:
+    """On what it was measured, and when."""
+    machine = results["machine"]
+    days = sorted({results[name]["measured"] for name in BENCHES if name in results})
+    return (
+        f"Measured {' and '.join(days)} with Python {machine['python']} and DynamoDB Local"
+        f" {machine['dynamodb_local']} on {machine['cores']} cores shared with other work: read the"
+        " ratios, which were measured side by side, before the milliseconds."
+    )
 
 
 def _tables(results: Mapping[str, Any]) -> list[Table]:

@@ -48,6 +48,8 @@ def _measured(ground: Ground, messages: int, scale: Scale) -> dict[str, Any]:
         "messages": messages,
         "read_bytes": sum(map(item_bytes, items)),
         "load_ms": loads.ms,
+        "load_cpu_ms": loads.cpu_ms,
+        "query_cpu_ms": queries.cpu_ms,
         "query_ms": queries.ms,
         "fold_ms": folds.ms,
         "load_over_query": ratio(loads.wall, queries.wall),
@@ -97,6 +99,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
             row["load_ms"],
             row["query_ms"],
             row["load_over_query"],
+            row["load_cpu_ms"],
+            row["query_cpu_ms"],
             row["fold_ms"],
             row["to_the_model_ms"],
             row["to_the_model_requests"],
@@ -104,6 +108,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         for row in result["rows"]
     ]
     head = ["a run that waits", "MB", "reads", "read units", "load ms", "bare query ms", "ratio"]
+    head += ["CPU ms", "of a bare query"]
     head += ["of it folding ms", "to the model ms", "store requests"]
     note = (
         "Results of 1 KiB. The load is measured in turn with a boto3 query for the same items; both"

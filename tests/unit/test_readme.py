@@ -62,4 +62,4 @@ def test_the_readme_needs_nothing_but_the_library() -> None:
 def test_the_costs_are_those_that_were_measured() -> None:
     measured = json.loads((ROOT / "tests" / "bench" / "results.json").read_text())
     shown = README.partition("<!-- bench -->\n")[2].partition("<!-- /bench -->")[0]
-    assert shown == report.markdown(measured), "run `make bench-readme`"
+    assert shown == report.markdown(measured), "python -m tests.bench --markdown gives it"
