@@ -34,7 +34,7 @@ LATER = {
 
 def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
     """Each function's imports, and what the layers weigh."""
-    rounds = 1 if scale.quick else 7
+    rounds = 1 if scale.quick else 5
     programs = {BARE: "pass", ALONE: "import boto3, openai"}
     for name, later in LATER.items():
         if not scale.quick:
@@ -117,8 +117,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
     head = ["imports of", "ms", "CPU ms", "of a bare start", "of boto3 + openai", "of advance"]
     note = (
         "Fresh interpreters that see the built layers only, in turn, medians of"
-        f" {result['rounds']} rounds, the start included; the ratios are of CPU time. A function's name alone: the handler and"
-        " all that its first event has it import."
+        f" {result['rounds']} rounds, the start included; the ratios are of CPU time. A function's"
+        " name alone: the handler and all that its first event has it import."
     )
     weights: list[Row] = [
         (
