@@ -13,7 +13,7 @@ FUNCTIONS := advance approvals_api notify runs_api sweep
 RUNTIME ?= python3.13
 export PYTHON_VERSION = $(RUNTIME:python%=%)
 
-.PHONY: help run test soak check format lint types template security tests deploy build tools lock browser clean
+.PHONY: help run test soak bench check format lint types template security tests deploy build tools lock browser clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +26,10 @@ test: tools browser .venv/.made ## run every test that needs no AWS account
 
 soak: .venv/.made ## play 50,000 worlds of faults; tells the seed of each that breaks a promise
 	$(BIN)/python -m tests.faults.simulator --seeds 50000
+
+bench: tools .venv/.made ## measure what a run costs, and keep it in tests/bench/results.json
+	$(BIN)/python -m tests.bench
+	@echo "for the README: $(BIN)/python -m tests.bench --markdown"
 
 check: format lint types template security test ## all that CI checks
 

@@ -115,6 +115,13 @@ def test_settings_go_over_the_wire_and_cannot_replace_what_is_ours(serve: Serve)
     assert sent["messages"] == [{"role": "user", "content": "hi"}]
 
 
+def test_settings_about_the_request_do_not_stand_in_it(serve: Serve) -> None:
+    asked = serve(HELLO)
+    about: Json = {"extra_headers": {"X-A": "b"}, "extra_query": {"c": "d"}, "timeout": 20}
+    asked.model().reply(request(settings={**about, "extra_body": {"top_p": 0.5}}))
+    assert asked.server.requests[0].keys() == {"model", "messages", "top_p"}
+
+
 def test_tools_are_left_out_where_there_are_none(serve: Serve) -> None:
     asked = serve(HELLO)
     asked.model().reply(request())
@@ -704,10 +711,14 @@ def test_a_wait_that_is_no_number_is_as_none(header: str) -> None:
     assert ran(Fault(429, retry_after=header)).view.status is Status.COMPLETED
 
 
-def test_a_setting_that_no_client_knows_parks_the_run_with_the_reason() -> None:
-    run = ran(Reply("hello"), settings={"top_k": 3})
-    assert run.view.status is Status.PARKED
-    assert "top_k" in (run.view.error or "")
+def test_a_setting_that_the_service_does_not_know_parks_the_run_with_the_reason() -> None:
+    with ModelServer(in_turn(Reply("hello"))) as server:
+        model = OpenAIModel(api_key="key", model="standard", base_url=server.base_url)
+        agent = Agent("helper", settings={"top_k": 3})
+        view = LocalRunner([agent], model).start("helper", "go")
+        assert server.refusals == ["Unrecognized request argument supplied: top_k"]
+    assert view.status is Status.PARKED
+    assert "top_k" in (view.error or "")
 
 
 def test_arguments_survive_as_history() -> None:

@@ -1,5 +1,6 @@
 """The README's code runs, and prints what the README says that it prints."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_continuations.agent import Registry
+from tests.bench import report
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -55,3 +57,9 @@ def test_the_readme_needs_nothing_but_the_library() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_costs_are_those_that_were_measured() -> None:
+    measured = json.loads((ROOT / "tests" / "bench" / "results.json").read_text())
+    shown = README.partition("<!-- bench -->\n")[2].partition("<!-- /bench -->")[0]
+    assert shown == report.markdown(measured), "python -m tests.bench --markdown gives it"

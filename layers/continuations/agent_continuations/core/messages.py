@@ -7,6 +7,7 @@ Provider call ids repeat across turns and replies, so calls are named by their p
 import json
 import re
 from typing import Any, TypeAlias
+from weakref import ref
 
 from agent_continuations.core.continuation import (
     Continuation,
@@ -41,7 +42,7 @@ def messages(frame: Continuation) -> list[Message]:
         told.append({"role": "system", "content": frame.instructions})
     told.append({"role": "user", "content": frame.input})
     for number, turn in enumerate(frame.turns):
-        told.extend(_turn_messages(number, turn))
+        told.extend(_told_once(number, turn))
     return told
 
 
@@ -66,6 +67,21 @@ def happened_text(decision: Decision) -> str:
             "message": "The tool's own answer was lost. A person checked, and the call did happen.",
         }
     )
+
+
+# What turns told, by their place and identity, for as long as they live. A turn never changes, and
+# is told again at each later call: without this, a run's time grows with the square of its turns.
+_TOLD: dict[tuple[int, int], tuple[ref[Turn], list[Message]]] = {}
+
+
+def _told_once(number: int, turn: Turn) -> list[Message]:
+    key = (number, id(turn))
+    kept = _TOLD.get(key)
+    if kept and kept[0]() is turn:
+        return kept[1]
+    told = _turn_messages(number, turn)
+    _TOLD[key] = (ref(turn, lambda _gone: _TOLD.pop(key, None)), told)
+    return told
 
 
 def _turn_messages(number: int, turn: Turn) -> list[Message]:

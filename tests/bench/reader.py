@@ -1,0 +1,124 @@
+"""The agent that is measured: it reads one page after another, and says when it is done."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from agent_continuations import Agent, Approval, tool
+from agent_continuations.agent import Registry
+from agent_continuations.core.continuation import Reply, ToolRequest, Usage, Verdict
+from agent_continuations.means import Limits
+from agent_continuations.ports import Model, ModelRequest, Status, Store
+from agent_continuations.runner import Runner
+from agent_continuations.runs import Answer, Runs
+from agent_continuations.tool import EffectName
+from agent_continuations.views import run_view
+from tests.bench.texts import page
+
+INSTRUCTIONS = (
+    "You read the pages that you are asked to read, one after another, and then say what is in"
+    " them. Ask before you publish anything."
+)
+TASK = "Read the pages of the reference one after another, and say what is in them."
+APPROVER = "editor@example.com"
+
+
+class NoHints:
+    """Who measures advances the runs, so that nobody needs to be told."""
+
+    def advance(self, run_id: str) -> None: ...
+
+    def resume(self, run_id: str) -> None: ...
+
+    def notify(self, run_id: str, notice_id: str) -> None: ...
+
+
+class Reader:
+    """Plays the model in this process: calls `look` so many times, then whatever else, then ends.
+
+    It does not look at the messages, but the runner derives them for each call all the same.
+    """
+
+    def __init__(self, turns: int, then: Sequence[str] = ()) -> None:
+        self._turns = turns
+        self._then = then
+        self._said = count()
+        self.asked: Callable[[], None] = lambda: None
+
+    def reply(self, request: ModelRequest) -> Reply:
+        del request
+        self.asked()
+        number, usage = next(self._said), Usage(input_tokens=1200, output_tokens=40)
+        if number >= self._turns + len(self._then):
+            return Reply(content="All pages are read.", usage=usage)
+        name = "look" if number < self._turns else self._then[number - self._turns]
+        call = ToolRequest(name=name, arguments=json.dumps({"page": number}))
+        return Reply(requests=(call,), usage=usage)
+
+
+def reader(size: int, effect: EffectName = "read", max_turns: int = 20_000) -> Agent:
+    """The agent; each page has `size` bytes."""
+
+    @tool(effect=effect)
+    def look(page: int) -> str:
+        """One page of the reference.
+
+        Args:
+            page: the page's number.
+        """
+        return _page(page, size)
+
+    @tool(approval=Approval([APPROVER]))
+    def publish(page: int) -> str:
+        """Publish a page.
+
+        Args:
+            page: the page's number.
+        """
+        return f"Page {page} is published."
+
+    return Agent("reader", INSTRUCTIONS, tools=[look, publish], max_turns=max_turns)
+
+
+_page = page
+
+
+class Desk:
+    """What starts and advances runs of one agent on one store."""
+
+    def __init__(
+        self, store: Store, model: Model, agent: Agent, limits: Limits | None = None
+    ) -> None:
+        registry = Registry([agent])
+        self.agent = agent
+        self.runs = Runs(store=store, hints=NoHints(), registry=lambda: registry)
+        self.runner = Runner(
+            store=store,
+            model=model,
+            registry=registry,
+            hints=NoHints(),
+            limits=limits,
+            recipients=lambda approvers: [f"email:{each}" for each in approvers],
+        )
+
+    def start(self, task: str = TASK) -> str:
+        return self.runs.start(self.agent.name, task).run_id
+
+
+class Waiting:
+    """A run that waits for an approval, after so many turns of reading."""
+
+    def __init__(self, store: Store, turns: int, size: int) -> None:
+        self.model = Reader(turns, then=("publish",))
+        self.desk = Desk(store, self.model, reader(size))
+        self.run_id = self.desk.start()
+        status = self.desk.runner.advance(self.run_id)
+        if status is not Status.SUSPENDED:
+            raise AssertionError(f"a run that should wait was left {status}")
+
+    def approve(self) -> None:
+        runs = self.desk.runs
+        loaded = runs.load(self.run_id)
+        [request] = run_view(loaded.head, loaded.continuation).waiting
+        answer = Answer(Verdict.APPROVE, APPROVER, APPROVER, "api")
+        runs.decide(self.run_id, request.request_id, answer)
