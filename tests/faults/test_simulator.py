@@ -17,6 +17,7 @@ KILLED = (
     *(2, 3, 4, 7, 8, 11, 13, 15, 20, 30, 33, 34, 37, 39, 40, 54),
     *(57, 63, 69, 76, 78, 79, 86, 95, 96, 98, 99, 106, 110, 115, 123, 125),
 )
+CANCELLED = (7, 8, 13, 33, 79, 95, 98, 110, 125)
 
 
 @pytest.mark.parametrize("first", range(0, WORLDS, AT_ONCE))
@@ -32,6 +33,15 @@ def test_every_promise_holds_wherever_a_process_is_killed(seed: int) -> None:
     for point in range(1, points + 1):
         world = explored(scenario, Faults(kill_at=point))
         assert world.killed_in
+
+
+@pytest.mark.parametrize("seed", CANCELLED)
+def test_every_promise_holds_wherever_a_run_is_cancelled(seed: int) -> None:
+    scenario = Scenario.drawn(seed).small()
+    points = explored(scenario, Faults()).points
+    for point in range(1, points + 1):
+        world = explored(scenario, Faults(cancel_at=point))
+        assert world.cancelled_in
 
 
 def test_a_seed_is_the_same_world_each_time_and_in_each_process() -> None:

@@ -85,6 +85,7 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
             yield f"L1: {run_id} was never started"
             continue
         yield from _liveness(world, loaded)
+        yield from _notices(world, loaded)
         yield from _decisions(world, loaded)
         yield from _history(world, loaded)
         if loaded.head.status is Status.COMPLETED:
@@ -119,7 +120,7 @@ def _executions(world: World) -> Iterator[str]:
 
 def _model_calls(world: World) -> Iterator[str]:
     """Where at most one process ends in the middle, nothing else is asked twice than its calls."""
-    if replace(world.faults, kill_at=None) != Faults():
+    if replace(world.faults, kill_at=None, cancel_at=None) != Faults():
         return
     for (path, turn), times in world.ledger.asked.items():
         if times > 1 + ((path, turn) in world.in_flight):
@@ -137,6 +138,14 @@ def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
     for event in loaded.snapshot.events():
         if event.kind == "doubt_settled" and (loaded.head.run_id, event.request_id) not in told:
             yield f"L1: {event.request_id} was answered, but nobody had been told of it"
+
+
+def _notices(world: World, loaded: Loaded) -> Iterator[str]:
+    """Whoever is asked is told, or it is on record why not."""
+    for notice in world.notices(loaded.head.run_id):
+        ended = loaded.head.cancelled or loaded.head.status is not Status.COMPLETED
+        if notice.undelivered and not (notice.due or notice.failure or ended):
+            yield f"L1: {notice.undelivered} were not told of {notice.request_id}"
 
 
 def _decisions(world: World, loaded: Loaded) -> Iterator[str]:
@@ -204,5 +213,6 @@ def explored(scenario: Scenario, faults: Faults) -> World:
     world, broken = played(scenario, faults)
     if broken:
         where = f", killed in {world.killed_in}" if world.killed_in else ""
+        where += f", cancelled in {world.cancelled_in}" if world.cancelled_in else ""
         raise Violation(f"seed {scenario.seed}{where}\n" + "\n".join(broken[:10]))
     return world

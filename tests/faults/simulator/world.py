@@ -66,6 +66,7 @@ class Faults:
         lag: an index is so many seconds behind at most.
         paged: a page of a query holds but a few items.
         kill_at: the process that meets the point of this number is killed there.
+        cancel_at: when the point of this number is met, the first run is cancelled.
     """
 
     kill: float = 0.0
@@ -79,6 +80,7 @@ class Faults:
     lag: float = 0.0
     paged: float = 0.0
     kill_at: int | None = None
+    cancel_at: int | None = None
 
     @classmethod
     def drawn(cls, seed: int) -> "Faults":
@@ -234,6 +236,7 @@ class World:
         ]
         self.points = 0
         self.killed_in: str | None = None
+        self.cancelled_in: str | None = None
         self.in_flight: set[tuple[str, int]] = set()
         self.trace: list[str] = []
         self._watch = watch
@@ -274,6 +277,11 @@ class World:
             except NotFound:
                 return None
 
+    def notices(self, run_id: str) -> list[Notice]:
+        """The notices of a run, as they really stand."""
+        with self.quiet():
+            return self._store().notices(run_id)
+
     def heads(self) -> list[Head]:
         """The heads of all runs, as they really stand."""
         with self.quiet():
@@ -313,6 +321,9 @@ class World:
             self.killed_in = self.trace[-1]
             self.in_flight = self._unrecorded()
             process.kill()
+        if self.points == self.faults.cancel_at:
+            self.cancelled_in = self.trace[-1]
+            self._cancel_at_once(self.run_ids[0])
         if not self.rough:
             return
         draw = self.random.random
@@ -536,6 +547,10 @@ class World:
                 return
 
         self._insist("cancel", work)
+
+    def _cancel_at_once(self, run_id: str) -> None:
+        with self.quiet(), suppress(Conflict, NotFound):
+            self._runs(None).cancel(run_id)
 
     def _redrive_parked(self) -> None:
         for head in self.heads():
