@@ -51,13 +51,19 @@ class Queue:
             if all(each != message for _, each in self._waiting):
                 self._waiting.append((time.monotonic(), message))
 
-    def put(self, message: Message, after: float = 0.0, lost: float = LOST) -> None:
-        """Make a message visible after so many seconds, perhaps twice, perhaps never."""
+    def put(self, message: Message, lost: float = LOST) -> None:
+        """A hint is sent; it comes once, twice, or never."""
         with self._lock:
             if self._random.random() < lost:
                 return
             for _ in range(2 if self._random.random() < REPEATED else 1):
-                self._waiting.append((time.monotonic() + after, message))
+                self._waiting.append((time.monotonic(), message))
+
+    def again(self, message: Message) -> None:
+        """Whoever had a message was not done with it: after a while it is visible again."""
+        with self._lock:
+            after = self._random.uniform(0.1, 1.0)
+            self._waiting.append((time.monotonic() + after, message))
 
     def take(self) -> Message | None:
         """The message that has been visible for longest."""
@@ -207,7 +213,7 @@ class Fleet:
             self.interrupted[message.run_id] += 1
         if done.failed:
             self.failures[done.failed[:120]] += 1
-            self._queue.put(message, after=self._random.uniform(0.2, 1.0))
+            self._queue.again(message)
 
     def _end(self, line: Connection) -> _Worker:
         """Kill, hear what was said before, and wait for the end."""
@@ -223,5 +229,5 @@ class Fleet:
         line.close()
         if worker.message and worker.message.kind != "sweep":
             self.interrupted[worker.message.run_id] += 1
-            self._queue.put(worker.message, after=self._random.uniform(0.1, 1.0))
+            self._queue.again(worker.message)
         self._hire()
