@@ -1,13 +1,16 @@
 """Many deciders at once, on one request."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 from tests.e2e.conftest import PROBLEM, Answer, Client, System
 
 ROUNDS = 10
 DECIDERS = 8
-CFO = "cfo@example.com"
+CFO, AUDIT = "cfo@example.com", "audit@example.com"
+PAIRED_RUNS = 25
 
 
 def test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands(
@@ -64,6 +67,66 @@ def test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands
                 assert ran == 0
                 assert f"rejected by a person: {stands['reason']}." in run["result"]
     assert len(won) == ROUNDS
+
+
+def test_two_deciders_at_once_a_hundred_times(client: Client, system: System) -> None:
+    """Four requests wait in each run; for each of them, two people speak at the same moment."""
+    orders = [
+        f"Pay {number}1 to reserve, {number}2 to reserve, {number}3 to reserve, close old-vendor"
+        for number in range(100, 100 + PAIRED_RUNS)
+    ]
+    run_ids = [client.start("treasury", order) for order in orders]
+    with ThreadPoolExecutor(2) as pool:
+        for run_id in run_ids:
+            approved: list[dict[str, Any]] = []
+            for asked in client.suspended(run_id, waiting=4)["waiting"]:
+                approved += _decided_by_two(client, pool, run_id, asked)
+            assert client.ended(run_id)["status"] == "completed"
+            ran = [*system.effects(run_id, "transfer"), *system.effects(run_id, "delete_account")]
+            assert sorted(map(_call, ran)) == sorted(map(_call, approved))
+
+
+def _decided_by_two(
+    client: Client, pool: ThreadPoolExecutor, run_id: str, asked: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Two decide at once: one decision stands, and both are told so. The call, if it may run."""
+    words = _words(asked)
+    barrier = Barrier(2)
+
+    def decides(word: Mapping[str, Any]) -> Answer:
+        barrier.wait()
+        return client.decide(run_id, asked, **word)
+
+    answers = list(pool.map(decides, words))
+    assert 200 in {answer.status for answer in answers}, [answer.text for answer in answers]
+    told = [each.json if each.status == 200 else each.json["decision"] for each in answers]
+    assert told[0] == told[1], "two deciders were told of two decisions"
+    same = words[0] == words[1]
+    for word, answer in zip(words, answers, strict=True):
+        mine = all(told[0].get(name) == said for name, said in word.items())
+        assert answer.status == (200 if mine or same else 409), answer.text
+    stands = told[0]
+    if stands["decision"] == "reject":
+        return []
+    return [{**asked, "arguments": stands.get("arguments") or asked["arguments"]}]
+
+
+def _words(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the two say: the same, the contrary, other arguments, or the same by another person."""
+    approve = {"decision": "approve", "approver": CFO}
+    if asked["tool"] == "delete_account":
+        return [approve, {"decision": "approve", "approver": AUDIT}]
+    amount = asked["arguments"]["amount"]
+    if amount % 10 == 1:
+        return [approve, approve]
+    if amount % 10 == 2:
+        return [approve, {"decision": "reject", "approver": CFO}]
+    edited = [{"amount": amount + more, "to": "reserve"} for more in (5, 6)]
+    return [{**approve, "arguments": each} for each in edited]
+
+
+def _call(call: Mapping[str, Any]) -> tuple[str, str, str]:
+    return call["path"], call["tool"], str(sorted(call["arguments"].items()))
 
 
 def test_the_same_start_sent_four_times_at_once_starts_one_run(
