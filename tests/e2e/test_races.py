@@ -10,7 +10,6 @@ from tests.e2e.conftest import PROBLEM, Answer, Client, System
 ROUNDS = 10
 DECIDERS = 8
 CFO, AUDIT = "cfo@example.com", "audit@example.com"
-PAIRED_RUNS = 25
 
 
 def test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands(
@@ -70,20 +69,22 @@ def test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands
 
 
 def test_two_deciders_at_once_a_hundred_times(client: Client, system: System) -> None:
-    """Four requests wait in each run; for each of them, two people speak at the same moment."""
-    orders = [
-        f"Pay {number}1 to reserve, {number}2 to reserve, {number}3 to reserve, close old-vendor"
-        for number in range(100, 100 + PAIRED_RUNS)
-    ]
-    run_ids = [client.start("treasury", order) for order in orders]
+    """Ten requests wait in each of ten runs; for each of them, two speak at the same moment."""
+    run_ids = [client.start("treasury", _order(number)) for number in range(100, 110)]
+    approved: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
     with ThreadPoolExecutor(2) as pool:
         for run_id in run_ids:
-            approved: list[dict[str, Any]] = []
-            for asked in client.suspended(run_id, waiting=4)["waiting"]:
-                approved += _decided_by_two(client, pool, run_id, asked)
-            assert client.ended(run_id)["status"] == "completed"
-            ran = [*system.effects(run_id, "transfer"), *system.effects(run_id, "delete_account")]
-            assert sorted(map(_call, ran)) == sorted(map(_call, approved))
+            for asked in client.suspended(run_id, waiting=10)["waiting"]:
+                approved[run_id] += _decided_by_two(client, pool, run_id, asked)
+    for run_id in run_ids:
+        assert client.ended(run_id)["status"] == "completed"
+        ran = [*system.effects(run_id, "transfer"), *system.effects(run_id, "delete_account")]
+        assert sorted(map(_call, ran)) == sorted(map(_call, approved[run_id]))
+
+
+def _order(number: int) -> str:
+    transfers = ", ".join(f"{number}{digit} to reserve" for digit in range(1, 10))
+    return f"Pay {transfers}, close old-vendor"
 
 
 def _decided_by_two(
@@ -117,9 +118,9 @@ def _words(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     if asked["tool"] == "delete_account":
         return [approve, {"decision": "approve", "approver": AUDIT}]
     amount = asked["arguments"]["amount"]
-    if amount % 10 == 1:
+    if amount % 3 == 0:
         return [approve, approve]
-    if amount % 10 == 2:
+    if amount % 3 == 1:
         return [approve, {"decision": "reject", "approver": CFO}]
     edited = [{"amount": amount + more, "to": "reserve"} for more in (5, 6)]
     return [{**approve, "arguments": each} for each in edited]
