@@ -187,13 +187,19 @@ class Client:
 
 
 class SlowModel:
-    """The scripted model, which can be made to think for as long as a test likes."""
+    """The scripted model, which can be made to think for as long as a test likes.
+
+    Attributes:
+        conversations: what it was asked to continue, as JSON, each time that it was.
+    """
 
     def __init__(self) -> None:
+        self.conversations: list[str] = []
         self._go_on, self._asked = Event(), Event()
         self._go_on.set()
 
     def respond(self, request: Json) -> Reply:
+        self.conversations.append(json.dumps(request["messages"]))
         self._asked.set()
         self._go_on.wait(WAIT_SECONDS)
         return respond(request)

@@ -1,7 +1,7 @@
 """AWS's own DynamoDB Local on a loopback port, for tests that want a second opinion on the store.
 
 Its licence forbids redistribution, so nothing of it is kept with the project: `fetch` has Maven resolve it
-into a cache folder once, and `running` starts it in memory for as long as a `with` block lasts. Both raise
+into a cache folder once, and `running` starts it for as long as a `with` block lasts. Both raise
 `Unavailable`, with a reason to skip by, on a machine that cannot have it.
 """
 
@@ -40,9 +40,9 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 # the same request handler behind a Jetty bound to 127.0.0.1, on a port the system picks.
 # Telemetry is set up by
 # the main class alone, so here there is none to turn off. The handler's arguments are: an
-# unused port, in memory,
-# no database path, one database shared by all credentials and regions, no delay in table
-# statuses; then no CORS.
+# unused port, in memory or not,
+# the database's folder or none, one database shared by all credentials and regions, no delay in
+# table statuses; then no CORS.
 # It ends with its standard input, and so outlives no parent, not even one that is killed.
 MAIN = """
 import java.net.InetSocketAddress;
@@ -53,8 +53,9 @@ import software.amazon.dynamodb.services.local.server.LocalDynamoDBServerHandler
 
 class Loopback {
     public static void main(String[] args) throws Exception {
-        var server = new Server(new InetSocketAddress("127.0.0.1", 0));
-        var requests = new LocalDynamoDBRequestHandler(0, true, null, true, false);
+        var server = new Server(new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0])));
+        var folder = args.length > 1 ? args[1] : null;
+        var requests = new LocalDynamoDBRequestHandler(0, folder == null, folder, true, false);
         server.setHandler(new LocalDynamoDBServerHandler(requests, null));
         server.start();
         System.out.println("port=" + ((ServerConnector) server.getConnectors()[0]).getLocalPort() + ";");
@@ -126,8 +127,12 @@ def fetch(cache: Path) -> Path:
 
 
 @contextmanager
-def running(cache: Path) -> Iterator[str]:
-    """Run an empty in-memory DynamoDB Local, reachable from this machine alone, and yield its endpoint URL."""
+def running(cache: Path, *, data: Path | None = None, port: int = 0) -> Iterator[str]:
+    """Run a DynamoDB Local, reachable from this machine alone, and yield its endpoint URL.
+
+    It is empty and in memory, unless `data` is a folder, which keeps what is stored from one to the next, even
+    though each is killed. Without a `port` the system picks one.
+    """
     home = fetch(cache)
     with tempfile.TemporaryDirectory(prefix="dynamodb-local-") as temporary:
         main, log = Path(temporary, "Loopback.java"), Path(temporary, "log")
@@ -135,21 +140,24 @@ def running(cache: Path) -> Iterator[str]:
         # Java's temporary files, the native library among them, go where they are cleared away.
         options = [
             "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
             "-Djava.net.preferIPv4Stack=true",
             f"-Djava.io.tmpdir={temporary}",
         ]
+        folder = [str(data)] if data else []
         with log.open("wb") as output:
             # A session of its own: the terminal's interrupt is for the tests, which still need
             # the store to tidy up.
             process = subprocess.Popen(
-                ["java", *options, "-cp", f"{home}{os.sep}*", str(main)],
+                ["java", *options, "-cp", f"{home}{os.sep}*", str(main), str(port), *folder],
                 stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, cwd=temporary, start_new_session=True,
             )  # fmt: skip
         try:
             yield f"http://127.0.0.1:{_port(process, log)}"
         finally:
-            process.kill()  # it holds nothing worth an orderly end
+            process.kill()  # what is on disk survives that, and nothing else is worth an orderly end
             process.communicate()
 
 

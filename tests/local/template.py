@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
-
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
@@ -16,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 @cache
 def template() -> dict[str, Any]:
     """The template as plain data."""
+    # It takes seconds, and most of what imports this module never looks into the template.
+    from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
+
     read: dict[str, Any] = load(str(ROOT / "template.yaml"))
     return read
 
