@@ -9,6 +9,9 @@ BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
 FUNCTIONS := advance approvals_api notify runs_api sweep
 
+# Tests that need nothing but processors.
+SIMULATED := tests/faults/test_simulator.py tests/faults/test_ablations.py
+
 # What a deployment is built for; `make deploy RUNTIME=python3.12`.
 RUNTIME ?= python3.13
 export PYTHON_VERSION = $(RUNTIME:python%=%)
@@ -22,7 +25,8 @@ run: tools .venv/.made ## bring the whole system up on this machine, until Ctrl-
 	@$(BIN)/python -m tests.local
 
 test: tools browser .venv/.made ## run every test that needs no AWS account
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIMULATED:%=--ignore=%)
+	$(BIN)/pytest -n auto $(SIMULATED)
 
 soak: .venv/.made ## play 50,000 worlds of faults; tells the seed of each that breaks a promise
 	$(BIN)/python -m tests.faults.simulator --seeds 50000
