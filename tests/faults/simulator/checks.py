@@ -85,7 +85,6 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
             yield f"L1: {run_id} was never started"
             continue
         yield from _liveness(world, loaded)
-        yield from _notices(world, loaded)
         yield from _decisions(world, loaded)
         yield from _history(world, loaded)
         if loaded.head.status is Status.COMPLETED:
@@ -138,14 +137,6 @@ def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
     for event in loaded.snapshot.events():
         if event.kind == "doubt_settled" and (loaded.head.run_id, event.request_id) not in told:
             yield f"L1: {event.request_id} was answered, but nobody had been told of it"
-
-
-def _notices(world: World, loaded: Loaded) -> Iterator[str]:
-    """Whoever is asked is told, or it is on record why not."""
-    for notice in world.notices(loaded.head.run_id):
-        ended = loaded.head.cancelled or loaded.head.status is not Status.COMPLETED
-        if notice.undelivered and not (notice.due or notice.failure or ended):
-            yield f"L1: {notice.undelivered} were not told of {notice.request_id}"
 
 
 def _decisions(world: World, loaded: Loaded) -> Iterator[str]:

@@ -277,11 +277,6 @@ class World:
             except NotFound:
                 return None
 
-    def notices(self, run_id: str) -> list[Notice]:
-        """The notices of a run, as they really stand."""
-        with self.quiet():
-            return self._store().notices(run_id)
-
     def heads(self) -> list[Head]:
         """The heads of all runs, as they really stand."""
         with self.quiet():
