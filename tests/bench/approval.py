@@ -19,7 +19,8 @@ from agents.payments import treasury
 from tests.bench.place import Ground
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.bench.wire import Meter, Tally, item_bytes
+from tests.bench.wire import Meter, Tally
+from tests.faults.simulator.dynamodb import item_bytes
 from tests.functions.deployment import REGION, Deployment
 from tests.local import script
 from tests.local.model_server import Call, Json, ModelServer, Reply

@@ -1,6 +1,5 @@
 """What a cold start imports, in fresh interpreters that see the built layers and nothing else."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,10 +13,10 @@ from tests.bench.place import Ground
 from tests.bench.rounds import children_time, interleaved, ratio
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.local.stack import UV
+from tests.local.stack import built_layer
 from tests.local.template import ROOT
 
-LAYERS = {"ContinuationsLayer": "continuations", "AgentsLayer": "agents"}
+LAYERS = ("ContinuationsLayer", "AgentsLayer")
 BARE, ALONE = "bare interpreter", "boto3 + openai alone"
 ADVANCE, APPROVALS = "advance", "approvals_api"
 # What a function imports of the library when its first event comes, beyond its handler's module.
@@ -42,7 +41,9 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
         programs[name] = f"import {name}, {later}"
     with tempfile.TemporaryDirectory(prefix="layers-") as home:
         # Building takes longer than a quick look may: that one sees this process's packages.
-        layers = {} if scale.quick else _built(Path(home))
+        layers = (
+            {} if scale.quick else {each: built_layer(each, Path(home, each)) for each in LAYERS}
+        )
         path = [str(folder / "python") for folder in layers.values()] or sys.path
         things = [_start(path, program) for program in programs.values()]
         warm = not scale.quick
@@ -64,24 +65,6 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
             for name, each in taken.items()
         },
     }
-
-
-def _built(home: Path) -> dict[str, Path]:
-    """The layers as `sam build` has them made, by their own Makefiles, for this Python."""
-    built = {}
-    for name, folder in LAYERS.items():
-        built[name] = home / folder
-        environment = {
-            **os.environ,
-            "ARTIFACTS_DIR": str(built[name]),
-            "UV": str(UV),
-            "PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "PLATFORM": "",
-            "PYTHON": sys.executable,
-        }
-        where = str(ROOT / "layers" / folder)
-        subprocess.run(["make", "-s", "-C", where, f"build-{name}"], env=environment, check=True)
-    return built
 
 
 def _start(path: Sequence[str], program: str) -> Callable[[], Any]:

@@ -5,14 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from agent_continuations.adapters.dynamodb import DynamoDBStore
-from tests.bench.wire import Meter, item_bytes
+from tests.bench.wire import Meter
+from tests.faults.simulator.dynamodb import item_bytes
 from tests.local import dynamodb_local
-from tests.local.ministack import ADMINISTRATOR, REGION, MiniStack
+from tests.local.ministack import MiniStack, client
 from tests.local.template import ROOT, create_table
+
+# As `bootstrap` sets up the clients of AWS.
+AS_DEPLOYED: Any = {
+    "retries": {"mode": "standard", "total_max_attempts": 5},
+    "max_pool_connections": 64,
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ class Ground:
     def place(self) -> Iterator[Place]:
         """A fresh table and bucket, which are gone afterwards."""
         meter = Meter()
-        dynamodb = client("dynamodb", self.dynamodb_url)
-        s3 = client("s3", self.s3_url)
+        dynamodb = client("dynamodb", self.dynamodb_url, **AS_DEPLOYED)
+        s3 = client("s3", self.s3_url, **AS_DEPLOYED)
         table = create_table(dynamodb)
         s3.create_bucket(Bucket=table)
         meter.attach(dynamodb.meta.events)
@@ -91,16 +95,3 @@ def ground() -> Iterator[Ground]:
         MiniStack.throwaway() as s3_url,
     ):
         yield Ground(dynamodb_url, s3_url)
-
-
-def client(service: str, url: str) -> Any:
-    """A client of a server on loopback, set up as `bootstrap` sets up those of AWS."""
-    retries: Any = {"mode": "standard", "total_max_attempts": 5}
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries=retries, max_pool_connections=64),
-    )

@@ -6,7 +6,7 @@ from tests.bench.place import Ground
 from tests.bench.reader import Waiting
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.bench.wire import item_bytes
+from tests.faults.simulator.dynamodb import INDEXES, item_bytes
 
 KIB = 1024
 # US dollars a GB-month in us-east-1, beyond the free tier. These pages carry no date, and the
@@ -15,7 +15,6 @@ PRICES = {"table": 0.25, "recovery": 0.20, "bucket": 0.023}
 PAGES = "aws.amazon.com/dynamodb/pricing/on-demand, aws.amazon.com/s3/pricing"
 # AWS counts so many bytes for each item, in the table and in each index, beyond its own.
 ITEM_OVERHEAD = 100
-INDEXES = {"due": ("due_shard", "due"), "runs": ("list_shard", "list_key")}
 
 
 def run(ground: Ground, scale: Scale) -> dict[str, Any]:

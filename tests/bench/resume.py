@@ -11,7 +11,7 @@ from tests.bench.reader import Waiting
 from tests.bench.rounds import interleaved, ratio
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.bench.wire import item_bytes
+from tests.faults.simulator.dynamodb import item_bytes
 
 KIB = 1024
 

@@ -103,26 +103,3 @@ class Meter:
                 self._units[f"{kind}_indexes"] += inside
                 if event_name.endswith("TransactWriteItems"):
                     self._units["twice_indexes"] += inside
-
-
-def item_bytes(item: Mapping[str, Any]) -> int:
-    """The size of an item by DynamoDB's rules: names and values, without the storage overhead."""
-    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
-
-
-def _value_bytes(value: Mapping[str, Any]) -> int:
-    ((kind, inner),) = value.items()
-    match kind:
-        case "S":
-            return len(inner.encode())
-        case "B":
-            return len(inner)
-        case "N":
-            return (len(inner.strip("-").strip("0")) + 1) // 2 + 1
-        case "BOOL" | "NULL":
-            return 1
-        case "M":
-            return 3 + sum(1 + len(k.encode()) + _value_bytes(v) for k, v in inner.items())
-        case "L":
-            return 3 + sum(1 + _value_bytes(each) for each in inner)
-    raise ValueError(f"no size is known for {kind}")

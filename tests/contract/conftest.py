@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import boto3
 import pytest
 
 from agent_continuations.adapters.dynamodb import DynamoDBStore
@@ -15,25 +14,14 @@ from agent_continuations.ports import Store
 from tests.faults.simulator.aws import Direct, SimulatedS3
 from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 from tests.local import dynamodb_local
+from tests.local.ministack import MiniStack, client
 from tests.local.template import create_table
 
 CACHE = Path(__file__).parents[2] / ".cache"
 
 
-def client(service: str, endpoint: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[str]:
-    from tests.local.ministack import MiniStack
-
     with MiniStack.throwaway() as url:
         yield url
 

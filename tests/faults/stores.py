@@ -16,16 +16,21 @@ from threading import get_ident
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from tests.local import dynamodb_local
-from tests.local.ministack import ADMINISTRATOR, REGION, MiniStack
+from tests.local.ministack import MiniStack, client
 from tests.local.template import ROOT, create_table
 
 STORES = ("ministack", "dynamodb-local")
+# As the functions' clients, but that they wait less long for an answer.
+HASTY: Any = {
+    "retries": {"mode": "standard", "total_max_attempts": 5},
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "max_pool_connections": 32,
+}
 
 
 @dataclass(frozen=True)
@@ -74,26 +79,13 @@ def running(store: str, home: Path) -> Iterator[Place]:
         place.stop()
 
 
-def client(service: str, endpoint: str) -> Any:
-    """A boto3 client as the functions have it, but that waits less long for an answer."""
-    retries: Any = {"mode": "standard", "total_max_attempts": 5}
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries=retries, connect_timeout=2, read_timeout=5, max_pool_connections=32),
-    )
-
-
 class Opened:
     """A store as one process has it, with the client that its requests go through."""
 
     def __init__(self, address: Address) -> None:
-        self.dynamodb = client("dynamodb", address.endpoint)
+        self.dynamodb = client("dynamodb", address.endpoint, **HASTY)
         if address.objects.startswith("http"):
-            objects = client("s3", address.objects)
+            objects = client("s3", address.objects, **HASTY)
         else:
             objects = Folder(Path(address.objects))
         self.store = DynamoDBStore(
@@ -127,8 +119,8 @@ class _MiniStack:
     def __init__(self, home: Path) -> None:
         self._stack = MiniStack(home)
         self._stack.start()
-        table = create_table(client("dynamodb", self._stack.url))
-        client("s3", self._stack.url).create_bucket(Bucket=table)
+        table = create_table(client("dynamodb", self._stack.url, **HASTY))
+        client("s3", self._stack.url, **HASTY).create_bucket(Bucket=table)
         self.address = Address(self._stack.url, table, self._stack.url)
 
     def restart(self) -> None:
@@ -147,7 +139,9 @@ class _DynamoDBLocal:
         self._running = ExitStack()
         endpoint = self._start(0)
         self._port = cast(int, urlsplit(endpoint).port)
-        self.address = Address(endpoint, create_table(client("dynamodb", endpoint)), str(objects))
+        self.address = Address(
+            endpoint, create_table(client("dynamodb", endpoint, **HASTY)), str(objects)
+        )
 
     def _start(self, port: int) -> str:
         one = dynamodb_local.running(ROOT / ".cache", data=self._data, port=port)

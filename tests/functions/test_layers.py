@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.stack import UV
+from tests.local.stack import UV, built_layer
 from tests.local.template import ROOT, template
 
 FUNCTIONS = sorted(
@@ -26,22 +26,8 @@ BASE_LAYER = ["ContinuationsLayer"]
 
 @pytest.fixture(scope="session")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    built = {}
-    for name in ("ContinuationsLayer", "AgentsLayer"):
-        folder = ROOT / template()["Resources"][name]["Properties"]["ContentUri"]
-        built[name] = tmp_path_factory.mktemp(name)
-        environment = {
-            **os.environ,
-            "ARTIFACTS_DIR": str(built[name]),
-            "UV": str(UV),
-            "PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "PLATFORM": "",
-            "PYTHON": sys.executable,
-        }
-        subprocess.run(
-            ["make", "-s", "-C", str(folder), f"build-{name}"], env=environment, check=True
-        )
-    return built
+    names = ("ContinuationsLayer", "AgentsLayer")
+    return {name: built_layer(name, tmp_path_factory.mktemp(name)) for name in names}
 
 
 def imported(layers: dict[str, Path], function: str) -> set[str]:

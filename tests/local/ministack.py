@@ -11,6 +11,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from tests.local.template import ROOT
 
@@ -26,6 +30,24 @@ ADMINISTRATOR = {
     "AWS_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def client(service: str, url: str, **config: Any) -> Any:
+    """A client of a server on loopback, with an administrator's key.
+
+    Args:
+        service: its name, as boto3 knows it.
+        url: the server's address.
+        config: of botocore's client.
+    """
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
+        config=Config(**config),
+    )
 
 
 class MiniStack:

@@ -4,16 +4,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import boto3
-
-from tests.local.ministack import ADMINISTRATOR, PROGRAM, REGION, MiniStack
-from tests.local.template import ROOT
+from tests.local.ministack import ADMINISTRATOR, PROGRAM, MiniStack, client
+from tests.local.template import ROOT, template
 
 SAM = ROOT / ".cache" / "sam" / "bin" / "sam"
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
@@ -86,13 +85,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A boto3 client with an administrator's key."""
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.ministack.url,
-            region_name=REGION,
-            aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
-        )
+        return client(service, self.ministack.url)
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""
@@ -199,3 +192,19 @@ def _python_version() -> str:
     return subprocess.run(
         [program, "-c", code], check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def built_layer(name: str, home: Path) -> Path:
+    """A layer as `sam build` has it made, by its own Makefile, but for this Python."""
+    folder = ROOT / template()["Resources"][name]["Properties"]["ContentUri"]
+    environment = {
+        **os.environ,
+        "ARTIFACTS_DIR": str(home),
+        "UV": str(UV),
+        "PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "PLATFORM": "",
+        "PYTHON": sys.executable,
+    }
+    make = ["make", "-s", "-C", str(folder), f"build-{name}"]
+    subprocess.run(make, env=environment, check=True)
+    return home

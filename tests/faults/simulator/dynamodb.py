@@ -140,7 +140,7 @@ class SimulatedDynamoDB:
 
     def _write(self, items: Sequence[Item]) -> None:
         for item in items:
-            if _size(item) > MAX_ITEM_BYTES:
+            if item_bytes(item) > MAX_ITEM_BYTES:
                 raise Refused("the item is too large")
         for item in items:
             key = _key(item)
@@ -176,7 +176,7 @@ class SimulatedDynamoDB:
             raise _error("TransactWriteItems", "TransactionCanceledException", "", more)
         if len({_key(item) for item in items}) < len(items):
             raise Refused("one item twice in a transaction")
-        if sum(map(_size, items)) > MAX_TRANSACTION_BYTES:
+        if sum(map(item_bytes, items)) > MAX_TRANSACTION_BYTES:
             raise Refused("the transaction is too large")
         self._write(items)
         self._tokens[token] = writes
@@ -233,7 +233,7 @@ class SimulatedDynamoDB:
         size = 0
         limit = min(request.get("Limit", len(wanted) + 1), self._requests.page_items())
         for item in wanted:
-            size += _size(item)
+            size += item_bytes(item)
             if page and (len(page) >= limit or size > PAGE_BYTES):
                 break
             page.append(item)
@@ -245,17 +245,27 @@ def _key(item: Mapping[str, Any]) -> Key:
     return item["pk"]["S"], item["sk"]["S"]
 
 
-def _size(item: Item) -> int:
-    return sum(len(name) + _value_size(value) for name, value in item.items())
+def item_bytes(item: Mapping[str, Any]) -> int:
+    """The size of an item by DynamoDB's rules: names and values, without the storage overhead."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
-def _value_size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return 3 + sum(len(name) + _value_size(each) for name, each in content.items())
-    if kind == "B":
-        return len(getattr(content, "value", content))
-    return len(content.encode()) if isinstance(content, str) else 1
+def _value_bytes(value: Mapping[str, Any]) -> int:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "S":
+            return len(inner.encode())
+        case "B":
+            return len(getattr(inner, "value", inner))
+        case "N":
+            return (len(inner.strip("-").strip("0")) + 1) // 2 + 1
+        case "BOOL" | "NULL":
+            return 1
+        case "M":
+            return 3 + sum(1 + len(k.encode()) + _value_bytes(v) for k, v in inner.items())
+        case "L":
+            return 3 + sum(1 + _value_bytes(each) for each in inner)
+    raise ValueError(f"no size is known for {kind}")
 
 
 def _error(
