@@ -147,6 +147,25 @@ def test_a_pause_that_a_refusal_has_ended_is_waited_for_no_longer() -> None:
     assert stuck(changed(head, model_pause=pause), root, NOW) is None
 
 
+def test_what_could_go_on_is_looked_at_within_the_time_of_a_lost_owner() -> None:
+    head, root, _ = suspended([call("launch"), say("ok")])
+    before = root.model_copy(update={"turns": (), "outcome": None})
+    longest = timedelta(seconds=Limits().stay + Limits().clock_skew)
+    asleep = changed(head, status=Status.SUSPENDED, due=NOW + longest)
+    assert stuck(asleep, before, NOW) is None
+    later = changed(asleep, due=NOW + longest + timedelta(seconds=1))
+    assert "could go on" in (stuck(later, before, NOW) or "")
+
+
+def test_a_pause_of_the_model_that_is_over_is_nothing_to_wait_for() -> None:
+    head, root, _ = suspended([call("launch"), say("ok")])
+    before = root.model_copy(update={"turns": (), "outcome": None})
+    over = ModelPause(until=NOW - timedelta(hours=1), tries=1, reason="busy")
+    due = NOW + timedelta(minutes=5)
+    asleep = changed(head, status=Status.SUSPENDED, due=due, model_pause=over)
+    assert stuck(asleep, before, NOW) is None
+
+
 def test_every_run_of_a_table_is_looked_at(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -379,6 +379,31 @@ def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
     assert house.hints.sent[-1] == ("resume", run_id)
 
 
+def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
+    """It stores the outcome while it still thinks that the run is its own."""
+
+    class Overtaken(InMemoryStore):
+        def append(self, run_id: str, register: Register) -> Register:
+            if register.key.endswith("~outcome"):
+                house.later(minutes=3)
+                lease_until = house.now + timedelta(minutes=2)
+                assert self.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
+            return super().append(run_id, register)
+
+    @tool
+    def launch() -> str:
+        """Launch."""
+        return "launched"
+
+    house = House(launch, script=[call("launch"), say("ok")], store=Overtaken())
+    run_id = house.start()
+    assert house.worker().advance(run_id) is None
+    loaded = house.loaded(run_id)
+    assert loaded.continuation.turns[0].calls[0].outcome
+    assert (loaded.head.owner, loaded.head.wake) == ("other", 1)
+    assert house.hints.sent[-1] == ("resume", run_id)
+
+
 def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()

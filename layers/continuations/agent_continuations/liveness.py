@@ -15,7 +15,7 @@ from agent_continuations.core.effects import AskApproval, CallModel, RunTool, ef
 from agent_continuations.errors import Fatal
 from agent_continuations.means import Limits
 from agent_continuations.ports import Head, Hints, Status, Store, read_run, utc_now
-from agent_continuations.rest import rest
+from agent_continuations.rest import ModelPause, rest
 from agent_continuations.runs import DEFAULT_TENANT
 
 # The sweeper comes every minute; what has been due for longer than this has been missed by it.
@@ -57,12 +57,16 @@ def stuck(
         return f"ready, but not due before {head.due}"
     if head.status is not Status.SUSPENDED:
         return None
-    in_time = head.due is not None and head.due <= now + LATE
-    if can_go_on(head, root, now) and not in_time:
-        return f"could go on, but is not due before {head.due or 'ever'}"
     limits = limits or Limits()
     # A note says that what there is to be done cannot be done; its model call is not waited for.
-    pause = None if head.note else head.model_pause
+    pausing = head.model_pause and head.model_pause.until > now and not head.note
+    pause = head.model_pause if pausing else None
+    # An owner that has lost the run may store what it had begun without waking anybody. The run
+    # is due at the end of such an owner's time in any case.
+    latest = now + timedelta(seconds=limits.stay + limits.clock_skew)
+    in_time = head.due is not None and head.due <= latest
+    if not head.note and not in_time and _can_go_on(root, pause):
+        return f"could go on, but is not due before {head.due or 'ever'}"
     waits = rest(root, model_pause=pause, clock_skew=limits.clock_skew)
     if waits.due and (head.due is None or head.due > waits.due + LATE):
         return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
@@ -71,13 +75,10 @@ def stuck(
     return None
 
 
-def can_go_on(head: Head, root: Continuation, now: datetime) -> bool:
-    """Whether there is something to be done now; a note says that what there is cannot be done."""
-    if head.note:
-        return False
-    pausing = head.model_pause is not None and head.model_pause.until > now
+def _can_go_on(root: Continuation, pause: ModelPause | None) -> bool:
+    """Whether there is something to be done now."""
     return any(
-        isinstance(effect, RunTool | AskApproval) or (isinstance(effect, CallModel) and not pausing)
+        isinstance(effect, RunTool | AskApproval) or (isinstance(effect, CallModel) and not pause)
         for effect in effects(root)
     )
 

@@ -105,6 +105,11 @@ class OwnedRun:
         self.unwritten.reads = []
         return mine
 
+    def wake(self) -> None:
+        """Whoever has the run now, or nobody, shall look at what is on record."""
+        self._store.wake(self.run_id, now=self._means.clock())
+        self._means.hints.resume(self.run_id)
+
     def _seen(self, head: Head) -> None:
         """A newer head: it may say that the run was cancelled or that something happened."""
         if head.wake == self.head.wake:

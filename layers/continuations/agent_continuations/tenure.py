@@ -1,6 +1,7 @@
 """One owner's time with one run, from its claim to its release."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import assert_never
@@ -140,8 +141,15 @@ class Tenure:
 
     def _fenced(self) -> None:
         """The run is somebody else's or was cancelled: begin nothing, but record late outcomes."""
+        if self.stop is _Stop.FENCED:
+            return
         cancelled = self.run.still_mine() and self.run.head.cancelled
         self.stop = _Stop.CANCELLED if cancelled else _Stop.FENCED
+        if self.stop is _Stop.FENCED and not (self.flights.recorded or self.outcomes):
+            # An outcome that it stored before it knew of this has woken nobody. One that is still
+            # to come will. Where the store does not answer, the run's due time must do.
+            with suppress(Retryable):
+                self.run.wake()
 
     def _in(self, seconds: float) -> datetime:
         return self.means.clock() + timedelta(seconds=seconds)
