@@ -18,7 +18,7 @@ from tests.faults.simulator import world
 from tests.faults.simulator.checks import played
 from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 from tests.faults.simulator.scenario import Scenario
-from tests.faults.simulator.world import Faults
+from tests.faults.simulator.wire import Faults
 
 WORLDS = 400
 

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.simulator.checks import explored, played
 from tests.faults.simulator.scenario import Scenario
-from tests.faults.simulator.world import Faults
+from tests.faults.simulator.wire import Faults
 
 WORLDS = 320
 AT_ONCE = 20
@@ -20,6 +21,13 @@ KILLED = (
 CANCELLED = (7, 8, 13, 33, 79, 95, 98, 110, 125)
 
 
+def each_point(seed: int) -> Iterator[tuple[int, Scenario]]:
+    """Every point that the small scenario of a seed meets when nothing goes wrong."""
+    scenario = Scenario.drawn(seed).small()
+    for point in range(1, explored(scenario, Faults()).points + 1):
+        yield point, scenario
+
+
 @pytest.mark.parametrize("first", range(0, WORLDS, AT_ONCE))
 def test_every_promise_holds_in_random_worlds(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
@@ -28,20 +36,14 @@ def test_every_promise_holds_in_random_worlds(first: int) -> None:
 
 @pytest.mark.parametrize("seed", KILLED)
 def test_every_promise_holds_wherever_a_process_is_killed(seed: int) -> None:
-    scenario = Scenario.drawn(seed).small()
-    points = explored(scenario, Faults()).points
-    for point in range(1, points + 1):
-        world = explored(scenario, Faults(kill_at=point))
-        assert world.killed_in
+    for point, scenario in each_point(seed):
+        assert explored(scenario, Faults(kill_at=point)).killed_in
 
 
 @pytest.mark.parametrize("seed", CANCELLED)
 def test_every_promise_holds_wherever_a_run_is_cancelled(seed: int) -> None:
-    scenario = Scenario.drawn(seed).small()
-    points = explored(scenario, Faults()).points
-    for point in range(1, points + 1):
-        world = explored(scenario, Faults(cancel_at=point))
-        assert world.cancelled_in
+    for point, scenario in each_point(seed):
+        assert explored(scenario, Faults(cancel_at=point)).cancelled_in
 
 
 def test_a_seed_is_the_same_world_each_time_and_in_each_process() -> None:

@@ -46,6 +46,12 @@ def stuck(
 
     A run that has not ended has a time at which it is looked at again, no later than what it
     waits for, or a question that a person can answer.
+
+    Args:
+        head: of the run.
+        root: the run.
+        now: the time.
+        limits: what owners of the run were bound by; those of a deployment where not given.
     """
     if head.status.terminal:
         return None

@@ -16,8 +16,9 @@ class Limits:
     Attributes:
         lease: how long a claim holds without renewal.
         renewal: how often it is renewed; also how soon a running owner sees a decision.
-        margin: with this much time left nothing new is begun, and the run is handed on.
-        farewell: with this much left even running tools are left behind, on record.
+        margin: with this much time left nothing new is begun, and the run is handed on once what
+            was begun has come back.
+        farewell: with this much left even what has not come back is left behind.
         stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
         model_retry, model_retry_longest: the first wait after the model service was unavailable,
             and the longest to which it is doubled.

@@ -311,7 +311,10 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One model call. `agent` and `path` name the asker; they do not go over the wire."""
+    """One model call. `agent` and `path` name the asker; they do not go over the wire.
+
+    The messages are shared with later calls: an adapter that wants others makes its own.
+    """
 
     agent: str
     path: str

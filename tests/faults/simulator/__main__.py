@@ -15,7 +15,7 @@ from time import monotonic
 
 from tests.faults.simulator.checks import Violation, explored, played
 from tests.faults.simulator.scenario import Scenario
-from tests.faults.simulator.world import Faults
+from tests.faults.simulator.wire import Faults
 
 BATCH = 50
 

@@ -1,0 +1,43 @@
+"""What really happened in a world, whatever is stored of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Execution(NamedTuple):
+    """A tool's effect on the world."""
+
+    run_id: str
+    path: str
+    tool: str
+    attempt: int
+    key: str
+    amount: int
+    approved: bool
+
+
+class Told(NamedTuple):
+    """What somebody who decided was told to stand."""
+
+    run_id: str
+    request_id: str
+    verdict: str
+    approver: str
+
+
+@dataclass
+class Ledger:
+    """What really happened, outside of what is stored.
+
+    Attributes:
+        asked: how often each reply was asked for, by the frame's path and the turn.
+        conversations: what each answered model call was told, as JSON; a reply names its number.
+        mails: run, request and recipient of each mail that went out.
+    """
+
+    executions: list[Execution] = field(default_factory=list)
+    conversations: list[str] = field(default_factory=list)
+    asked: Counter[tuple[str, int]] = field(default_factory=Counter)
+    told: list[Told] = field(default_factory=list)
+    mails: list[tuple[str, str, str]] = field(default_factory=list)

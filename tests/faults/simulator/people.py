@@ -1,0 +1,136 @@
+"""Those who start runs, answer mails, cancel, deploy and redrive."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from agent_continuations.agent import Registry
+from agent_continuations.core.continuation import Verdict
+from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
+from agent_continuations.ports import Notice, Status
+from agent_continuations.runs import Answer
+from tests.faults.simulator.ledger import Told
+from tests.faults.simulator.scenario import deployment
+from tests.faults.simulator.scheduler import Process
+
+if TYPE_CHECKING:
+    from tests.faults.simulator.world import World
+
+
+class People:
+    """Everybody; whoever is not answered asks again."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    def start(self, number: int) -> None:
+        def work(process: Process) -> None:
+            self._world.runs(process).start("root", f"go {number}", key=f"run {number}")
+
+        self._insist(f"start {number}", work)
+
+    def _insist(self, name: str, work: Callable[[Process], None]) -> None:
+        """Somebody tries until he is answered."""
+        answered = False
+
+        def attempt(process: Process) -> None:
+            nonlocal answered
+            try:
+                work(process)
+            except (Retryable, ClientError):
+                return
+            answered = True
+
+        def again() -> None:
+            if not answered:
+                process = self._world.process(name, attempt)
+                self._world.scheduler.later(29.0, process.kill)
+                self._world.scheduler.later(60.0, again)
+
+        again()
+
+    def mail(self, notice: Notice, recipient: str) -> None:
+        """A mail has come; its reader answers when he gets to it, each mail by itself."""
+        self._world.ledger.mails.append((notice.run_id, notice.request_id, recipient))
+        after = self._world.random.choice([5.0, 60.0, 600.0, 600.0, 2500.0])
+        self._world.scheduler.later(
+            self._world.random.expovariate(1 / after), lambda: self._answer(notice, recipient)
+        )
+
+    def _answer(self, notice: Notice, person: str) -> None:
+        verdict = Verdict.APPROVE if self._world.random.random() < 0.7 else Verdict.REJECT
+        arguments = None
+        if notice.kind == "doubt":
+            happened = any(
+                (each.run_id, each.path) == (notice.run_id, notice.path)
+                for each in self._world.ledger.executions
+            )
+            verdict = Verdict.APPROVE if happened else Verdict.REJECT
+        elif verdict is Verdict.APPROVE and "amount" in notice.arguments:
+            arguments = self._world.random.choice(
+                [None, {"amount": notice.arguments["amount"] + 1}]
+            )
+
+        def work(process: Process) -> None:
+            answer = Answer(
+                verdict=verdict, approver=person, decided_by=person, via="link", arguments=arguments
+            )
+            try:
+                stands = self._world.runs(process).decide(notice.run_id, notice.request_id, answer)
+            except AlreadyDecided as other:
+                told = other.decision
+                self._told(notice, str(told["decision"]), str(told["approver"]))
+            except (Conflict, Invalid):
+                return  # too late, or what is deployed now does not take the edit
+            else:
+                self._told(notice, stands.verdict.value, stands.approver)
+
+        self._insist(f"answer by {person}", work)
+
+    def _told(self, notice: Notice, verdict: str, approver: str) -> None:
+        told = Told(notice.run_id, notice.request_id, verdict, approver)
+        self._world.ledger.told.append(told)
+
+    def cancel(self) -> None:
+        run_id = self._world.random.choice(self._world.run_ids)
+
+        def work(process: Process) -> None:
+            try:
+                self._world.runs(process).cancel(run_id)
+            except (Conflict, NotFound):
+                return
+
+        self._insist("cancel", work)
+
+    def cancel_at_once(self, run_id: str) -> None:
+        with self._world.quiet(), suppress(Conflict, NotFound):
+            self._world.runs(None).cancel(run_id)
+
+    def redrive_parked(self) -> None:
+        for head in self._world.heads():
+            if head.status is Status.PARKED:
+                self._world.trace.append(f"{self._world.scheduler.now:.0f} parked: {head.note}")
+                self._world.process("redrive", partial(self._redrive, head.run_id))
+
+    def _redrive(self, run_id: str, process: Process) -> None:
+        try:
+            self._world.runs(process).redrive(run_id)
+        except (Conflict, Retryable, ClientError):
+            return
+
+    def deploy(self) -> None:
+        """Deployments that change prompts, lose a tool, or change one; then the first again."""
+        tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
+        change = self._world.random.choice(["without", "changed"])
+        worse = deployment(self._world.tool, prompt="Work better.", **{change: tool})
+        better = deployment(self._world.tool, prompt="Work best.")
+        self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._switch(worse))
+        self._world.scheduler.later(
+            self._world.random.uniform(300, 3000), lambda: self._switch(better)
+        )
+
+    def _switch(self, registry: Registry) -> None:
+        self._world.registry = registry
