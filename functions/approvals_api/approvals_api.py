@@ -12,14 +12,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import pages
 from agent_continuations import bootstrap
-from agent_continuations.core.continuation import Verdict
+from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import Conflict, ContinuationError, Forbidden, Invalid, NotFound
 from agent_continuations.http import json_response, problem_response, resolver
 from agent_continuations.ports import utc_now
 from agent_continuations.problem import problem_of
-from agent_continuations.runs import Answer, Loaded, Request, find_request
+from agent_continuations.requests import Answer, Loaded, Request, find_request
 from agent_continuations.telemetry import counter
-from agent_continuations.views import decision_view
+from agent_continuations.views import settled_view
 
 MAX_REASON_CHARACTERS = 4000
 _FIELDS = {"decision", "arguments", "reason", "nonce"}
@@ -58,7 +58,7 @@ def decide(token: str) -> Response[str]:
         _check_sender(token, form)
         loaded, request, approver = _opened(token)
         answer = _answer(form, approver)
-        decision = bootstrap.runs().settle(loaded, request, answer)
+        settled = bootstrap.runs().settle(loaded, request, answer)
     except ContinuationError as error:
         return _refusal(error)
     count("Decisions")
@@ -66,7 +66,7 @@ def decide(token: str) -> Response[str]:
         # Back to the page by a GET, so that a reload sends no second decision.
         # Relative, because only the browser knows under which address it came here.
         return pages.see_other(token)
-    return json_response(decision_view(loaded.head.run_id, request.request_id, decision))
+    return json_response(settled_view(loaded.head.run_id, settled))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -86,7 +86,7 @@ def _opened(token: str) -> tuple[Loaded, Request, str]:
     if capability.expires_at <= utc_now():
         raise Conflict("this link has expired")
     loaded = bootstrap.runs().load(capability.run_id)
-    request = find_request(loaded.snapshot, loaded.continuation, capability.request_id)
+    request = find_request(loaded, capability.request_id)
     approver = capability.holder(request.approvers)
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])

@@ -18,7 +18,7 @@ from agent_continuations.core.path import Path as CallPath
 from agent_continuations.core.path import Step, path_text
 from agent_continuations.dispatch import hash_of
 from agent_continuations.display import shown, shown_json
-from agent_continuations.runs import Loaded, Request
+from agent_continuations.requests import Loaded, Request
 
 MAX_DONE = 30
 MAX_ARGUMENTS_CHARACTERS = 100_000
@@ -60,7 +60,7 @@ def of_request(
         "arguments": _capped(shown_json(call.plan.arguments)),
         "editable": len(shown_json(call.plan.arguments)) <= MAX_ARGUMENTS_CHARACTERS,
         "edited": _edited(call),
-        "hash": hash_of(loaded.head, _asked(request), request.path)[:12],
+        "hash": hash_of(loaded.head, request.asked, request.path)[:12],
         "approver": approver,
         "approvers": request.approvers,
         "deadline": deadline,
@@ -88,13 +88,6 @@ def see_other(location: str) -> Response[str]:
     return Response(
         HTTPStatus.SEE_OTHER.value, headers={**_headers(), "Location": location}, body=""
     )
-
-
-def _asked(request: Request) -> PendingCall:
-    """The call as it was asked about: for an approval, before anything was edited."""
-    if request.kind == "doubt":
-        return request.call
-    return request.call.model_copy(update={"decision": None})
 
 
 def _state(loaded: Loaded, request: Request, deadline: datetime | None, now: datetime) -> str:

@@ -10,13 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from agent_continuations import bootstrap
-from agent_continuations.core.continuation import Verdict
+from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.http import RequestBody, json_response, parsed_body, resolver
 from agent_continuations.ports import Status
-from agent_continuations.runs import Answer
+from agent_continuations.requests import Answer
 from agent_continuations.telemetry import counter
-from agent_continuations.views import decision_view, links, run_view, summary, timeline
+from agent_continuations.timeline import timeline
+from agent_continuations.views import links, run_view, settled_view, summary
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
@@ -100,9 +101,9 @@ def decide(run_id: str) -> Response[str]:
         reason=body.reason,
         arguments=body.arguments,
     )
-    decision = bootstrap.runs().decide(run_id, body.request_id, answer)
+    settled = bootstrap.runs().decide(run_id, body.request_id, answer)
     count("Decisions")
-    return json_response(decision_view(run_id, body.request_id, decision))
+    return json_response(settled_view(run_id, settled))
 
 
 @app.post("/runs/<run_id>/cancel")

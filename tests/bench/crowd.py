@@ -14,11 +14,13 @@ from typing import Any
 
 from agent_continuations import Agent, Approval, ToolContext, tool
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Reply, ToolRequest, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Reply, ToolRequest
 from agent_continuations.means import Limits
 from agent_continuations.ports import ModelRequest, Status
+from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
-from agent_continuations.runs import Answer, Runs
+from agent_continuations.runs import Runs
 from agent_continuations.views import run_view
 from tests.bench.place import Ground, Place
 from tests.bench.reader import APPROVER
@@ -90,7 +92,7 @@ class _Office:
         loaded = self.runs.load(run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
         self.decided[run_id] = perf_counter()
-        answer = Answer(Verdict.APPROVE, APPROVER, APPROVER, "api")
+        answer = Answer(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
         self.runs.decide(run_id, request.request_id, answer)
 
     def serve(self) -> None:

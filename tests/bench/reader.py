@@ -6,11 +6,13 @@ from itertools import count
 
 from agent_continuations import Agent, Approval, tool
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Reply, ToolRequest, Usage, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Reply, ToolRequest, Usage
 from agent_continuations.means import Limits
 from agent_continuations.ports import Model, ModelRequest, Status, Store
+from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
-from agent_continuations.runs import Answer, Runs
+from agent_continuations.runs import Runs
 from agent_continuations.tool import EffectName
 from agent_continuations.views import run_view
 from tests.bench.texts import page
@@ -120,5 +122,5 @@ class Waiting:
         runs = self.desk.runs
         loaded = runs.load(self.run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
-        answer = Answer(Verdict.APPROVE, APPROVER, APPROVER, "api")
+        answer = Answer(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
         runs.decide(self.run_id, request.request_id, answer)

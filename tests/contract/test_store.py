@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import pytest
 
+from agent_continuations.core.audit import Chain
 from agent_continuations.core.continuation import Continuation, Intent, Outcome
 from agent_continuations.core.event import Started, ToolReturned
 from agent_continuations.core.identity import opaque_id
 from agent_continuations.core.path import START_KEY, call_key, parse_path
-from agent_continuations.errors import Conflict, Fenced, Invalid
+from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
@@ -23,6 +24,7 @@ from agent_continuations.ports import (
     Release,
     Status,
     Store,
+    TrailMove,
 )
 from agent_continuations.rest import ModelPause
 
@@ -310,6 +312,44 @@ def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: Head) ->
     snapshot = store.load(run.run_id)
     assert snapshot
     assert snapshot.registers == (start(), returned("0.0", "first"))
+
+
+def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run: Head) -> None:
+    first = TrailMove(before=0, after=Chain(number=1, digest="a" * 64))
+    assert store.deliver(run.run_id, [returned("0.0")], trail=first, now=NOW) is None
+    head = store.head(run.run_id)
+    assert head
+    assert head.trail == first.after
+    with pytest.raises(Stale):
+        store.deliver(run.run_id, [returned("0.1")], trail=first, now=NOW)
+    loaded = store.load(run.run_id)
+    assert loaded
+    assert [each.key for each in loaded.registers] == [START_KEY, returned("0.0").key]
+    second = TrailMove(before=1, after=Chain(number=2, digest="b" * 64))
+    assert store.deliver(run.run_id, [returned("0.1")], trail=second, now=NOW) is None
+
+
+def test_an_owners_question_holds_only_if_nothing_was_said_meanwhile(
+    store: Store, run: Head
+) -> None:
+    epoch = claimed(store, run).epoch
+    first = TrailMove(before=0, after=Chain(number=1, digest="a" * 64))
+    one, other = [returned("0.0")], [returned("0.1")]
+    assert store.commit(run.run_id, epoch=epoch, registers=one, trail=first, now=NOW)
+    assert not store.commit(run.run_id, epoch=epoch, registers=other, trail=first, now=NOW)
+    head = store.head(run.run_id)
+    assert head
+    assert head.trail == first.after
+    # What is no part of the trail is not held up by it.
+    assert store.commit(run.run_id, epoch=epoch, registers=other, now=NOW)
+
+
+def test_who_started_a_run_is_kept(store: Store) -> None:
+    head = new_head().model_copy(update={"requester": "ann@example.com"})
+    store.create(head, start())
+    kept = store.head(head.run_id)
+    assert kept
+    assert kept.requester == "ann@example.com"
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])

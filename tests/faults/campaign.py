@@ -20,7 +20,8 @@ from agent_continuations.core.identity import run_id_for
 from agent_continuations.errors import NotFound
 from agent_continuations.liveness import stuck_runs
 from agent_continuations.ports import utc_now
-from agent_continuations.runs import DEFAULT_TENANT, Loaded, Runs
+from agent_continuations.requests import Loaded
+from agent_continuations.runs import DEFAULT_TENANT, Runs
 from tests.faults.fleet import Fleet, Queue
 from tests.faults.ledger import Entry, Ledger
 from tests.faults.people import PASSING, People

@@ -11,12 +11,14 @@ from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from agent_continuations.core.continuation import RefusedPlan, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import RefusedPlan
 from agent_continuations.core.effects import Await, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.errors import AlreadyDecided, Conflict, Retryable
 from agent_continuations.ports import Notice, Status
-from agent_continuations.runs import Answer, Loaded, Runs
+from agent_continuations.requests import Answer, Loaded
+from agent_continuations.runs import Runs
 from tests.faults.ledger import Ledger
 from tests.faults.simulator.scenario import APPROVERS
 
@@ -168,8 +170,9 @@ class People:
                 self._count("too late")
                 return
             else:
-                verdict, who = stands.verdict.value, stands.approver
-                edited = ", edited" if stands.arguments else ""
+                decision = stands.decision
+                verdict, who = decision.verdict.value, decision.approver
+                edited = ", edited" if decision.arguments else ""
                 self._count(f"{question.kind}s: {verdict}{edited}")
             self.told.append(Told(run_id, request_id, verdict, who))
 

@@ -11,12 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent_continuations.core.continuation import PendingCall, RefusedPlan, ToolPlan, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import PendingCall, RefusedPlan, ToolPlan
 from agent_continuations.core.event import Decided, DoubtSettled, ModelReplied
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.ports import Status
-from agent_continuations.runs import Loaded
+from agent_continuations.requests import Loaded
 from tests.faults.ledger import Entry
 from tests.faults.people import Said, Told
 from tests.faults.script import digest

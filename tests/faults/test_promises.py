@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from agent_continuations.adapters.memory import InMemoryStore
-from agent_continuations.core.continuation import Verdict
+from agent_continuations.core.approval import Verdict
 from agent_continuations.local import NoHints
 from agent_continuations.ports import Notice, Status
-from agent_continuations.runs import Answer, Loaded, Runs
+from agent_continuations.requests import Answer, Loaded
+from agent_continuations.runs import Runs
 from tests.faults import worker as workers
 from tests.faults.ledger import LINE_BYTES, Entry, Ledger
 from tests.faults.people import Said, Told
@@ -82,7 +83,9 @@ class _Story:
         if amount and verdict is Verdict.APPROVE:
             amount += 1
             edited = {"amount": amount}
-        answer = Answer(verdict, APPROVERS[0], None, "local", arguments=edited)
+        answer = Answer(
+            verdict=verdict, approver=APPROVERS[0], decided_by=None, via="local", arguments=edited
+        )
         self._runs.decide(asked.run_id, asked.request_id, answer)
         approved = verdict is Verdict.APPROVE
         self._said.append(Said(asked.run_id, asked.path, approved, amount))

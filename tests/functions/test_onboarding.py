@@ -82,7 +82,7 @@ def test_the_continuation_holds_the_tree_down_to_the_open_call(deployment: Deplo
     assert child["agent"] == "account_agent"
     [open_call] = child["turns"][1]["calls"]
     assert open_call["plan"]["tool"] == "authorize"
-    assert open_call["approval"]["approvers"] == [SECURITY]
+    assert open_call["approval"]["stages"] == [{"approvers": [SECURITY], "needed": 1}]
     assert open_call["outcome"] is None
 
 
@@ -106,6 +106,9 @@ def test_what_waits_is_shown_with_all_that_a_decision_needs(deployment: Deployme
         "approvers",
         "expires_at",
         "message",
+        "stages",
+        "risk",
+        "preview",
     }
     assert (transfer["kind"], transfer["tool"]) == ("approval", "transfer")
     assert transfer["agents"] == ["treasury", "clerk", "payment_worker"]

@@ -320,8 +320,14 @@ def test_who_was_not_asked_may_not_decide(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     before = permissive.state()
     permissive.decide(run_id, approver="requester@example.com").refused(403)
-    permissive.decide(run_id, approver=SECURITY.upper()).refused(403)
+    permissive.decide(run_id, approver=f"{SECURITY}.example.org").refused(403)
+    permissive.decide(run_id, approver=SECURITY.replace("security", "\u017fecurity")).refused(403)
     assert permissive.state() == before
+
+
+def test_a_mail_address_is_the_same_in_capitals(permissive: Deployment) -> None:
+    run_id = permissive.suspended()
+    assert permissive.decide(run_id, approver=SECURITY.upper()).json()["approver"] == SECURITY
 
 
 def test_of_several_approvers_one_must_be_named(permissive: Deployment) -> None:

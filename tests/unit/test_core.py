@@ -13,14 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.core.advance import advance, fold
+from agent_continuations.core.approval import ApprovalRequest, Decision, Gate, Stage, Verdict
 from agent_continuations.core.continuation import (
     AgentPlan,
-    ApprovalRequest,
     Continuation,
-    Decision,
     Doubt,
     Effect,
-    Gate,
     Intent,
     Outcome,
     PendingCall,
@@ -29,7 +27,6 @@ from agent_continuations.core.continuation import (
     Reply,
     ToolPlan,
     ToolRequest,
-    Verdict,
 )
 from agent_continuations.core.effects import (
     AskApproval,
@@ -64,6 +61,7 @@ from agent_continuations.core.path import (
 from agent_continuations.errors import IllegalEvent
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+ANYBODY = Stage(approvers=("a@example.com",))
 ROOT_FRAME = Continuation(agent="root", instructions="be", input="go", max_turns=4)
 
 
@@ -152,7 +150,7 @@ class World:
 
 
 def plan(depth: int) -> st.SearchStrategy[Plan]:
-    gates = st.sampled_from([None, Gate(approvers=("a@example.com",), timeout_seconds=60)])
+    gates = st.sampled_from([None, Gate(stages=(ANYBODY,), timeout_seconds=60)])
     tools = st.builds(
         ToolPlan,
         tool=st.just("t"),
@@ -181,7 +179,8 @@ def ask(path: Path) -> ApprovalRequested:
     request = ApprovalRequest(
         request_id=f"request {path_text(path)}",
         arguments_hash="hash",
-        approvers=("a@example.com",),
+        stages=(ANYBODY,),
+        told=ANYBODY.approvers,
         requested_at=NOW,
         expires_at=NOW + timedelta(days=1),
     )
@@ -290,7 +289,7 @@ def one_call(plan: Plan) -> Continuation:
 
 
 def tool_plan(*, gated: bool = False, effect: Effect = Effect.ONCE) -> ToolPlan:
-    gate = Gate(approvers=("a@example.com",), timeout_seconds=60) if gated else None
+    gate = Gate(stages=(ANYBODY,), timeout_seconds=60) if gated else None
     return ToolPlan(tool="t", arguments={}, effect=effect, schema_version="1", gate=gate)
 
 

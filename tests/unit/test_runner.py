@@ -24,7 +24,8 @@ from agent_continuations import (
 )
 from agent_continuations.adapters.scripted import Script
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Reply, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Reply
 from agent_continuations.core.event import ModelReplied
 from agent_continuations.core.path import START_KEY, call_key, parse_path
 from agent_continuations.crew import Threads
@@ -41,9 +42,10 @@ from agent_continuations.errors import (
 from agent_continuations.means import Limits
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import MAX_STALLS, Head, ModelRequest, Register, Snapshot, Status
+from agent_continuations.requests import Answer, Loaded
 from agent_continuations.rest import longer_pause
 from agent_continuations.runner import Runner
-from agent_continuations.runs import Answer, Loaded, Runs
+from agent_continuations.runs import Runs
 from agent_continuations.tool import Tool
 from agent_continuations.views import Waiting, moment, run_view, waiting
 from tests.unit.test_core import returned
@@ -333,7 +335,7 @@ def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None
     house.worker().advance(run_id)
     request_id = house.waiting(run_id)[0].request_id
     house.runs.cancel(run_id)
-    answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+    answer = Answer(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Conflict, match="cancelled"):
         house.runs.decide(run_id, request_id, answer)
     assert house.worker().advance(run_id) is Status.CANCELLED
@@ -610,7 +612,9 @@ def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
     assert house.worker().advance(run_id) is Status.SUSPENDED
     assert len(house.waiting(run_id)) == len(house.store.notices(run_id)) == width
     for entry in house.waiting(run_id):
-        answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+        answer = Answer(
+            verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api"
+        )
         house.runs.decide(run_id, entry.request_id, answer)
     assert house.worker().advance(run_id) is Status.COMPLETED
     assert (len(paid), len(noted)) == (width, width)
@@ -950,7 +954,7 @@ def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None
     assert asked.approvers == ("ops@example.com",)
     (notice,) = house.store.notices(run_id)
     assert notice.undelivered == ("email:ops@example.com",)
-    answer = Answer(Verdict.APPROVE, "x@example.com", "me", "api")
+    answer = Answer(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
         house.runs.decide(run_id, asked.request_id, answer)
     assert ran == ["x"]

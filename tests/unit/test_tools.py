@@ -17,9 +17,11 @@ from pydantic import BaseModel, Field
 
 from agent_continuations import Agent, Approval, ToolCall, ToolContext, tool
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Effect, Gate
+from agent_continuations.approval import WEEK_SECONDS
+from agent_continuations.core.approval import Gate, Stage
+from agent_continuations.core.continuation import Effect
 from agent_continuations.core.identity import canonical_json
-from agent_continuations.tool import WEEK_SECONDS, ArgumentsRefused, Tool
+from agent_continuations.tool import ArgumentsRefused, Tool
 
 CONTEXT = ToolContext(run_id="r", path="0.0", attempt=1, idempotency_key="k" * 40)
 
@@ -674,9 +676,8 @@ CALL = ToolCall(tool="pay", arguments={"amount": 50}, agent="clerk")
 
 def test_without_a_predicate_every_call_is_gated() -> None:
     gate = Approval(approvers=["ada@example.com", "bob@example.com"]).gate(CALL)
-    assert gate == Gate(
-        approvers=("ada@example.com", "bob@example.com"), timeout_seconds=WEEK_SECONDS
-    )
+    both = Stage(approvers=("ada@example.com", "bob@example.com"))
+    assert gate == Gate(stages=(both,), timeout_seconds=WEEK_SECONDS)
 
 
 @pytest.mark.parametrize(("limit", "asked"), [(10, True), (50, False)])

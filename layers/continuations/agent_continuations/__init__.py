@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from agent_continuations.agent import Agent
-from agent_continuations.tool import Approval, ToolCall, ToolContext, tool
+from agent_continuations.approval import Approval, Stage, ToolCall
+from agent_continuations.core.approval import Escalation, Preview
+from agent_continuations.tool import ToolContext, tool
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.memory import InMemoryStore
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Approval",
+    "Escalation",
     "InMemoryStore",
     "LocalRunner",
     "OpenAIModel",
+    "Preview",
     "ScriptedModel",
+    "Stage",
     "ToolCall",
     "ToolContext",
     "call",

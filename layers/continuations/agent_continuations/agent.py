@@ -6,8 +6,10 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent_continuations.approval import Approval, ToolCall
+from agent_continuations.core.approval import Gate
 from agent_continuations.core.continuation import Effect
-from agent_continuations.tool import NAME, Approval, Tool, validated_arguments
+from agent_continuations.tool import NAME, Tool, validated_arguments
 
 
 class _AgentInput(BaseModel):
@@ -97,6 +99,10 @@ class AgentTool:
             "required": ["input"],
             "additionalProperties": False,
         }
+
+    def gate(self, call: ToolCall) -> Gate | None:
+        """The approval that a call needs, or None where nobody needs to be asked."""
+        return self.approval.gate(call) if self.approval else None
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, checked.

@@ -5,30 +5,25 @@ anew right before the call and compared with the one that was decided on.
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from hmac import compare_digest
-from typing import Any
 
 from agent_continuations.agent import AgentTool, Registry
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.asking import voted
 from agent_continuations.core.continuation import (
     Continuation,
     Outcome,
     PendingCall,
     RefusedPlan,
     ToolPlan,
-    Verdict,
 )
 from agent_continuations.core.identity import arguments_hash, canonical_json, idempotency_key
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.errors import IllegalEvent, Vanished
-from agent_continuations.ports import Head, ModelRequest, Notice
+from agent_continuations.ports import Head, ModelRequest
 from agent_continuations.tool import ArgumentsRefused, ToolContext
-
-MAX_GOAL_CHARACTERS = 2000
-MAX_NOTICE_CHARACTERS = 8000
-NOTICE_GRACE = timedelta(seconds=60)
 
 
 def model_request(registry: Registry, head: Head, root: Continuation, path: Path) -> ModelRequest:
@@ -151,53 +146,9 @@ def check_approval(head: Head, root: Continuation, path: Path) -> None:
     decision, approval = call.decision, call.approval
     if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:
         raise IllegalEvent(f"{path_text(path)} is not approved")
+    if voted(approval, decision).open_stage is not None:
+        raise IllegalEvent(f"{path_text(path)} is not approved by all who must")
     if decision.decided_at > approval.expires_at:
         raise IllegalEvent(f"{path_text(path)} was approved after its deadline")
     if not compare_digest(decision.arguments_hash, call_hash(head, root, path)):
         raise IllegalEvent(f"{path_text(path)} is not what was approved")
-
-
-def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as they fit into a mail, and into an item of the outbox."""
-    size = len(canonical_json(arguments))
-    if size <= MAX_NOTICE_CHARACTERS:
-        return arguments
-    return {"…": f"{size} characters, too much for a message; the page shows them all"}
-
-
-def notice(
-    head: Head,
-    root: Continuation,
-    path: Path,
-    *,
-    now: datetime,
-    recipients: Callable[[Sequence[str]], Sequence[str]],
-) -> Notice:
-    """The message that tells people of the open question at `path`.
-
-    Raises:
-        IllegalEvent: there is none.
-    """
-    call = root.call_at(path)
-    question = call.doubt or call.approval
-    if question is None or isinstance(call.plan, RefusedPlan):
-        raise IllegalEvent(f"nothing is asked at {path_text(path)}")
-    return Notice(
-        notice_id=question.request_id,
-        run_id=head.run_id,
-        tenant=head.tenant,
-        kind="doubt" if call.doubt else "approval",
-        request_id=question.request_id,
-        path=path_text(path),
-        agents=root.agents_to(path),
-        goal=root.input[:MAX_GOAL_CHARACTERS],
-        tool=call.plan.tool,
-        arguments=_fit(call.arguments),
-        arguments_hash=hash_of(head, call, path),
-        expires_at=call.approval.expires_at if call.approval and not call.doubt else None,
-        created_at=now,
-        approvers=question.approvers,
-        undelivered=tuple(recipients(question.approvers)),
-        # The hint comes first; the sweeper only where the hint was lost.
-        due=now + NOTICE_GRACE,
-    )

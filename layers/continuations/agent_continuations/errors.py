@@ -3,6 +3,7 @@
 ContinuationError
 ├── Conflict            reload, then look again: somebody else was first
 │   ├── Fenced          the run has another owner now; stop working on it
+│   ├── Stale           others have answered meanwhile: look again, and say it again
 │   ├── AlreadyDecided  the request has its decision; it is in `decision`
 │   └── KeyReused       an Idempotency-Key came back with another request
 ├── Retryable           try again after `after_seconds`
@@ -31,6 +32,10 @@ class Conflict(ContinuationError):
 
 class Fenced(Conflict):
     """The run's epoch has moved on, or the run was cancelled: this owner must stop."""
+
+
+class Stale(Conflict):
+    """What this was said about has moved on since: load again, and repeat it if it holds."""
 
 
 class AlreadyDecided(Conflict):

@@ -9,16 +9,19 @@ from itsdangerous import BadSignature, Signer
 
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Agent, Registry
-from agent_continuations.core.continuation import Continuation, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.event import Started
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import START_KEY
 from agent_continuations.errors import Invalid
 from agent_continuations.means import Limits
 from agent_continuations.ports import Clock, Head, Model, Register, Status, Store, utc_now
+from agent_continuations.requests import Answer, PassOn, Said, TakeBack
 from agent_continuations.runner import Runner
-from agent_continuations.runs import DEFAULT_TENANT, Answer, Runs
-from agent_continuations.views import Entry, RunView, run_view, timeline
+from agent_continuations.runs import DEFAULT_TENANT, Runs
+from agent_continuations.timeline import Entry, timeline
+from agent_continuations.views import RunView, run_view
 
 DOCUMENT_FORM = 1
 
@@ -68,13 +71,18 @@ class LocalRunner:
         self._runs = Runs(store=self.store, hints=NoHints(), registry=lambda: registry, clock=clock)
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
 
-    def start(self, agent: str, input: str, *, key: str | None = None) -> RunView:
+    def start(
+        self, agent: str, input: str, *, key: str | None = None, requester: str | None = None
+    ) -> RunView:
         """Start a run and advance it until it ends or waits.
+
+        Args:
+            requester: who asks for it, and so may not approve it, unless a policy allows that.
 
         Raises:
             NotFound: there is no such agent.
         """
-        head = self._runs.start(agent, input, key=key)
+        head = self._runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
 
     def advance(self, run_id: str) -> RunView:
@@ -104,6 +112,7 @@ class LocalRunner:
         approver: str | None = None,
         arguments: Mapping[str, Any] | None = None,
         reason: str | None = None,
+        groups: Sequence[str] = (),
     ) -> RunView:
         """Answer a request and go on.
 
@@ -111,9 +120,10 @@ class LocalRunner:
             run_id: the run.
             request_id: the request, as it stands in `waiting`.
             decision: `"approve"` or `"reject"`.
-            approver: who says so; needless where only one person was asked.
+            approver: who says so; needless where only one person is asked.
             arguments: edited arguments, which are checked against the tool's schema.
             reason: why; on a rejection the model is told.
+            groups: those that the approver is in, as `group:name`.
 
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
@@ -121,12 +131,37 @@ class LocalRunner:
         answer = Answer(
             verdict=Verdict(decision),
             approver=approver,
-            decided_by=approver,
             via="local",
             reason=reason,
             arguments=arguments,
+            groups=tuple(groups),
         )
-        self._runs.decide(run_id, request_id, answer)
+        return self._say(run_id, request_id, answer)
+
+    def withdraw(
+        self, run_id: str, request_id: str, approver: str, *, reason: str | None = None
+    ) -> RunView:
+        """Take an approval back, as long as others still must agree.
+
+        Raises:
+            NotFound, Forbidden, AlreadyDecided, Conflict: see `Runs.decide`.
+        """
+        said = TakeBack(approver=approver, via="local", reason=reason)
+        return self._say(run_id, request_id, said)
+
+    def reassign(
+        self, run_id: str, request_id: str, to: str, *, approver: str, reason: str | None = None
+    ) -> RunView:
+        """Let another person answer in an approver's place.
+
+        Raises:
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+        """
+        said = PassOn(to=to, approver=approver, via="local", reason=reason)
+        return self._say(run_id, request_id, said)
+
+    def _say(self, run_id: str, request_id: str, said: Said) -> RunView:
+        self._runs.decide(run_id, request_id, said)
         return self.advance(run_id)
 
     def cancel(self, run_id: str) -> RunView:

@@ -1,25 +1,37 @@
 """A run in its owner's hands: what is on record of it, and what only this owner knows so far."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent_continuations.core.advance import advance
+from agent_continuations.core.audit import take_in
 from agent_continuations.core.continuation import Continuation, Intent
-from agent_continuations.core.event import Event, ToolReturned, ToolStarted
-from agent_continuations.core.path import Path, parse_path
-from agent_continuations.dispatch import notice
+from agent_continuations.core.event import (
+    ApprovalRequested,
+    Doubted,
+    Event,
+    Told,
+    ToolReturned,
+    ToolStarted,
+    Trail,
+    trail_key,
+)
+from agent_continuations.core.path import parse_path
 from agent_continuations.errors import Conflict, Fenced
 from agent_continuations.means import Means
 from agent_continuations.ports import (
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     Head,
+    Notice,
     Register,
     Release,
     Status,
+    TrailMove,
     read_run,
 )
-from agent_continuations.questions import Question
+from agent_continuations.questions import notice
 from agent_continuations.rest import ModelPause
 from agent_continuations.unwritten import Unwritten
 
@@ -156,20 +168,14 @@ class OwnedRun:
             self.unwritten.reads.append(read)
             self._take(read)
 
-    def ask(self, question: Question) -> None:
-        """Ask people, with the next commit."""
-        self._take(question.event)
-        path: Path = parse_path(question.event.path)
-        self.unwritten.registers.append(Register(question.key, (question.event,)))
-        self.unwritten.notices.append(
-            notice(
-                self.head,
-                self.continuation,
-                path,
-                now=self._means.clock(),
-                recipients=self._means.recipients,
-            )
-        )
+    def ask(self, event: Trail) -> None:
+        """Ask people, remind them, or note that their time is over, with the next commit."""
+        self._take(event)
+        told = None
+        if isinstance(event, ApprovalRequested | Doubted | Told):
+            now, recipients = self._means.clock(), self._means.recipients
+            told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
+        self.unwritten.trail.append((event, told))
 
     def publish(self) -> None:
         """Write what is unwritten and stay; where something stood in the way, load it."""
@@ -202,27 +208,59 @@ class OwnedRun:
 
     def _commit(self, release: Callable[[int], Release] | None) -> bool:
         """Write all that is unwritten together with the head; the last portion may release it."""
-        portions = self.unwritten.portions(MAX_REGISTERS_AT_ONCE)
         settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
-        for number, (registers, notices) in enumerate(portions, 1):
-            last = number == len(portions)
-            known = self.known + len(registers)
+        for portion in self._portions():
+            known = self.known + len(portion.registers)
             written = self._store.commit(
                 self.run_id,
                 epoch=self.head.epoch,
-                registers=registers,
-                notices=notices,
-                settled=settled if last else (),
-                release=release(known) if release and last else None,
+                registers=portion.registers,
+                notices=portion.notices,
+                settled=settled if portion.last else (),
+                release=release(known) if release and portion.last else None,
+                trail=portion.trail,
                 now=self._means.clock(),
             )
             if not written:
                 return False
             self.known = known
-            for each in notices:
+            if portion.trail:
+                self.head = self.head.model_copy(update={"trail": portion.trail.after})
+            for each in portion.notices:
                 self._means.hints.notify(self.run_id, each.notice_id)
         self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
         return True
 
+    def _portions(self) -> Iterator["_Portion"]:
+        """All that is to be written, as much at once as a store takes; one portion at least."""
+        left, reads = list(self.unwritten.trail), self.unwritten.read_registers()
+        while True:
+            taken, left = left[:MAX_REGISTERS_AT_ONCE], left[MAX_REGISTERS_AT_ONCE:]
+            before = after = self.head.trail
+            registers = []
+            for event, _ in taken:
+                after, linked = take_in(after, event)
+                registers.append(Register(trail_key(linked), (linked,)))
+            room = MAX_REGISTERS_AT_ONCE - len(registers)
+            registers, reads = registers + reads[:room], reads[room:]
+            yield _Portion(
+                registers=registers,
+                notices=[told for _, told in taken if told],
+                trail=TrailMove(before.number, after) if taken else None,
+                last=not (left or reads),
+            )
+            if not (left or reads):
+                return
+
     def _take(self, event: Event) -> None:
         self.continuation = advance(self.continuation, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """What is written at once."""
+
+    registers: list[Register]
+    notices: list[Notice]
+    trail: TrailMove | None
+    last: bool

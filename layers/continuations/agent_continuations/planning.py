@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from agent_continuations.agent import Agent, AgentTool
+from agent_continuations.approval import ToolCall
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
     MAX_DEPTH,
@@ -16,7 +17,7 @@ from agent_continuations.core.continuation import (
     ToolRequest,
 )
 from agent_continuations.core.path import Path
-from agent_continuations.tool import ArgumentsRefused, ToolCall
+from agent_continuations.tool import ArgumentsRefused
 
 
 def begin(agent: Agent, input: str) -> Continuation:
@@ -49,7 +50,7 @@ def _plan(agent: Agent, frame: Path, request: ToolRequest) -> Plan:
     except ArgumentsRefused as error:
         return _refused(request, f"the arguments do not fit {request.name}: {error}")
     call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
-    gate = found.approval.gate(call) if found.approval else None
+    gate = found.gate(call)
     if isinstance(found, AgentTool):
         if len(frame) >= MAX_DEPTH:
             return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")

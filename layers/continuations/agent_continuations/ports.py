@@ -9,9 +9,12 @@ from typing import Any, Literal, Protocol, TypeAlias
 from pydantic import Field
 
 from agent_continuations.core.advance import advance, fold
-from agent_continuations.core.continuation import Continuation, Intent, Reply, Stored
+from agent_continuations.core.approval import Preview, Risk
+from agent_continuations.core.audit import Chain
+from agent_continuations.core.continuation import Continuation, Intent, Reply
 from agent_continuations.core.event import Event, ToolStarted
 from agent_continuations.core.path import parse_path
+from agent_continuations.core.stored import Stored
 from agent_continuations.errors import IllegalEvent
 from agent_continuations.rest import ModelPause
 
@@ -59,6 +62,8 @@ class Head(Stored):
         intents: calls whose tool may be running, by path. They leave when the outcome is stored.
         note: why the run is parked or has failed.
         model_pause: the model service failed, and is not called before.
+        requester: who started the run, as far as that is known.
+        trail: the end of the run's audit trail.
     """
 
     run_id: str
@@ -80,6 +85,8 @@ class Head(Stored):
     intents: dict[str, Intent] = Field(default={})
     note: str | None = None
     model_pause: ModelPause | None = None
+    requester: str | None = None
+    trail: Chain = Chain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +149,10 @@ class Notice(Stored):
     All that a channel needs is in it, so that sending reads one item and not the run.
 
     Attributes:
+        approvers: who is asked now.
         undelivered: whom it has not reached yet, as `channel:address`.
         due: when to try next; None once there is nobody left to reach.
+        occasion: whether people are asked for the first time, or reminded.
     """
 
     notice_id: str
@@ -164,6 +173,9 @@ class Notice(Stored):
     due: datetime | None
     attempts: int = 0
     failure: str | None = None
+    occasion: Literal["asked", "reminder"] = "asked"
+    risk: Risk = Risk.LOW
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +194,19 @@ class Release:
     note: str | None = None
     progress: bool = True
     model_pause: ModelPause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailMove:
+    """What a write adds to a run's audit trail; it holds only if nothing else has come into it.
+
+    Attributes:
+        before: how many entries the writer knows.
+        after: the end of the trail with what is written.
+    """
+
+    before: int
+    after: Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,21 +279,28 @@ class Store(Protocol):
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
+        trail: TrailMove | None = None,
         now: datetime,
     ) -> bool:
         """Write registers and notices, drop the intents of `settled` paths and leave the run, all
         or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many notices. Fenced, but a
-        cancelled run may be released. False, and nothing written, if
-        `wake` has moved since or a register is there already: load again.
+        cancelled run may be released. False, and nothing written, if `wake` or the trail has moved
+        since or a register is there already: load again.
         """
 
     def deliver(
-        self, run_id: str, registers: Sequence[Register], *, now: datetime
+        self,
+        run_id: str,
+        registers: Sequence[Register],
+        *,
+        trail: TrailMove | None = None,
+        now: datetime,
     ) -> Register | None:
         """Write what comes from outside, a decision or a late outcome, all or none of it, and make
         the run go on. None if it is written; else the first register that stood in the way.
 
         Raises:
+            Stale: the trail has moved on; nothing is written.
             Conflict: the run has ended; nothing is written.
         """
 

@@ -1,44 +1,66 @@
-"""Questions to people as events: what is asked, of whom, and what time says when nobody does."""
+"""Questions to people: what is asked, of whom, how they are told, and what time says when nobody
+answers.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any
 
-from agent_continuations.core.continuation import (
+from agent_continuations.core.approval import (
     ApprovalRequest,
-    Continuation,
     Decision,
-    Doubt,
+    Gate,
+    Risk,
+    Stage,
     Verdict,
+    person,
 )
-from agent_continuations.core.effects import AskApproval, Await, ClearDoubt
-from agent_continuations.core.event import ApprovalRequested, Decided, Doubted
-from agent_continuations.core.identity import request_id
-from agent_continuations.core.path import call_key, path_text
+from agent_continuations.core.continuation import Continuation, Doubt, RefusedPlan
+from agent_continuations.core.effects import AskApproval, Await, ClearDoubt, Tell
+from agent_continuations.core.event import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    Escalated,
+    Told,
+)
+from agent_continuations.core.identity import canonical_json, policy_hash, request_id
+from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.dispatch import call_hash
-from agent_continuations.ports import Head
+from agent_continuations.errors import IllegalEvent
+from agent_continuations.ports import Head, Notice
 
-
-class Question(NamedTuple):
-    """An event that asks, and the key of its register."""
-
-    key: str
-    event: ApprovalRequested | Doubted
+MAX_GOAL_CHARACTERS = 2000
+MAX_NOTICE_CHARACTERS = 8000
+NOTICE_GRACE = timedelta(seconds=60)
 
 
 def approval_question(
     head: Head, root: Continuation, effect: AskApproval, now: datetime
-) -> Question:
+) -> ApprovalRequested:
     """May this call run?"""
+    gate = effect.gate
     request = ApprovalRequest(
         request_id=request_id(head.run_id, effect.path, "approval"),
         arguments_hash=call_hash(head, root, effect.path),
-        approvers=effect.gate.approvers,
+        stages=gate.stages,
         requested_at=now,
-        expires_at=now + timedelta(seconds=effect.gate.timeout_seconds),
+        expires_at=now + timedelta(seconds=gate.timeout_seconds),
+        told=gate.stages[0].approvers,
+        policy_hash=policy_hash(gate),
     )
-    event = ApprovalRequested(path=path_text(effect.path), request=request)
-    return Question(call_key(effect.path, "approval"), event)
+    return ApprovalRequested(path=path_text(effect.path), request=request)
+
+
+def told(root: Continuation, effect: Tell, now: datetime) -> Told:
+    """Those of whom an answer is asked only now."""
+    return Told(
+        path=path_text(effect.path),
+        request_id=_asked(root, effect)[0].request_id,
+        occasion="asked",
+        approvers=effect.approvers,
+        at=now,
+    )
 
 
 def doubt_question(
@@ -47,7 +69,7 @@ def doubt_question(
     effect: ClearDoubt,
     now: datetime,
     operators: Sequence[str],
-) -> Question:
+) -> Doubted:
     """Did this call happen? It goes to those who approved it, or else to the operators."""
     attempt, approval = effect.intent.attempt, root.call_at(effect.path).approval
     doubt = Doubt(
@@ -56,19 +78,117 @@ def doubt_question(
         approvers=approval.approvers if approval else tuple(operators),
         requested_at=now,
     )
-    event = Doubted(path=path_text(effect.path), doubt=doubt)
-    return Question(call_key(effect.path, "doubt", attempt), event)
+    return Doubted(path=path_text(effect.path), doubt=doubt)
 
 
-def rejected_by_time(head: Head, root: Continuation, effect: Await, now: datetime) -> Decided:
-    """What stands where nobody decided before the deadline. It is never an approval."""
+def on_time(
+    head: Head, root: Continuation, effect: Await, now: datetime
+) -> Told | Escalated | Decided:
+    """What time says where people have not answered: a reminder, an escalation, or a rejection.
+    It is never an approval.
+    """
+    request, gate = _asked(root, effect)
+    path = path_text(effect.path)
+    reminder = request.reminder_at(gate)
+    if reminder and reminder <= now < request.expires_at:
+        return Told(
+            path=path,
+            request_id=request.request_id,
+            occasion="reminder",
+            approvers=request.owing,
+            at=now,
+        )
+    if request.escalated < len(gate.escalations):
+        escalation = gate.escalations[request.escalated]
+        return Escalated(
+            path=path,
+            request_id=request.request_id,
+            stage=Stage(approvers=escalation.approvers, needed=escalation.needed),
+            expires_at=now + timedelta(seconds=escalation.timeout_seconds),
+            at=now,
+        )
+    missed = "nobody decided" if not request.counted else "not everybody agreed"
     decision = Decision(
         verdict=Verdict.REJECT,
         approver="deadline",
         decided_by="deadline",
         via="deadline",
-        reason="nobody decided before the deadline",
+        reason=f"{missed} before the deadline",
         arguments_hash=call_hash(head, root, effect.path),
         decided_at=now,
     )
-    return Decided(path=path_text(effect.path), request_id=effect.request_id, decision=decision)
+    return Decided(path=path, request_id=request.request_id, decision=decision)
+
+
+def _asked(root: Continuation, effect: Tell | Await) -> tuple[ApprovalRequest, Gate]:
+    call = root.call_at(effect.path)
+    if call.approval is None or call.gate is None:
+        raise IllegalEvent(f"nobody is asked at {path_text(effect.path)}")
+    return call.approval, call.gate
+
+
+def notice(
+    head: Head,
+    root: Continuation,
+    event: ApprovalRequested | Doubted | Told,
+    *,
+    now: datetime,
+    recipients: Callable[[Sequence[str]], Sequence[str]],
+) -> Notice:
+    """The message that tells people of a question, once `root` has taken it in.
+
+    Raises:
+        IllegalEvent: nothing is asked there.
+    """
+    path = parse_path(event.path)
+    call = root.call_at(path)
+    request, plan = call.approval, call.plan
+    if isinstance(plan, RefusedPlan):
+        raise IllegalEvent(f"nothing is asked at {event.path}")
+    if isinstance(event, Doubted):
+        asked, expires_at, notice_id = event.doubt.approvers, None, event.doubt.request_id
+        question = event.doubt.request_id
+    elif request:
+        asked = event.approvers if isinstance(event, Told) else request.told
+        expires_at, question = request.expires_at, request.request_id
+        # The same notice has the same id, whoever writes it; a further one has another.
+        notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
+    else:
+        raise IllegalEvent(f"nothing is asked at {event.path}")
+    may_answer = [each for each in asked if _may_answer(each, head, plan.gate)]
+    return Notice(
+        notice_id=notice_id,
+        run_id=head.run_id,
+        tenant=head.tenant,
+        kind="doubt" if isinstance(event, Doubted) else "approval",
+        request_id=question,
+        path=event.path,
+        agents=root.agents_to(path),
+        goal=root.input[:MAX_GOAL_CHARACTERS],
+        tool=plan.tool,
+        arguments=_fit(call.arguments),
+        arguments_hash=call_hash(head, root, path),
+        expires_at=expires_at,
+        created_at=now,
+        approvers=tuple(asked),
+        undelivered=tuple(recipients(may_answer)),
+        # The hint comes first; the sweeper only where the hint was lost.
+        due=now + NOTICE_GRACE,
+        occasion=event.occasion if isinstance(event, Told) else "asked",
+        risk=plan.gate.risk if plan.gate else Risk.LOW,
+        preview=plan.gate.preview if plan.gate else None,
+    )
+
+
+def _may_answer(approver: str, head: Head, gate: Gate | None) -> bool:
+    """Whoever started the run is not asked to approve it, unless the policy allows it."""
+    own = head.requester is not None and person(head.requester) == person(approver)
+    return not own or gate is None or gate.self_approval
+
+
+def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as they fit into a mail, and into an item of the outbox."""
+    size = len(canonical_json(arguments))
+    if size <= MAX_NOTICE_CHARACTERS:
+        return arguments
+    return {"…": f"{size} characters, too much for a message; the page shows them all"}

@@ -4,9 +4,10 @@ from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from agent_continuations.core.continuation import Continuation, Stored
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import Await, CallModel, ClearDoubt, effects
 from agent_continuations.core.path import Path
+from agent_continuations.core.stored import Stored
 from agent_continuations.errors import ModelUnavailable
 
 

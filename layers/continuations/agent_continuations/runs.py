@@ -1,45 +1,20 @@
 """What people and programs do with runs: start, look, decide, cancel. Every door comes here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_bytes
-from typing import Any, Literal
 
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import (
-    Continuation,
-    Decision,
-    Outcome,
-    PendingCall,
-    RefusedPlan,
-    Verdict,
-)
-from agent_continuations.core.event import (
-    Decided,
-    Doubted,
-    DoubtSettled,
-    Started,
-    ToolReturned,
-)
+from agent_continuations.core.event import Started
 from agent_continuations.core.identity import (
     arguments_hash,
-    canonical_json,
     is_opaque_id,
     opaque_id,
     run_id_for,
 )
-from agent_continuations.core.messages import happened_text
-from agent_continuations.core.path import START_KEY, Path, call_key, parse_path, path_text
-from agent_continuations.dispatch import hash_of
-from agent_continuations.errors import (
-    AlreadyDecided,
-    Conflict,
-    Forbidden,
-    Invalid,
-    KeyReused,
-    NotFound,
-)
+from agent_continuations.core.path import START_KEY
+from agent_continuations.decisions import Decisions
+from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.planning import begin
 from agent_continuations.ports import (
     Clock,
@@ -47,55 +22,16 @@ from agent_continuations.ports import (
     Hints,
     Page,
     Register,
-    Snapshot,
     Status,
     Store,
     read_run,
     utc_now,
 )
-from agent_continuations.tool import ArgumentsRefused
-from agent_continuations.views import decision_view
+from agent_continuations.requests import Loaded, Request, Said, Settled, find_request
 
 MAX_INPUT_BYTES = 256 * 1024
 HINT_GRACE = timedelta(seconds=60)
 DEFAULT_TENANT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What somebody says to a request; see `Decision` for approver and decided_by.
-
-    Without an approver it is for the only one who was asked; `decided_by` None is that one, too.
-    """
-
-    verdict: Verdict
-    approver: str | None
-    decided_by: str | None
-    via: Literal["api", "link", "local"]
-    reason: str | None = None
-    arguments: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A question that people were asked, with the decision that stands, if there is one."""
-
-    kind: Literal["approval", "doubt"]
-    path: Path
-    call: PendingCall
-    request_id: str
-    approvers: tuple[str, ...]
-    attempt: int = 0
-    decision: Decision | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A run as it stands now."""
-
-    head: Head
-    snapshot: Snapshot
-    continuation: Continuation
 
 
 class Runs:
@@ -120,6 +56,9 @@ class Runs:
         self.registry = registry
         self.tenant = tenant
         self.clock = clock
+        self._decisions = Decisions(
+            store=store, hints=hints, load=self.load, registry=registry, clock=clock
+        )
 
     def start(
         self,
@@ -128,8 +67,12 @@ class Runs:
         *,
         key: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        requester: str | None = None,
     ) -> Head:
         """Start a run, or find the one that the same `key` and request started before.
+
+        Args:
+            requester: who asks for it, and so may not approve it, unless a policy allows that.
 
         Raises:
             NotFound: there is no such agent to be started.
@@ -161,6 +104,7 @@ class Runs:
             # The hint comes first; the sweeper only where the hint was lost.
             due=now + HINT_GRACE,
             metadata=dict(metadata or {}),
+            requester=requester,
         )
         started = Started(continuation=begin(found, input), at=now)
         stored = self.store.create(head, Register(START_KEY, (started,)))
@@ -228,171 +172,31 @@ class Runs:
         self.hints.resume(run_id)
         return head
 
-    def decide(self, run_id: str, request_id: str, answer: Answer) -> Decision:
-        """Decide a request. The first decision stands; the same one again is answered alike.
+    def decide(self, run_id: str, request_id: str, said: Said) -> Settled:
+        """Answer a request. The first decision stands; the same one again is answered alike.
 
         Returns:
-            The decision that stands.
+            What stands.
 
         Raises:
             NotFound: there is no such request.
-            Forbidden: the approver is not one of those who were asked.
+            Forbidden: the approver is not one of those who are asked now, or has started the run,
+                or must be signed in.
             Invalid: several were asked, and no approver is named; the edited arguments do not fit
-                the tool, or the request takes none.
+                the tool, or the request takes none; the place cannot be passed on to this person.
             AlreadyDecided: another decision stands.
-            Conflict: too late: the deadline has passed, or the run has ended.
+            Conflict: too late: the deadline has passed, or the run has ended, or what they saw has
+                changed.
         """
         loaded = self.load(run_id)
-        request = find_request(loaded.snapshot, loaded.continuation, request_id)
-        return self.settle(loaded, request, answer)
+        return self.settle(loaded, find_request(loaded, request_id), said)
 
-    def settle(self, loaded: Loaded, request: Request, answer: Answer) -> Decision:
+    def settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
         """`decide`, for whoever has loaded the run already."""
-        run_id, request_id = loaded.head.run_id, request.request_id
-        decision = self._decision(loaded, request, answer)
-        standing = request.decision
-        if standing is None:
-            self._check_open(loaded, request, decision)
-            registers = _registers(request, decision)
-            before = self.store.deliver(run_id, registers, now=self.clock())
-            if before is None:
-                self.hints.resume(run_id)
-                return decision
-            standing = _decision_in(before)
-        if standing is None:
-            raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
-        if not _same(standing, decision):
-            raise AlreadyDecided(decision_view(run_id, request_id, standing))
-        return standing
+        return self._decisions.settle(loaded, request, said)
 
     def _head(self, run_id: str) -> Head:
         head = self.store.head(run_id) if is_opaque_id(run_id) else None
         if head is None or head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         return head
-
-    def _decision(self, loaded: Loaded, request: Request, answer: Answer) -> Decision:
-        call, path = request.call, request.path
-        approver = _approver(request, answer.approver)
-        asked = call.model_copy(update={"decision": None}) if request.kind == "approval" else call
-        shown = hash_of(loaded.head, asked, path)
-        decision = Decision(
-            verdict=answer.verdict,
-            approver=approver,
-            decided_by=answer.decided_by or approver,
-            via=answer.via,
-            reason=answer.reason or None,
-            arguments=self._edited(loaded, request, answer),
-            arguments_hash=shown,
-            decided_at=self.clock(),
-        )
-        if decision.arguments is None:
-            return decision
-        edited = hash_of(loaded.head, call.model_copy(update={"decision": decision}), path)
-        return decision.model_copy(update={"arguments_hash": edited})
-
-    def _edited(self, loaded: Loaded, request: Request, answer: Answer) -> dict[str, Any] | None:
-        """An approver's arguments as the tool understands them; None if they change nothing."""
-        if answer.arguments is None:
-            return None
-        if request.kind != "approval" or answer.verdict is Verdict.REJECT:
-            fields = [("arguments", "only an approval of a call can change them")]
-            raise Invalid("arguments cannot be edited here", fields)
-        plan = request.call.plan
-        agent = self.registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
-        tool = agent.tool(plan.tool) if agent else None
-        if tool is None or isinstance(plan, RefusedPlan):
-            raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
-        try:
-            checked = tool.validated(answer.arguments)
-        except ArgumentsRefused as error:
-            fields = [(f"arguments.{name}", fault) for name, fault in error.fields]
-            raise Invalid("the edited arguments do not fit the tool", fields) from None
-        return None if canonical_json(checked) == canonical_json(plan.arguments) else checked
-
-    def _check_open(self, loaded: Loaded, request: Request, decision: Decision) -> None:
-        if loaded.head.status.terminal or loaded.head.cancelled:
-            status = "cancelled" if loaded.head.cancelled else loaded.head.status.value
-            raise Conflict(f"the run is {status}")
-        if request.call.outcome:
-            raise Conflict("the tool's outcome has arrived; nothing is left to answer")
-        approval = request.call.approval
-        if request.kind == "approval" and approval and decision.decided_at > approval.expires_at:
-            raise Conflict("the deadline for this decision has passed")
-
-
-def find_request(snapshot: Snapshot, root: Continuation, request_id: str) -> Request:
-    """A request of a run, open or answered.
-
-    Raises:
-        NotFound: no request of this run has this id.
-    """
-    for path, call in root.calls():
-        if call.approval and call.approval.request_id == request_id:
-            approvers = call.approval.approvers
-            return Request("approval", path, call, request_id, approvers, decision=call.decision)
-    # A doubt that was denied has left the tree; its events have not.
-    found: Request | None = None
-    for event in snapshot.events():
-        if isinstance(event, Doubted) and event.doubt.request_id == request_id:
-            path, doubt = parse_path(event.path), event.doubt
-            attempt = doubt.intent.attempt
-            call = root.call_at(path)
-            found = Request("doubt", path, call, request_id, doubt.approvers, attempt)
-        elif found and isinstance(event, DoubtSettled) and event.request_id == request_id:
-            return replace(found, decision=event.decision)
-    if found is None:
-        raise NotFound(f"there is no request {request_id!r}")
-    return found
-
-
-def _approver(request: Request, name: str | None) -> str:
-    """Whom an answer speaks for: `name`, or the only one who was asked."""
-    if not request.approvers:
-        return name or "operator"
-    if name is None:
-        if len(request.approvers) > 1:
-            raise Invalid("several people were asked; say for whom", [("approver", "required")])
-        return request.approvers[0]
-    if name not in request.approvers:
-        fields = [("approver", "not one of the approvers")]
-        raise Forbidden(f"{name} is not asked for this decision", fields)
-    return name
-
-
-def _registers(request: Request, decision: Decision) -> list[Register]:
-    """What a decision writes, all or nothing. Who says that a doubted call happened writes its
-    outcome, too, at the key where a late outcome of the lost owner would stand: only one can.
-    """
-    path = path_text(request.path)
-    if request.kind == "approval":
-        decided = Decided(path=path, request_id=request.request_id, decision=decision)
-        return [Register(call_key(request.path, "decision"), (decided,))]
-    settled = DoubtSettled(path=path, request_id=request.request_id, decision=decision)
-    registers = [Register(call_key(request.path, "answer", request.attempt), (settled,))]
-    if decision.verdict is Verdict.APPROVE:
-        outcome = ToolReturned(
-            path=path,
-            outcome=Outcome(kind="ok", content=happened_text(decision)),
-            attempt=request.attempt,
-            started_at=decision.decided_at,
-            at=decision.decided_at,
-        )
-        registers.append(Register(call_key(request.path, "outcome"), (outcome,)))
-    return registers
-
-
-def _decision_in(register: Register) -> Decision | None:
-    for event in register.events:
-        if isinstance(event, Decided | DoubtSettled):
-            return event.decision
-    return None
-
-
-def _same(one: Decision, other: Decision) -> bool:
-    """The same words by the same approver: a double click, not a second opinion."""
-    return (one.verdict, one.approver, one.arguments_hash) == (
-        other.verdict,
-        other.approver,
-        other.arguments_hash,
-    )

@@ -13,6 +13,7 @@ from agent_continuations.core.effects import (
     CallModel,
     ClearDoubt,
     RunTool,
+    Tell,
     effects,
 )
 from agent_continuations.core.event import ModelReplied, ToolReturned
@@ -31,7 +32,7 @@ from agent_continuations.ports import (
     Register,
     Status,
 )
-from agent_continuations.questions import approval_question, doubt_question, rejected_by_time
+from agent_continuations.questions import approval_question, doubt_question, on_time, told
 from agent_continuations.rest import given_up_at, longer_pause, rest
 from agent_continuations.unwritten import Unwritten
 
@@ -122,7 +123,7 @@ class Tenure:
             self._begin()
         if not self.flights:
             return self._release()
-        if self.run.unwritten.registers and not self.stop:
+        if self.run.unwritten.trail and not self.stop:
             self.run.publish()
         self._collect()
         return None
@@ -175,6 +176,8 @@ class Tenure:
                 case AskApproval():
                     head, root = self.run.head, self.run.continuation
                     self.run.ask(approval_question(head, root, effect, now))
+                case Tell():
+                    self.run.ask(told(self.run.continuation, effect, now))
                 case ClearDoubt():
                     if given_up_at(effect, self.limits.clock_skew) <= self.run.loaded_at:
                         head, root, whom = (
@@ -254,12 +257,14 @@ class Tenure:
         self.flights.begin(start, perform)
 
     def _expire(self) -> None:
-        """Where time is up: rejected, unless a person's decision is on record by now."""
+        """Where time is up: remind, ask others, or reject, unless people have answered by now."""
         now = self.means.clock()
         for effect in effects(self.run.continuation):
             if isinstance(effect, Await) and effect.until and effect.until <= now:
-                event = rejected_by_time(self.run.head, self.run.continuation, effect, now)
-                self.run.record(call_key(effect.path, "decision"), event)
+                self.run.ask(on_time(self.run.head, self.run.continuation, effect, now))
+        if self.run.unwritten.trail:
+            # Before anything follows from it: a decision may have come first.
+            self.run.publish()
 
     def _hear_the_lost(self) -> None:
         """Before a call is called in doubt: its owner may have left the outcome on record until it

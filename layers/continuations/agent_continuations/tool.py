@@ -12,15 +12,17 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from agent_continuations.core.continuation import Effect, Gate
+from agent_continuations.approval import Approval, ToolCall
+from agent_continuations.core.approval import Gate, Preview
+from agent_continuations.core.continuation import Effect
 from agent_continuations.core.identity import canonical_json
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_ARGUMENT_DEPTH = 32
-WEEK_SECONDS = 7 * 24 * 3600
-LONGEST_TIMEOUT_SECONDS = 365 * 24 * 3600
+MAX_EFFECT_CHARACTERS = 2000
 
 EffectName: TypeAlias = Literal["read", "idempotent", "once"]
+PreviewOf: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
 
 
 class ArgumentsRefused(ValueError):
@@ -29,15 +31,6 @@ class ArgumentsRefused(ValueError):
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{name}: {fault}" for name, fault in fields))
         self.fields = tuple(fields)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call as a policy sees it: validated arguments, and who makes it."""
-
-    tool: str
-    arguments: Mapping[str, Any]
-    agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +50,6 @@ class ToolContext:
     idempotency_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Who must agree before a call runs.
-
-    Args:
-        approvers: mail addresses; any one of them decides.
-        when: asked with the validated call; without it every call needs approval. A predicate
-            that raises counts as yes: in doubt, people are asked.
-        timeout_seconds: after this, the call is rejected. It is never approved by time.
-
-    Raises:
-        ValueError: no approver, or no time.
-    """
-
-    approvers: Sequence[str]
-    when: Callable[[ToolCall], bool] | None = None
-    timeout_seconds: int = WEEK_SECONDS
-
-    def __post_init__(self) -> None:
-        named = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
-        if not named or not all(isinstance(each, str) and each for each in self.approvers):
-            raise ValueError("approvers must be a list with at least one address")
-        seconds = self.timeout_seconds
-        if type(seconds) is not int or not 1 <= seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"timeout_seconds is a whole number up to {LONGEST_TIMEOUT_SECONDS}")
-
-    def gate(self, call: ToolCall) -> Gate | None:
-        """The policy as it applies to this call, or None where nobody needs to be asked."""
-        if self.when and not self._asks(call):
-            return None
-        return Gate(approvers=tuple(self.approvers), timeout_seconds=self.timeout_seconds)
-
-    def _asks(self, call: ToolCall) -> bool:
-        try:
-            return bool(self.when and self.when(call))
-        except Exception:  # noqa: BLE001 - the author's predicate may fail in any way; failing must not open
-            return True
-
-
 @dataclass(frozen=True)
 class Tool:
     """A function that a model may call. Made by `@tool`; calling it calls the function."""
@@ -107,6 +61,7 @@ class Tool:
     approval: Approval | None = None
     context_parameter: str | None = None
     model: type[BaseModel] = field(default=BaseModel, repr=False)
+    preview: PreviewOf | None = None
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -133,6 +88,20 @@ class Tool:
         """
         checked = validated_arguments(self.model, arguments)
         return checked.model_dump(mode="json", by_alias=True)
+
+    def gate(self, call: ToolCall) -> Gate | None:
+        """The approval that a call needs, or None where nobody needs to be asked."""
+        return self.approval.gate(call, self.previewed(call.arguments)) if self.approval else None
+
+    def previewed(self, arguments: Mapping[str, Any]) -> Preview | None:
+        """What the author says that a call with these arguments would do."""
+        if self.preview is None:
+            return None
+        try:
+            told = self.preview(arguments)
+            return Preview(effect=told[:MAX_EFFECT_CHARACTERS]) if isinstance(told, str) else told
+        except Exception:  # noqa: BLE001 - an author's words may fail; people see the arguments then
+            return None
 
     def run(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Run the function, sync or async, and give its result as the text a model reads.
@@ -206,6 +175,7 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
+    preview: PreviewOf | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -215,6 +185,7 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
+    preview: PreviewOf | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a function; its schema comes from the signature and the docstring.
 
@@ -226,14 +197,16 @@ def tool(
         approval: who must agree first.
         name: what the model calls it; the function's name where not given.
         description: what the model is told; the docstring's first part where not given.
+        preview: from validated arguments to what the call would do, in words for whoever must
+            approve it; a text or a `Preview`.
 
     Raises:
         TypeError: a parameter is variadic or has no type.
         ValueError: the name is not one that model services accept.
     """
     if function is None:
-        return lambda decorated: _make(decorated, effect, approval, name, description)
-    return _make(function, effect, approval, name, description)
+        return lambda decorated: _make(decorated, effect, approval, name, description, preview)
+    return _make(function, effect, approval, name, description, preview)
 
 
 def _make(
@@ -242,6 +215,7 @@ def _make(
     approval: Approval | None,
     name: str | None,
     description: str | None,
+    preview: PreviewOf | None,
 ) -> Tool:
     if not hasattr(function, "__name__"):
         raise TypeError(f"a tool is made of a function, not of {function!r}")
@@ -258,6 +232,7 @@ def _make(
         approval=approval,
         context_parameter=context_parameter,
         model=model,
+        preview=preview,
     )
 
 

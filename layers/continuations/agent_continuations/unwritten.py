@@ -3,20 +3,20 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from agent_continuations.core.event import ToolReturned
+from agent_continuations.core.event import ToolReturned, Trail
 from agent_continuations.core.path import Path, call_key, parse_path
 from agent_continuations.ports import Notice, Register
 
 
 @dataclass
 class Unwritten:
-    """Questions with their notices, what read tools found, and intents that have served.
+    """What goes into the audit trail, questions above all, each with its notice if it has one;
+    what read tools found; and intents that have served.
 
     Losing it loses nothing: questions follow from the state, and what was read can be read again.
     """
 
-    registers: list[Register] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    trail: list[tuple[Trail, Notice | None]] = field(default_factory=list)
     reads: list[ToolReturned] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
 
@@ -30,16 +30,9 @@ class Unwritten:
 
     def drop_questions(self) -> None:
         """Forget the questions: a fresh load will raise them again, if they still are open."""
-        self.registers, self.notices = [], []
+        self.trail = []
 
-    def portions(self, size: int) -> list[tuple[list[Register], list[Notice]]]:
-        """All that is to be written, in portions of at most `size` registers; one at least."""
-        registers = self.registers + self._read_registers()
-        starts = range(0, max(len(registers), 1), size)
-        # Questions stand first, each at the place of its notice.
-        return [(registers[at : at + size], self.notices[at : at + size]) for at in starts]
-
-    def _read_registers(self) -> list[Register]:
+    def read_registers(self) -> list[Register]:
         """One register for each turn's reads."""
         turns: dict[tuple[Path, int], list[ToolReturned]] = {}
         for read in sorted(self.reads, key=lambda each: parse_path(each.path)):

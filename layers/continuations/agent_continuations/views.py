@@ -1,31 +1,24 @@
-"""What the outside sees of a run: its summary, what it waits for, and what happened."""
+"""What the outside sees of a run: its summary, and what it waits for."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from agent_continuations.core.approval import ApprovalRequest, Decision, Risk
 from agent_continuations.core.continuation import (
     Continuation,
-    Decision,
-    PendingCall,
+    Doubt,
     RefusedPlan,
     Usage,
 )
 from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
-from agent_continuations.core.event import (
-    ApprovalRequested,
-    Decided,
-    Doubted,
-    DoubtSettled,
-    ModelReplied,
-    Started,
-    ToolReturned,
-)
-from agent_continuations.core.path import Path, parse_path, path_text
+from agent_continuations.core.event import Decided, DoubtSettled, Reassigned, Voted, Withdrawn
+from agent_continuations.core.path import path_text
 from agent_continuations.dispatch import hash_of
-from agent_continuations.ports import Head, Snapshot, Status
+from agent_continuations.ports import Head, Status
+from agent_continuations.requests import Settled
 
 
 def moment(at: datetime) -> str:
@@ -42,8 +35,20 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class StageView(View):
+    """One stage of an approval: who is asked, how many must agree, and who has."""
+
+    approvers: tuple[str, ...]
+    needed: int
+    approved_by: tuple[str, ...]
+    open: bool
+
+
 class Waiting(View):
-    """One place in the tree where a run waits, and for what."""
+    """One place in the tree where a run waits, and for what.
+
+    `approvers` are those who are asked now; `stages` shows them all, with who has answered what.
+    """
 
     request_id: str
     kind: Literal["approval", "doubt", "timer", "model"]
@@ -55,6 +60,9 @@ class Waiting(View):
     approvers: tuple[str, ...] | None = None
     expires_at: Moment | None = None
     message: str
+    stages: tuple[StageView, ...] | None = None
+    risk: Risk | None = None
+    preview: str | None = None
 
 
 class RunView(View):
@@ -71,24 +79,6 @@ class RunView(View):
     updated_at: Moment
     turns: int
     metadata: dict[str, str] = {}
-
-
-class Entry(View):
-    """One line of a timeline."""
-
-    at: Moment
-    kind: Literal["started", "model", "tool", "approval", "decision", "doubt", "answer", "ended"]
-    path: str
-    agent: str
-    text: str
-    tool: str | None = None
-    arguments: dict[str, Any] | None = None
-    request_id: str | None = None
-    verdict: str | None = None
-    approver: str | None = None
-    decided_by: str | None = None
-    via: str | None = None
-    reason: str | None = None
 
 
 def run_view(head: Head, root: Continuation) -> RunView:
@@ -139,6 +129,39 @@ def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str,
     return {"run_id": run_id, "request_id": request_id, "decision": verdict, **told}
 
 
+def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
+    """The stages of an open request."""
+    return tuple(
+        StageView(
+            approvers=stage.approvers,
+            needed=stage.needed,
+            approved_by=tuple(vote.approver for vote in request.counted if vote.stage == number),
+            open=number == request.open_stage,
+        )
+        for number, stage in enumerate(request.stages)
+    )
+
+
+def settled_view(run_id: str, settled: Settled) -> dict[str, Any]:
+    """What stands after something was said to a request."""
+    event, request = settled.event, settled.request
+    match event:
+        case Decided() | DoubtSettled() | Voted():
+            told = decision_view(run_id, event.request_id, event.decision)
+        case Withdrawn() | Reassigned():
+            words = event.word.model_dump(mode="json", exclude_none=True, exclude={"at"})
+            act = "withdraw" if isinstance(event, Withdrawn) else "reassign"
+            to = {"to": event.to} if isinstance(event, Reassigned) else {}
+            told = {"run_id": run_id, "request_id": event.request_id, "decision": act}
+            told |= {**words, **to, "decided_at": moment(event.word.at)}
+        case _:
+            assert_never(event)
+    if not settled.closed and request:
+        told["open"] = True
+        told["stages"] = [each.model_dump(mode="json") for each in stage_views(request)]
+    return told
+
+
 def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
     """Everything that a run waits for, in call order. Nothing once it has ended."""
     if head.status.terminal:
@@ -171,6 +194,8 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
             " Approve: it happened, the run goes on and your reason is told as its result."
             " Reject: it did not happen, and it runs now."
         )
+    request, gate = call.approval, call.plan.gate
+    approving = effect.reason == "approval" and request is not None
     return Waiting(
         request_id=effect.request_id,
         kind=effect.reason,
@@ -179,10 +204,19 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
         tool=call.plan.tool,
         arguments=call.arguments,
         arguments_hash=hash_of(head, call, effect.path),
-        approvers=question.approvers if question else None,
-        expires_at=effect.until,
+        approvers=_asked_now(question) if question else None,
+        expires_at=request.expires_at if request and approving else None,
         message=message,
+        stages=stage_views(request) if request and approving else None,
+        risk=gate.risk if gate else None,
+        preview=gate.preview.effect if gate and gate.preview and approving else None,
     )
+
+
+def _asked_now(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
+    if isinstance(question, ApprovalRequest) and question.open_stage is not None:
+        return question.stages[question.open_stage].approvers
+    return question.approvers
 
 
 def _pause(
@@ -195,90 +229,6 @@ def _pause(
         path=path_text(effect.path),
         agents=(*root.agents_to(frame), root.frame_at(frame).agent),
         message=message,
-    )
-
-
-def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
-    """What happened, in order of time."""
-    entries = [
-        entry for event in snapshot.events() for entry in _entries(event, snapshot.head, root)
-    ]
-    head = snapshot.head
-    if head.status.terminal:
-        ended = root.outcome.content if root.outcome else (head.note or "")
-        text = f"{head.status.value}: {ended}" if ended else head.status.value
-        entries.append(
-            Entry(at=head.updated_at, kind="ended", path="", agent=head.agent, text=text)
-        )
-    return sorted(entries, key=lambda entry: entry.at)
-
-
-def _entries(event: Any, head: Head, root: Continuation) -> Iterator[Entry]:
-    path = parse_path(getattr(event, "path", ""))
-    match event:
-        case Started():
-            yield Entry(
-                at=event.at, kind="started", path="", agent=head.agent, text=root.input[:500]
-            )
-        case ModelReplied():
-            for read in event.reads:
-                yield from _entries(read, head, root)
-            names = ", ".join(plan.tool for plan in event.calls)
-            said = f"asks for {names}" if names else (event.reply.content or "")[:500]
-            yield Entry(
-                at=event.at,
-                kind="model",
-                path=event.path,
-                agent=root.frame_at(path).agent,
-                text=said or f"gave no usable answer ({event.reply.fault})",
-            )
-        case ToolReturned():
-            yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
-        case ApprovalRequested(request=asked):
-            approvers = ", ".join(asked.approvers)
-            yield _of_call(
-                root,
-                path,
-                at=asked.requested_at,
-                kind="approval",
-                text=f"asked {approvers}",
-                request_id=asked.request_id,
-            )
-        case Doubted(doubt=doubt):
-            yield _of_call(
-                root,
-                path,
-                at=doubt.requested_at,
-                kind="doubt",
-                text="asked whether it happened",
-                request_id=doubt.request_id,
-            )
-        case Decided(decision=decision) | DoubtSettled(decision=decision):
-            yield _of_call(
-                root,
-                path,
-                at=decision.decided_at,
-                kind="decision" if isinstance(event, Decided) else "answer",
-                text=f"{decision.verdict.value} by {decision.approver}",
-                request_id=event.request_id,
-                verdict=decision.verdict.value,
-                approver=decision.approver,
-                decided_by=decision.decided_by,
-                via=decision.via,
-                reason=decision.reason,
-            )
-        case _:
-            pass
-
-
-def _of_call(root: Continuation, path: Path, **more: Any) -> Entry:
-    call: PendingCall = root.call_at(path)
-    return Entry(
-        path=path_text(path),
-        agent=root.frame_at(path[:-1]).agent,
-        tool=call.plan.tool,
-        arguments=call.arguments,
-        **more,
     )
 
 

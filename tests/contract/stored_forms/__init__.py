@@ -17,12 +17,14 @@ from typing import Any, cast
 from agent_continuations import Agent, Approval, LocalRunner, ScriptedModel, call, calls, say, tool
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Reply, Verdict
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Reply
 from agent_continuations.errors import ModelUnavailable
 from agent_continuations.local import NoHints
 from agent_continuations.ports import ModelRequest, Status
+from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
-from agent_continuations.runs import Answer, Runs
+from agent_continuations.runs import Runs
 from tests.faults.simulator.aws import Direct, SimulatedS3
 from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 
@@ -121,7 +123,7 @@ class House:
         return runner.advance(run_id)
 
     def answer(self, run_id: str, request_id: str, **more: Any) -> None:
-        said = Answer(Verdict.APPROVE, ANN, ANN, "api", **more)
+        said = Answer(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
         self.runs.decide(run_id, request_id, said)
 
     def kept(self) -> dict[str, Any]:

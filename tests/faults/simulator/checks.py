@@ -17,7 +17,7 @@ from agent_continuations.core.messages import messages
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.liveness import LATE, stuck
 from agent_continuations.ports import Status
-from agent_continuations.runs import Loaded
+from agent_continuations.requests import Loaded
 from tests.faults.simulator.expressions import Item
 from tests.faults.simulator.scenario import Scenario
 from tests.faults.simulator.scheduler import EPOCH

@@ -3,7 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
-from agent_continuations.core.continuation import Decision, Reply, Verdict
+from agent_continuations.core.approval import Decision, Verdict
+from agent_continuations.core.continuation import Reply
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
 from agent_continuations.ports import ModelRequest, Notice

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from agent_continuations.agent import Registry
-from agent_continuations.core.continuation import Verdict
+from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
 from agent_continuations.ports import Notice, Status
-from agent_continuations.runs import Answer
+from agent_continuations.requests import Answer
 from tests.faults.simulator.ledger import Told
 from tests.faults.simulator.scenario import deployment
 from tests.faults.simulator.scheduler import Process
@@ -86,7 +86,8 @@ class People:
             except (Conflict, Invalid):
                 return  # too late, or what is deployed now does not take the edit
             else:
-                self._told(notice, stands.verdict.value, stands.approver)
+                decision = stands.decision
+                self._told(notice, decision.verdict.value, decision.approver)
 
         self._insist(f"answer by {person}", work)
 

@@ -23,8 +23,9 @@ from agent_continuations.errors import (
 from agent_continuations.liveness import sweep
 from agent_continuations.outbox import Outbox
 from agent_continuations.ports import Head
+from agent_continuations.requests import Loaded
 from agent_continuations.runner import Runner
-from agent_continuations.runs import DEFAULT_TENANT, Loaded, Runs
+from agent_continuations.runs import DEFAULT_TENANT, Runs
 from tests.faults.simulator.aws import SimulatedS3, SimulatedSQS
 from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 from tests.faults.simulator.expressions import Item

@@ -6,7 +6,7 @@ from datetime import datetime
 from threading import RLock
 
 from agent_continuations.core.continuation import Intent
-from agent_continuations.errors import Conflict, Fenced, Invalid
+from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
@@ -19,6 +19,7 @@ from agent_continuations.ports import (
     Release,
     Snapshot,
     Status,
+    TrailMove,
 )
 
 
@@ -120,6 +121,7 @@ class InMemoryStore:
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
+        trail: TrailMove | None = None,
         now: datetime,
     ) -> bool:
         wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE
@@ -131,12 +133,16 @@ class InMemoryStore:
                 raise Fenced(run_id)
             if release and run.head.wake != release.wake:
                 return False
+            if trail and run.head.trail.number != trail.before:
+                return False
             if any(register.key in run.registers for register in registers):
                 return False
             run.registers.update({register.key: register for register in registers})
             run.notices.update({notice.notice_id: notice for notice in notices})
             kept = {path: each for path, each in run.head.intents.items() if path not in settled}
             self._update(run, intents=kept)
+            if trail:
+                self._update(run, trail=trail.after)
             if release:
                 self._update(
                     run,
@@ -153,7 +159,12 @@ class InMemoryStore:
             return True
 
     def deliver(
-        self, run_id: str, registers: Sequence[Register], *, now: datetime
+        self,
+        run_id: str,
+        registers: Sequence[Register],
+        *,
+        trail: TrailMove | None = None,
+        now: datetime,
     ) -> Register | None:
         with self._lock:
             run = self._runs[run_id]
@@ -162,7 +173,11 @@ class InMemoryStore:
                     return run.registers[register.key]
             if run.head.status.terminal:
                 raise Conflict(f"the run is {run.head.status.value}")
+            if trail and run.head.trail.number != trail.before:
+                raise Stale(run_id)
             run.registers.update({register.key: register for register in registers})
+            if trail:
+                self._update(run, trail=trail.after)
             self._wake(run, now)
             return None
 

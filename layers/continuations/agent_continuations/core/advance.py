@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.asking import asked_on
 from agent_continuations.core.continuation import (
     AgentPlan,
     Continuation,
@@ -12,18 +14,22 @@ from agent_continuations.core.continuation import (
     Plan,
     RefusedPlan,
     Turn,
-    Verdict,
 )
 from agent_continuations.core.event import (
     ApprovalRequested,
     Decided,
     Doubted,
     DoubtSettled,
+    Escalated,
     Event,
     ModelReplied,
+    Reassigned,
     Started,
+    Told,
     ToolReturned,
     ToolStarted,
+    Voted,
+    Withdrawn,
 )
 from agent_continuations.core.messages import rejected_text
 from agent_continuations.core.path import Path, Step, parse_path
@@ -68,8 +74,11 @@ def advance(  # noqa: C901 - one match over the kinds of events
             return _in_call(continuation, path, lambda call: _tool_started(call, event))
         case ApprovalRequested():
             return _in_call(continuation, path, lambda call: _approval_requested(call, event))
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
+            return _in_call(continuation, path, lambda call: _asked_on(call, event))
         case Decided():
-            return _in_call(continuation, path, lambda call: _decided(call, event))
+            after = _in_call(continuation, path, lambda call: _decided(call, event))
+            return _failed_by(after, path, event)
         case Doubted():
             return _in_call(continuation, path, lambda call: _doubted(call, event))
         case DoubtSettled():
@@ -139,6 +148,23 @@ def _approval_requested(call: PendingCall, event: ApprovalRequested) -> PendingC
     if call.plan.kind == "refused" or call.plan.gate is None or call.approval:
         raise IllegalEvent(f"an approval request for {event.path}, which needs none")
     return call.model_copy(update={"approval": event.request})
+
+
+def _asked_on(
+    call: PendingCall, event: Voted | Withdrawn | Reassigned | Escalated | Told
+) -> PendingCall:
+    request = call.approval
+    if request is None or request.request_id != event.request_id or call.decision:
+        raise IllegalEvent(f"{event.kind} at {event.path}, where no such request waits")
+    return call.model_copy(update={"approval": asked_on(request, event)})
+
+
+def _failed_by(root: Continuation, path: Path, event: Decided) -> Continuation:
+    """The run, which ends here if the policy says so where nobody answered in time."""
+    gate = root.call_at(path).gate
+    if event.decision.via != "deadline" or gate is None or gate.on_deadline != "fail":
+        return root
+    return root.model_copy(update={"failed": f"{event.path}: {event.decision.reason}"})
 
 
 def _decided(call: PendingCall, event: Decided) -> PendingCall:

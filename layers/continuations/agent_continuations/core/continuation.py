@@ -9,19 +9,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from agent_continuations.core.approval import ApprovalRequest, Decision, Gate
 from agent_continuations.core.path import Path, Step
+from agent_continuations.core.stored import Stored
 
 MAX_DEPTH = 32
 MAX_CALLS_PER_TURN = 128
 MAX_FAULTY_TURNS = 3
-
-
-class Stored(BaseModel):
-    """Base of every stored value: frozen, and refusing fields that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Effect(StrEnum):
@@ -34,13 +30,6 @@ class Effect(StrEnum):
     READ = "read"
     IDEMPOTENT = "idempotent"
     ONCE = "once"
-
-
-class Verdict(StrEnum):
-    """What an approver says."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
 
 
 class Usage(Stored):
@@ -70,13 +59,6 @@ class Reply(Stored):
     requests: tuple[ToolRequest, ...] = ()
     fault: Literal["empty", "length", "content_filter"] | None = None
     usage: Usage = Usage()
-
-
-class Gate(Stored):
-    """The approval that a call needs: the policy as it stood when the model asked."""
-
-    approvers: tuple[str, ...]
-    timeout_seconds: int
 
 
 class ToolPlan(Stored):
@@ -112,33 +94,6 @@ class RefusedPlan(Stored):
 
 
 Plan: TypeAlias = Annotated[ToolPlan | AgentPlan | RefusedPlan, Field(discriminator="kind")]
-
-
-class ApprovalRequest(Stored):
-    """People have been asked. The hash covers the arguments that they are shown."""
-
-    request_id: str
-    arguments_hash: str
-    approvers: tuple[str, ...]
-    requested_at: datetime
-    expires_at: datetime
-
-
-class Decision(Stored):
-    """What was decided, by whom and how. `arguments` holds an approver's edited arguments.
-
-    `approver` is the person on whose authority the decision stands; `decided_by` is who entered
-    it: the same person, or a caller who may act for them, or the deadline.
-    """
-
-    verdict: Verdict
-    approver: str
-    decided_by: str
-    via: Literal["api", "link", "deadline", "local"]
-    reason: str | None = None
-    arguments: dict[str, Any] | None = None
-    arguments_hash: str
-    decided_at: datetime
 
 
 class Intent(Stored):
@@ -183,12 +138,19 @@ class PendingCall(Stored):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments that run: the approver's where edited, else the model's."""
+        """The arguments that run, or would: an approver's where edited, else the model's."""
         if isinstance(self.plan, RefusedPlan):
             return {}
-        if self.decision and self.decision.arguments is not None:
-            return self.decision.arguments
-        return self.plan.arguments
+        if self.decision:
+            edited = self.decision.arguments
+        else:
+            edited = self.approval.arguments if self.approval else None
+        return self.plan.arguments if edited is None else edited
+
+    @property
+    def gate(self) -> Gate | None:
+        """The approval that the call needs."""
+        return None if isinstance(self.plan, RefusedPlan) else self.plan.gate
 
 
 class Turn(Stored):
@@ -204,7 +166,11 @@ class Turn(Stored):
 
 
 class Continuation(Stored):
-    """A frame: one agent at work on one input, its turns so far, its sub-agents inside them."""
+    """A frame: one agent at work on one input, its turns so far, its sub-agents inside them.
+
+    Attributes:
+        failed: why the whole run ended before its time; only the root frame has it.
+    """
 
     version: Literal[1] = 1
     agent: str
@@ -212,10 +178,13 @@ class Continuation(Stored):
     input: str
     max_turns: int
     turns: tuple[Turn, ...] = ()
+    failed: str | None = None
 
     @property
     def outcome(self) -> Outcome | None:
         """How the frame ended, or None while it goes on."""
+        if self.failed is not None:
+            return Outcome(kind="error", content=self.failed)
         if not self.turns:
             return None
         last = self.turns[-1]

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
+from agent_continuations.core.approval import ApprovalRequest, Gate
 from agent_continuations.core.continuation import (
     AgentPlan,
     Continuation,
     Effect,
-    Gate,
     Intent,
     PendingCall,
     RefusedPlan,
-    Stored,
     ToolPlan,
 )
 from agent_continuations.core.path import ROOT, Path, Step
+from agent_continuations.core.stored import Stored
 
 
 class CallModel(Stored):
@@ -43,6 +43,14 @@ class AskApproval(Stored):
     gate: Gate
 
 
+class Tell(Stored):
+    """Send a notice to those of whom only now an answer is asked for the call at `path`."""
+
+    kind: Literal["tell"] = "tell"
+    path: Path
+    approvers: tuple[str, ...]
+
+
 class ClearDoubt(Stored):
     """An owner began the `once` call at `path` and left no outcome. Once `intent.deadline` has
     passed, nobody can still be at it: ask a person whether it happened.
@@ -54,7 +62,11 @@ class ClearDoubt(Stored):
 
 
 class Await(Stored):
-    """Nothing can be done at `path` until a person answers or `until` passes."""
+    """Nothing can be done at `path` until a person answers or `until` passes.
+
+    Attributes:
+        until: when something is due although nobody has answered: a reminder, or the deadline.
+    """
 
     kind: Literal["await"] = "await"
     path: Path
@@ -63,7 +75,7 @@ class Await(Stored):
     until: datetime | None
 
 
-NextEffect: TypeAlias = CallModel | RunTool | AskApproval | ClearDoubt | Await
+NextEffect: TypeAlias = CallModel | RunTool | AskApproval | Tell | ClearDoubt | Await
 
 
 def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
@@ -94,13 +106,7 @@ def _of_call(call: PendingCall, path: Path) -> Iterator[NextEffect]:
     if plan.gate and not call.approval:
         yield AskApproval(path=path, gate=plan.gate)
     elif call.approval and not call.decision:
-        request = call.approval
-        yield Await(
-            path=path,
-            reason="approval",
-            request_id=request.request_id,
-            until=request.expires_at,
-        )
+        yield from _of_request(call.approval, plan.gate, path)
     else:
         match plan:
             case AgentPlan():
@@ -110,6 +116,18 @@ def _of_call(call: PendingCall, path: Path) -> Iterator[NextEffect]:
                 yield _of_tool(call, plan, path)
             case _:
                 assert_never(plan)
+
+
+def _of_request(request: ApprovalRequest, gate: Gate | None, path: Path) -> Iterator[NextEffect]:
+    if request.untold:
+        yield Tell(path=path, approvers=request.untold)
+    reminder = request.reminder_at(gate) if gate else None
+    yield Await(
+        path=path,
+        reason="approval",
+        request_id=request.request_id,
+        until=reminder or request.expires_at,
+    )
 
 
 def _of_tool(call: PendingCall, plan: ToolPlan, path: Path) -> NextEffect:

@@ -3,21 +3,22 @@ against code.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, assert_never
 
 from pydantic import Field
 
+from agent_continuations.core.approval import ApprovalRequest, Decision, Stage, Word
+from agent_continuations.core.audit import OnTrail
 from agent_continuations.core.continuation import (
-    ApprovalRequest,
     Continuation,
-    Decision,
     Doubt,
     Intent,
     Outcome,
     Plan,
     Reply,
-    Stored,
 )
+from agent_continuations.core.path import call_key, parse_path
+from agent_continuations.core.stored import Stored
 
 
 class Started(Stored):
@@ -63,48 +64,119 @@ class ToolStarted(Stored):
     intent: Intent
 
 
-class ApprovalRequested(Stored):
+class ApprovalRequested(OnTrail):
     """People were asked about a call."""
 
     kind: Literal["approval_requested"] = "approval_requested"
-    path: str
     request: ApprovalRequest
 
 
-class Decided(Stored):
+class Voted(OnTrail):
+    """Somebody approved, and others still must. Edited arguments are what they will be asked of."""
+
+    kind: Literal["voted"] = "voted"
+    request_id: str
+    decision: Decision
+
+
+class Withdrawn(OnTrail):
+    """Somebody took an approval back, before the request was closed."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    request_id: str
+    word: Word
+
+
+class Reassigned(OnTrail):
+    """Somebody who was asked gave their place to another."""
+
+    kind: Literal["reassigned"] = "reassigned"
+    request_id: str
+    word: Word
+    to: str
+
+
+class Escalated(OnTrail):
+    """The deadline passed, and others are asked instead; earlier approvals count no more."""
+
+    kind: Literal["escalated"] = "escalated"
+    request_id: str
+    stage: Stage
+    expires_at: datetime
+    at: datetime
+
+
+class Told(OnTrail):
+    """A further notice went into the outbox: to who is asked only now, or as a reminder."""
+
+    kind: Literal["told"] = "told"
+    request_id: str
+    occasion: Literal["asked", "reminder"]
+    approvers: tuple[str, ...]
+    at: datetime
+
+
+class Decided(OnTrail):
     """A call's approval was decided."""
 
     kind: Literal["decided"] = "decided"
-    path: str
     request_id: str
     decision: Decision
 
 
-class Doubted(Stored):
+class Doubted(OnTrail):
     """It is not known whether a call's tool ran; a person was asked."""
 
     kind: Literal["doubted"] = "doubted"
-    path: str
     doubt: Doubt
 
 
-class DoubtSettled(Stored):
+class DoubtSettled(OnTrail):
     """A person said whether a doubted call happened. Approve: it did. Reject: it did not."""
 
     kind: Literal["doubt_settled"] = "doubt_settled"
-    path: str
     request_id: str
     decision: Decision
 
 
-Event: TypeAlias = Annotated[
-    Started
-    | ModelReplied
-    | ToolStarted
-    | ToolReturned
-    | ApprovalRequested
+Trail: TypeAlias = (
+    ApprovalRequested
+    | Voted
+    | Withdrawn
+    | Reassigned
+    | Escalated
+    | Told
     | Decided
     | Doubted
-    | DoubtSettled,
-    Field(discriminator="kind"),
+    | DoubtSettled
+)
+
+Event: TypeAlias = Annotated[
+    Started | ModelReplied | ToolStarted | ToolReturned | Trail, Field(discriminator="kind")
 ]
+
+
+def trail_key(event: Trail, attempt: int = 0) -> str:
+    """The register of an event of the audit trail.
+
+    What can happen once to a call, or once an attempt, excludes itself by its key. What can happen
+    again and again is told apart by its number in the trail.
+
+    Args:
+        event: with its link, where it can happen again.
+        attempt: of the doubt that an answer is for.
+    """
+    path = parse_path(event.path)
+    match event:
+        case ApprovalRequested():
+            return call_key(path, "approval")
+        case Decided():
+            return call_key(path, "decision")
+        case Doubted(doubt=doubt):
+            return call_key(path, "doubt", doubt.intent.attempt)
+        case DoubtSettled():
+            return call_key(path, "answer", attempt)
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
+            return call_key(path, "then", event.link.number if event.link else 0)
+        case _:
+            assert_never(event)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agent_continuations.core.path import Path, path_text
+from agent_continuations.core.stored import Stored
 
 
 def canonical_json(value: Any) -> str:
@@ -32,6 +33,11 @@ def arguments_hash(
 ) -> str:
     """What an approver's yes covers: SHA-256, in hex, over the call in full."""
     return _digest(tenant, run_id, path_text(path), tool, schema_version, dict(arguments)).hex()
+
+
+def policy_hash(policy: Stored) -> str:
+    """SHA-256, in hex, over the policy that applied to a request."""
+    return _digest("policy", policy.model_dump(mode="json", exclude_none=True)).hex()
 
 
 def idempotency_key(run_id: str, path: Path) -> str:

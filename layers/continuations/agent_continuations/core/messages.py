@@ -9,9 +9,9 @@ import re
 from typing import Any, TypeAlias
 from weakref import ref
 
+from agent_continuations.core.approval import Decision
 from agent_continuations.core.continuation import (
     Continuation,
-    Decision,
     Outcome,
     PendingCall,
     RefusedPlan,

@@ -16,7 +16,7 @@ class Step(NamedTuple):
 
 
 Path: TypeAlias = tuple[Step, ...]
-CallRegister: TypeAlias = Literal["approval", "decision", "doubt", "answer", "outcome"]
+CallRegister: TypeAlias = Literal["approval", "then", "decision", "doubt", "answer", "outcome"]
 
 ROOT: Path = ()
 START_KEY = "!start"
@@ -29,6 +29,7 @@ _TEXT = re.compile(r"(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,2})(/(0|[1-9]\d{0,4})\.(0|[1
 # key order is therefore a legal order to fold the events in.
 _RANK: dict[CallRegister, str] = {
     "approval": "!1approval",
+    "then": "!1then.{attempt:06d}",
     "decision": "!2decision",
     "doubt": "!3.{attempt:03d}.1doubt",
     "answer": "!3.{attempt:03d}.2answer",
@@ -65,5 +66,7 @@ def reply_key(frame: Path, turn: int) -> str:
 
 
 def call_key(call: Path, register: CallRegister, attempt: int = 0) -> str:
-    """The register of what happened to one call. Doubt can come back, so it counts attempts."""
+    """The register of what happened to one call. Doubt can come back, so it counts attempts; what
+    happens to a request between the question and the decision has its number in the run's trail.
+    """
     return _sortable(call) + _RANK[register].format(attempt=attempt)

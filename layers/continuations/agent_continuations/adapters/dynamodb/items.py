@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from agent_continuations.core.audit import Chain
 from agent_continuations.core.continuation import Intent
 from agent_continuations.errors import CorruptValue
 from agent_continuations.ports import Head, Notice, Status
@@ -19,7 +20,7 @@ from agent_continuations.rest import ModelPause
 
 Item: TypeAlias = dict[str, Any]
 
-FORM = 1
+FORM = 2
 SHARDS = 8
 HEAD_KEY = "#H"
 
@@ -132,6 +133,9 @@ def head_item(head: Head) -> Item:
         "stalls": head.stalls,
         "registers": head.registers,
         "intents": {},
+        "requester": head.requester,
+        "entries": 0,
+        "trail": "",
     }
 
 
@@ -157,6 +161,8 @@ def read_head(item: Item) -> Head:
         intents={path: _intent(each) for path, each in item["intents"].items()},
         note=item.get("note"),
         model_pause=_pause(item["model_pause"]) if "model_pause" in item else None,
+        requester=item.get("requester"),
+        trail=Chain(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
     )
 
 

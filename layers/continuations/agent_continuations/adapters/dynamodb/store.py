@@ -36,6 +36,7 @@ from agent_continuations.adapters.dynamodb.updates import (
     Update,
     expressions,
     lost,
+    moved,
     owner_update,
     removals,
     wake_update,
@@ -43,8 +44,18 @@ from agent_continuations.adapters.dynamodb.updates import (
 from agent_continuations.adapters.dynamodb.values import Values
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.event import Event
-from agent_continuations.errors import Conflict, CorruptValue, Fenced, Retryable
-from agent_continuations.ports import Due, Head, Notice, Page, Register, Release, Snapshot, Status
+from agent_continuations.errors import Conflict, CorruptValue, Fenced, Retryable, Stale
+from agent_continuations.ports import (
+    Due,
+    Head,
+    Notice,
+    Page,
+    Register,
+    Release,
+    Snapshot,
+    Status,
+    TrailMove,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -203,10 +214,11 @@ class DynamoDBStore:
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
+        trail: TrailMove | None = None,
         now: datetime,
     ) -> bool:
         write_id = uuid4().hex
-        update = owner_update(epoch, settled, release, now)
+        update = owner_update(epoch, settled, release, trail, now)
         if not registers and not notices:
             return self._commit_head(run_id, epoch, release, update)
         items = [self._update(run_id, update)]
@@ -220,14 +232,19 @@ class DynamoDBStore:
         return False
 
     def deliver(
-        self, run_id: str, registers: Sequence[Register], *, now: datetime
+        self,
+        run_id: str,
+        registers: Sequence[Register],
+        *,
+        trail: TrailMove | None = None,
+        now: datetime,
     ) -> Register | None:
         write_id = uuid4().hex
         puts = [self._put_register(run_id, register, write_id) for register in registers]
         # A decision nearly always meets a suspended run; if not, the answer says what it met.
         status = Status.SUSPENDED
         for _ in range(CONTENDED_TRIES):
-            items = [self._update(run_id, wake_update(status, now)), *puts]
+            items = [self._update(run_id, moved(wake_update(status, now), trail)), *puts]
             reasons = self._transact(items, token=uuid4().hex)
             if reasons is None:
                 return None
@@ -237,9 +254,12 @@ class DynamoDBStore:
                     return None if stored["w"] == write_id else self._register(stored)
             if "Item" not in reasons[0]:
                 raise Conflict("the run is gone")
-            status = read_head(plain(reasons[0]["Item"])).status
+            head = read_head(plain(reasons[0]["Item"]))
+            status = head.status
             if status.terminal:
                 raise Conflict(f"the run is {status.value}")
+            if trail and head.trail.number != trail.before:
+                raise Stale(run_id)
         raise Retryable("the run changes too fast to be decided on")
 
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:

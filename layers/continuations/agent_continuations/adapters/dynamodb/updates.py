@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from agent_continuations.adapters.dynamodb.items import Item, millis, pause_item, typed
-from agent_continuations.ports import Head, Release, Status
+from agent_continuations.ports import Head, Release, Status, TrailMove
 
 # Update expression, condition, values, names.
 Update: TypeAlias = tuple[str, str, Item, dict[str, str]]
@@ -36,7 +36,11 @@ def removals(paths: Sequence[str], names: dict[str, str]) -> str:
 
 
 def owner_update(
-    epoch: int, settled: Sequence[str], release: Release | None, now: datetime
+    epoch: int,
+    settled: Sequence[str],
+    release: Release | None,
+    trail: TrailMove | None,
+    now: datetime,
 ) -> Update:
     """What an owner's commit does to the head, and what it must find there."""
     names: dict[str, str] = {}
@@ -66,7 +70,27 @@ def owner_update(
                 sets.append(f"{name} = :{name}")
                 values[f":{name}"] = value
     update = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-    return update, condition, values, names
+    return moved((update, condition, values, names), trail)
+
+
+def moved(update: Update, trail: TrailMove | None) -> Update:
+    """An update that also moves the audit trail on, if nothing else has done so."""
+    if trail is None:
+        return update
+    changes, condition, values, names = update
+    # A run of the first form has no trail yet.
+    first = "attribute_not_exists(entries) OR " if trail.before == 0 else ""
+    return (
+        changes.replace("SET ", "SET entries = :after, trail = :trail, ", 1),
+        f"{condition} AND ({first}entries = :before)",
+        {
+            **values,
+            ":before": trail.before,
+            ":after": trail.after.number,
+            ":trail": trail.after.digest,
+        },
+        names,
+    )
 
 
 def _due(release: Release) -> int | None:

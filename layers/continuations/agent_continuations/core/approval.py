@@ -1,0 +1,233 @@
+"""An approval as it is stored: the policy that applied, the request, and what people said."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from agent_continuations.core.stored import Stored
+
+GROUP = "group:"
+
+
+class Verdict(StrEnum):
+    """What an approver says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Risk(StrEnum):
+    """How surely one must know who decides. For LOW a link is enough; for HIGH a person must be
+    signed in.
+    """
+
+    LOW = "low"
+    HIGH = "high"
+
+
+# By which door a decision came; who may use which depends on the risk.
+Door: TypeAlias = Literal["api", "link", "session", "slack", "grant", "deadline", "local"]
+
+
+class Stage(Stored):
+    """Who is asked together, and how many of them must agree. `group:name` is a whole group."""
+
+    approvers: tuple[str, ...] = Field(min_length=1)
+    needed: int = Field(default=1, ge=1)
+
+
+class Escalation(Stored):
+    """Who is asked instead, once the deadline has passed without an answer, and for how long.
+
+    Args:
+        approvers: mail addresses or groups.
+        needed: how many of them must agree.
+        timeout_seconds: after this, the next escalation follows, or the policy's last word.
+    """
+
+    approvers: tuple[str, ...] = Field(min_length=1)
+    needed: int = Field(default=1, ge=1)
+    timeout_seconds: int = Field(ge=1)
+
+
+class Preview(Stored):
+    """What a call would do, in the words of the tool's author.
+
+    Args:
+        effect: one or two sentences for whoever must decide.
+        reversible: whether it can be taken back; None where that is not known.
+        risk: raises the policy's risk for this call.
+    """
+
+    effect: str = Field(max_length=2000)
+    reversible: bool | None = None
+    risk: Risk = Risk.LOW
+
+
+def _one_stage(value: Any) -> Any:
+    """Form 1 knew approvers only, any one of whom decides."""
+    if isinstance(value, dict) and "approvers" in value:
+        value = dict(value)
+        value["stages"] = [{"approvers": value.pop("approvers")}]
+    return value
+
+
+def _one_stage_told(value: Any) -> Any:
+    """Form 1, where all approvers are told when the request is made."""
+    if isinstance(value, dict) and "approvers" in value:
+        return _one_stage({**value, "told": value["approvers"]})
+    return value
+
+
+class Gate(Stored):
+    """The approval that a call needs: the policy as it stood when the model asked.
+
+    Attributes:
+        stages: one after the other.
+        timeout_seconds: from the question to the deadline.
+        reminders: seconds after the question, rising, at which those who owe an answer are told
+            again.
+        escalations: who is asked once the deadline has passed, one after the other.
+        on_deadline: what the last deadline means. Time never approves.
+        self_approval: whether whoever started the run may decide.
+        delegates: to whom an approver may pass the request on, as `name` or `*@domain`; None for
+            colleagues at the approver's own domain.
+        grant_seconds: for how long at most an approver may agree in advance to calls like this
+            one; 0 for never.
+        preview: what the tool's author says of this call.
+    """
+
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    timeout_seconds: int
+    reminders: tuple[int, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+    on_deadline: Literal["reject", "fail"] = "reject"
+    risk: Risk = Risk.LOW
+    self_approval: bool = False
+    delegates: tuple[str, ...] | None = None
+    grant_seconds: int = 0
+    preview: Preview | None = None
+
+    _form_1 = model_validator(mode="before")(_one_stage)
+
+
+class Word(Stored):
+    """Who said something about a request, other than a decision on it. See `Decision`."""
+
+    approver: str
+    decided_by: str
+    via: Door
+    authentication: str | None = None
+    reason: str | None = None
+    at: datetime
+
+
+class Decision(Stored):
+    """What somebody decided, who, and how. `arguments` holds an approver's edited arguments.
+
+    Attributes:
+        approver: the person on whose authority it stands.
+        decided_by: who entered it: the same person, or a caller who may act for them, or the
+            deadline.
+        authentication: how it is known who that was.
+        member_of: the group for which the approver answered, where a group was asked.
+        stage: the stage in which it counts.
+        grant_id: the grant by which it was decided in advance.
+    """
+
+    verdict: Verdict
+    approver: str
+    decided_by: str
+    via: Door
+    authentication: str | None = None
+    member_of: str | None = None
+    stage: int = 0
+    reason: str | None = None
+    arguments: dict[str, Any] | None = None
+    arguments_hash: str
+    grant_id: str | None = None
+    decided_at: datetime
+
+
+class ApprovalRequest(Stored):
+    """People have been asked. The hash covers the arguments that they are shown.
+
+    Attributes:
+        stages: as they stand now, after what was reassigned or escalated.
+        arguments: what an approver changed the arguments to, while others must still agree.
+        votes: approvals of those who have answered, for whichever arguments they saw.
+        told: who has been sent a notice.
+        notices: how many notices there have been.
+        reminded: how many reminders.
+        escalated: how many escalations.
+        original_hash: of the model's arguments, where an approver has changed them.
+        policy_hash: of the policy that applied.
+        former: who was asked before an escalation, and is not any more.
+    """
+
+    request_id: str
+    arguments_hash: str
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    requested_at: datetime
+    expires_at: datetime
+    arguments: dict[str, Any] | None = None
+    votes: tuple[Decision, ...] = ()
+    told: tuple[str, ...] = ()
+    notices: int = 1
+    reminded: int = 0
+    escalated: int = 0
+    former: tuple[str, ...] = ()
+    original_hash: str | None = None
+    policy_hash: str | None = None
+
+    _form_1 = model_validator(mode="before")(_one_stage_told)
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Everybody who is asked, in whichever stage."""
+        return tuple(dict.fromkeys(each for stage in self.stages for each in stage.approvers))
+
+    @property
+    def counted(self) -> tuple[Decision, ...]:
+        """The votes for the arguments as they stand now. A yes to others does not count."""
+        return tuple(vote for vote in self.votes if vote.arguments_hash == self.arguments_hash)
+
+    @property
+    def open_stage(self) -> int | None:
+        """The stage that has not all its votes yet; None once there is none."""
+        for number, stage in enumerate(self.stages):
+            if sum(vote.stage == number for vote in self.counted) < stage.needed:
+                return number
+        return None
+
+    @property
+    def owing(self) -> tuple[str, ...]:
+        """Who of the open stage has not answered. A group owes until its stage is closed."""
+        number = self.open_stage
+        if number is None:
+            return ()
+        answered = {person(vote.approver) for vote in self.counted}
+        stage = self.stages[number]
+        return tuple(each for each in stage.approvers if person(each) not in answered)
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Who owes an answer and has not been asked for it yet."""
+        return tuple(each for each in self.owing if each not in self.told)
+
+    def reminder_at(self, gate: Gate) -> datetime | None:
+        """When to remind next; None if there is no further reminder before the deadline."""
+        if self.escalated or self.reminded >= len(gate.reminders):
+            return None
+        at = self.requested_at + timedelta(seconds=gate.reminders[self.reminded])
+        return at if at < self.expires_at else None
+
+
+def person(name: str) -> str:
+    """A name as it is compared: mail addresses are the same in capitals.
+
+    In ASCII only: other alphabets have letters that become ASCII ones (K, the Kelvin sign, a k).
+    """
+    return name.lower() if name.isascii() else name

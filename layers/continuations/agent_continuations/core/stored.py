@@ -1,0 +1,9 @@
+"""What every stored value is."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Stored(BaseModel):
+    """Base of every stored value: frozen, and refusing fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

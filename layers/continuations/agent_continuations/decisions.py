@@ -1,0 +1,324 @@
+"""The one command by which people answer, whatever door they come by.
+
+It checks who says it, what they saw, and whether there still is time; and of all that is said at
+once, one is first: what is written holds only if nobody else has answered since the run was loaded.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from hmac import compare_digest
+from typing import Any, assert_never
+
+from agent_continuations.agent import Registry
+from agent_continuations.core.approval import (
+    GROUP,
+    ApprovalRequest,
+    Decision,
+    Door,
+    Gate,
+    Risk,
+    Verdict,
+    Word,
+    person,
+)
+from agent_continuations.core.asking import (
+    asked_by,
+    asked_on,
+    check_delegate,
+    check_vote,
+    place,
+    voted,
+)
+from agent_continuations.core.audit import take_in
+from agent_continuations.core.continuation import Outcome, RefusedPlan
+from agent_continuations.core.event import (
+    Decided,
+    DoubtSettled,
+    Reassigned,
+    ToolReturned,
+    Voted,
+    Withdrawn,
+    trail_key,
+)
+from agent_continuations.core.identity import canonical_json
+from agent_continuations.core.messages import happened_text
+from agent_continuations.core.path import call_key, path_text
+from agent_continuations.dispatch import hash_of
+from agent_continuations.errors import (
+    AlreadyDecided,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Retryable,
+    Stale,
+)
+from agent_continuations.ports import Clock, Hints, Register, Store, TrailMove
+from agent_continuations.requests import (
+    Answer,
+    Loaded,
+    PassOn,
+    Request,
+    Said,
+    Settled,
+    TakeBack,
+    Written,
+    find_request,
+)
+from agent_continuations.tool import ArgumentsRefused
+from agent_continuations.views import decision_view
+
+MAX_TRIES = 20
+# Where it is known who decides. A mailed link, or a chat, may be in somebody else's hands.
+SURE_DOORS: frozenset[Door] = frozenset({"api", "session", "local"})
+
+
+class Decisions:
+    """Takes what people say to the requests of runs.
+
+    Args:
+        load: loads a run that may be decided on.
+        registry: gives the agents; asked only to check edited arguments.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hints: Hints,
+        load: Callable[[str], Loaded],
+        registry: Callable[[], Registry],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._hints = hints
+        self._load = load
+        self._registry = registry
+        self._clock = clock
+
+    def settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
+        """Take what somebody says; see `Runs.decide`."""
+        for _ in range(MAX_TRIES):
+            try:
+                return self._settle(loaded, request, said)
+            except Stale:
+                loaded = self._load(loaded.head.run_id)
+                request = find_request(loaded, request.request_id)
+        raise Retryable("too many people answer at once")
+
+    def _settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
+        approver = _speaker(request, said)
+        if request.decision:
+            return self._late(loaded, request, said, approver)
+        now = self._clock()
+        _check_open(loaded, request, said, now)
+        event: Written
+        approval, gate = request.call.approval, request.call.gate
+        if request.kind == "doubt" or approval is None or gate is None:
+            event = self._of_doubt(loaded, request, said, approver, now)
+        else:
+            event = self._of_approval(loaded, request, approval, gate, said, approver, now)
+            if isinstance(event, Voted) and event.decision in approval.votes:
+                return Settled(event, approval)
+        return self._write(loaded, request, event, now)
+
+    def _write(self, loaded: Loaded, request: Request, event: Written, now: datetime) -> Settled:
+        run_id, before = loaded.head.run_id, loaded.head.trail
+        after, event = take_in(before, event)
+        stored = self._store.deliver(
+            run_id, _registers(request, event), trail=TrailMove(before.number, after), now=now
+        )
+        if stored is None:
+            self._hints.resume(run_id)
+            return Settled(event, _after(request, event))
+        if any(isinstance(each, ToolReturned) for each in stored.events):
+            raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
+        raise Stale(run_id)
+
+    def _late(self, loaded: Loaded, request: Request, said: Said, approver: str) -> Settled:
+        """The request is closed: the same words again are answered alike, others are too late."""
+        stands = request.decision
+        assert stands is not None
+        approval = request.call.approval if request.kind == "approval" else None
+        if isinstance(said, Answer):
+            again = self._decision(loaded, request, said, approver, self._clock())
+            for each in (stands, *(approval.votes if approval else ())):
+                if _same(each, again):
+                    path = path_text(request.path)
+                    event = Decided(path=path, request_id=request.request_id, decision=each)
+                    return Settled(event, approval)
+        raise AlreadyDecided(decision_view(loaded.head.run_id, request.request_id, stands))
+
+    # -- what is said, as an event -----------------------------------------------------------------
+
+    def _of_approval(
+        self,
+        loaded: Loaded,
+        request: Request,
+        approval: ApprovalRequest,
+        gate: Gate,
+        said: Said,
+        approver: str,
+        now: datetime,
+    ) -> Voted | Decided | Withdrawn | Reassigned:
+        requester = loaded.head.requester
+        path, request_id = path_text(request.path), request.request_id
+        match said:
+            case Answer():
+                decision = self._decision(loaded, request, said, approver, now)
+                for vote in approval.counted:
+                    if _same(vote, decision):
+                        return Voted(path=path, request_id=request_id, decision=vote)
+                stage, group = place(
+                    approval, gate, approver, groups=said.groups, requester=requester
+                )
+                decision = decision.model_copy(update={"stage": stage, "member_of": group})
+                if decision.verdict is Verdict.APPROVE:
+                    if voted(approval, decision).open_stage is not None:
+                        return Voted(path=path, request_id=request_id, decision=decision)
+                    if decision.arguments is None:
+                        # What an earlier vote changed is what has been agreed to.
+                        changes = {"arguments": approval.arguments}
+                        decision = decision.model_copy(update=changes)
+                return Decided(path=path, request_id=request_id, decision=decision)
+            case TakeBack():
+                check_vote(approval, approver)
+                return Withdrawn(path=path, request_id=request_id, word=_word(said, approver, now))
+            case PassOn(to=to):
+                check_delegate(approval, gate, approver, to, requester)
+                word = _word(said, approver, now)
+                return Reassigned(path=path, request_id=request_id, word=word, to=to)
+            case _:
+                assert_never(said)
+
+    def _of_doubt(
+        self, loaded: Loaded, request: Request, said: Said, approver: str, now: datetime
+    ) -> DoubtSettled:
+        if not isinstance(said, Answer):
+            raise Invalid("this can only be answered", [("decision", "approve or reject")])
+        if request.approvers and not asked_by(request.approvers, approver, said.groups):
+            raise Forbidden(
+                f"{approver} is not asked for this", [("approver", "not one of the approvers")]
+            )
+        decision = self._decision(loaded, request, said, approver, now)
+        return DoubtSettled(
+            path=path_text(request.path), request_id=request.request_id, decision=decision
+        )
+
+    def _decision(
+        self, loaded: Loaded, request: Request, said: Answer, approver: str, now: datetime
+    ) -> Decision:
+        head, path, asked = loaded.head, request.path, request.asked
+        decision = Decision(
+            verdict=said.verdict,
+            approver=approver,
+            decided_by=said.decided_by or approver,
+            via=said.via,
+            authentication=said.authentication,
+            reason=said.reason or None,
+            arguments=self._edited(loaded, request, said),
+            arguments_hash=hash_of(head, asked, path),
+            decided_at=now,
+        )
+        if decision.arguments is None:
+            return decision
+        edited = hash_of(head, asked.model_copy(update={"decision": decision}), path)
+        return decision.model_copy(update={"arguments_hash": edited})
+
+    def _edited(self, loaded: Loaded, request: Request, said: Answer) -> dict[str, Any] | None:
+        """An approver's arguments as the tool understands them; None if they change nothing."""
+        if said.arguments is None:
+            return None
+        if request.kind != "approval" or said.verdict is Verdict.REJECT:
+            fields = [("arguments", "only an approval of a call can change them")]
+            raise Invalid("arguments cannot be edited here", fields)
+        plan = request.call.plan
+        agent = self._registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
+        tool = agent.tool(plan.tool) if agent else None
+        if tool is None or isinstance(plan, RefusedPlan):
+            raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
+        try:
+            checked = tool.validated(said.arguments)
+        except ArgumentsRefused as error:
+            fields = [(f"arguments.{name}", fault) for name, fault in error.fields]
+            raise Invalid("the edited arguments do not fit the tool", fields) from None
+        asked = request.asked.arguments
+        return None if canonical_json(checked) == canonical_json(asked) else checked
+
+
+def _speaker(request: Request, said: Said) -> str:
+    """Whom the words are for: who is named, spelled as in the request, or the only one asked."""
+    if said.approver is not None:
+        names = (each for each in request.approvers if person(each) == person(said.approver))
+        return next(names, said.approver)
+    if not request.approvers:
+        return "operator"
+    approval = request.call.approval if request.kind == "approval" else None
+    owing = approval.owing if approval and not request.decision else request.approvers
+    if len(owing) != 1 or owing[0].startswith(GROUP):
+        raise Invalid("several people were asked; say for whom", [("approver", "required")])
+    return owing[0]
+
+
+def _check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> None:
+    head, call, approval = loaded.head, request.call, request.call.approval
+    if head.status.terminal or head.cancelled:
+        status = "cancelled" if head.cancelled else head.status.value
+        raise Conflict(f"the run is {status}")
+    if call.outcome:
+        raise Conflict("the tool's outcome has arrived; nothing is left to answer")
+    if request.kind == "approval" and approval and now > approval.expires_at:
+        raise Conflict("the deadline for this decision has passed")
+    if call.gate and call.gate.risk is Risk.HIGH and said.via not in SURE_DOORS:
+        fields = [("approver", "must be signed in")]
+        raise Forbidden("this is of high risk: sign in to decide", fields)
+    seen = said.arguments_hash
+    if seen is not None and not compare_digest(seen, hash_of(head, request.asked, request.path)):
+        raise Conflict("the arguments have changed since you saw them; look at them again")
+
+
+def _word(said: Said, approver: str, now: datetime) -> Word:
+    return Word(
+        approver=approver,
+        decided_by=said.decided_by or approver,
+        via=said.via,
+        authentication=said.authentication,
+        reason=said.reason or None,
+        at=now,
+    )
+
+
+def _same(one: Decision, other: Decision) -> bool:
+    """The same words by the same approver: a double click, not a second opinion."""
+    return (one.verdict, person(one.approver), one.arguments_hash) == (
+        other.verdict,
+        person(other.approver),
+        other.arguments_hash,
+    )
+
+
+def _registers(request: Request, event: Written) -> list[Register]:
+    """What is written, all or nothing. Who says that a doubted call happened writes its outcome,
+    too, at the key where a late outcome of the lost owner would stand: only one can.
+    """
+    registers = [Register(trail_key(event, request.attempt), (event,))]
+    if isinstance(event, DoubtSettled) and event.decision.verdict is Verdict.APPROVE:
+        outcome = ToolReturned(
+            path=event.path,
+            outcome=Outcome(kind="ok", content=happened_text(event.decision)),
+            attempt=request.attempt,
+            started_at=event.decision.decided_at,
+            at=event.decision.decided_at,
+        )
+        registers.append(Register(call_key(request.path, "outcome"), (outcome,)))
+    return registers
+
+
+def _after(request: Request, event: Written) -> ApprovalRequest | None:
+    """How the request stands once the event is on record."""
+    approval = request.call.approval if request.kind == "approval" else None
+    if approval is None or isinstance(event, DoubtSettled):
+        return None
+    if isinstance(event, Decided):
+        approved = event.decision.verdict is Verdict.APPROVE
+        return voted(approval, event.decision) if approved else approval
+    return asked_on(approval, event)

@@ -1,0 +1,546 @@
+"""Who may say what to a request, how many must agree, and what time says where nobody does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent_continuations import (
+    Agent,
+    Approval,
+    Escalation,
+    Preview,
+    ScriptedModel,
+    Stage,
+    call,
+    say,
+    tool,
+)
+from agent_continuations.adapters.memory import InMemoryStore
+from agent_continuations.agent import Registry
+from agent_continuations.core.approval import ApprovalRequest, Risk, Verdict
+from agent_continuations.core.audit import OnTrail
+from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
+from agent_continuations.local import NoHints
+from agent_continuations.ports import Notice, Status
+from agent_continuations.requests import Answer, PassOn, TakeBack
+from agent_continuations.runner import Runner
+from agent_continuations.runs import Runs
+
+ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
+DAY = 24 * 3600
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+APPROVE, REJECT = Verdict.APPROVE, Verdict.REJECT
+
+
+def _number(linked: tuple[Any, Any]) -> int:
+    return int(linked[0].number)
+
+
+@dataclass
+class House:
+    """One agent with one tool that asks by a policy; time passes when a test says so."""
+
+    policy: Approval
+    now: datetime = START
+    paid: list[int] = field(default_factory=list)
+    preview: Callable[[Any], Any] | None = None
+    amount: int = 700
+
+    def __post_init__(self) -> None:
+        @tool(approval=self.policy, preview=self.preview)
+        def pay(amount: int) -> str:
+            """Pay."""
+            self.paid.append(amount)
+            return f"paid {amount}"
+
+        self.store = InMemoryStore()
+        clerk = Agent("clerk", "Pay.", tools=[pay])
+        script = {"clerk": [call("pay", amount=self.amount), say("done")]}
+        registry = Registry([clerk])
+        self.runner = Runner(
+            store=self.store,
+            model=ScriptedModel(script),
+            registry=registry,
+            hints=NoHints(),
+            recipients=lambda approvers: [f"email:{each}" for each in approvers],
+            clock=lambda: self.now,
+        )
+        self.runs = Runs(
+            store=self.store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
+        )
+
+    def start(self, requester: str | None = None) -> None:
+        self.run_id = self.runs.start("clerk", "pay", requester=requester).run_id
+        self.runner.advance(self.run_id)
+
+    @property
+    def request(self) -> ApprovalRequest:
+        [(_, asked)] = self.runs.load(self.run_id).continuation.calls()
+        assert asked.approval
+        return asked.approval
+
+    @property
+    def status(self) -> Status:
+        return self.runs.load(self.run_id).head.status
+
+    def said(self, verdict: Verdict, who: str, **more: Any) -> bool:
+        """Whether the request is closed after it."""
+        answer = Answer(verdict=verdict, approver=who, **{"via": "link", **more})
+        closed = self.runs.decide(self.run_id, self.request.request_id, answer).closed
+        self.runner.advance(self.run_id)
+        return closed
+
+    def approve(self, who: str, **more: Any) -> bool:
+        return self.said(APPROVE, who, **more)
+
+    def withdraw(self, who: str) -> None:
+        said = TakeBack(approver=who, via="link")
+        self.runs.decide(self.run_id, self.request.request_id, said)
+
+    def pass_on(self, who: str, to: str) -> None:
+        said = PassOn(to=to, approver=who, via="link", reason="on holiday")
+        self.runs.decide(self.run_id, self.request.request_id, said)
+        self.runner.advance(self.run_id)
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        if self.store.due(self.now, 10):
+            self.runner.advance(self.run_id)
+
+    def notices(self) -> list[Notice]:
+        return self.store.notices(self.run_id)
+
+    def told(self) -> list[tuple[str, ...]]:
+        return [tuple(each[6:] for each in notice.undelivered) for notice in self.notices()]
+
+    def trail(self) -> list[str]:
+        events = self.runs.load(self.run_id).snapshot.events()
+        linked = [(each.link, each) for each in events if isinstance(each, OnTrail)]
+        return [each.kind for link, each in sorted(linked, key=_number) if link]
+
+
+def house(*approvers: str, start: bool = True, **policy: Any) -> House:
+    made = House(Approval(approvers, **policy))
+    if start:
+        made.start()
+    return made
+
+
+# -- how many ------------------------------------------------------------------------------------
+
+
+def test_any_one_of_the_approvers_decides() -> None:
+    one = house(ANN, BOB)
+    assert one.approve(BOB)
+    assert one.paid == [700]
+
+
+def test_all_must_agree_where_the_policy_says_all() -> None:
+    all_of_them = house(ANN, BOB, CARL, needed="all")
+    assert not all_of_them.approve(BOB)
+    assert not all_of_them.approve(ANN)
+    assert all_of_them.paid == []
+    assert all_of_them.status is Status.SUSPENDED
+    assert all_of_them.approve(CARL)
+    assert all_of_them.paid == [700]
+
+
+def test_two_of_three_are_enough_where_two_are_needed() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    assert not two.approve(CARL)
+    assert two.approve(ANN)
+    assert two.paid == [700]
+
+
+def test_a_person_counts_once_however_often_they_approve() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    assert not two.approve(ANN)
+    assert not two.approve(ANN)
+    assert not two.approve(ANN.upper())
+    assert two.paid == []
+    assert two.trail() == ["approval_requested", "voted"]
+
+
+def test_one_rejection_is_enough() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    assert two.said(REJECT, BOB, reason="too much")
+    assert two.paid == []
+    assert two.status is Status.COMPLETED
+    with pytest.raises(AlreadyDecided):
+        two.approve(CARL)
+
+
+def test_stages_are_asked_one_after_the_other() -> None:
+    manager_then_finance = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed="all")]))
+    manager_then_finance.start()
+    assert manager_then_finance.told() == [(ANN,)]
+    with pytest.raises(Forbidden, match="another stage"):
+        manager_then_finance.approve(BOB)
+    assert not manager_then_finance.approve(ANN)
+    assert manager_then_finance.told() == [(ANN,), (BOB, CARL)]
+    assert not manager_then_finance.approve(CARL)
+    assert manager_then_finance.approve(BOB)
+    assert manager_then_finance.paid == [700]
+
+
+def test_a_stage_can_apply_above_an_amount_only() -> None:
+    finance = Stage([BOB], when=lambda call: call.arguments["amount"] > 1000)
+    small = House(Approval(stages=[Stage([ANN]), finance]))
+    small.start()
+    assert small.approve(ANN)
+    large = House(Approval(stages=[Stage([ANN]), finance]), amount=5000)
+    large.start()
+    assert not large.approve(ANN)
+    assert large.approve(BOB)
+    assert large.paid == [5000]
+
+
+def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
+    both = House(Approval(stages=[Stage([ANN]), Stage([ANN, BOB])]))
+    both.start()
+    both.approve(ANN)
+    assert not both.approve(ANN)  # the same words again
+    assert both.paid == []
+    assert both.approve(BOB)
+
+
+def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
+    finance = house("group:finance", needed=2)
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve(ANN)
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve(ANN, groups=("group:legal",))
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve("group:sales")
+    assert not finance.approve(ANN, groups=("group:finance",))
+    assert not finance.approve(ANN, groups=("group:finance",))
+    assert finance.approve(BOB, groups=("group:finance", "group:legal"))
+
+
+def test_nobody_is_a_group() -> None:
+    finance = house("group:finance")
+    with pytest.raises(Forbidden):
+        finance.approve("group:finance")
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        ({"approvers": []}, "at least one"),
+        ({"approvers": "ann@example.com"}, "at least one"),
+        ({"approvers": [ANN], "needed": 2}, "never agree"),
+        ({"approvers": [ANN], "needed": 0}, "never agree"),
+        ({"approvers": [ANN], "needed": "most"}, "needed is"),
+        ({"approvers": ["group:a"], "needed": "all"}, "how many"),
+        ({"approvers": [ANN], "stages": [Stage([BOB])]}, "in the stages"),
+        ({"stages": [Stage([ANN], when=lambda _: True)]}, "first stage"),
+        ({"approvers": [ANN], "timeout_seconds": 0}, "timeout"),
+        ({"approvers": [ANN], "remind_after_seconds": [20, 10]}, "rising"),
+        ({"approvers": [ANN], "timeout_seconds": 60, "remind_after_seconds": [60]}, "before"),
+        ({"approvers": [ANN], "risk": "huge"}, "risk"),
+        ({"approvers": [ANN], "on_deadline": "approve"}, "on_deadline"),
+        ({"approvers": [ANN], "grant_seconds": -1}, "grant"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused_when_it_is_written(
+    policy: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Approval(**policy)
+
+
+# -- who -----------------------------------------------------------------------------------------
+
+
+def test_whoever_started_the_run_may_not_approve_it() -> None:
+    own = house(ANN, BOB, start=False)
+    own.start(requester=ANN)
+    assert own.told() == [(BOB,)]
+    with pytest.raises(Forbidden, match="started this run"):
+        own.approve(ANN)
+    with pytest.raises(Forbidden, match="started this run"):
+        own.approve(ANN.upper())
+    assert own.approve(BOB)
+
+
+def test_a_policy_can_allow_it() -> None:
+    own = house(ANN, self_approval=True, start=False)
+    own.start(requester=ANN)
+    assert own.approve(ANN)
+
+
+@pytest.mark.parametrize("via", ["link", "slack"])
+def test_high_risk_is_not_decided_by_a_link_alone(via: str) -> None:
+    risky = house(ANN, risk="high")
+    for verdict in Verdict:
+        with pytest.raises(Forbidden, match="sign in"):
+            risky.said(verdict, ANN, via=via)
+    assert risky.approve(ANN, via="session", authentication="oidc https://id.example.com")
+    assert risky.paid == [700]
+
+
+def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
+    risky = House(
+        Approval([ANN]),
+        preview=lambda _: Preview(effect="Pays a lot.", reversible=False, risk=Risk.HIGH),
+    )
+    risky.start()
+    with pytest.raises(Forbidden, match="sign in"):
+        risky.approve(ANN)
+    [notice] = risky.notices()
+    assert notice.preview
+    assert (notice.risk, notice.preview.effect) == (Risk.HIGH, "Pays a lot.")
+
+
+def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
+    broken = House(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
+    broken.start()
+    assert broken.notices()[0].preview is None
+    assert broken.notices()[0].risk is Risk.HIGH
+
+
+# -- taking back, passing on -----------------------------------------------------------------------
+
+
+def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.withdraw(ANN)
+    assert not two.approve(BOB)
+    with pytest.raises(Forbidden, match="no approval to take back"):
+        two.withdraw(ANN)
+    assert two.approve(CARL)
+    with pytest.raises(AlreadyDecided):
+        two.withdraw(CARL)
+    assert two.trail() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
+
+
+def test_who_approved_and_then_rejects_has_rejected() -> None:
+    two = house(ANN, BOB, needed=2)
+    two.approve(ANN)
+    assert two.said(REJECT, ANN)
+    assert two.paid == []
+
+
+def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed=2)]))
+    staged.start()
+    staged.approve(ANN)
+    staged.approve(BOB)
+    staged.withdraw(ANN)
+    with pytest.raises(Forbidden, match="another stage"):
+        staged.approve(CARL)
+    assert not staged.approve(ANN)
+    assert staged.approve(CARL)
+
+
+def test_a_reassigned_approvers_place_is_anothers() -> None:
+    passed = house(ANN, BOB)
+    passed.pass_on(ANN, CARL)
+    assert passed.told() == [(ANN, BOB), (CARL,)]
+    with pytest.raises(Forbidden, match="not asked"):
+        passed.approve(ANN)
+    assert passed.approve(CARL)
+
+
+@pytest.mark.parametrize(
+    ("to", "fault"),
+    [
+        (BOB, "asked already"),
+        (DORA, "started this run"),
+        ("carl@elsewhere.example", "passed to"),
+        ("carl@example.com.evil.example", "passed to"),
+        ("group:everybody", "passed to"),
+        ("carl", "passed to"),
+    ],
+)
+def test_a_place_is_not_passed_on_to_just_anybody(to: str, fault: str) -> None:
+    passed = house(ANN, BOB, start=False)
+    passed.start(requester=DORA)
+    with pytest.raises(Invalid, match=fault):
+        passed.pass_on(ANN, to)
+    assert passed.request.approvers == (ANN, BOB)
+
+
+def test_a_policy_says_to_whom_a_place_can_be_passed() -> None:
+    outside = house(ANN, delegates=["*@audit.example", CARL])
+    with pytest.raises(Invalid, match="passed to"):
+        outside.pass_on(ANN, DORA)
+    outside.pass_on(ANN, "eve@audit.example")
+    nobody = house(ANN, delegates=[])
+    with pytest.raises(Invalid, match="nobody"):
+        nobody.pass_on(ANN, CARL)
+
+
+def test_who_has_answered_has_no_place_to_pass_on() -> None:
+    two = house(ANN, BOB, needed=2)
+    two.approve(ANN)
+    with pytest.raises(Forbidden, match="owes no answer"):
+        two.pass_on(ANN, CARL)
+    with pytest.raises(Forbidden, match="owes no answer"):
+        two.pass_on(DORA, CARL)
+
+
+# -- other arguments -------------------------------------------------------------------------------
+
+
+def test_an_edit_asks_everybody_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    seen = two.request.arguments_hash
+    two.approve(ANN)
+    assert not two.approve(BOB, arguments={"amount": 500})
+    assert two.told() == [(ANN, BOB, CARL), (ANN, CARL)]
+    with pytest.raises(Conflict, match="changed since you saw them"):
+        two.approve(CARL, arguments_hash=seen)
+    assert two.approve(CARL, arguments_hash=two.request.arguments_hash)
+    assert two.paid == [500]
+
+
+def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    two.withdraw(BOB)
+    assert two.approve(CARL)
+    assert two.paid == [700]
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+def test_the_deadline_rejects_and_never_approves() -> None:
+    two = house(ANN, BOB, needed=2, timeout_seconds=DAY)
+    two.approve(ANN)
+    two.wait(DAY)
+    assert two.paid == []
+    assert two.status is Status.COMPLETED
+    with pytest.raises(AlreadyDecided):
+        two.approve(BOB)
+
+
+def test_a_decision_after_the_deadline_is_refused_while_the_request_still_stands() -> None:
+    one = house(ANN, timeout_seconds=DAY)
+    one.now += timedelta(days=1, seconds=1)
+    with pytest.raises(Conflict, match="deadline"):
+        one.approve(ANN)
+    assert one.paid == []
+
+
+def test_the_deadline_can_fail_the_run() -> None:
+    one = house(ANN, timeout_seconds=DAY, on_deadline="fail")
+    one.wait(DAY)
+    assert one.status is Status.FAILED
+    assert "before the deadline" in (one.runs.load(one.run_id).head.note or "")
+
+
+def test_the_deadline_can_ask_others_instead() -> None:
+    late = house(
+        ANN,
+        BOB,
+        needed=2,
+        timeout_seconds=DAY,
+        escalations=[Escalation(approvers=(CARL, DORA), timeout_seconds=3600)],
+    )
+    late.approve(ANN)
+    late.wait(DAY)
+    assert late.told() == [(ANN, BOB), (CARL, DORA)]
+    with pytest.raises(Forbidden, match="escalated"):
+        late.approve(BOB)
+    assert late.approve(DORA)
+    assert late.paid == [700]
+
+
+def test_after_the_last_escalation_the_deadline_rejects() -> None:
+    late = house(
+        ANN,
+        timeout_seconds=DAY,
+        escalations=[
+            Escalation(approvers=(BOB,), timeout_seconds=3600),
+            Escalation(approvers=(CARL,), timeout_seconds=3600),
+        ],
+    )
+    late.wait(DAY)
+    late.wait(3600)
+    assert late.told() == [(ANN,), (BOB,), (CARL,)]
+    late.wait(3600)
+    assert late.paid == []
+    assert late.status is Status.COMPLETED
+
+
+def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says() -> None:
+    two = house(ANN, BOB, CARL, needed=2, timeout_seconds=DAY, remind_after_seconds=[3600, 7200])
+    two.approve(ANN)
+    two.wait(3599)
+    assert len(two.notices()) == 1
+    two.wait(1)
+    assert two.told()[1:] == [(BOB, CARL)]
+    assert two.notices()[1].occasion == "reminder"
+    two.wait(3600)
+    assert two.told()[2:] == [(BOB, CARL)]
+    assert len({each.notice_id for each in two.notices()}) == 3
+    two.wait(DAY)
+    assert len(two.notices()) == 3
+
+
+# -- the record ----------------------------------------------------------------------------------
+
+
+def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
+    late = house(
+        ANN,
+        BOB,
+        needed=2,
+        timeout_seconds=DAY,
+        remind_after_seconds=[60],
+        escalations=[Escalation(approvers=(CARL,), timeout_seconds=3600)],
+    )
+    late.approve(ANN)
+    late.withdraw(ANN)
+    late.pass_on(BOB, DORA)
+    late.wait(60)
+    late.wait(DAY)
+    late.said(REJECT, CARL, reason="no")
+    assert late.trail() == [
+        "approval_requested",
+        "voted",
+        "withdrawn",
+        "reassigned",
+        "told",
+        "told",
+        "escalated",
+        "told",
+        "decided",
+    ]
+
+
+def test_the_policy_that_applied_stays_whatever_is_deployed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two = house(ANN, BOB, needed=2)
+    looser = House(Approval([CARL]))
+    two.runner = Runner(
+        store=two.store,
+        model=ScriptedModel({"clerk": [say("done")]}),
+        registry=Registry([looser_agent(looser, two.paid)]),
+        hints=NoHints(),
+        clock=lambda: two.now,
+    )
+    with pytest.raises(Forbidden):
+        two.approve(CARL)
+    assert not two.approve(ANN)
+    assert two.approve(BOB)
+    assert two.paid == [700]
+
+
+def looser_agent(other: House, paid: list[int]) -> Agent:
+    @tool(approval=other.policy)
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        return f"paid {amount}"
+
+    return Agent("clerk", "Pay.", tools=[pay])
