@@ -2,7 +2,7 @@
 
 import os
 from http import HTTPStatus
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
@@ -10,11 +10,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from agent_continuations import bootstrap
+from agent_continuations.audit import audit
 from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.http import RequestBody, json_response, parsed_body, resolver
 from agent_continuations.ports import Status
-from agent_continuations.requests import Answer
+from agent_continuations.requests import Answer, PassOn, Said, TakeBack
 from agent_continuations.telemetry import counter
 from agent_continuations.timeline import timeline
 from agent_continuations.views import links, run_view, settled_view, summary
@@ -33,16 +34,20 @@ class Start(RequestBody):
     agent: str
     input: str
     metadata: dict[Short, Short] = Field(default={}, max_length=20)
+    requester: Short | None = None
 
 
 class Decide(RequestBody):
-    """What decides a request."""
+    """What is said to a request."""
 
     request_id: str
-    decision: Verdict
+    decision: Literal["approve", "reject", "withdraw", "reassign"]
     arguments: dict[str, Any] | None = None
     reason: str | None = Field(default=None, max_length=4000)
     approver: str | None = None
+    groups: tuple[Short, ...] = Field(default=(), max_length=50)
+    arguments_hash: str | None = None
+    to: Short | None = None
 
 
 @app.post("/runs")
@@ -51,7 +56,13 @@ def start() -> Response[str]:
     key = app.current_event.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 255:
         raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
-    head = bootstrap.runs().start(body.agent, body.input, key=key, metadata=body.metadata)
+    head = bootstrap.runs().start(
+        body.agent,
+        body.input,
+        key=key,
+        metadata=body.metadata,
+        requester=_speaks_for(body.requester, "requester") or _caller(),
+    )
     count("RunsStarted")
     started = {"run_id": head.run_id, "status": head.status, "links": links(head.run_id)}
     return json_response(started, HTTPStatus.ACCEPTED, {"Location": links(head.run_id)["self"]})
@@ -89,19 +100,15 @@ def what_happened(run_id: str) -> Response[str]:
     return json_response({"items": timeline(loaded.snapshot, loaded.continuation), "next": None})
 
 
+@app.get("/runs/<run_id>/audit")
+def trail(run_id: str) -> Response[str]:
+    return json_response(audit(bootstrap.runs().load(run_id)).model_dump(mode="json"))
+
+
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
-    caller = app.current_event.request_context.identity.user_arn or "unknown caller"
-    answer = Answer(
-        verdict=body.decision,
-        approver=_approver(body, caller),
-        decided_by=caller,
-        via="api",
-        reason=body.reason,
-        arguments=body.arguments,
-    )
-    settled = bootstrap.runs().decide(run_id, body.request_id, answer)
+    settled = bootstrap.runs().decide(run_id, body.request_id, _said(body))
     count("Decisions")
     return json_response(settled_view(run_id, settled))
 
@@ -139,10 +146,56 @@ def _limit(text: str) -> int:
     raise Invalid("the limit does not fit", [("limit", "a number from 1 to 100")])
 
 
-def _approver(body: Decide, caller: str) -> str | None:
-    """Whom the caller speaks for: itself, unless the deployment lets callers act for approvers."""
-    if os.environ.get("CALLERS_MAY_ACT_FOR_APPROVERS") == "yes":
-        return body.approver
-    if body.approver not in (None, caller):
-        raise Forbidden("callers decide as themselves only", [("approver", "not the caller")])
-    return caller
+def _said(body: Decide) -> Said:
+    """What a body says, and for whom.
+
+    Raises:
+        Invalid: fields that do not belong to the decision, or one that is missing.
+        Forbidden: the caller may not speak for this person.
+    """
+    more = {"arguments": body.decision != "approve", "to": body.decision != "reassign"}
+    wrong = [name for name, unfit in more.items() if unfit and getattr(body, name) is not None]
+    if body.decision == "reject" and body.arguments is not None:
+        wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
+    if wrong:
+        raise Invalid("the fields do not fit together", [(each, "not here") for each in wrong])
+    if body.groups and not _may_speak_for_others():
+        raise Forbidden("callers decide as themselves only", [("groups", "not known here")])
+    caller = _caller()
+    who: dict[str, Any] = {
+        "approver": _speaks_for(body.approver, "approver"),
+        "decided_by": caller,
+        "via": "api",
+        "reason": body.reason,
+        "groups": body.groups,
+        "authentication": f"iam {caller}",
+        "arguments_hash": body.arguments_hash,
+    }
+    match body.decision:
+        case "withdraw":
+            return TakeBack(**who)
+        case "reassign":
+            if body.to is None:
+                raise Invalid("say to whom", [("to", "required")])
+            return PassOn(to=body.to, **who)
+        case "approve" | "reject":
+            return Answer(verdict=Verdict(body.decision), arguments=body.arguments, **who)
+        case _:
+            assert_never(body.decision)
+
+
+def _caller() -> str:
+    return app.current_event.request_context.identity.user_arn or "unknown caller"
+
+
+def _may_speak_for_others() -> bool:
+    return os.environ.get("CALLERS_MAY_ACT_FOR_APPROVERS") == "yes"
+
+
+def _speaks_for(named: str | None, field: str) -> str | None:
+    """Whom the caller speaks for: itself, unless the deployment lets callers act for others."""
+    if _may_speak_for_others():
+        return named
+    if named not in (None, _caller()):
+        raise Forbidden("callers speak for themselves only", [(field, "not the caller")])
+    return _caller()

@@ -1,4 +1,4 @@
-"""Plays the model for the two examples, over the same wire as a real one.
+"""Plays the model for the examples, over the same wire as a real one.
 
 It answers from the conversation alone, as a model does: who it is, it sees from the tools that it
 is offered; where it stands, from what was said so far.
@@ -22,11 +22,12 @@ def respond(request: Json) -> Reply:
         frozenset({"payment_worker", "closing_worker"}): _clerk,
         frozenset({"balance", "transfer"}): _payment,
         frozenset({"balance", "delete_account"}): _closing,
+        frozenset({"order", "sign_contract"}): _procurement,
     }
     play = plays.get(tools)
     if play is None:
         return Reply(
-            content="I am the scripted model and know only the two examples. Set OPENAI_API_KEY or"
+            content="I am the scripted model and know only the examples. Set OPENAI_API_KEY or"
             " OPENAI_BASE_URL for a real one."
         )
     messages = request["messages"]
@@ -119,6 +120,24 @@ def _closing(task: str, turns: list[list[str]]) -> Reply:
             return Reply(tool_calls=(Call("delete_account", {"account": account}),))
         case _:
             return Reply(content=_report(turns[-1]))
+
+
+def _procurement(task: str, turns: list[list[str]]) -> Reply:
+    if turns:
+        return Reply(content=" ".join(_report([each]) for each in turns[0]))
+    orders = [
+        Call("order", {"item": item, "amount": int(amount), "supplier": supplier})
+        for item, amount, supplier in re.findall(
+            r"[Oo]rder ([\w -]+?) for (\d+)(?: euros?)? from (\w+)", task
+        )
+    ]
+    contracts = [
+        Call("sign_contract", {"supplier": supplier, "years": int(years)})
+        for supplier, years in re.findall(r"contract with (\w+) for (\d+) years?", task)
+    ]
+    if not orders and not contracts:
+        return Reply(content="There is no order and no contract in this request.")
+    return Reply(content="I buy what was asked for.", tool_calls=(*orders, *contracts))
 
 
 def _report(results: Sequence[str]) -> str:

@@ -2,5 +2,6 @@
 
 from agents.onboarding import hr
 from agents.payments import treasury
+from agents.procurement import procurement
 
-AGENTS = [hr, treasury]
+AGENTS = [hr, treasury, procurement]

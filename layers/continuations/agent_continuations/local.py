@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, Signer
 
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Agent, Registry
+from agent_continuations.audit import Audit, audit
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.event import Started
@@ -198,6 +199,14 @@ class LocalRunner:
         """
         loaded = self._runs.load(run_id)
         return timeline(loaded.snapshot, loaded.continuation)
+
+    def audit(self, run_id: str) -> Audit:
+        """Who was asked, who said what, and what they saw; see `agent_continuations.audit`.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return audit(self._runs.load(run_id))
 
     def dump(self, run_id: str) -> str:
         """A run that waits or has ended, as a sealed JSON document for another process.

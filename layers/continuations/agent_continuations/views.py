@@ -117,7 +117,7 @@ def summary(head: Head) -> dict[str, Any]:
 def links(run_id: str) -> dict[str, str]:
     """Where more about a run is to be had, relative to the API's base URL."""
     base = f"/runs/{run_id}"
-    parts = ("continuation", "timeline", "decisions", "cancel", "redrive")
+    parts = ("continuation", "timeline", "audit", "decisions", "cancel", "redrive")
     return {"self": base, **{part: f"{base}/{part}" for part in parts}}
 
 

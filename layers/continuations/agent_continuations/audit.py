@@ -1,0 +1,163 @@
+"""A run's audit trail as a document that can be checked anywhere, by anybody, without the store.
+
+    python -m agent_continuations.audit FILE [--expect DIGEST]
+
+says what is wrong with a document that `GET /runs/{id}/audit` gave. It finds an entry that was
+changed, removed or put elsewhere, and arguments or a policy that are not those that people saw.
+Whoever can write the whole document anew can make it whole again: against that, keep a digest of an
+earlier one elsewhere, and expect it.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent_continuations.core.approval import Gate
+from agent_continuations.core.audit import Chain, OnTrail, digest, entry, faults
+from agent_continuations.core.continuation import RefusedPlan
+from agent_continuations.core.identity import arguments_hash, policy_hash
+from agent_continuations.core.path import parse_path
+from agent_continuations.requests import Loaded
+
+FORM = 1
+
+
+class AuditedCall(BaseModel):
+    """A call that people were asked about, in full: what the hashes on the trail stand for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    agent: str
+    tool: str
+    schema_version: str
+    arguments: dict[str, Any]
+    policy: Gate | None = None
+
+
+class Audit(BaseModel):
+    """The document.
+
+    Attributes:
+        items: the entries, in order. `digest` of each is what the next one holds as `previous`.
+        end: how many entries there are, and the last one's digest.
+        calls: by path.
+        earlier: questions and answers from before there was a trail; they have no place in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: int = FORM
+    run_id: str
+    tenant: str
+    agent: str
+    requester: str | None = None
+    items: tuple[dict[str, Any], ...]
+    end: Chain
+    calls: dict[str, AuditedCall]
+    earlier: int = 0
+
+
+def audit(loaded: Loaded) -> Audit:
+    """The audit trail of a run."""
+    head, root = loaded.head, loaded.continuation
+    events = [event for event in loaded.snapshot.events() if isinstance(event, OnTrail)]
+    linked = [(event.link.number, event) for event in events if event.link]
+    calls: dict[str, AuditedCall] = {}
+    for _, event in linked:
+        call = root.call_at(parse_path(event.path))
+        if isinstance(call.plan, RefusedPlan) or event.path in calls:
+            continue
+        calls[event.path] = AuditedCall(
+            path=event.path,
+            agent=root.frame_at(parse_path(event.path)[:-1]).agent,
+            tool=call.plan.tool,
+            schema_version=call.plan.schema_version,
+            arguments=call.plan.arguments,
+            policy=call.plan.gate,
+        )
+    return Audit(
+        run_id=head.run_id,
+        tenant=head.tenant,
+        agent=head.agent,
+        requester=head.requester,
+        items=tuple(entry(event) for _, event in sorted(linked, key=lambda each: each[0])),
+        end=head.trail,
+        calls=calls,
+        earlier=len(events) - len(linked),
+    )
+
+
+def document_faults(document: Mapping[str, Any], expected: str | None = None) -> list[str]:
+    """What is wrong with a document, in words; empty if it is whole.
+
+    Args:
+        document: as JSON gives it.
+        expected: the digest of an entry, as it was kept elsewhere.
+    """
+    try:
+        read = Audit.model_validate(document)
+    except ValidationError as error:
+        return [f"this is not an audit trail: {error.error_count()} fields do not fit"]
+    if read.form > FORM:
+        return [f"the document has form {read.form}, and this code knows {FORM}"]
+    return [*faults(read.items, read.end, expected), *_argument_faults(read)]
+
+
+def _argument_faults(read: Audit) -> Iterator[str]:
+    """Hashes on the trail that are not those of the arguments and policies beside it."""
+    for each in read.items:
+        call = read.calls.get(str(each.get("path")))
+        where = f"entry {each.get('number')}"
+        if call is None:
+            yield f"{where} is about a call that is not in the document"
+            continue
+        request, decision = each.get("request") or {}, each.get("decision") or {}
+        edited = decision.get("arguments")
+        if request.get("policy_hash") not in (None, call.policy and policy_hash(call.policy)):
+            yield f"{where}: the policy is not the one that applied"
+        if request and request.get("arguments_hash") != _hash(read, call, call.arguments):
+            yield f"{where}: the arguments are not those that people were shown"
+        if edited is not None and decision.get("arguments_hash") != _hash(read, call, edited):
+            yield f"{where}: the edited arguments are not those that were approved"
+
+
+def _hash(read: Audit, call: AuditedCall, arguments: Mapping[str, Any]) -> str:
+    return arguments_hash(
+        tenant=read.tenant,
+        run_id=read.run_id,
+        path=parse_path(call.path),
+        tool=call.tool,
+        schema_version=call.schema_version,
+        arguments=arguments,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point: 0 if the document is whole, 1 if not, 2 if it cannot be read."""
+    parser = ArgumentParser(prog="python -m agent_continuations.audit", description=__doc__)
+    parser.add_argument("file", type=Path, help="what GET /runs/{id}/audit gave")
+    parser.add_argument("--expect", metavar="DIGEST", help="an entry's digest, kept elsewhere")
+    given = parser.parse_args(arguments)
+    try:
+        document = json.loads(given.file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{given.file}: {error}\n")
+        return 2
+    found = document_faults(document, given.expect)
+    for fault in found:
+        sys.stdout.write(f"{fault}\n")
+    if not found:
+        items = document["items"]
+        last = digest(items[-1]) if items else "none"
+        sys.stdout.write(f"{len(items)} entries, whole; the last digest is {last}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
