@@ -126,6 +126,19 @@ def test_a_browser_sends_back_what_nobody_touched(phone: BrowserContext, server:
     assert {**Simulated(text).posted, "decision": "approve"} == posted
 
 
+def test_enter_decides_nothing(phone: BrowserContext, server: Server) -> None:
+    page = opened(phone, server, drawn(fields(pay.schema, PAID, prefix=PREFIX)))
+    assert page.get_by_role("button").count() == 1
+    for name in ("amount", "count", "colour", "cc"):
+        page.get_by_label(name).press("Enter")
+        page.keyboard.press("Escape")
+    assert page.title() == "Form"
+    assert server.posted is None
+    page.get_by_label("when").press("Enter")
+    page.wait_for_function("document.title == 'Thank you'")
+    assert server.posted is not None and "decision" not in server.posted
+
+
 def test_what_is_typed_in_a_browser_arrives_and_is_shown_again(
     phone: BrowserContext, server: Server
 ) -> None:

@@ -299,11 +299,11 @@ def test_a_text_in_which_something_hides_stands_as_json(hidden: str) -> None:
     assert typed(str, '"a b"', f"a{hidden}b").arguments == {"a": "a b"}
 
 
-def test_a_phone_shows_digits_only_where_no_minus_is_needed() -> None:
+def test_a_phone_shows_digits_only_where_nothing_else_is_needed() -> None:
     assert drawn(Annotated[int, Field(ge=0)], 1).inputmode == "numeric"
-    assert drawn(Annotated[Decimal, Field(gt=0)], "1").inputmode == "decimal"
+    assert drawn(Annotated[int | None, Field(gt=0)], None).inputmode == "numeric"
     assert drawn(Annotated[int, Field(ge=-1)], 1).inputmode == ""
-    assert drawn(float, 1).inputmode == ""
+    assert drawn(Annotated[Decimal, Field(gt=0)], "1").inputmode == ""  # a comma, or a point?
     assert drawn(AnyUrl, "https://example.com").inputmode == "url"
 
 
@@ -312,8 +312,18 @@ def test_limits_are_told_in_words() -> None:
         "At least 1, less than 9, a multiple of 2.",
     )
     assert drawn(Annotated[str, Field(min_length=2, max_length=9, pattern="^A")], "A").notes == (
-        "At least 2 characters, at most 9 characters, of the form ^A.",
+        "2 or more characters, up to 9 characters, of the form ^A.",
     )
+
+
+def test_what_json_is_wanted_is_told() -> None:
+    assert drawn(Address, {}).notes == ("As JSON, an object of street, zip, before.",)
+    assert drawn(Annotated[list[int], Field(min_length=1)], [1]).notes == (
+        "1 or more items.",
+        "As JSON, a list.",
+    )
+    assert drawn(int | str, 1).notes == ("As JSON.",)
+    assert "in quotes" in drawn(str, "\x00").notes[0]
 
 
 def test_the_name_of_a_class_is_not_the_name_of_the_argument() -> None:
@@ -359,6 +369,15 @@ def test_nobody_chooses_by_leaving_a_list_alone() -> None:
     posted = Browser(page([field])).posted
     assert posted == {"arguments.a": ""}
     assert fault(read(made(Colour), posted, {}, prefix=PREFIX)) == "this is needed"
+
+
+def test_whoever_chose_can_go_back_to_what_stood() -> None:
+    for standing, text in (({}, ""), ({"a": "green"}, '"green"')):
+        schema = made(Colour, Colour.RED)
+        posted = {"arguments.a": '"blue"'}
+        (again,) = fields(schema, standing, prefix=PREFIX, posted=posted)
+        assert text in dict(offered(again))
+        assert read(schema, {"arguments.a": text}, standing, prefix=PREFIX).arguments == standing
 
 
 def test_a_standing_value_that_is_no_choice_is_one_more() -> None:

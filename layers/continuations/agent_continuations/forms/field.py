@@ -20,9 +20,11 @@ _LIMITS = {
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
     "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minLength": "{} or more characters",
+    "maxLength": "up to {} characters",
     "pattern": "of the form {}",
+    "minItems": "{} or more items",
+    "maxItems": "up to {} items",
 }
 
 
@@ -116,27 +118,33 @@ def _label(value: Any, quoted: bool) -> str:
 
 
 def _notes(control: Control, value: str) -> Iterator[str]:
-    option = control.option
-    limits = [
-        words.format(_label(option[key], quoted=False))
-        for key, words in _LIMITS.items()
-        if key in option
-    ]
+    told = [(words, control.option[key]) for key, words in _LIMITS.items() if key in control.option]
+    limits = [words.format(_label(limit, quoted=False)) for words, limit in told]
     if limits:
         yield _sentence(", ".join(limits))
     if control.kind == "datetime":
         yield f"As {MOMENT}."
     if control.kind == "json":
-        hidden = isinstance(control.standing, str) and option.get("type") == "string"
-        yield (
-            "As JSON, because it has characters that cannot be seen: here they are escapes."
-            if hidden
-            else "As JSON."
-        )
+        yield _told_json(control)
     if shown(value) != value:
         yield f"With characters that cannot be seen: {shown(value)}"
     if control.kind != "choice" and (control.nullable or not control.required):
         yield from _told_empty(control)
+
+
+def _told_json(control: Control) -> str:
+    match control.option:
+        case {"type": "string"} if isinstance(control.standing, str):
+            return (
+                "As JSON, in quotes, because it has characters that cannot be seen:"
+                " here they are escapes."
+            )
+        case {"type": "object", "properties": {**properties}}:
+            return f"As JSON, an object of {', '.join(map(str, properties))}."
+        case {"type": "array"}:
+            return "As JSON, a list."
+        case _:
+            return "As JSON."
 
 
 def _told_empty(control: Control) -> Iterator[str]:
@@ -151,11 +159,9 @@ def _told_empty(control: Control) -> Iterator[str]:
 
 def _told_absent(control: Control) -> str:
     default = control.about.get("default")
-    return (
-        "not given"
-        if default is None
-        else f"not given, which means {_label(default, quoted=False)}"
-    )
+    if default is None:
+        return "not given"
+    return f"not given, which means {_label(default, quoted=False)}"
 
 
 def _sentence(words: str) -> str:
@@ -163,15 +169,15 @@ def _sentence(words: str) -> str:
 
 
 def _inputmode(control: Control) -> str:
-    """The keyboard. A phone's digits have no minus, so they are only for what is never below 0."""
+    """The keyboard of a phone, where a smaller one has all that is needed.
+
+    One of digits has no minus; one of digits and a decimal mark has the mark of the phone's
+    language, and where that is a comma no number could be typed at all.
+    """
     option = control.option
     never_below = option.get("minimum", option.get("exclusiveMinimum", -1)) >= 0
-    match control.kind:
-        case "integer" if never_below:
-            return "numeric"
-        case "number" if never_below:
-            return "decimal"
-        case "text":
-            return {"email": "email", "uri": "url"}.get(option.get("format", ""), "")
-        case _:
-            return ""
+    if control.kind == "integer" and never_below:
+        return "numeric"
+    if control.kind == "text":
+        return {"email": "email", "uri": "url"}.get(option.get("format", ""), "")
+    return ""
