@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 import boto3
 import pytest
 import urllib3
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.local.front import Front, Inbox
 from tests.local.ministack import PROGRAM, REGION
@@ -40,6 +41,8 @@ FUNCTIONS = [
     for name, resource in template()["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 ]
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUEUES = ("AdvanceQueue", "ResumeQueue", "NotifyQueue", "DeadLetters")
 
 Seen = TypeVar("Seen")
@@ -435,3 +438,14 @@ def _processes() -> Iterator[tuple[int, int, str]]:
             parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
             command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             yield int(place.name), int(parent), command
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(PROGRAMS)} is on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        yield browser
+        browser.close()

@@ -1,16 +1,13 @@
 """The approver's page in a real browser, as large as a phone."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.conftest import Client, System
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 CFO = "cfo@example.com"
 SECURITY = "security@example.com"
 GOAL = "Onboard Ada Lovelace (ada@example.com), confidential"
@@ -30,17 +27,6 @@ class Tabs:
         page.on("requestfailed", lambda sent: self.complaints.append(f"failed: {sent.url}"))
         page.goto(link)
         return page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(PROGRAMS)} is on the path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
