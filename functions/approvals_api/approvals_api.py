@@ -1,28 +1,24 @@
 """HTTP for people: the approver's page, which changes nothing, and the form that decides."""
 
-import json
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+import doors
 import pages
+import posted
+import request_page
 from agent_continuations import bootstrap
-from agent_continuations.core.approval import Verdict
-from agent_continuations.errors import Conflict, ContinuationError, Forbidden, Invalid, NotFound
+from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.http import json_response, problem_response, resolver
 from agent_continuations.ports import utc_now
 from agent_continuations.problem import problem_of
-from agent_continuations.requests import Answer, Loaded, Request, find_request
 from agent_continuations.telemetry import counter
 from agent_continuations.views import settled_view
-
-MAX_REASON_CHARACTERS = 4000
-_FIELDS = {"decision", "arguments", "reason", "nonce"}
+from doors import Visit
 
 logger = Logger(service="approvals-api")
 count = counter("approvals-api")
@@ -33,12 +29,9 @@ app = resolver(logger)
 def page(token: str) -> Response[str]:
     """Show the request. Nothing is changed, whoever or whatever opens the link."""
     try:
-        loaded, request, approver = _opened(token)
+        return _shown(doors.by_link(token))
     except ContinuationError as error:
         return _refusal(error)
-    return pages.of_request(
-        loaded, request, approver, nonce=bootstrap.capabilities().nonce(token), now=utc_now()
-    )
 
 
 @app.route("/approvals/<token>", method=["OPTIONS"])
@@ -52,21 +45,13 @@ def options(token: str) -> Response[str]:
 
 @app.post("/approvals/<token>")
 def decide(token: str) -> Response[str]:
-    """Decide as the approver whom the link was made for."""
+    """Answer as the approver whom the link was made for."""
     try:
-        form = _form()
-        _check_sender(token, form)
-        loaded, request, approver = _opened(token)
-        answer = _answer(form, approver)
-        settled = bootstrap.runs().settle(loaded, request, answer)
+        form = posted.parsed(app.current_event)
+        posted.check_sender(app.current_event.headers, token, form)
+        return _decided(doors.by_link(token), form, back=token)
     except ContinuationError as error:
         return _refusal(error)
-    count("Decisions")
-    if _wants_page():
-        # Back to the page by a GET, so that a reload sends no second decision.
-        # Relative, because only the browser knows under which address it came here.
-        return pages.see_other(token)
-    return json_response(settled_view(loaded.head.run_id, settled))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -75,88 +60,30 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _opened(token: str) -> tuple[Loaded, Request, str]:
-    """The run and request that a token is for, and the approver that it was made for.
-
-    Raises:
-        NotFound: the token is not ours, or nobody of its approver's name is asked.
-        Conflict: it is too old.
-    """
-    capability = bootstrap.capabilities().read(token)
-    if capability.expires_at <= utc_now():
-        raise Conflict("this link has expired")
-    loaded = bootstrap.runs().load(capability.run_id)
-    request = find_request(loaded, capability.request_id)
-    approver = capability.holder(request.approvers)
-    if approver is None:
-        raise NotFound("this link is not valid", [("token", "not valid")])
-    return loaded, request, approver
+def _shown(visit: Visit) -> Response[str]:
+    edits = "edit" in (app.current_event.query_string_parameters or {})
+    return request_page.of_request(visit, now=utc_now(), edits=edits)
 
 
-def _form() -> dict[str, str]:
-    """The posted fields, each at most once.
-
-    Raises:
-        Invalid: it is not such a form.
-    """
+def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
+    """Take what a form says; `back` is the page's address, seen from itself."""
     try:
-        fields = parse_qs(
-            app.current_event.decoded_body or "",
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=10,
+        settled = bootstrap.runs().settle(visit.loaded, visit.request, posted.said(visit, form))
+    except Invalid as error:
+        typed = posted.typed(form)
+        if not typed or not _wants_page():
+            raise
+        # A browser may send a form without the button that decides. Nothing typed is lost.
+        faults = error.fields if "decision" in form else ()
+        return request_page.of_request(
+            visit, now=utc_now(), edits=True, posted=typed, faults=faults
         )
-    except ValueError:
-        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
-    unknown = [(name[:64], "unknown") for name in fields if name not in _FIELDS]
-    repeated = [(name, "given twice") for name, values in fields.items() if len(values) > 1]
-    if unknown or repeated:
-        raise Invalid("the form does not fit", [*unknown, *repeated])
-    return {name: values[0] for name, values in fields.items()}
-
-
-def _check_sender(token: str, form: Mapping[str, str]) -> None:
-    """A browser must have been shown the page; what is no browser sends none of these headers.
-
-    Raises:
-        Forbidden: the post comes from somewhere else.
-    """
-    headers = app.current_event.headers
-    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
-    if site not in (None, "same-origin"):
-        raise Forbidden("a decision can be sent from its own page only")
-    from_browser = site is not None or origin is not None
-    if from_browser and not bootstrap.capabilities().accepts(token, form.get("nonce", "")):
-        raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
-
-
-def _answer(form: Mapping[str, str], approver: str) -> Answer:
-    verdict = form.get("decision", "")
-    if verdict not in set(Verdict):
-        raise Invalid("the form does not fit", [("decision", "approve or reject")])
-    reason = form.get("reason", "").strip()
-    if len(reason) > MAX_REASON_CHARACTERS:
-        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
-    return Answer(
-        verdict=Verdict(verdict),
-        approver=approver,
-        decided_by=approver,
-        via="link",
-        reason=reason or None,
-        arguments=_arguments(form.get("arguments", "").strip()),
-    )
-
-
-def _arguments(text: str) -> dict[str, Any] | None:
-    if not text:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Invalid("the form does not fit", [("arguments", "not JSON")]) from None
-    if not isinstance(value, dict):
-        raise Invalid("the form does not fit", [("arguments", "a JSON object is needed")])
-    return value
+    count("Decisions")
+    if _wants_page():
+        # Back to the page by a GET, so that a reload sends no second decision.
+        # Relative, because only the browser knows under which address it came here.
+        return pages.see_other(back)
+    return json_response(settled_view(visit.loaded.head.run_id, settled))
 
 
 def _refusal(error: ContinuationError) -> Response[str]:

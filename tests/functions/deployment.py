@@ -364,9 +364,20 @@ class Deployment:
         return self.capabilities().read(token).run_id
 
     def page(
-        self, token: str, *, method: str = "GET", headers: Mapping[str, str | None] | None = None
+        self,
+        token: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str | None] | None = None,
+        edit: bool = False,
     ) -> Answer:
-        return self.http("approval-page", params={"token": token}, method=method, headers=headers)
+        return self.http(
+            "approval-page",
+            params={"token": token},
+            method=method,
+            headers=headers,
+            query={"edit": "1"} if edit else None,
+        )
 
     def answer(
         self,

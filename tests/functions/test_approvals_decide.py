@@ -12,6 +12,7 @@ from agent_continuations import Agent, Approval, tool
 from agents.onboarding import account_agent
 from tests.functions.deployment import CURL, SECURITY, Deployment, example
 from tests.functions.test_approvals_page import assert_is_a_safe_page
+from tests.unit.form_page import Browser
 
 APPROVE = {"decision": "approve"}
 
@@ -121,13 +122,53 @@ def test_another_answer_meets_what_stands(deployment: Deployment) -> None:
 def test_edited_arguments_run_and_are_shown(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     token = deployment.token()
-    text = deployment.page(token).form_value("arguments")
-    edited = text.replace("confidential", "basic").replace("\n", "\r\n")  # as browsers send lines
-    assert deployment.click(token, arguments=edited).status == 303
+    form = Browser(deployment.page(token, edit=True).body).posted
+    form["arguments.level"] = '"basic"'
+    assert deployment.answer(token, {**form, "decision": "approve"}).status == 303
     page = deployment.page(token)
-    assert "Approved with these arguments instead" in page.body
+    assert "Changed by an approver" in page.body
+    assert "<del>&#34;confidential&#34;</del>" in page.body
+    assert "<ins>&#34;basic&#34;</ins>" in page.body
     deployment.drain()
     assert "authorized for basic" in deployment.read(run_id)["result"]
+
+
+def test_a_mistake_in_the_edit_form_is_told_beside_the_field_and_nothing_typed_is_lost(
+    deployment: Deployment,
+) -> None:
+    deployment.suspended("procurement", "Order two chairs for 450 from acme.")
+    token, before = deployment.token("lead@example.com"), deployment.state()
+    form = Browser(deployment.page(token, edit=True).body).posted
+    form |= {
+        "arguments.amount": "four hundred",
+        "arguments.item": "three chairs",
+        "reason": "cheap",
+    }
+    again = deployment.answer(token, {**form, "decision": "approve"})
+    assert again.status == 422
+    assert again.headers["content-type"].startswith("text/html")
+    shown = Browser(again.body)
+    assert shown.posted["arguments.amount"] == "four hundred"
+    assert shown.posted["arguments.item"] == "three chairs"
+    assert shown.controls["arguments.amount"]["aria-invalid"] == "true"
+    assert "aria-invalid" not in shown.controls["arguments.item"]
+    assert "whole number" in shown.texts["arguments.amount:fault"]
+    assert deployment.state() == before
+    right = {**shown.posted, "arguments.amount": "400", "decision": "approve"}
+    assert deployment.answer(token, right).status == 303
+    deployment.drain()
+    run_id = deployment.run_of(token)
+    assert "Ordered three chairs from acme for 400 euros" in deployment.read(run_id)["result"]
+
+
+def test_a_form_that_was_sent_by_the_enter_key_decides_nothing(deployment: Deployment) -> None:
+    deployment.suspended("procurement", "Order two chairs for 450 from acme.")
+    token, before = deployment.token("lead@example.com"), deployment.state()
+    form = Browser(deployment.page(token, edit=True).body).posted
+    again = deployment.answer(token, {**form, "arguments.item": "three chairs"})
+    assert again.status == 200
+    assert Browser(again.body).posted["arguments.item"] == "three chairs"
+    assert deployment.state() == before
 
 
 @pytest.mark.parametrize(
@@ -175,7 +216,7 @@ def test_arguments_that_do_not_fit_leave_the_request_open(
         ("decision=reject&arguments=%7B%7D", "arguments"),
         ("decision=reject&reason=" + "x" * 4001, "reason"),
         ("decision=approve&reason=%ff", "body"),
-        ("&".join(f"a{number}=1" for number in range(11)), "body"),
+        ("&".join(f"a{number}=1" for number in range(301)), "body"),
         ('{"decision": "approve"}', '{"decision": "approve"}'),
     ],
 )

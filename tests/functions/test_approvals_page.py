@@ -12,6 +12,7 @@ from agent_continuations.capability import Capabilities
 from tests.functions.deployment import CURL, SECURITY, Answer, Deployment
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
+from tests.unit.form_page import Browser
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."
@@ -108,7 +109,7 @@ def test_nothing_on_the_page_submits_by_itself_or_elsewhere(deployment: Deployme
     page = deployment.page(deployment.token()).body
     forms = re.findall(r"<form[^>]*>", page)
     assert forms
-    assert set(forms) == {'<form method="post" action="">'}
+    assert set(forms) == {'<form method="post" action="?">'}
     assert "http-equiv" not in page
     assert deployment.token() not in page
 
@@ -316,9 +317,7 @@ def test_what_stands_in_the_edit_form_can_be_approved_as_it_is(
     run_id = deployment.suspended("treasury", "Transfer 250 to acme.")
     [asked] = deployment.read(run_id)["waiting"]
     token = deployment.token("cfo@example.com")
-    arguments = deployment.page(token).form_value("arguments")
-    nonce = deployment.page(token).form_value("nonce")
-    form = {"nonce": nonce, "decision": "approve", "arguments": arguments}
+    form = {**Browser(deployment.page(token, edit=True).body).posted, "decision": "approve"}
     answer = deployment.answer(token, form, headers={"Accept": "application/json"})
     assert answer.status == 200, answer.body
     assert answer.json()["arguments_hash"] == asked["arguments_hash"]

@@ -85,7 +85,7 @@ def run_view(head: Head, root: Continuation) -> RunView:
     """The summary of a run."""
     ended = root.outcome
     error = ended.content if ended and head.status is Status.FAILED else head.note
-    turns, usage = _totals(root)
+    turns, usage = totals(root)
     return RunView(
         run_id=head.run_id,
         agent=head.agent,
@@ -232,13 +232,13 @@ def _pause(
     )
 
 
-def _totals(frame: Continuation) -> tuple[int, Usage]:
+def totals(frame: Continuation) -> tuple[int, Usage]:
     turns, usage = len(frame.turns), Usage()
     for turn in frame.turns:
         usage += turn.reply.usage
         for call in turn.calls:
             if call.child:
-                inner_turns, inner_usage = _totals(call.child)
+                inner_turns, inner_usage = totals(call.child)
                 turns += inner_turns
                 usage += inner_usage
     return turns, usage

@@ -1,0 +1,80 @@
+"""How somebody comes to a request, and how it is known who that is."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from agent_continuations import bootstrap
+from agent_continuations.core.approval import Door, Risk
+from agent_continuations.core.asking import asked_by
+from agent_continuations.decisions import SURE_DOORS
+from agent_continuations.errors import Conflict, NotFound
+from agent_continuations.ports import utc_now
+from agent_continuations.requests import Loaded, Request, find_request
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody before a request.
+
+    Attributes:
+        seal: what the nonces of this visitor's pages are made from.
+    """
+
+    loaded: Loaded
+    request: Request
+    approver: str
+    groups: tuple[str, ...]
+    via: Door
+    authentication: str
+    seal: str
+
+    @property
+    def nonce(self) -> str:
+        """What the page carries in its forms, to show that a post came from it."""
+        return bootstrap.capabilities().nonce(self.seal)
+
+    @property
+    def must_sign_in(self) -> bool:
+        """Whether the request wants to know for certain who decides, and this door does not."""
+        gate = self.request.call.gate
+        return bool(gate and gate.risk is Risk.HIGH and self.via not in SURE_DOORS)
+
+
+def by_link(token: str) -> Visit:
+    """Who comes by a mailed link.
+
+    Raises:
+        NotFound: the token is not ours, or nobody of its approver's name is asked.
+        Conflict: it is too old.
+    """
+    capability = bootstrap.capabilities().read(token)
+    if capability.expires_at <= utc_now():
+        raise Conflict("this link has expired")
+    loaded = bootstrap.runs().load(capability.run_id)
+    request = find_request(loaded, capability.request_id)
+    approver = capability.holder(_known(request))
+    if approver is None:
+        raise NotFound("this link is not valid", [("token", "not valid")])
+    return Visit(loaded, request, approver, (), "link", "link", token)
+
+
+def by_session(
+    run_id: str, request_id: str, approver: str, groups: tuple[str, ...], authentication: str
+) -> Visit:
+    """Who is signed in. Only those who are, or were, asked may know of a request.
+
+    Raises:
+        NotFound: there is no such request for this person.
+    """
+    loaded = bootstrap.runs().load(run_id)
+    request = find_request(loaded, request_id)
+    if asked_by(_known(request), approver, groups) is None:
+        raise NotFound(f"there is no request {request_id!r}")
+    who = sha256(f"{approver}\n{run_id}\n{request_id}".encode()).hexdigest()
+    return Visit(loaded, request, approver, groups, "session", authentication, who)
+
+
+def _known(request: Request) -> tuple[str, ...]:
+    """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
+    approval = request.call.approval if request.kind == "approval" else None
+    return (*request.approvers, *(approval.former if approval else ()))

@@ -1,0 +1,133 @@
+"""What a posted form says."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+from agent_continuations import bootstrap
+from agent_continuations.agent import AnyTool
+from agent_continuations.core.approval import Verdict
+from agent_continuations.errors import Conflict, Forbidden, Invalid
+from agent_continuations.forms import Read, read
+from agent_continuations.requests import Answer, PassOn, Said, TakeBack
+from doors import Visit
+
+ARGUMENTS = "arguments"
+MAX_REASON_CHARACTERS = 4000
+MAX_FIELDS = 300
+_FIELDS = {"decision", ARGUMENTS, "arguments_hash", "reason", "to", "nonce"}
+
+
+def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
+    """The posted fields, each at most once.
+
+    Raises:
+        Invalid: it is not such a form.
+    """
+    try:
+        fields = parse_qs(
+            event.decoded_body or "",
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+    known = _FIELDS | {name for name in fields if name.startswith(f"{ARGUMENTS}.")}
+    unknown = [(name[:64], "unknown") for name in fields if name not in known]
+    repeated = [(name[:64], "given twice") for name, values in fields.items() if len(values) > 1]
+    if unknown or repeated:
+        raise Invalid("the form does not fit", [*unknown, *repeated])
+    return {name: values[0] for name, values in fields.items()}
+
+
+def check_sender(headers: Mapping[str, str], seal: str, form: Mapping[str, str]) -> None:
+    """A browser must have been shown the page; what is no browser sends none of these headers.
+
+    Raises:
+        Forbidden: the post comes from somewhere else.
+    """
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if site not in (None, "same-origin"):
+        raise Forbidden("a decision can be sent from its own page only")
+    from_browser = site is not None or origin is not None
+    if from_browser and not bootstrap.capabilities().accepts(seal, form.get("nonce", "")):
+        raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
+
+
+def said(visit: Visit, form: Mapping[str, str]) -> Said:
+    """What a form says to a request.
+
+    Raises:
+        Invalid: it says nothing that can be said.
+    """
+    reason = form.get("reason", "").strip()
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
+    who: dict[str, Any] = {
+        "approver": visit.approver,
+        "decided_by": visit.approver,
+        "via": visit.via,
+        "reason": reason or None,
+        "groups": visit.groups,
+        "authentication": visit.authentication,
+        "arguments_hash": form.get("arguments_hash") or None,
+    }
+    match form.get("decision"):
+        case "approve":
+            return Answer(verdict=Verdict.APPROVE, arguments=_arguments(visit, form), **who)
+        case "reject":
+            if form.get(ARGUMENTS, "").strip():
+                raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
+            return Answer(verdict=Verdict.REJECT, **who)
+        case "withdraw":
+            return TakeBack(**who)
+        case "reassign":
+            return PassOn(to=form.get("to", "").strip(), **who)
+        case _:
+            raise Invalid("the form does not fit", [("decision", "approve or reject")])
+
+
+def tool_of(visit: Visit) -> AnyTool:
+    """The tool that a request is about, as it is deployed now.
+
+    Raises:
+        Conflict: it is gone.
+    """
+    frame = visit.loaded.continuation.frame_at(visit.request.path[:-1])
+    agent = bootstrap.registry().find(frame.agent)
+    tool = agent.tool(visit.request.call.plan.tool) if agent else None
+    if tool is None:
+        name = visit.request.call.plan.tool
+        raise Conflict(f"the tool {name} is gone; its arguments cannot be checked")
+    return tool
+
+
+def typed(form: Mapping[str, str]) -> dict[str, str]:
+    """What stands in the controls of the arguments, if it is that form."""
+    return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
+
+
+def _arguments(visit: Visit, form: Mapping[str, str]) -> dict[str, Any] | None:
+    controls = typed(form)
+    if controls:
+        found: Read = read(
+            tool_of(visit).schema, controls, visit.request.asked.arguments, prefix=ARGUMENTS
+        )
+        if found.faults:
+            faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
+            raise Invalid("the arguments cannot be read", faults)
+        return found.arguments
+    text = form.get(ARGUMENTS, "").strip()
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Invalid("the form does not fit", [(ARGUMENTS, "not JSON")]) from None
+    if not isinstance(value, dict):
+        raise Invalid("the form does not fit", [(ARGUMENTS, "a JSON object is needed")])
+    return value

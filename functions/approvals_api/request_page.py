@@ -1,0 +1,252 @@
+"""The page of a request: what is asked, by whom, what has been done, and who has said what."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+import pages
+from agent_continuations.core.approval import Verdict, person
+from agent_continuations.core.asking import asked_by, place
+from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.identity import canonical_json
+from agent_continuations.core.path import Path, Step, path_text
+from agent_continuations.dispatch import hash_of
+from agent_continuations.display import shown, shown_json
+from agent_continuations.errors import Conflict, Forbidden
+from agent_continuations.forms import Placed, fields
+from agent_continuations.forms import place as placed
+from agent_continuations.views import stage_views, totals
+from doors import Visit
+from posted import ARGUMENTS, tool_of
+
+MAX_DONE = 30
+MAX_ARGUMENTS_CHARACTERS = 100_000
+MAX_EXCERPT_CHARACTERS = 600
+MAX_EXPLANATION_CHARACTERS = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A call in the drawn tree, with what its sub-agent does."""
+
+    label: str
+    state: str
+    here: bool
+    inside: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something that has been done in the run so far."""
+
+    agent: str
+    tool: str
+    arguments: str
+    result: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An argument that an approver has changed; None where it is not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+def of_request(
+    visit: Visit,
+    *,
+    now: datetime,
+    edits: bool = False,
+    posted: Mapping[str, str] | None = None,
+    faults: Sequence[tuple[str, str]] = (),
+) -> Response[str]:
+    """The page of a request, in whatever state it is.
+
+    Args:
+        visit: who looks at what.
+        now: the time.
+        edits: whether the form to change the arguments is shown.
+        posted: what was typed into it, if it is shown again.
+        faults: what is wrong with that.
+    """
+    state, why = _state(visit, now)
+    words = {
+        **_about(visit, now),
+        "state": state,
+        "why": why,
+        "form": _form(visit, posted, faults) if edits and state == "open" else None,
+    }
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
+    return pages.of("request.html", words, status)
+
+
+def _about(visit: Visit, now: datetime) -> dict[str, Any]:
+    loaded, request = visit.loaded, visit.request
+    root, call, head = loaded.continuation, request.call, loaded.head
+    approval = call.approval if request.kind == "approval" else None
+    deadline = approval.expires_at if approval else None
+    gate, asked = call.gate, request.asked.arguments
+    turn = root.frame_at(request.path[:-1]).turns[request.path[-1].turn]
+    turns, usage = totals(root)
+    return {
+        "kind": request.kind,
+        "tool": call.plan.tool,
+        "preview": gate.preview if gate else None,
+        "risk": gate.risk.value if gate else "low",
+        "arguments": _capped(shown_json(asked)),
+        "arguments_hash": hash_of(head, request.asked, request.path),
+        "changes": tuple(_changes(call)),
+        "must_sign_in": visit.must_sign_in,
+        "sign_in": f"{head.run_id}/{request.request_id}",
+        "approver": visit.approver,
+        "stages": stage_views(approval) if approval else (),
+        "votes": approval.counted if approval else (),
+        "others": _others(visit),
+        "deadline": deadline,
+        "left": _left(deadline, now),
+        "last_word": "the run fails" if gate and gate.on_deadline == "fail" else "it is rejected",
+        "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
+        "may_pass_on": _may_pass_on(visit),
+        "agents": root.agents_to(request.path),
+        "goal": root.input[:4000],
+        "explanation": (turn.reply.content or "").strip()[:MAX_EXPLANATION_CHARACTERS],
+        "tree": tuple(_nodes(root, (), request.path)),
+        "done": list(_done(root))[-MAX_DONE:],
+        "turns": turns,
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "age": _span((now - head.created_at).total_seconds()),
+        "requester": head.requester,
+        "path": path_text(request.path),
+        "run_id": head.run_id,
+        "run_status": head.status.value,
+        "decision": request.decision,
+        "nonce": visit.nonce,
+    }
+
+
+# -- what can be done here -------------------------------------------------------------------------
+
+
+def _state(visit: Visit, now: datetime) -> tuple[str, str]:
+    """The state of the request for this visitor, and a reason where there is more to say."""
+    head, request = visit.loaded.head, visit.request
+    approval = request.call.approval if request.kind == "approval" else None
+    if request.decision:
+        return "decided", ""
+    if head.cancelled or head.status.terminal:
+        return "ended", "cancelled" if head.cancelled else head.status.value
+    if request.call.outcome:
+        return "settled", ""
+    if approval and approval.expires_at <= now:
+        return "expired", ""
+    if approval and request.call.gate:
+        if any(person(vote.approver) == person(visit.approver) for vote in approval.counted):
+            return "voted", ""
+        try:
+            requester = head.requester
+            gate = request.call.gate
+            place(approval, gate, visit.approver, groups=visit.groups, requester=requester)
+        except Forbidden as error:
+            return "looking", str(error)
+    elif request.approvers and not asked_by(request.approvers, visit.approver, visit.groups):
+        return "looking", f"{visit.approver} is not asked for this"
+    return "open", ""
+
+
+def _form(
+    visit: Visit, posted: Mapping[str, str] | None, faults: Sequence[tuple[str, str]]
+) -> Placed | None:
+    """The form to change the arguments; None where the tool is gone and nothing can be checked."""
+    try:
+        schema = tool_of(visit).schema
+    except Conflict:
+        return None
+    drawn = fields(schema, visit.request.asked.arguments, prefix=ARGUMENTS, posted=posted)
+    return placed(drawn, [(name.removeprefix(f"{ARGUMENTS}."), fault) for name, fault in faults])
+
+
+def _may_pass_on(visit: Visit) -> bool:
+    approval, gate = visit.request.call.approval, visit.request.call.gate
+    if approval is None or gate is None or gate.delegates == ():
+        return False
+    return person(visit.approver) in map(person, approval.owing)
+
+
+def _others(visit: Visit) -> tuple[str, ...]:
+    return tuple(each for each in visit.request.approvers if person(each) != person(visit.approver))
+
+
+# -- what is shown ---------------------------------------------------------------------------------
+
+
+def _changes(call: PendingCall) -> Iterator[Change]:
+    """What an approver has changed, argument by argument."""
+    decision = call.decision
+    if call.plan.kind == "refused" or (decision and decision.verdict is Verdict.REJECT):
+        return
+    before, after = call.plan.arguments, call.arguments
+    for name in sorted({*before, *after}):
+        texts = [shown_json(each[name]) if name in each else None for each in (before, after)]
+        if name not in before or name not in after:
+            yield Change(shown(name), *texts)
+        elif canonical_json(before[name]) != canonical_json(after[name]):
+            yield Change(shown(name), *(text and text[:MAX_EXCERPT_CHARACTERS] for text in texts))
+
+
+def _capped(text: str) -> str:
+    """A page must fit into a Lambda's answer; the hash covers what is not shown."""
+    if len(text) <= MAX_ARGUMENTS_CHARACTERS:
+        return text
+    more = len(text) - MAX_ARGUMENTS_CHARACTERS
+    return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
+
+
+def _left(deadline: datetime | None, now: datetime) -> str:
+    if deadline is None:
+        return ""
+    return f"{_span(max((deadline - now).total_seconds(), 0))} left"
+
+
+def _span(seconds: float) -> str:
+    """A time in words, in the unit that it is told in."""
+    minutes = int(seconds // 60)
+    for unit, size in (("days", 1440), ("hours", 60)):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
+def _nodes(frame: Continuation, path: Path, here: Path) -> Iterator[Node]:
+    """The calls of a frame: all that lead here or are still open, and how the others ended."""
+    for number, turn in enumerate(frame.turns):
+        for index, call in enumerate(turn.calls):
+            at = (*path, Step(number, index))
+            inside = tuple(_nodes(call.child, at, here)) if call.child else ()
+            yield Node(call.plan.tool, _call_state(call), at == here, inside)
+
+
+def _call_state(call: PendingCall) -> str:
+    if call.outcome:
+        return {"ok": "done", "error": "failed", "rejected": "rejected"}[call.outcome.kind]
+    if call.approval and not call.decision:
+        return "waits for approval"
+    return "in doubt" if call.doubt else "at work"
+
+
+def _done(root: Continuation) -> Iterator[Done]:
+    for path, call in root.calls():
+        if call.outcome and not call.child:
+            yield Done(
+                agent=root.frame_at(path[:-1]).agent,
+                tool=call.plan.tool,
+                arguments=shown_json(call.arguments)[:MAX_EXCERPT_CHARACTERS],
+                result=call.outcome.content[:MAX_EXCERPT_CHARACTERS],
+                kind=call.outcome.kind,
+            )
