@@ -36,8 +36,7 @@ class Visit:
     @property
     def must_sign_in(self) -> bool:
         """Whether the request wants to know for certain who decides, and this door does not."""
-        gate = self.request.call.gate
-        return bool(gate and gate.risk is Risk.HIGH and self.via not in SURE_DOORS)
+        return self.request.call.risk is Risk.HIGH and self.via not in SURE_DOORS
 
 
 def by_link(token: str) -> Visit:

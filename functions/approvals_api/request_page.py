@@ -9,8 +9,14 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 import pages
-from agent_continuations.core.approval import Verdict, person
-from agent_continuations.core.asking import asked_by, place
+from agent_continuations.core.approval import (
+    ApprovalRequest,
+    Decision,
+    Preview,
+    Verdict,
+    person,
+)
+from agent_continuations.core.asking import asked_by, place, voted
 from agent_continuations.core.continuation import Continuation, PendingCall
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import Path, Step, path_text
@@ -98,15 +104,15 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
     return {
         "kind": request.kind,
         "tool": call.plan.tool,
-        "preview": gate.preview if gate else None,
-        "risk": gate.risk.value if gate else "low",
+        "preview": _preview(call),
+        "risk": call.risk.value,
         "arguments": _capped(shown_json(asked)),
         "arguments_hash": hash_of(head, request.asked, request.path),
         "changes": tuple(_changes(call)),
         "must_sign_in": visit.must_sign_in,
         "sign_in": f"{head.run_id}/{request.request_id}",
         "approver": visit.approver,
-        "stages": stage_views(approval) if approval else (),
+        "stages": stage_views(_last(approval, request.decision)) if approval else (),
         "votes": approval.counted if approval else (),
         "others": _others(visit),
         "deadline": deadline,
@@ -181,6 +187,18 @@ def _may_pass_on(visit: Visit) -> bool:
 
 def _others(visit: Visit) -> tuple[str, ...]:
     return tuple(each for each in visit.request.approvers if person(each) != person(visit.approver))
+
+
+def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:
+    """The request with the answer that closed it."""
+    closed = decision is not None and decision.verdict is Verdict.APPROVE
+    return voted(approval, decision) if decision and closed else approval
+
+
+def _preview(call: PendingCall) -> Preview | None:
+    decision = call.decision
+    edited = decision is not None and decision.preview is not None
+    return decision.preview if decision and edited else call.preview
 
 
 # -- what is shown ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from agent_continuations import (
     Preview,
     ScriptedModel,
     Stage,
+    ToolCall,
     call,
     say,
     tool,
@@ -407,6 +408,63 @@ def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
     two.withdraw(BOB)
     assert two.approve(CARL)
     assert two.paid == [700]
+
+
+def large(call: ToolCall) -> bool:
+    return bool(call.arguments["amount"] > 1000)
+
+
+def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
+    staged.start()
+    assert not staged.approve(ANN, arguments={"amount": 5000})
+    assert staged.told() == [(ANN,), (BOB,)]
+    assert [each.approvers for each in staged.request.stages] == [(ANN,), (BOB,)]
+    assert staged.approve(BOB)
+    assert staged.paid == [5000]
+
+
+def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]), amount=5000)
+    staged.start()
+    assert not staged.approve(ANN, arguments={"amount": 5})
+    assert staged.approve(BOB)
+    assert staged.paid == [5]
+
+
+def test_with_the_edit_goes_who_had_to_agree_to_it_alone() -> None:
+    staged = House(Approval(stages=[Stage([ANN, CARL], 2), Stage([BOB], when=large)]))
+    staged.start()
+    staged.approve(ANN, arguments={"amount": 5000})
+    staged.withdraw(ANN)
+    assert not staged.approve(ANN)
+    assert staged.approve(CARL)
+    assert staged.paid == [700]
+
+
+def _told(arguments: Any) -> Preview:
+    risk = Risk.HIGH if arguments["amount"] > 1000 else Risk.LOW
+    return Preview(effect=f"Pays {arguments['amount']}.", risk=risk)
+
+
+def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
+    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two.start()
+    two.approve(ANN, arguments={"amount": 500})
+    assert two.notices()[-1].preview == Preview(effect="Pays 500.")
+    assert two.runs.load(two.run_id).head.status is Status.SUSPENDED
+
+
+def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> None:
+    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two.start()
+    with pytest.raises(Forbidden, match="sign in"):
+        two.approve(ANN, arguments={"amount": 5000})
+    assert not two.approve(ANN, arguments={"amount": 5000}, via="session")
+    with pytest.raises(Forbidden, match="sign in"):
+        two.approve(BOB)
+    assert two.notices()[-1].risk is Risk.HIGH
+    assert two.approve(BOB, via="session")
 
 
 # -- time ------------------------------------------------------------------------------------------

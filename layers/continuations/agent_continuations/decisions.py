@@ -10,6 +10,7 @@ from hmac import compare_digest
 from typing import Any, assert_never
 
 from agent_continuations.agent import Registry
+from agent_continuations.approval import ToolCall
 from agent_continuations.core.approval import (
     GROUP,
     ApprovalRequest,
@@ -26,6 +27,7 @@ from agent_continuations.core.asking import (
     asked_on,
     check_delegate,
     check_vote,
+    further,
     place,
     voted,
 )
@@ -168,6 +170,8 @@ class Decisions:
                 for vote in approval.counted:
                     if _same(vote, decision):
                         return Voted(path=path, request_id=request_id, decision=vote)
+                if decision.preview and decision.preview.risk is Risk.HIGH:
+                    _check_signed_in(said)
                 stage, group = place(
                     approval, gate, approver, groups=said.groups, requester=requester
                 )
@@ -177,7 +181,7 @@ class Decisions:
                         return Voted(path=path, request_id=request_id, decision=decision)
                     if decision.arguments is None:
                         # What an earlier vote changed is what has been agreed to.
-                        changes = {"arguments": approval.arguments}
+                        changes = {"arguments": approval.arguments, "preview": approval.preview}
                         decision = decision.model_copy(update=changes)
                 return Decided(path=path, request_id=request_id, decision=decision)
             case TakeBack():
@@ -215,24 +219,27 @@ class Decisions:
             via=said.via,
             authentication=said.authentication,
             reason=said.reason or None,
-            arguments=self._edited(loaded, request, said),
             arguments_hash=hash_of(head, asked, path),
             decided_at=now,
         )
-        if decision.arguments is None:
+        if said.arguments is None:
             return decision
+        changes = self._edited(loaded, request, said)
+        decision = decision.model_copy(update=changes)
         edited = hash_of(head, asked.model_copy(update={"decision": decision}), path)
         return decision.model_copy(update={"arguments_hash": edited})
 
-    def _edited(self, loaded: Loaded, request: Request, said: Answer) -> dict[str, Any] | None:
-        """An approver's arguments as the tool understands them; None if they change nothing."""
-        if said.arguments is None:
-            return None
+    def _edited(self, loaded: Loaded, request: Request, said: Answer) -> dict[str, Any]:
+        """An approver's arguments as the tool understands them, and what the policy says of them;
+        nothing if they change nothing.
+        """
+        assert said.arguments is not None
         if request.kind != "approval" or said.verdict is Verdict.REJECT:
             fields = [("arguments", "only an approval of a call can change them")]
             raise Invalid("arguments cannot be edited here", fields)
         plan = request.call.plan
-        agent = self._registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
+        name = loaded.continuation.frame_at(request.path[:-1]).agent
+        agent = self._registry().find(name)
         tool = agent.tool(plan.tool) if agent else None
         if tool is None or isinstance(plan, RefusedPlan):
             raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
@@ -241,8 +248,17 @@ class Decisions:
         except ArgumentsRefused as error:
             fields = [(f"arguments.{name}", fault) for name, fault in error.fields]
             raise Invalid("the edited arguments do not fit the tool", fields) from None
-        asked = request.asked.arguments
-        return None if canonical_json(checked) == canonical_json(asked) else checked
+        if canonical_json(checked) == canonical_json(request.asked.arguments):
+            return {}
+        approval, pinned = request.call.approval, plan.gate
+        assert approval is not None
+        assert pinned is not None
+        now = tool.gate(ToolCall(tool=plan.tool, arguments=checked, agent=name))
+        return {
+            "arguments": checked,
+            "preview": now.preview if now else None,
+            "further": further(approval, pinned, now),
+        }
 
 
 def _speaker(request: Request, said: Said) -> str:
@@ -268,12 +284,17 @@ def _check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> 
         raise Conflict("the tool's outcome has arrived; nothing is left to answer")
     if request.kind == "approval" and approval and now > approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
-    if call.gate and call.gate.risk is Risk.HIGH and said.via not in SURE_DOORS:
-        fields = [("approver", "must be signed in")]
-        raise Forbidden("this is of high risk: sign in to decide", fields)
+    if call.risk is Risk.HIGH:
+        _check_signed_in(said)
     seen = said.arguments_hash
     if seen is not None and not compare_digest(seen, hash_of(head, request.asked, request.path)):
         raise Conflict("the arguments have changed since you saw them; look at them again")
+
+
+def _check_signed_in(said: Said) -> None:
+    if said.via not in SURE_DOORS:
+        fields = [("approver", "must be signed in")]
+        raise Forbidden("this is of high risk: sign in to decide", fields)
 
 
 def _word(said: Said, approver: str, now: datetime) -> Word:

@@ -10,7 +10,6 @@ from agent_continuations.core.approval import (
     ApprovalRequest,
     Decision,
     Gate,
-    Risk,
     Stage,
     Verdict,
     person,
@@ -175,8 +174,8 @@ def notice(
         # The hint comes first; the sweeper only where the hint was lost.
         due=now + NOTICE_GRACE,
         occasion=event.occasion if isinstance(event, Told) else "asked",
-        risk=plan.gate.risk if plan.gate else Risk.LOW,
-        preview=plan.gate.preview if plan.gate else None,
+        risk=call.risk,
+        preview=call.preview,
     )
 
 

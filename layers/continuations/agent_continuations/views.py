@@ -123,7 +123,8 @@ def links(run_id: str) -> dict[str, str]:
 
 def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str, Any]:
     """A decision that stands."""
-    told = decision.model_dump(mode="json", exclude_none=True)
+    more = {"stage", "preview", "further"}
+    told = decision.model_dump(mode="json", exclude_none=True, exclude=more)
     verdict = told.pop("verdict")
     told["decided_at"] = moment(decision.decided_at)
     return {"run_id": run_id, "request_id": request_id, "decision": verdict, **told}
@@ -208,8 +209,8 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
         expires_at=request.expires_at if request and approving else None,
         message=message,
         stages=stage_views(request) if request and approving else None,
-        risk=gate.risk if gate else None,
-        preview=gate.preview.effect if gate and gate.preview and approving else None,
+        risk=call.risk if gate else None,
+        preview=call.preview.effect if call.preview and approving else None,
     )
 
 

@@ -135,6 +135,8 @@ class Decision(Stored):
         member_of: the group for which the approver answered, where a group was asked.
         stage: the stage in which it counts.
         grant_id: the grant by which it was decided in advance.
+        preview: what the tool's author says of the edited arguments.
+        further: who must agree to the edited arguments beyond those who were asked.
     """
 
     verdict: Verdict
@@ -148,6 +150,8 @@ class Decision(Stored):
     arguments: dict[str, Any] | None = None
     arguments_hash: str
     grant_id: str | None = None
+    preview: Preview | None = None
+    further: tuple[Stage, ...] = ()
     decided_at: datetime
 
 
@@ -163,6 +167,8 @@ class ApprovalRequest(Stored):
         reminded: how many reminders.
         escalated: how many escalations.
         original_hash: of the model's arguments, where an approver has changed them.
+        preview: of the arguments as they were changed.
+        further: how many of the stages have come with the change.
         policy_hash: of the policy that applied.
         former: who was asked before an escalation, and is not any more.
     """
@@ -180,6 +186,8 @@ class ApprovalRequest(Stored):
     escalated: int = 0
     former: tuple[str, ...] = ()
     original_hash: str | None = None
+    preview: Preview | None = None
+    further: int = 0
     policy_hash: str | None = None
 
     _form_1 = model_validator(mode="before")(_one_stage_told)
@@ -216,6 +224,15 @@ class ApprovalRequest(Stored):
     def untold(self) -> tuple[str, ...]:
         """Who owes an answer and has not been asked for it yet."""
         return tuple(each for each in self.owing if each not in self.told)
+
+    def preview_by(self, gate: Gate) -> Preview | None:
+        """What the tool's author says of the arguments as they stand now."""
+        return gate.preview if self.arguments is None else self.preview
+
+    def risk_by(self, gate: Gate) -> Risk:
+        """The risk of the arguments as they stand now."""
+        changed = self.preview is not None and self.preview.risk is Risk.HIGH
+        return Risk.HIGH if changed else gate.risk
 
     def reminder_at(self, gate: Gate) -> datetime | None:
         """When to remind next; None if there is no further reminder before the deadline."""

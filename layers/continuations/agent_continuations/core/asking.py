@@ -62,6 +62,9 @@ def voted(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
         "arguments": decision.arguments,
         "arguments_hash": decision.arguments_hash,
         "original_hash": request.original_hash or request.arguments_hash,
+        "preview": decision.preview,
+        "stages": (*request.stages, *decision.further),
+        "further": request.further + len(decision.further),
         "told": (decision.approver,),
     }
     return request.model_copy(update=changes)
@@ -72,7 +75,13 @@ def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
     changes: dict[str, object] = {"votes": _without(request.votes, approver)}
     if request.original_hash and any(vote.arguments is not None for vote in taken):
         # Without whoever wanted other arguments, those of the model are asked about again.
-        changes |= {"arguments": None, "arguments_hash": request.original_hash}
+        changes |= {
+            "arguments": None,
+            "arguments_hash": request.original_hash,
+            "preview": None,
+            "stages": request.stages[: len(request.stages) - request.further],
+            "further": 0,
+        }
     return changes
 
 
@@ -85,6 +94,20 @@ def _with(stage: Stage, approver: str, to: str) -> Stage:
         return stage
     approvers = tuple(to if person(each) == person(approver) else each for each in stage.approvers)
     return stage.model_copy(update={"approvers": approvers})
+
+
+def further(request: ApprovalRequest, pinned: Gate, now: Gate | None) -> tuple[Stage, ...]:
+    """Who must agree to edited arguments beyond those who are asked: an edit may ask for more.
+
+    Args:
+        request: as it stands.
+        pinned: the policy as it applied to the model's arguments.
+        now: the policy as it applies to the edited ones.
+    """
+    # Those of an earlier edit stand at the end. What was reassigned was once pinned, and counts.
+    added = request.stages[len(request.stages) - request.further :]
+    known = (*pinned.stages, *added)
+    return tuple(stage for stage in (now.stages if now else ()) if stage not in known)
 
 
 def place(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from agent_continuations.core.approval import ApprovalRequest, Decision, Gate
+from agent_continuations.core.approval import ApprovalRequest, Decision, Gate, Preview, Risk
 from agent_continuations.core.path import Path, Step
 from agent_continuations.core.stored import Stored
 
@@ -146,6 +146,22 @@ class PendingCall(Stored):
         else:
             edited = self.approval.arguments if self.approval else None
         return self.plan.arguments if edited is None else edited
+
+    @property
+    def risk(self) -> Risk:
+        """How surely one must know who decides on the call."""
+        gate = self.gate
+        if gate is None:
+            return Risk.LOW
+        return self.approval.risk_by(gate) if self.approval else gate.risk
+
+    @property
+    def preview(self) -> Preview | None:
+        """What the tool's author says of the call as it is asked about now."""
+        gate = self.gate
+        if gate is None or self.approval is None:
+            return gate.preview if gate else None
+        return self.approval.preview_by(gate)
 
     @property
     def gate(self) -> Gate | None:
