@@ -1,13 +1,51 @@
-"""What Slack refuses of blocks and views; docs.slack.dev/reference/block-kit has the rules."""
+"""What Slack keeps, and what it refuses of blocks and views; docs.slack.dev/reference/block-kit
+has the rules.
+"""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
 
+TEAM = "T0HOME"
 _TEXT_KEYS = {"plain_text": {"type", "text", "emoji"}, "mrkdwn": {"type", "text", "verbatim"}}
 _BUTTON_KEYS = {"type", "text", "action_id", "url", "value", "style", "confirm"}
 _INPUT_KEYS = {"type", "action_id", "multiline", "min_length", "max_length", "placeholder"}
+
+
+@dataclass
+class Message:
+    """A message in a channel; `only_for` is the one user who sees it."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: list[Json]
+    metadata: Json | None = None
+    only_for: str | None = None
+    options: Json | None = None
+
+    def button(self, action_id: str) -> Json:
+        """The button of this name."""
+        return {each["action_id"]: each for each in self.buttons()}[action_id]
+
+    def buttons(self) -> list[Json]:
+        return [each for block in self.blocks for each in block.get("elements", ()) if "url" in each
+                or "value" in each]  # fmt: skip
+
+    def words(self) -> str:
+        """All that is read in it."""
+        return json.dumps(self.blocks, ensure_ascii=False) + self.text
+
+
+def member(user_id: str, email: str | None, **more: Any) -> Json:
+    """A member of the workspace, as users.info tells of him."""
+    profile = {"real_name": user_id, **({"email": email} if email else {})}
+    flags = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
+    base = {"id": user_id, "team_id": TEAM, "name": user_id.lower(), "profile": profile}
+    return {**base, **dict.fromkeys(flags, False), "is_email_confirmed": True, **more}
 
 
 class Refused(Exception):
@@ -29,18 +67,6 @@ def check_view(view: Any) -> None:
     _need(len(view.get("private_metadata", "")) <= 3000, "private_metadata")
     _need(len(view.get("callback_id", "")) <= 255, "callback_id")
     _check(view["blocks"], most=100, kinds={"header", "section", "context", "divider", "input"})
-
-
-def texts(value: Any) -> Iterator[Json]:
-    """Every text object in a message or a view."""
-    if isinstance(value, dict):
-        if value.get("type") in _TEXT_KEYS:
-            yield value
-        for each in value.values():
-            yield from texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from texts(each)
 
 
 def _check(blocks: Any, *, most: int, kinds: set[str]) -> None:

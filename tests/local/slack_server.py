@@ -15,9 +15,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.local.slack_rules import Json, Refused, check_message, check_view
+from tests.local.slack_rules import (
+    TEAM,
+    Json,
+    Message,
+    Refused,
+    check_message,
+    check_view,
+    member,
+)
 
-TEAM, OTHER_TEAM = "T0HOME", "T0AWAY"
+__all__ = ["OTHER_TEAM", "TEAM", "Fault", "Message", "Sent", "SlackServer"]
+OTHER_TEAM = "T0AWAY"
 TRIGGER_SECONDS = 3.0
 
 
@@ -31,43 +40,11 @@ class Fault:
     body: bytes | None = None
 
 
-@dataclass
-class Message:
-    """A message in a channel; `only_for` is the one user who sees it."""
-
-    channel: str
-    ts: str
-    text: str
-    blocks: list[Json]
-    metadata: Json | None = None
-    only_for: str | None = None
-
-    def button(self, action_id: str) -> Json:
-        """The button of this name."""
-        return {each["action_id"]: each for each in self.buttons()}[action_id]
-
-    def buttons(self) -> list[Json]:
-        return [each for block in self.blocks for each in block.get("elements", ()) if "url" in each
-                or "value" in each]  # fmt: skip
-
-    def words(self) -> str:
-        """All that is read in it."""
-        return json.dumps(self.blocks, ensure_ascii=False) + self.text
-
-
 class Sent(NamedTuple):
     """A request as Slack sends it."""
 
     body: str
     headers: dict[str, str]
-
-
-def member(user_id: str, email: str | None, **more: Any) -> Json:
-    """A member of the workspace, as users.info tells of him."""
-    profile = {"real_name": user_id, **({"email": email} if email else {})}
-    flags = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
-    base = {"id": user_id, "team_id": TEAM, "name": user_id.lower(), "profile": profile}
-    return {**base, **dict.fromkeys(flags, False), "is_email_confirmed": True, **more}
 
 
 @dataclass
@@ -81,7 +58,7 @@ class SlackServer:
     messages: list[Message] = field(default_factory=list)
     views: list[Json] = field(default_factory=list)
     refusals: list[tuple[str, ...]] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     fault: Fault | None = None
     _triggers: dict[str, float] = field(default_factory=dict)
     _count: int = 0
@@ -167,7 +144,6 @@ class SlackServer:
 
     def call(self, method: str, given: Json) -> Json:
         """What a method answers; the envelope's `ok` is set by the caller."""
-        self.calls.append(method)
         found: Callable[[Json], Json] | None = _METHODS.get(method)
         if found is None:
             raise Refused("unknown_method", method)
@@ -213,8 +189,10 @@ class SlackServer:
             given["blocks"],
             given.get("metadata"),
             only_for,
+            {name: given[name] for name in _OPTIONS if name in given},
         )
         self.messages.append(message)
+        self.links += [each["url"] for each in message.buttons() if "url" in each]
         return {"channel": channel, "ts": message.ts, "message_ts": message.ts}
 
     def _update(self, given: Json) -> Json:
@@ -250,6 +228,7 @@ class SlackServer:
         return {"view": {"id": f"V{len(self.views)}"}}
 
 
+_OPTIONS = ("mrkdwn", "parse", "link_names", "unfurl_links", "unfurl_media")
 _METHODS: dict[str, Any] = {
     "auth.test": SlackServer._auth_test,
     "users.info": SlackServer._users_info,

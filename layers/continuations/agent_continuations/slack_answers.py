@@ -197,7 +197,7 @@ class SlackAnswers:
         email = self._workspace.email_of(user.id)
         loaded = self._runs.load(asked.run_id)
         request = find_request(loaded.snapshot, loaded.continuation, asked.request_id)
-        approver = _approver(request.approvers, email)
+        approver = approver_of(request.approvers, email)
         if not compare_digest(_present_hash(loaded, request), asked.shown_hash):
             raise Conflict("what you saw has changed, open it again")
         return loaded, request, approver
@@ -218,8 +218,12 @@ def _reasoning(text: str) -> Reasoning:
         raise Invalid("this dialog is not one of ours") from None
 
 
-def _approver(approvers: Sequence[str], email: str) -> str:
-    """Which of those who were asked has this mail address; where nobody was asked, nobody may."""
+def approver_of(approvers: Sequence[str], email: str) -> str:
+    """Which of those who were asked has this mail address.
+
+    Raises:
+        Forbidden: none of them; where nobody was asked, nobody may.
+    """
     for each in approvers:
         # Slack writes addresses in small letters. No other equality is assumed.
         if email.isascii() and email.lower() == each.lower():

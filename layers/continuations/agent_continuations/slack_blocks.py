@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_continuations.core.continuation import Verdict
-from agent_continuations.display import shown, shown_json
+from agent_continuations.display import shown, shown_json, shown_line
 from agent_continuations.errors import Invalid
 from agent_continuations.ports import Notice
 
@@ -113,7 +113,7 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
         _section(_question(notice)),
         *arguments[:MAX_ARGUMENT_SECTIONS],
         *([] if whole else [_section("… and more; the page shows all of it.")]),
-        _section(f"{_facts(notice)}\nThe goal: {' '.join(notice.goal.split())}"),
+        _section(f"{_facts(notice)}\nThe goal: {shown_line(notice.goal)}"),
         {"type": "actions", "elements": [*buttons, _link(opening, link)]},
     ]
     if own:
@@ -234,11 +234,12 @@ def _title(notice: Notice) -> str:
 def _question(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen? {_DOUBT}"
-    return f"{notice.agents[-1]} asks to call {notice.tool}."
+    return f"{shown_line(notice.agents[-1])} asks to call {notice.tool}."
 
 
 def _facts(notice: Notice) -> str:
-    lines = [f"Who asks: {' > '.join(notice.agents)}", f"Asked: {', '.join(notice.approvers)}"]
+    agents, approvers = (map(shown_line, each) for each in (notice.agents, notice.approvers))
+    lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
     if notice.expires_at:
         until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")
         lines.append(f"Until: {until}; without an answer it is rejected.")

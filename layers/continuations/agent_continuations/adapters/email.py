@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from agent_continuations.display import shown, shown_json
+from agent_continuations.display import shown_json, shown_line
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports import Notice
 from agent_continuations.recipients import is_group
@@ -66,10 +66,10 @@ class EmailNotifier:
         words = {
             "notice": notice,
             "link": self._link(notice, approver),
-            "group": " ".join(shown(approver).split()) if is_group(approver) else None,
+            "group": shown_line(approver) if is_group(approver) else None,
+            "agents": [shown_line(each) for each in notice.agents],
             "arguments": shown_json(notice.arguments),
-            # In one line, lest it forge the lines around it.
-            "goal": " ".join(shown(notice.goal).split()),
+            "goal": shown_line(notice.goal),
         }
         message = EmailMessage()
         message["From"] = self._sender

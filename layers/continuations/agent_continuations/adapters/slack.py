@@ -152,7 +152,8 @@ class SlackWorkspace:
             return method(**arguments)
         except SlackApiError as error:
             raise _meant(error) from error
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
+        # The SDK takes any JSON for an object, hence AttributeError.
+        except (SlackClientError, HTTPException, OSError, ValueError, AttributeError) as error:
             raise Retryable(f"Slack cannot be reached: {error}") from error
 
     @cached_property
@@ -198,7 +199,8 @@ class SlackNotifier:
 
 def _meant(error: SlackApiError) -> ContinuationError:
     response = error.response
-    code = str(response.get("error") or f"status {response.status_code}")[:200]
+    said = response.data.get("error") if isinstance(response.data, dict) else None
+    code = str(said or f"status {response.status_code}")[:200]
     after = str(response.headers.get("Retry-After") or "")
     if code in _REFUSED:
         return Fatal(f"Slack refuses: {code}")
