@@ -7,8 +7,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
+import agents
 from agent_continuations.adapters.slack import METADATA
 from tests.functions.deployment import SECURITY, Answer, Deployment
+from tests.functions.test_approvals_decide import hurried
 from tests.local.slack_server import OTHER_TEAM, Fault, Message, Sent, SlackServer
 
 HEAD = "U0HEAD"
@@ -173,9 +175,10 @@ def test_what_has_changed_since_it_was_shown_is_not_decided(
         shown = json.loads(button["value"])["shown_hash"]
         button["value"] = button["value"].replace(shown, "0" * 64)
         assert posted(deployment, slack.click(message, action, HEAD)).status == 200
-    assert whispers(slack) == ["what you saw has changed, open it again"] * 2
+    told = posted(deployment, slack.submit(HEAD, "No.")).json()["errors"]["reason"]
+    assert whispers(slack) == [told]
+    assert told == "the arguments have changed since you saw them; look at them again"
     assert nothing_is_decided(deployment, run_id)
-    assert slack.views == []
 
 
 def test_a_link_that_is_opened_decides_nothing(deployment: Deployment, slack: SlackServer) -> None:
@@ -193,6 +196,47 @@ def test_where_slack_does_not_answer_the_click_can_come_again(
     slack.fault = None
     assert nothing_is_decided(deployment, run_id)
     assert posted(deployment, slack.click(message, "approve", HEAD)).status == 200
+
+
+def test_where_several_must_agree_each_is_told_how_it_stands(
+    deployment: Deployment, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = "bob@example.com"
+    slack.join("U0BOB", bob)
+    routes = {each: [f"slack:{each}"] for each in (SECURITY, bob)}
+    deployment.parameters["Recipients"] = json.dumps(routes)
+    policy = hurried(approvers=[SECURITY, bob], needed="all")
+    monkeypatch.setattr(agents, "AGENTS", [policy])
+    run_id = deployment.suspended()
+    mine, his = slack.messages
+    posted(deployment, slack.click(mine, "approve", HEAD))
+    assert "Others must still agree." in mine.words()
+    assert deployment.read(run_id)["status"] == "suspended"
+    posted(deployment, slack.click(his, "approve", "U0BOB"))
+    assert "Others must still agree." not in his.words()
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+
+
+def test_what_is_of_high_risk_is_not_decided_in_slack(
+    deployment: Deployment, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "AGENTS", [hurried(risk="high")])
+    run_id, message = asked(deployment, slack)
+    [button] = message.buttons()
+    assert button["action_id"] == "open"
+    # Nor with a button from elsewhere.
+    [waits] = deployment.read(run_id)["waiting"]
+    value = {
+        "kind": "approval",
+        "run_id": run_id,
+        "request_id": waits["request_id"],
+        "shown_hash": waits["arguments_hash"],
+    }
+    button |= {"action_id": "approve", "value": json.dumps(value)}
+    posted(deployment, slack.click(message, "approve", HEAD))
+    assert whispers(slack) == ["this is of high risk: sign in to decide"]
+    assert nothing_is_decided(deployment, run_id)
 
 
 # -- a call that was lost ----------------------------------------------------------

@@ -197,6 +197,8 @@ _FACTS = {
     "approvers",
     "expires_at",
     "created_at",
+    "occasion",
+    "risk",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
+from agent_continuations.core.approval import GROUP
 from agent_continuations.errors import Fatal
 
 _FOR = " for "
@@ -82,4 +83,4 @@ def read_routes(text: str) -> dict[str, list[str]]:
 
 def is_group(approver: str) -> bool:
     """Whether a name stands for several people, so that no link can be made that is one's own."""
-    return approver.startswith("group:")
+    return approver.startswith(GROUP)

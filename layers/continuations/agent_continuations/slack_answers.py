@@ -5,23 +5,21 @@ workspace says; it must be among those who were asked.
 """
 
 from collections.abc import Mapping, Sequence
-from hmac import compare_digest
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent_continuations.core.continuation import RefusedPlan, Verdict
-from agent_continuations.dispatch import hash_of
+from agent_continuations.core.approval import Verdict, person
 from agent_continuations.errors import (
     AlreadyDecided,
-    Conflict,
     ContinuationError,
     Forbidden,
     Invalid,
     Retryable,
 )
-from agent_continuations.runs import Answer, Loaded, Request, Runs, find_request
+from agent_continuations.requests import Answer, Loaded, Request, find_request
+from agent_continuations.runs import Runs
 from agent_continuations.slack_blocks import (
     REASON,
     Asked,
@@ -32,7 +30,7 @@ from agent_continuations.slack_blocks import (
     read_asked,
     settled,
 )
-from agent_continuations.views import decision_view
+from agent_continuations.views import settled_view
 
 
 class Workspace(Protocol):
@@ -144,7 +142,7 @@ class SlackAnswers:
                 told = self._decide(asked, verdict, clicked.user, reason=None)
                 self._workspace.update(place.channel_id, place.message_ts, told)
                 return
-            _, request, _ = self._checked(asked, clicked.user)
+            _, request, _ = self._found(asked, clicked.user)
             reasoning = Reasoning(
                 asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
             )
@@ -174,33 +172,31 @@ class SlackAnswers:
 
         Where another decision stands already, that is what it is told.
         """
-        loaded, request, approver = self._checked(asked, user)
+        loaded, request, approver = self._found(asked, user)
         answer = Answer(
-            verdict=verdict, approver=approver, decided_by=approver, via="slack", reason=reason
+            verdict=verdict,
+            approver=approver,
+            via="slack",
+            authentication=f"slack:{user.id}",
+            reason=reason,
+            arguments_hash=asked.shown_hash,
         )
         try:
-            decision = self._runs.settle(loaded, request, answer)
+            stands = settled_view(asked.run_id, self._runs.settle(loaded, request, answer))
         except AlreadyDecided as error:
             stands = error.decision
-        else:
-            stands = decision_view(asked.run_id, asked.request_id, decision)
-        assert not isinstance(request.call.plan, RefusedPlan)
-        return settled(asked, request.call.plan.tool, request.call.plan.arguments, stands)
+        return settled(asked, request.call.plan.tool, request.asked.arguments, stands)
 
-    def _checked(self, asked: Asked, user: _User) -> tuple[Loaded, Request, str]:
-        """The request as it stands, and the approver who this user is.
+    def _found(self, asked: Asked, user: _User) -> tuple[Loaded, Request, str]:
+        """The request, and the approver who this user is.
 
         Raises:
             Forbidden: he was not asked.
-            Conflict: what he was shown is not what would run.
         """
         email = self._workspace.email_of(user.id)
         loaded = self._runs.load(asked.run_id)
-        request = find_request(loaded.snapshot, loaded.continuation, asked.request_id)
-        approver = approver_of(request.approvers, email)
-        if not compare_digest(_present_hash(loaded, request), asked.shown_hash):
-            raise Conflict("what you saw has changed, open it again")
-        return loaded, request, approver
+        request = find_request(loaded, asked.request_id)
+        return loaded, request, approver_of(request.approvers, email)
 
 
 def _interaction(body: str) -> _Clicked | _Submitted:
@@ -225,15 +221,6 @@ def approver_of(approvers: Sequence[str], email: str) -> str:
         Forbidden: none of them; where nobody was asked, nobody may.
     """
     for each in approvers:
-        # Slack writes addresses in small letters. No other equality is assumed.
-        if email.isascii() and email.lower() == each.lower():
+        if person(each) == person(email):
             return each
     raise Forbidden("you were not asked for this decision")
-
-
-def _present_hash(loaded: Loaded, request: Request) -> str:
-    """The hash of what is asked; for an approval, before anything was edited."""
-    call = request.call
-    if request.kind == "approval":
-        call = call.model_copy(update={"decision": None})
-    return hash_of(loaded.head, call, request.path)

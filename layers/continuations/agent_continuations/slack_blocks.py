@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent_continuations.core.continuation import Verdict
+from agent_continuations.core.approval import Preview, Risk, Verdict
 from agent_continuations.display import shown, shown_json, shown_line
 from agent_continuations.errors import Invalid
 from agent_continuations.ports import Notice
@@ -106,11 +106,12 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
     """
     arguments = list(islice(_sections(shown_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
     whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
-    buttons = _decisions(notice) if own and whole and notice.risk == "low" else []
+    buttons = _decisions(notice) if own and whole and notice.risk is Risk.LOW else []
     opening = "Open the page" if own else "Sign in to decide"
     blocks = [
         _header(_title(notice)),
         _section(_question(notice)),
+        *([_section(_effect(notice.preview))] if notice.preview else []),
         *arguments[:MAX_ARGUMENT_SECTIONS],
         *([] if whole else [_section("… and more; the page shows all of it.")]),
         _section(f"{_facts(notice)}\nThe goal: {shown_line(notice.goal)}"),
@@ -142,13 +143,15 @@ def settled(
     """What takes a notice's place once a decision stands.
 
     Args:
-        decision: as `views.decision_view` gives it.
+        decision: as `views.settled_view` gives it.
     """
     verdict = Verdict(decision["decision"])
     stands = _STANDS[asked.kind][verdict]
     line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
         line += f"\n{decision['reason']}"
+    if decision.get("open"):
+        line += "\nOthers must still agree."
     edited = decision.get("arguments")
     blocks = [
         _header(f"{stands}: {tool}" if asked.kind == "approval" else f"{tool}: {stands}"),
@@ -227,14 +230,21 @@ def _sections(text: str) -> Iterator[Block]:
 def _title(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen?"
-    high = " (high risk)" if notice.risk == "high" else ""
-    return f"Approval needed{high}: {notice.tool}"
+    high = " (high risk)" if notice.risk is Risk.HIGH else ""
+    again = "Reminder: approval" if notice.occasion == "reminder" else "Approval"
+    return f"{again} needed{high}: {notice.tool}"
 
 
 def _question(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen? {_DOUBT}"
     return f"{shown_line(notice.agents[-1])} asks to call {notice.tool}."
+
+
+def _effect(preview: Preview) -> str:
+    """The tool's author on what the call would do."""
+    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
+    return f"{preview.effect}\n{taken_back[preview.reversible]}"
 
 
 def _facts(notice: Notice) -> str:
