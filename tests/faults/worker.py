@@ -110,6 +110,7 @@ class Worker:
         self._line.send(Message("notify", run_id, notice_id))
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        del approver
         self._line.send(Mail(notice, address))
 
     # -- the model and the tools -----------------------------------------------------------------

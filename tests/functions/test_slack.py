@@ -211,6 +211,7 @@ def test_where_several_must_agree_each_is_told_how_it_stands(
     mine, his = slack.messages
     posted(deployment, slack.click(mine, "approve", HEAD))
     assert "Others must still agree." in mine.words()
+    deployment.drain()
     assert deployment.read(run_id)["status"] == "suspended"
     posted(deployment, slack.click(his, "approve", "U0BOB"))
     assert "Others must still agree." not in his.words()

@@ -88,6 +88,7 @@ class MailService:
         self._world = world
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        del approver
         world = self._world
         world.scheduler.point("a mail is sent")
         if world.rough and world.random.random() < world.faults.request:
