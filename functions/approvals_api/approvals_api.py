@@ -54,6 +54,14 @@ def decide(token: str) -> Response[str]:
         return _refusal(error)
 
 
+@app.post("/slack/interactions")
+def slack() -> Response[str]:
+    """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
+    event = app.current_event
+    told = bootstrap.slack_answers().answer(event.decoded_body or "", event.headers)
+    return json_response(told) if told else Response(HTTPStatus.OK.value, body="")
+
+
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway. The event holds the token, so it is never logged."""

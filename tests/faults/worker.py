@@ -109,8 +109,9 @@ class Worker:
     def notify(self, run_id: str, notice_id: str) -> None:
         self._line.send(Message("notify", run_id, notice_id))
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
-        self._line.send(Mail(notice, recipient))
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        del approver
+        self._line.send(Mail(notice, address))
 
     # -- the model and the tools -----------------------------------------------------------------
 

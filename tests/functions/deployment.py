@@ -52,6 +52,10 @@ _WIRING: tuple[Any, ...] = (
     bootstrap.runner,
     bootstrap._capabilities,
     bootstrap.outbox,
+    bootstrap._slack_notifier,
+    bootstrap._webhook_notifier,
+    bootstrap._workspace_of,
+    bootstrap._secret_in,
 )
 
 
@@ -175,6 +179,8 @@ class Deployment:
             self.physical[queue] = answer["QueueUrl"]
         self.physical["Notices"] = self.sns.create_topic(Name=f"n{self.table}")["TopicArn"]
         self.keep_secret("ModelSecret", json.dumps({"api_key": "sk-test"}))
+        self.keep_secret("SlackSecret", json.dumps({"bot_token": "", "signing_secret": ""}))
+        self.keep_secret("WebhookSecret", json.dumps({"current": "k" * 64, "previous": []}))
         self.rotate([uuid4().hex * 2])
         self.mailbox = ses_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.mailbox.sent_messages.clear()

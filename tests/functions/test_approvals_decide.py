@@ -282,8 +282,8 @@ def test_after_the_deadline_a_call_is_rejected_and_never_approved(
 
 def hurried(**policy: Any) -> Agent:
     """The HR agent, whose authorizations must be approved by another policy."""
-    seconds = policy.get("seconds", 60)
-    approval = Approval(policy.get("approvers", [SECURITY]), timeout_seconds=seconds)
+    policy = {"approvers": [SECURITY], "timeout_seconds": policy.pop("seconds", 60), **policy}
+    approval = Approval(**policy)
     tools = [
         replace(each, approval=approval) if each.name == "authorize" else each
         for each in account_agent.tools

@@ -18,7 +18,9 @@ from tests.local.template import ROOT, template
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 FUNCTIONS = sorted(functions())
 # What hides behind `.get` and so would be missed in silence.
-QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TOPIC"}
+QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TOPIC", "WEBHOOK_URL"}
+# These are signed in their own ways.
+UNSIGNED = ("/approvals/", "/slack/")
 HINTS = {
     "RunsApiFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE"},
     "ApprovalsApiFunction": {"RESUME_QUEUE"},
@@ -148,6 +150,7 @@ import {module}
 assert callable({module}.{entry})
 loaded = set(sys.modules)
 assert "openai" not in loaded, "a cold start must not load the model client"
+assert "slack_sdk" not in loaded, "a cold start must not load Slack's client"
 assert "jinja2" not in loaded or {module!r} == "approvals_api"
 assert "pytest" not in loaded and "moto" not in loaded
 if {uses_agents}:
@@ -191,7 +194,7 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         assert event["requestContext"]["path"] == f"/v1{filled}"
         assert event["requestContext"]["resourcePath"] == event["resource"]
         signed = event["requestContext"]["identity"]["userArn"]
-        assert bool(signed) != event["resource"].startswith("/approvals")
+        assert bool(signed) != event["resource"].startswith(UNSIGNED)
     elif "Records" in event:
         [record] = event["Records"]
         queue = record["eventSourceARN"].rpartition("-")[2]
@@ -200,7 +203,7 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         assert event["source"] == "aws.events"
 
 
-def test_only_the_approvers_links_need_no_signature() -> None:
+def test_only_the_approvers_links_and_slack_need_no_signature() -> None:
     resources: dict[str, Any] = template()["Resources"]
     assert resources["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
     for properties in functions().values():
@@ -208,7 +211,7 @@ def test_only_the_approvers_links_need_no_signature() -> None:
             if event["Type"] == "Api":
                 about = event["Properties"]
                 unsigned = about.get("Auth", {}).get("Authorizer") == "NONE"
-                assert unsigned == about["Path"].startswith("/approvals/")
+                assert unsigned == about["Path"].startswith(UNSIGNED)
 
 
 def test_the_environment_for_local_invocations_names_every_variable() -> None:

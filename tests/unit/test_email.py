@@ -93,7 +93,7 @@ def about(**more: Any) -> Notice:
 
 def received(**more: Any) -> EmailMessage:
     """The mail as the other side reads it from its bytes."""
-    raw = NOTIFIER.message(about(**more), ADA).as_bytes()
+    raw = NOTIFIER.message(about(**more), ADA, ADA).as_bytes()
     return message_from_bytes(raw, policy=default)
 
 
@@ -137,10 +137,14 @@ BENIGN = Markup(part(received(), "html")).found
 
 def check(mail: EmailMessage) -> None:
     """Only what we set is there, and it is what we set."""
-    assert sorted(mail.keys()) == sorted(HEADERS)
-    assert (mail["From"], mail["To"], mail["X-Notice-Id"]) == (SENDER, ADA, "abcdefgh23456723")
-    assert mail["Auto-Submitted"] == "auto-generated"
+    check_parts(mail, ADA)
     assert mail.defects == []
+
+
+def check_parts(mail: EmailMessage, to: str) -> None:
+    assert sorted(mail.keys()) == sorted(HEADERS)
+    assert (mail["From"], mail["To"], mail["X-Notice-Id"]) == (SENDER, to, "abcdefgh23456723")
+    assert mail["Auto-Submitted"] == "auto-generated"
     parts = list(mail.walk())
     assert [each.get_content_type() for each in parts] == [
         "multipart/alternative",
@@ -255,27 +259,45 @@ def test_each_recipient_gets_his_own_link() -> None:
     )
     mine = EmailNotifier(ses=ses, sender=SENDER, link=link)
     for who in (ADA, "bob@example.com"):
-        mail = mine.message(about(), who)
+        mail = mine.message(about(), who, who)
         assert mail["To"] == who
         assert f"https://x.example/{who}" in part(mail, "plain")
+
+
+def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
+    link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
+    mine = EmailNotifier(ses=NOTIFIER._ses, sender=SENDER, link=link)
+    mail = mine.message(about(), "desk@example.com", ADA)
+    assert mail["To"] == "desk@example.com"
+    assert f"https://x.example/{ADA}" in part(mail, "plain")
+    assert "The link is yours alone" in part(mail, "plain")
+
+
+def test_a_group_is_asked_to_sign_in() -> None:
+    mail = NOTIFIER.message(about(), "finance@example.com", "group:fi\u202enance\nX")
+    check_parts(mail, "finance@example.com")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert "Sign in" in body
+        assert "You are asked as one of several: group:fi\\u{202e}nance X." in body
+        assert "yours alone" not in body
 
 
 @pytest.mark.parametrize("recipient", ["a@x.org\nBcc: eve@example.com", "a@x.org\r\n\r\nhello"])
 def test_a_recipient_with_a_line_feed_is_refused(recipient: str) -> None:
     with pytest.raises(Fatal, match="not a mail address"):
-        NOTIFIER.message(about(), recipient)
+        NOTIFIER.message(about(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["<", "'.) \u202er ax,\xe9@[", "' .>a;)\t '"])
 def test_a_recipient_that_breaks_the_parser_is_refused(recipient: str) -> None:
     with pytest.raises(Fatal, match="not a mail address"):
-        NOTIFIER.message(about(), recipient)
+        NOTIFIER.message(about(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["", "@", "a@x.org, eve@example.com"])
 def test_a_recipient_is_exactly_one_address(recipient: str) -> None:
     with pytest.raises(Fatal, match="not a mail address"):
-        NOTIFIER.message(about(), recipient)
+        NOTIFIER.message(about(), recipient, ADA)
 
 
 def test_a_megabyte_of_arguments_still_is_a_mail() -> None:

@@ -34,12 +34,14 @@ class Channel:
     broken: dict[str, Exception] = field(default_factory=dict)
     delivered: list[tuple[str, str]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
+    approvers: list[str] = field(default_factory=list)
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
-        self.tried.append(recipient)
-        if recipient in self.broken:
-            raise self.broken[recipient]
-        self.delivered.append((notice.notice_id, recipient))
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        self.tried.append(address)
+        if address in self.broken:
+            raise self.broken[address]
+        self.delivered.append((notice.notice_id, address))
+        self.approvers.append(approver)
 
 
 @dataclass
@@ -99,6 +101,25 @@ def test_each_recipient_is_reached_by_himself_through_his_channel() -> None:
     assert world.email.delivered == [("n", "ada@example.com"), ("n", "bob@example.com")]
     assert world.topic.delivered == [("n", "arn:aws:sns:::t")]
     assert (notice.undelivered, notice.due, notice.failure, notice.attempts) == ((), None, None, 1)
+
+
+def test_a_channel_hears_whom_an_address_stands_for() -> None:
+    world = World(undelivered=(ADA, "email:desk@example.com for bob@example.com"))
+    world.deliver()
+    assert [address for _, address in world.email.delivered] == [
+        "ada@example.com",
+        "desk@example.com",
+    ]
+    assert world.email.approvers == ["ada@example.com", "bob@example.com"]
+
+
+@pytest.mark.parametrize(
+    "seconds, minutes", [(None, 1), (1.0, 1), (300.0, 5), (1e300, 60), (float("inf"), 60)]
+)
+def test_a_channel_that_asks_for_time_gets_it(seconds: float | None, minutes: int) -> None:
+    world = World()
+    world.email.broken["ada@example.com"] = Retryable("slow down", seconds)
+    assert world.deliver().due == NOW + timedelta(minutes=minutes)
 
 
 def test_what_is_done_is_not_done_again() -> None:

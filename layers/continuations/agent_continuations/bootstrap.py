@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,18 @@ from botocore.config import Config
 
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.agent import Registry
+from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.ports import Hints, Model, Notice, Notifier, Store
 from agent_continuations.runs import Runs
 
 if TYPE_CHECKING:
+    from agent_continuations.adapters.slack import SlackNotifier, SlackWorkspace
+    from agent_continuations.adapters.webhook import WebhookNotifier
     from agent_continuations.capability import Capabilities
     from agent_continuations.outbox import Outbox
+    from agent_continuations.recipients import Routes
     from agent_continuations.runner import Runner
+    from agent_continuations.slack_answers import SlackAnswers
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
 DOUBT_LINK_SECONDS = 90 * 24 * 3600
@@ -91,7 +96,7 @@ def runner() -> "Runner":
         model=model(),
         registry=registry(),
         hints=hints(),
-        recipients=_recipients,
+        recipients=_recipients(),
         operators=_addresses(os.environ.get("OPERATORS", "")),
         abandon=_end_process,
     )
@@ -123,8 +128,69 @@ def outbox() -> "Outbox":
     notifiers: dict[str, Notifier] = {
         "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
         "topic": TopicNotifier(_client("sns")),
+        "slack": _Later(_slack_notifier),
+        "webhook": _Later(_webhook_notifier),
     }
     return Outbox(store(), notifiers)
+
+
+class _Later:
+    """A channel that is imported when something goes through it: few deployments have it."""
+
+    def __init__(self, make: "Callable[[], Notifier]") -> None:
+        self._make = make
+
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        self._make().deliver(notice, address, approver)
+
+
+@cache
+def _slack_notifier() -> "SlackNotifier":
+    from agent_continuations.adapters.slack import SlackNotifier
+
+    return SlackNotifier(_workspace, link=_link, page=_page)
+
+
+@cache
+def _webhook_notifier() -> "WebhookNotifier":
+    from agent_continuations.adapters.webhook import WebhookNotifier
+
+    return WebhookNotifier(_webhook_keys, hosts=_addresses(os.environ["WEBHOOK_HOSTS"]))
+
+
+def _webhook_keys() -> list[str]:
+    secret = _secret_of_now(os.environ["WEBHOOK_SECRET"])
+    return [secret["current"], *secret.get("previous", [])]
+
+
+def slack_answers() -> "SlackAnswers":
+    """What takes the clicks that people make in Slack.
+
+    Raises:
+        NotFound: this deployment has no Slack.
+    """
+    secret = _secret_of_now(os.environ["SLACK_SECRET"])
+    if not secret["signing_secret"]:
+        raise NotFound("there is no such route")
+    from agent_continuations.slack_answers import SlackAnswers
+
+    return SlackAnswers(_workspace(), runs())
+
+
+def _workspace() -> "SlackWorkspace":
+    secret = _secret_of_now(os.environ["SLACK_SECRET"])
+    if not secret["bot_token"]:
+        raise Retryable("this deployment has no token for Slack: give it SlackBotToken")
+    return _workspace_of(secret["bot_token"], secret["signing_secret"])
+
+
+@lru_cache(maxsize=1)
+def _workspace_of(bot_token: str, signing_secret: str) -> "SlackWorkspace":
+    from agent_continuations.adapters.slack import SlackWorkspace
+
+    return SlackWorkspace(
+        bot_token=bot_token, signing_secret=signing_secret, api_url=os.environ["SLACK_API_URL"]
+    )
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -142,16 +208,30 @@ def _end_process() -> None:
     os._exit(1)
 
 
-def _recipients(approvers: Sequence[str]) -> list[str]:
-    """Every approver by mail, and the topic for machines."""
-    topic = os.environ.get("TOPIC")
-    mailed = [f"email:{each}" for each in approvers if "@" in each]  # others are IAM's names
-    return mailed + ([f"topic:{topic}"] if topic else [])
+def _recipients() -> "Routes":
+    """Approvers as the deployment routes them, the topic and the webhook for machines.
+
+    Raises:
+        Fatal: what the deployment says cannot be read; then nothing is advanced, and an alarm
+            tells so, rather than that somebody is not asked.
+    """
+    from agent_continuations.recipients import Routes, read_routes
+
+    machines = {"topic": os.environ.get("TOPIC"), "webhook": os.environ.get("WEBHOOK_URL")}
+    return Routes(
+        read_routes(os.environ["RECIPIENTS"]),
+        [f"{channel}:{address}" for channel, address in machines.items() if address],
+    )
 
 
 def _link(notice: Notice, approver: str) -> str:
+    """An approver's own page, or for a group the one that asks to sign in."""
     from datetime import timedelta
 
+    from agent_continuations.recipients import is_group
+
+    if is_group(approver):
+        return _page(notice)
     if notice.expires_at:
         # A little longer than the request, so that a late click meets an explanation.
         expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
@@ -161,6 +241,11 @@ def _link(notice: Notice, approver: str) -> str:
     return f"{os.environ['PUBLIC_URL'].rstrip('/')}/approvals/{token}"
 
 
+def _page(notice: Notice) -> str:
+    base = os.environ["PUBLIC_URL"].rstrip("/")
+    return f"{base}/approvals/{notice.run_id}/{notice.request_id}"
+
+
 @cache
 def _client(service: str) -> Any:
     retries: Any = {"mode": "standard", "total_max_attempts": 5}
@@ -168,6 +253,16 @@ def _client(service: str) -> Any:
         service,  # type: ignore[call-overload]
         config=Config(retries=retries, connect_timeout=2, read_timeout=20, max_pool_connections=32),
     )
+
+
+def _secret_of_now(arn: str) -> dict[str, Any]:
+    """A secret, read again every minute, so that a rotation reaches containers that are warm."""
+    return _secret_in(arn, int(time() // SECRET_SECONDS))
+
+
+@lru_cache(maxsize=4)
+def _secret_in(arn: str, _period: int) -> dict[str, Any]:
+    return _secret(arn)
 
 
 def _secret(arn: str) -> dict[str, Any]:

@@ -17,6 +17,11 @@ def shown(text: str) -> str:
     return "".join(each if _plain(each) else f"\\u{{{ord(each):x}}}" for each in text)
 
 
+def shown_line(text: str) -> str:
+    """`shown` in one line, so that it cannot forge the lines around it."""
+    return " ".join(shown(text).split())
+
+
 def shown_json(value: Any) -> str:
     """A JSON value, indented, with nothing hidden in it; it still is the same JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=2)

@@ -7,8 +7,9 @@ or a day has passed. The notice then says whom it did not reach, and why.
 from collections.abc import Mapping
 from datetime import timedelta
 
-from agent_continuations.errors import Fatal
+from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports import Clock, Notice, Notifier, Store, utc_now
+from agent_continuations.recipients import Recipient
 
 LONGEST_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
@@ -43,6 +44,7 @@ class Outbox:
             return None
         failures: dict[str, str] = {}
         left: list[str] = []
+        asked_for = timedelta()
         for recipient in notice.undelivered:
             try:
                 self._deliver(notice, recipient)
@@ -50,8 +52,11 @@ class Outbox:
                 failures[recipient] = str(error) or type(error).__name__
                 if not isinstance(error, Fatal):
                     left.append(recipient)
+                if isinstance(error, Retryable) and error.after_seconds:
+                    seconds = min(error.after_seconds, LONGEST_PAUSE.total_seconds())
+                    asked_for = max(asked_for, timedelta(seconds=seconds))
         attempts = notice.attempts + 1
-        pause = min(timedelta(minutes=2 ** min(attempts - 1, 10)), LONGEST_PAUSE)
+        pause = min(max(timedelta(minutes=2 ** min(attempts - 1, 10)), asked_for), LONGEST_PAUSE)
         again = self._clock() + pause
         if attempts >= MAX_ATTEMPTS or (notice.expires_at and again >= notice.expires_at):
             left = []
@@ -66,9 +71,9 @@ class Outbox:
         self._store.noticed(notice)
         return notice
 
-    def _deliver(self, notice: Notice, recipient: str) -> None:
-        channel, _, address = recipient.partition(":")
-        notifier = self._notifiers.get(channel)
+    def _deliver(self, notice: Notice, text: str) -> None:
+        recipient = Recipient.read(text, notice.approvers)
+        notifier = self._notifiers.get(recipient.channel)
         if notifier is None:
-            raise Fatal(f"there is no channel {channel!r}")
-        notifier.deliver(notice, address)
+            raise Fatal(f"there is no channel {recipient.channel!r}")
+        notifier.deliver(notice, recipient.address, recipient.approver)

@@ -150,7 +150,7 @@ class Notice(Stored):
 
     Attributes:
         approvers: who is asked now.
-        undelivered: whom it has not reached yet, as `channel:address`.
+        undelivered: whom it has not reached yet; see `recipients.Recipient`.
         due: when to try next; None once there is nobody left to reach.
         occasion: whether people are asked for the first time, or reminded.
     """
@@ -176,6 +176,30 @@ class Notice(Stored):
     occasion: Literal["asked", "reminder"] = "asked"
     risk: Risk = Risk.LOW
     preview: Preview | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What may be told where others listen: ids, names and times, as JSON values.
+
+        There are no arguments, no goal and no link among them.
+        """
+        return self.model_dump(mode="json", include=_FACTS)
+
+
+_FACTS = {
+    "notice_id",
+    "run_id",
+    "kind",
+    "request_id",
+    "path",
+    "agents",
+    "tool",
+    "arguments_hash",
+    "approvers",
+    "expires_at",
+    "created_at",
+    "occasion",
+    "risk",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,12 +395,16 @@ class Model(Protocol):
 class Notifier(Protocol):
     """A channel to people or machines."""
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
         """Send; may send twice, with the same `notice_id`.
+
+        Args:
+            address: where to, in the channel's own terms.
+            approver: whom the address stands for; a link is made for him. Machines ignore it.
 
         Raises:
             Retryable: try again later.
-            Fatal: this recipient cannot be reached by this channel.
+            Fatal: this address cannot be reached by this channel.
         """
 
 

@@ -87,10 +87,11 @@ class MailService:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        del approver
         world = self._world
         world.scheduler.point("a mail is sent")
         if world.rough and world.random.random() < world.faults.request:
             raise Retryable("the mail service is down")
-        world.people.mail(notice, recipient)
+        world.people.mail(notice, address)
         world.scheduler.point("a mail was sent")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from agent_continuations.display import shown, shown_json
+from agent_continuations.display import shown_json, shown_line
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports import Notice
+from agent_continuations.recipients import is_group
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -25,7 +26,7 @@ class EmailNotifier:
     """Sends a notice to one mail address.
 
     Args:
-        link: from a notice and an approver to the approver's page.
+        link: from a notice and an approver to the approver's page; a group's asks to sign in.
     """
 
     def __init__(
@@ -35,18 +36,18 @@ class EmailNotifier:
         self._sender = sender
         self._link = link
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
         """Send one mail.
 
         Raises:
             Retryable: SES did not take it now.
             Fatal: SES refuses it.
         """
-        message = self.message(notice, recipient)
+        message = self.message(notice, address, approver)
         try:
             self._ses.send_email(
                 FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [recipient]},
+                Destination={"ToAddresses": [address]},
                 Content={"Raw": {"Data": message.as_bytes()}},
             )
         except ClientError as error:
@@ -56,23 +57,24 @@ class EmailNotifier:
         except BotoCoreError as error:
             raise Retryable(str(error)) from error
 
-    def message(self, notice: Notice, recipient: str) -> EmailMessage:
+    def message(self, notice: Notice, address: str, approver: str) -> EmailMessage:
         """The mail as it goes out. The model's words stand in the body only, never in a header.
 
         Raises:
-            Fatal: the recipient is no mail address.
+            Fatal: the address is no mail address.
         """
         words = {
             "notice": notice,
-            "link": self._link(notice, recipient),
+            "link": self._link(notice, approver),
+            "group": shown_line(approver) if is_group(approver) else None,
+            "agents": [shown_line(each) for each in notice.agents],
             "arguments": shown_json(notice.arguments),
-            # In one line, lest it forge the lines around it.
-            "goal": " ".join(shown(notice.goal).split()),
+            "goal": shown_line(notice.goal),
         }
         message = EmailMessage()
         message["From"] = self._sender
         try:
-            message["To"] = recipient
+            message["To"] = address
             named = message["To"].addresses
         except (
             ValueError,

@@ -5,48 +5,41 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from agent_continuations.errors import Retryable
+from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports import Notice
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
 
+# A permission that is missing can be given; a topic that is gone does not come back.
+_REFUSED = {"InvalidParameter", "NotFound"}
+
 
 class TopicNotifier:
-    """Publishes notices to a topic; the recipient's address is the topic's ARN."""
+    """Publishes notices to a topic; the address is the topic's ARN."""
 
     def __init__(self, sns: "SNSClient") -> None:
         self._sns = sns
 
-    def deliver(self, notice: Notice, recipient: str) -> None:
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
         """Publish one message.
 
         Raises:
-            Retryable: SNS did not take it.
+            Retryable: SNS did not take it now.
+            Fatal: there is no such topic.
         """
-        told = notice.model_dump(
-            mode="json",
-            include={
-                "notice_id",
-                "run_id",
-                "kind",
-                "request_id",
-                "path",
-                "agents",
-                "tool",
-                "arguments_hash",
-                "approvers",
-                "expires_at",
-                "created_at",
-            },
-        )
+        del approver
         try:
             self._sns.publish(
-                TopicArn=recipient,
-                Message=json.dumps(told),
+                TopicArn=address,
+                Message=json.dumps(notice.facts()),
                 MessageAttributes={
                     "kind": {"DataType": "String", "StringValue": notice.kind},
                 },
             )
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSED:
+                raise Fatal(str(error)) from error
+            raise Retryable(str(error)) from error
+        except BotoCoreError as error:
             raise Retryable(str(error)) from error
