@@ -1,9 +1,7 @@
 """Pages as HTML: no script, nothing from elsewhere, every text escaped."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agent_continuations.display import shown
+from agent_continuations.http import page_headers
 
 
 def of(
@@ -38,21 +37,7 @@ def see_other(location: str) -> Response[str]:
 
 @cache
 def _headers() -> dict[str, str]:
-    style = b64encode(sha256(_style().encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self';"
-        " frame-ancestors 'none'; base-uri 'none'"
-    )
-    return {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": policy,
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Referrer-Policy": "no-referrer",
-        "Strict-Transport-Security": "max-age=31536000",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "X-Robots-Tag": "noindex",
-    }
+    return page_headers(_style())
 
 
 @cache

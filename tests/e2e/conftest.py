@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,11 @@ import urllib3
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.local.front import Front, Inbox
+from tests.local.issuer import IssuerServer
 from tests.local.ministack import PROGRAM, REGION
 from tests.local.model_server import Json, ModelServer, Reply
 from tests.local.script import respond
-from tests.local.stack import SAM, UV, Parameters, Stack
+from tests.local.stack import SAM, UV, Parameters, Provider, Stack
 from tests.local.template import ROOT, template
 
 WAIT_SECONDS = 60.0
@@ -83,6 +84,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: Sequence[str] = ()
 
     @property
     def json(self) -> Any:
@@ -117,7 +119,8 @@ class Client:
         answer = self._pool.request(
             method, url, body=data, headers={**given, **(headers or {})}, redirect=False
         )
-        return Answer(answer.status, answer.headers, answer.data)
+        cookies = answer.headers.getlist("Set-Cookie")
+        return Answer(answer.status, answer.headers, answer.data, cookies)
 
     def start(self, agent: str, input: str) -> str:
         started = self.send("POST", "/runs", {"agent": agent, "input": input})
@@ -225,6 +228,7 @@ class System:
     stack: Stack
     ledger: Path
     model: SlowModel
+    issuer: IssuerServer
 
     def workers(self) -> dict[int, str]:
         """The functions' processes, by id. One that is dead and only not buried is none."""
@@ -358,7 +362,9 @@ def door() -> Iterator[tuple[Client, System]]:
         ledger.touch()
         model = SlowModel()
         server = ends.enter_context(ModelServer(model.respond))
+        issuer = ends.enter_context(IssuerServer())
         front = Front(0)
+        issuer.redirect_uris = {f"{front.url}/signin/callback"}
         ends.callback(front.server.server_close)
         ends.callback(front.pool.clear)
         parameters = Parameters(
@@ -366,6 +372,7 @@ def door() -> Iterator[tuple[Client, System]]:
             openai_base_url=server.base_url,
             openai_api_key="",
             model="gpt-5-mini",
+            provider=Provider(issuer.url, issuer.client_id, issuer.client_secret),
             agents=_noting_agents(home / "agents", ledger),
         )
         stack = Stack(home / "stack", parameters)
@@ -377,7 +384,7 @@ def door() -> Iterator[tuple[Client, System]]:
         ends.callback(front.close)
         client = Client(front.url)
         ends.callback(client.close)
-        yield client, System(stack, ledger, model)
+        yield client, System(stack, ledger, model, issuer)
         assert not server.refusals, "the model server refused what was sent to it"
 
 

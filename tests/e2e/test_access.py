@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -94,14 +95,36 @@ def test_the_function_behind_the_links_can_do_its_work_and_no_more(system: Syste
         _refused(lambda: sqs.receive_message(QueueUrl=resource("ResumeQueue")))
 
 
-@pytest.mark.parametrize("function", ["RunsApiFunction", "SweepFunction", "NotifyFunction"])
+@pytest.mark.parametrize(
+    "function",
+    ["RunsApiFunction", "SweepFunction", "NotifyFunction", "SigninFunction", "AuthorizeFunction"],
+)
 def test_functions_that_ask_no_model_cannot_read_its_key(system: System, function: str) -> None:
     secret = system.stack.resource("ModelSecret")
     with system.as_function(function) as client:
         _refused(lambda: client("secretsmanager").get_secret_value(SecretId=secret))
 
 
-@pytest.mark.parametrize("function", ["RunsApiFunction", "AdvanceFunction", "SweepFunction"])
+def test_the_functions_for_signing_in_cannot_touch_a_run(system: System) -> None:
+    table, key = system.stack.resource("Table"), {"pk": _s("x"), "sk": _s("x")}
+    for function in ("SigninFunction", "AuthorizeFunction"):
+        with system.as_function(function) as client:
+            _refused(partial(client("dynamodb").get_item, TableName=table, Key=key))
+            _refused(partial(client("dynamodb").put_item, TableName=table, Item=key))
+
+
+@pytest.mark.parametrize("function", [each for each in FUNCTIONS if each != "SigninFunction"])
+def test_only_the_function_for_signing_in_has_the_clients_secret(
+    system: System, function: str
+) -> None:
+    secret = system.stack.resource("OidcSecret")
+    with system.as_function(function) as client:
+        _refused(lambda: client("secretsmanager").get_secret_value(SecretId=secret))
+
+
+@pytest.mark.parametrize(
+    "function", ["RunsApiFunction", "AdvanceFunction", "SweepFunction", "AuthorizeFunction"]
+)
 def test_functions_that_serve_no_links_cannot_make_any(system: System, function: str) -> None:
     secret = system.stack.resource("SigningSecret")
     with system.as_function(function) as client:
@@ -111,7 +134,7 @@ def test_functions_that_serve_no_links_cannot_make_any(system: System, function:
 def _statements(system: System, function: str) -> Iterator[dict[str, Any]]:
     iam, role = system.stack.client("iam"), system.role(function)
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    assert names
+    assert bool(names) == (function != "AuthorizeFunction"), "who says who it is needs nothing here"
     for name in names:
         policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         document = json.loads(policy) if isinstance(policy, str) else policy

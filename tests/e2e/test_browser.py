@@ -48,6 +48,17 @@ def tabs(browser: Browser, scripts: bool) -> Iterator[Tabs]:
     context.close()
 
 
+def test_a_person_signs_in_at_the_provider_and_comes_back(client: Client, tabs: Tabs) -> None:
+    page = tabs.open(f"{client.url}/signin?next=/signin/me%3Fx=1")
+    page.get_by_label("E-mail").fill("ada@example.com")
+    page.get_by_label("Groups, by commas").fill("finance")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{client.url}/signin/me?x=1")
+    assert '{"name":"ada@example.com","groups":["group:finance"]}' in page.content()
+    # Neither JSON nor the provider has an icon for the tab.
+    assert not [each for each in tabs.complaints if "404" not in each]
+
+
 def test_an_approver_reads_the_page_and_taps_approve(
     client: Client, system: System, tabs: Tabs
 ) -> None:

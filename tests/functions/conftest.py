@@ -8,6 +8,7 @@ from moto import mock_aws
 from agent_continuations import bootstrap
 from tests.functions.deployment import REGION, Deployment
 from tests.local import script
+from tests.local.issuer import IssuerServer
 from tests.local.model_server import ModelServer
 
 
@@ -27,6 +28,13 @@ def model() -> Iterator[ModelServer]:
     with ModelServer(script.respond, api_key="sk-test") as server:
         yield server
         assert not server.refusals
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[IssuerServer]:
+    """Where people sign in, if a test lets the deployment trust it."""
+    with IssuerServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from moto.ses.models import ses_backends
 from agent_continuations import bootstrap
 from agent_continuations.adapters.openai_model import OpenAIModel
 from agent_continuations.capability import Capabilities
+from tests.local.issuer import IssuerServer
 from tests.local.template import ROOT, create_table, template
 
 REGION = "us-east-1"
@@ -51,6 +52,8 @@ _WIRING: tuple[Any, ...] = (
     bootstrap.model,
     bootstrap.runner,
     bootstrap._capabilities,
+    bootstrap._code_flow,
+    bootstrap._issuer,
     bootstrap.outbox,
     bootstrap._slack_notifier,
     bootstrap._webhook_notifier,
@@ -61,11 +64,12 @@ _WIRING: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back from an HTTP function; header names in lower case."""
+    """What came back from an HTTP function; header names in lower case, cookies apart."""
 
     status: int
     headers: Mapping[str, str]
     body: str
+    cookies: tuple[str, ...] = ()
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -181,6 +185,7 @@ class Deployment:
         self.keep_secret("ModelSecret", json.dumps({"api_key": "sk-test"}))
         self.keep_secret("SlackSecret", json.dumps({"bot_token": "", "signing_secret": ""}))
         self.keep_secret("WebhookSecret", json.dumps({"current": "k" * 64, "previous": []}))
+        self.keep_secret("OidcSecret", json.dumps({"client_secret": ""}))
         self.rotate([uuid4().hex * 2])
         self.mailbox = ses_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.mailbox.sent_messages.clear()
@@ -201,6 +206,11 @@ class Deployment:
         self.keys = list(keys)
         value = {"current": keys[0], "previous": list(keys[1:])}
         self.keep_secret("SigningSecret", json.dumps(value))
+
+    def trust(self, issuer: IssuerServer) -> None:
+        """Let people sign in there."""
+        self.parameters |= {"OidcIssuer": issuer.url, "OidcClientId": issuer.client_id}
+        self.keep_secret("OidcSecret", json.dumps({"client_secret": issuer.client_secret}))
 
     def allow_sender(self) -> None:
         if self.parameters["Sender"] not in self.mailbox.email_identities:
@@ -239,15 +249,17 @@ class Deployment:
 
     def invoke(self, function: str, event: Mapping[str, Any], *, seconds: float = 900) -> Any:
         """Cold-start a function with its own environment and nothing else, and call it."""
-        module, _, entry = functions()[function]["Handler"].partition(".")
-        handler = getattr(import_module(module), entry)
+        name, _, entry = functions()[function]["Handler"].partition(".")
+        module = import_module(name)
+        handler = getattr(module, entry)
         with self._patch.context() as patch, self._logging():
             for name in {name for each in functions() for name in self.variables(each)}:
                 patch.delenv(name, raising=False)
             for name, value in self.variables(function).items():
                 patch.setenv(name, value)
-            for each in _WIRING:
-                each.cache_clear()
+            for each in (*_WIRING, *vars(module).values()):
+                if hasattr(each, "cache_clear"):
+                    each.cache_clear()
             try:
                 return handler(event, Context(function, seconds))
             finally:
@@ -260,7 +272,10 @@ class Deployment:
     def _logging(self) -> Iterator[None]:
         """Send all that a function prints or logs to `log`."""
         own = StreamHandler(self.log)
-        services = ("runs-api", "approvals-api", "advance", "notify", "sweep")
+        services = (
+            *("runs-api", "approvals-api", "advance", "notify", "sweep"),
+            *("authorize", "signin"),
+        )
         with self._patch.context() as patch, redirect_stdout(self.log), redirect_stderr(self.log):
             for service in services:
                 for each in getLogger(service).handlers:
@@ -302,9 +317,39 @@ class Deployment:
         sent = {**event["headers"], **(headers or {})}
         event["headers"] = {name: value for name, value in sent.items() if value is not None}
         event["multiValueHeaders"] = {k: [v] for k, v in event["headers"].items()}
+        if authorizer(resource, method) == "SignedIn":
+            refusal = self._authorize(event)
+            if refusal:
+                return refusal
         answer = self.invoke(route(resource, method), event, seconds=29)
-        told = {k.lower(): v for k, [v] in answer["multiValueHeaders"].items()}
-        return Answer(answer["statusCode"], told, answer["body"] or "")
+        told = {k.lower(): v for k, v in answer["multiValueHeaders"].items()}
+        cookies = tuple(told.pop("set-cookie", ()))
+        single = {k: v for k, [v] in told.items()}
+        return Answer(answer["statusCode"], single, answer["body"] or "", cookies)
+
+    def _authorize(self, event: dict[str, Any]) -> Answer | None:
+        """Ask the authorizer, and tell the event what it says, or give what refuses."""
+        asked = example("authorize")
+        asked |= {name: event[name] for name in asked if name in event}
+        asked["requestContext"] = {**event["requestContext"]}
+        asked["requestContext"].pop("authorizer", None)
+        about = template()["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]["SignedIn"]
+        function = about["FunctionArn"]["Fn::GetAtt"][0]
+        try:
+            said = self.invoke(function, asked, seconds=29)
+        except Exception as error:  # noqa: BLE001 - the service takes any
+            status = 401 if str(error) == "Unauthorized" else 500
+            return Answer(status, {"content-type": "application/problem+json"}, "{}")
+        [statement] = said["policyDocument"]["Statement"]
+        assert statement == {
+            "Effect": "Allow",
+            "Action": "execute-api:Invoke",
+            "Resource": asked["methodArn"],
+        }
+        assert all(isinstance(value, str) for value in said["context"].values())
+        told = {"principalId": said["principalId"], "integrationLatency": 12, **said["context"]}
+        event["requestContext"]["authorizer"] = told
+        return None
 
     # -- what programs do ------------------------------------------------------------------------
 
@@ -492,23 +537,36 @@ class Deployment:
         )
 
 
+def triggers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every event of the template, with the function that it invokes."""
+    for name, properties in functions().items():
+        for event in properties.get("Events", {}).values():
+            yield name, event
+
+
 def route(resource: str, method: str) -> str:
     """The function that the template gives a route to."""
-    for name, properties in functions().items():
-        for event in properties["Events"].values():
-            about = event["Properties"]
-            if event["Type"] == "Api" and (about["Path"], about["Method"]) == (
-                resource,
-                method.lower(),
-            ):
-                return name
+    return _route(resource, method)[0]
+
+
+def authorizer(resource: str, method: str) -> str:
+    """Who looks at a caller of a route before the function does."""
+    named: str = _route(resource, method)[1].get("Auth", {}).get("Authorizer", "AWS_IAM")
+    return named
+
+
+def _route(resource: str, method: str) -> tuple[str, dict[str, Any]]:
+    for name, event in triggers():
+        about = event["Properties"]
+        wanted = (resource, method.lower())
+        if event["Type"] == "Api" and (about["Path"], about["Method"]) == wanted:
+            return name, about
     raise AssertionError(f"the template has no route {method} {resource}")
 
 
 def consumer(queue: str) -> str:
     """The function that the template lets read a queue."""
-    for name, properties in functions().items():
-        for event in properties["Events"].values():
-            if event["Type"] == "SQS" and queue in str(event["Properties"]["Queue"]):
-                return name
+    for name, event in triggers():
+        if event["Type"] == "SQS" and queue in str(event["Properties"]["Queue"]):
+            return name
     raise AssertionError(f"nothing reads {queue}")

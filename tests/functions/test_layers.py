@@ -55,7 +55,11 @@ def imported(layers: dict[str, Path], function: str) -> set[str]:
 def test_a_function_finds_all_that_it_imports_in_its_layers(
     layers: dict[str, Path], function: str
 ) -> None:
-    assert "agent_continuations.bootstrap" in imported(layers, function)
+    # The authorizer asks nothing of AWS, and so is spared its clients.
+    wired = "issuer" if function == "AuthorizeFunction" else "bootstrap"
+    modules = imported(layers, function)
+    assert f"agent_continuations.{wired}" in modules
+    assert ("boto3" in modules) == (wired == "bootstrap")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -75,7 +79,8 @@ def test_what_is_imported_later_is_in_the_layers_too(layers: dict[str, Path]) ->
         f"import sys; sys.path[:0] = {path!r}\n"
         "import agents, agent_continuations.adapters.openai_model\n"
         "import agent_continuations.adapters.email, agent_continuations.adapters.topic\n"
-        "import agent_continuations.capability, agent_continuations.local"
+        "import agent_continuations.capability, agent_continuations.local\n"
+        "import agent_continuations.issuer"
     )
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 

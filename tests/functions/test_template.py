@@ -12,15 +12,21 @@ from typing import Any
 
 import pytest
 
-from tests.functions.deployment import Deployment, consumer, example, functions, route
+from tests.functions.deployment import (
+    Deployment,
+    authorizer,
+    consumer,
+    example,
+    functions,
+    route,
+    triggers,
+)
 from tests.local.template import ROOT, template
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 FUNCTIONS = sorted(functions())
 # What hides behind `.get` and so would be missed in silence.
 QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TOPIC", "WEBHOOK_URL"}
-# These are signed in their own ways.
-UNSIGNED = ("/approvals/", "/slack/")
 HINTS = {
     "RunsApiFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE"},
     "ApprovalsApiFunction": {"RESUME_QUEUE"},
@@ -28,7 +34,13 @@ HINTS = {
     "ResumeFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
     "NotifyFunction": set[str](),
     "SweepFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "AuthorizeFunction": set[str](),
+    "SigninFunction": set[str](),
 }
+# These keep nothing, though every function is told where things are kept.
+STATELESS = {"AuthorizeFunction": {"TABLE", "BUCKET"}, "SigninFunction": {"TABLE", "BUCKET"}}
+# What people open in a browser, which signs nothing, and what Slack signs in its own way.
+FOR_PEOPLE = ("/approvals", "/signin", "/signout", "/slack/")
 
 
 def given(function: str) -> set[str]:
@@ -94,7 +106,7 @@ def test_a_function_is_given_what_it_reads_and_nothing_else(function: str) -> No
     needed = (needed_by(function) - {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"}) | HINTS[
         function
     ]
-    assert needed == given(function)
+    assert needed == given(function) - STATELESS.get(function, set())
 
 
 def test_the_environment_is_read_in_bootstrap_and_functions_only() -> None:
@@ -187,14 +199,17 @@ else:
 )
 def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
     event = example(path.stem)
-    if "httpMethod" in event:
+    if event.get("type") == "REQUEST":
+        assert authorizer(event["resource"], event["httpMethod"]) == "SignedIn"
+        assert event["methodArn"].endswith(f"/v1/{event['httpMethod']}{event['path']}")
+    elif "httpMethod" in event:
         assert route(event["resource"], event["httpMethod"])
         filled = event["resource"].format(**(event["pathParameters"] or {}))
         assert event["path"] == filled
         assert event["requestContext"]["path"] == f"/v1{filled}"
         assert event["requestContext"]["resourcePath"] == event["resource"]
         signed = event["requestContext"]["identity"]["userArn"]
-        assert bool(signed) != event["resource"].startswith(UNSIGNED)
+        assert bool(signed) != event["resource"].startswith(FOR_PEOPLE)
     elif "Records" in event:
         [record] = event["Records"]
         queue = record["eventSourceARN"].rpartition("-")[2]
@@ -203,15 +218,32 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         assert event["source"] == "aws.events"
 
 
-def test_only_the_approvers_links_and_slack_need_no_signature() -> None:
+def test_only_what_people_open_needs_no_signature() -> None:
     resources: dict[str, Any] = template()["Resources"]
     assert resources["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
-    for properties in functions().values():
-        for event in properties["Events"].values():
-            if event["Type"] == "Api":
-                about = event["Properties"]
-                unsigned = about.get("Auth", {}).get("Authorizer") == "NONE"
-                assert unsigned == about["Path"].startswith(UNSIGNED)
+    for _, event in triggers():
+        if event["Type"] == "Api":
+            about = event["Properties"]
+            named = authorizer(about["Path"], about["Method"])
+            assert named in ("AWS_IAM", "NONE", "SignedIn")
+            assert (named != "AWS_IAM") == about["Path"].startswith(FOR_PEOPLE)
+
+
+def test_the_authorizer_is_asked_each_time() -> None:
+    """Kept by a header, its word would be refused to whoever does not send that header."""
+    authorizers = template()["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]
+    assert authorizers["SignedIn"]["FunctionPayloadType"] == "REQUEST"
+    assert authorizers["SignedIn"]["Identity"] == {"ReauthorizeEvery": 0}
+
+
+def test_every_trigger_has_an_example() -> None:
+    examples = [example(path.stem) for path in (ROOT / "events").glob("*.json")]
+    routes = {(each["resource"], each["httpMethod"]) for each in examples if "resource" in each}
+    for _, event in triggers():
+        about = event["Properties"]
+        if event["Type"] == "Api" and about["Method"] in ("get", "post"):
+            missing = {("/runs/{run_id}/redrive", "POST")}
+            assert (about["Path"], about["Method"].upper()) in routes | missing
 
 
 def test_the_environment_for_local_invocations_names_every_variable() -> None:

@@ -11,10 +11,11 @@ from threading import Event
 from urllib.parse import urlsplit
 
 from tests.local.front import Front, Inbox
+from tests.local.issuer import IssuerServer
 from tests.local.ministack import keep_to_ourselves
 from tests.local.model_server import ModelServer
 from tests.local.script import respond
-from tests.local.stack import Parameters, Stack
+from tests.local.stack import Parameters, Provider, Stack
 from tests.local.template import ROOT
 
 HOME = Path(os.environ.get("RUN_DIR") or ROOT / ".run")
@@ -66,7 +67,7 @@ def main() -> int:
 def _parameters(url: str, ends: ExitStack, say: Callable[[str], None]) -> Parameters:
     base_url, key = os.environ.get("OPENAI_BASE_URL", ""), os.environ.get("OPENAI_API_KEY", "")
     if not base_url and not key:
-        server = ends.enter_context(ModelServer(respond, port=_model_port()))
+        server = ends.enter_context(ModelServer(respond, port=_port("model_port")))
         base_url = server.base_url
         (HOME / "model_port").write_text(str(urlsplit(base_url).port))
         say("no OPENAI_API_KEY and no OPENAI_BASE_URL: the scripted model plays the model")
@@ -76,13 +77,29 @@ def _parameters(url: str, ends: ExitStack, say: Callable[[str], None]) -> Parame
         openai_base_url=base_url,
         openai_api_key=key,
         model=os.environ.get("MODEL") or "gpt-5-mini",
+        provider=_provider(url, ends, say),
         agents=Path(agents).resolve() if agents else None,
     )
 
 
-def _model_port() -> int:
+def _provider(url: str, ends: ExitStack, say: Callable[[str], None]) -> Provider:
+    if os.environ.get("OIDC_ISSUER"):
+        return Provider(
+            issuer=os.environ["OIDC_ISSUER"],
+            client_id=os.environ.get("OIDC_CLIENT_ID", ""),
+            client_secret=os.environ.get("OIDC_CLIENT_SECRET", ""),
+            groups_claim=os.environ.get("OIDC_GROUPS_CLAIM") or "groups",
+        )
+    server = ends.enter_context(IssuerServer(port=_port("issuer_port")))
+    (HOME / "issuer_port").write_text(str(urlsplit(server.url).port))
+    server.redirect_uris = {f"{url}/signin/callback"}
+    say("no OIDC_ISSUER: a test provider believes whoever you say you are")
+    return Provider(server.url, server.client_id, server.client_secret)
+
+
+def _port(name: str) -> int:
     """The same port as the last time, so that nothing must be deployed anew for its sake."""
-    kept = HOME / "model_port"
+    kept = HOME / name
     return int(kept.read_text()) if kept.exists() else 0
 
 
@@ -100,6 +117,7 @@ def _watch(inbox: Inbox, stop: Event) -> None:
 _WELCOME = """\
   API     {url}/runs
   inbox   {url}/inbox
+  sign in {url}/signin
 
 Start the onboarding, which will wait for security@example.com two agents deep:
 

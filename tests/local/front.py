@@ -66,7 +66,7 @@ def _mail(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Front:
-    """The door: `/runs` and `/approvals` go to the deployed API, `/inbox` shows the mails."""
+    """The door: `/inbox` shows the mails, and all else goes to the deployed API."""
 
     def __init__(self, port: int) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -94,11 +94,12 @@ class Front:
     def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request on to the API, signed."""
+        """Send a request on to the API, signed; but not one that brings a token of its own."""
         request = AWSRequest(
             method=method, url=self.api_url + path, data=body, headers=dict(headers)
         )
-        SigV4Auth(self._credentials, "execute-api", REGION).add_auth(request)
+        if not request.headers.get("Authorization", "").startswith("Bearer "):
+            SigV4Auth(self._credentials, "execute-api", REGION).add_auth(request)
         return self.pool.request(
             method, self.api_url + path, body=body, headers=dict(request.headers), redirect=False
         )
@@ -154,11 +155,12 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 # Requests are signed here, so it can only be the route.
                 self._problem(HTTPStatus.NOT_FOUND, "there is no such route")
                 return
-            headers = {
-                name: value
+            # Pairs, because an answer may set several cookies.
+            headers = [
+                (name, value)
                 for name, value in answer.headers.items()
                 if name.lower() not in _HOP_BY_HOP | _OURS
-            }
+            ]
             self._answer(HTTPStatus(answer.status), answer.data, headers)
 
         def _local_page(self) -> None:
@@ -166,13 +168,13 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             mails = front.inbox.mails()
             if self.path.startswith("/inbox.json"):
                 body = json.dumps({"items": mails}).encode()
-                self._answer(HTTPStatus.OK, body, {"Content-Type": "application/json"})
+                self._answer(HTTPStatus.OK, body, [("Content-Type", "application/json")])
             else:
                 policy = "default-src 'none'; style-src 'unsafe-inline'"
-                headers = {
-                    "Content-Type": "text/html; charset=utf-8",
-                    "Content-Security-Policy": policy,
-                }
+                headers = [
+                    ("Content-Type", "text/html; charset=utf-8"),
+                    ("Content-Security-Policy", policy),
+                ]
                 self._answer(HTTPStatus.OK, _inbox_page(mails).encode(), headers)
 
         def _problem(self, status: HTTPStatus, detail: str) -> None:
@@ -182,12 +184,12 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 "status": status.value,
                 "detail": detail,
             }
-            headers = {"Content-Type": "application/problem+json"}
+            headers = [("Content-Type", "application/problem+json")]
             self._answer(status, json.dumps(document).encode(), headers)
 
-        def _answer(self, status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> None:
+        def _answer(self, status: HTTPStatus, body: bytes, headers: list[tuple[str, str]]) -> None:
             self.send_response(status)
-            for name, value in headers.items():
+            for name, value in headers:
                 self.send_header(name, value)
             if status is not HTTPStatus.NO_CONTENT:
                 self.send_header("Content-Length", str(len(body)))

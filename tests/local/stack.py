@@ -21,6 +21,16 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
 @dataclass(frozen=True)
+class Provider:
+    """Where people sign in, and as which client."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    groups_claim: str = "groups"
+
+
+@dataclass(frozen=True)
 class Parameters:
     """What a local deployment is given. `agents` takes the place of `layers/agents`."""
 
@@ -28,6 +38,7 @@ class Parameters:
     openai_base_url: str
     openai_api_key: str = field(repr=False)
     model: str
+    provider: Provider
     agents: Path | None = None
 
     def overrides(self) -> dict[str, str]:
@@ -38,6 +49,10 @@ class Parameters:
             "OpenAIBaseUrl": self.openai_base_url,
             "OpenAIApiKey": self.openai_api_key,
             "Model": self.model,
+            "OidcIssuer": self.provider.issuer,
+            "OidcClientId": self.provider.client_id,
+            "OidcClientSecret": self.provider.client_secret,
+            "OidcGroupsClaim": self.provider.groups_claim,
             "CallersMayActForApprovers": "yes",
             "CreateSenderIdentity": "yes",
             "Operators": "operator@example.com",

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from agent_continuations.adapters.slack import SlackNotifier, SlackWorkspace
     from agent_continuations.adapters.webhook import WebhookNotifier
     from agent_continuations.capability import Capabilities
+    from agent_continuations.issuer import Issuer
     from agent_continuations.outbox import Outbox
     from agent_continuations.recipients import Routes
     from agent_continuations.runner import Runner
+    from agent_continuations.signin import CodeFlow
     from agent_continuations.slack_answers import SlackAnswers
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
@@ -114,8 +116,35 @@ def capabilities() -> "Capabilities":
 def _capabilities(_period: int) -> "Capabilities":
     from agent_continuations.capability import Capabilities
 
-    secret = _secret(os.environ["SIGNING_SECRET"])
-    return Capabilities([secret["current"], *secret.get("previous", [])])
+    return Capabilities(_signing_keys())
+
+
+def code_flow(base_url: str) -> "CodeFlow":
+    """The way to the identity provider and back to `base_url`, where the API stands."""
+    return _code_flow(base_url, int(time() // SECRET_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _code_flow(base_url: str, _period: int) -> "CodeFlow":
+    from agent_continuations.signin import CodeFlow
+
+    return CodeFlow(
+        _issuer(),
+        _signing_keys(),
+        client_secret=_secret(os.environ["OIDC_SECRET"])["client_secret"],
+        redirect_uri=f"{base_url}/signin/callback",
+    )
+
+
+@cache
+def _issuer() -> "Issuer":
+    from agent_continuations.issuer import Issuer
+
+    return Issuer(
+        os.environ["OIDC_ISSUER"],
+        os.environ["OIDC_CLIENT_ID"],
+        groups_claim=os.environ["OIDC_GROUPS_CLAIM"],
+    )
 
 
 @cache
@@ -263,6 +292,11 @@ def _secret_of_now(arn: str) -> dict[str, Any]:
 @lru_cache(maxsize=4)
 def _secret_in(arn: str, _period: int) -> dict[str, Any]:
     return _secret(arn)
+
+
+def _signing_keys() -> list[str]:
+    secret = _secret(os.environ["SIGNING_SECRET"])
+    return [secret["current"], *secret.get("previous", [])]
 
 
 def _secret(arn: str) -> dict[str, Any]:

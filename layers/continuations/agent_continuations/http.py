@@ -1,6 +1,8 @@
-"""What the two HTTP functions share: JSON in, JSON and problem details out."""
+"""What the HTTP functions share: JSON in, JSON, problem details and safe pages out."""
 
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -88,3 +90,22 @@ def problem_response(document: Mapping[str, Any]) -> Response[str]:
         body=_JSON.dump_json(document).decode(),
         headers=dict(_PRIVATE),
     )
+
+
+def page_headers(style: str) -> dict[str, str]:
+    """What keeps a page private and inert; only this very style sheet may stand in it."""
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    )
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "Strict-Transport-Security": "max-age=31536000",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Robots-Tag": "noindex",
+    }
