@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import doors
+import inbox_page
 import pages
 import posted
 import request_page
@@ -15,7 +16,8 @@ from agent_continuations import bootstrap
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.http import json_response, problem_response, resolver
 from agent_continuations.ports import utc_now
-from agent_continuations.problem import problem_of
+from agent_continuations.problem import problem, problem_of
+from agent_continuations.signin import Person, signed_in
 from agent_continuations.telemetry import counter
 from agent_continuations.views import settled_view
 from doors import Visit
@@ -48,8 +50,66 @@ def decide(token: str) -> Response[str]:
     """Answer as the approver whom the link was made for."""
     try:
         form = posted.parsed(app.current_event)
-        posted.check_sender(app.current_event.headers, token, form)
+        posted.check_sender(app.current_event.headers, token, form.get("nonce", ""))
         return _decided(doors.by_link(token), form, back=token)
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.get("/approvals")
+def inbox() -> Response[str]:
+    """All that waits for whoever is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in("signin?next=/approvals")
+    try:
+        return inbox_page.of_inbox(person, utc_now())
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.post("/approvals")
+def decide_many() -> Response[str]:
+    """Answer many requests at once, each by itself."""
+    person = _person()
+    if person is None:
+        return _sign_in("signin?next=/approvals")
+    try:
+        form = posted.batch(app.current_event)
+        seal = inbox_page.seal(person)
+        posted.check_sender(app.current_event.headers, seal, form.nonce)
+        done = inbox_page.answer(person, form)
+    except ContinuationError as error:
+        return _refusal(error)
+    count("Decisions", sum(each.taken for each in done))
+    if _wants_page():
+        return inbox_page.of_inbox(person, utc_now(), done)
+    return json_response({"items": done, "next": None})
+
+
+@app.get("/approvals/<run_id>/<request_id>")
+def signed_in_page(run_id: str, request_id: str) -> Response[str]:
+    """Show the request to somebody who is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in(f"../../signin?next=/approvals/{run_id}/{request_id}")
+    try:
+        return _shown(doors.by_session(person, run_id, request_id))
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.post("/approvals/<run_id>/<request_id>")
+def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
+    """Answer as whoever is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in(f"../../signin?next=/approvals/{run_id}/{request_id}")
+    try:
+        form = posted.parsed(app.current_event)
+        visit = doors.by_session(person, run_id, request_id)
+        posted.check_sender(app.current_event.headers, visit.seal, form.get("nonce", ""))
+        return _decided(visit, form, back=request_id)
     except ContinuationError as error:
         return _refusal(error)
 
@@ -66,6 +126,17 @@ def slack() -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway. The event holds the token, so it is never logged."""
     return app.resolve(event, context)
+
+
+def _person() -> Person | None:
+    return signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+
+
+def _sign_in(address: str) -> Response[str]:
+    """Send a browser to sign in, by an address that is seen from the page; tell a program."""
+    if _wants_page():
+        return pages.see_other(address)
+    return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
 
 
 def _shown(visit: Visit) -> Response[str]:

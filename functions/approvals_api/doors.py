@@ -10,6 +10,7 @@ from agent_continuations.decisions import SURE_DOORS
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.ports import utc_now
 from agent_continuations.requests import Loaded, Request, find_request
+from agent_continuations.signin import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ def by_link(token: str) -> Visit:
     return Visit(loaded, request, approver, (), "link", "link", token)
 
 
-def by_session(
-    run_id: str, request_id: str, approver: str, groups: tuple[str, ...], authentication: str
-) -> Visit:
+def by_session(person: Person, run_id: str, request_id: str) -> Visit:
     """Who is signed in. Only those who are, or were, asked may know of a request.
 
     Raises:
@@ -67,10 +66,12 @@ def by_session(
     """
     loaded = bootstrap.runs().load(run_id)
     request = find_request(loaded, request_id)
-    if asked_by(_known(request), approver, groups) is None:
+    if asked_by(_known(request), person.name, person.groups) is None:
         raise NotFound(f"there is no request {request_id!r}")
-    who = sha256(f"{approver}\n{run_id}\n{request_id}".encode()).hexdigest()
-    return Visit(loaded, request, approver, groups, "session", authentication, who)
+    seal = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
+    return Visit(
+        loaded, request, person.name, person.groups, "session", person.authentication, seal
+    )
 
 
 def _known(request: Request) -> tuple[str, ...]:

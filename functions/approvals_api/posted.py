@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,6 +20,7 @@ ARGUMENTS = "arguments"
 MAX_REASON_CHARACTERS = 4000
 MAX_FIELDS = 300
 _FIELDS = {"decision", ARGUMENTS, "arguments_hash", "reason", "to", "nonce"}
+_BATCH_FIELDS = {"pick", "decision", "reason", "nonce"}
 
 
 def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
@@ -27,15 +29,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
     Raises:
         Invalid: it is not such a form.
     """
-    try:
-        fields = parse_qs(
-            event.decoded_body or "",
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MAX_FIELDS,
-        )
-    except ValueError:
-        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+    fields = _fields(event)
     known = _FIELDS | {name for name in fields if name.startswith(f"{ARGUMENTS}.")}
     unknown = [(name[:64], "unknown") for name in fields if name not in known]
     repeated = [(name[:64], "given twice") for name, values in fields.items() if len(values) > 1]
@@ -44,7 +38,50 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def check_sender(headers: Mapping[str, str], seal: str, form: Mapping[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One of many requests that are answered together, as it was shown."""
+
+    run_id: str
+    request_id: str
+    arguments_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One answer to many requests."""
+
+    picks: tuple[Pick, ...]
+    verdict: Verdict
+    reason: str | None
+    nonce: str
+
+
+def batch(event: APIGatewayProxyEvent) -> Batch:
+    """The posted form of the inbox.
+
+    Raises:
+        Invalid: it is not such a form, or nothing was chosen.
+    """
+    fields = _fields(event)
+    unknown = [(name[:64], "unknown") for name in fields if name not in _BATCH_FIELDS]
+    if unknown:
+        raise Invalid("the form does not fit", unknown)
+    parts = [text.split("/") for text in fields.get("pick", [])]
+    if not parts or any(len(each) != 3 for each in parts):
+        raise Invalid("choose what you answer", [("pick", "choose at least one")])
+    verdict = fields.get("decision", [""])[0]
+    if verdict not in set(Verdict):
+        raise Invalid("the form does not fit", [("decision", "approve or reject")])
+    return Batch(
+        picks=tuple(Pick(*each) for each in parts),
+        verdict=Verdict(verdict),
+        reason=_reason(fields.get("reason", [""])[0]),
+        nonce=fields.get("nonce", [""])[0],
+    )
+
+
+def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
     """A browser must have been shown the page; what is no browser sends none of these headers.
 
     Raises:
@@ -54,8 +91,27 @@ def check_sender(headers: Mapping[str, str], seal: str, form: Mapping[str, str])
     if site not in (None, "same-origin"):
         raise Forbidden("a decision can be sent from its own page only")
     from_browser = site is not None or origin is not None
-    if from_browser and not bootstrap.capabilities().accepts(seal, form.get("nonce", "")):
+    if from_browser and not bootstrap.capabilities().accepts(seal, nonce):
         raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
+
+
+def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            event.decoded_body or "",
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+
+
+def _reason(text: str) -> str | None:
+    reason = text.strip()
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
+    return reason or None
 
 
 def said(visit: Visit, form: Mapping[str, str]) -> Said:
@@ -64,14 +120,11 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
     Raises:
         Invalid: it says nothing that can be said.
     """
-    reason = form.get("reason", "").strip()
-    if len(reason) > MAX_REASON_CHARACTERS:
-        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
     who: dict[str, Any] = {
         "approver": visit.approver,
         "decided_by": visit.approver,
         "via": visit.via,
-        "reason": reason or None,
+        "reason": _reason(form.get("reason", "")),
         "groups": visit.groups,
         "authentication": visit.authentication,
         "arguments_hash": form.get("arguments_hash") or None,

@@ -82,7 +82,7 @@ def of_request(
         posted: what was typed into it, if it is shown again.
         faults: what is wrong with that.
     """
-    state, why = _state(visit, now)
+    state, why = state_of(visit, now)
     words = {
         **_about(visit, now),
         "state": state,
@@ -116,7 +116,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "votes": approval.counted if approval else (),
         "others": _others(visit),
         "deadline": deadline,
-        "left": _left(deadline, now),
+        "left": left(deadline, now),
         "last_word": "the run fails" if gate and gate.on_deadline == "fail" else "it is rejected",
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": _may_pass_on(visit),
@@ -140,7 +140,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
 # -- what can be done here -------------------------------------------------------------------------
 
 
-def _state(visit: Visit, now: datetime) -> tuple[str, str]:
+def state_of(visit: Visit, now: datetime) -> tuple[str, str]:
     """The state of the request for this visitor, and a reason where there is more to say."""
     head, request = visit.loaded.head, visit.request
     approval = request.call.approval if request.kind == "approval" else None
@@ -226,7 +226,8 @@ def _capped(text: str) -> str:
     return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
 
 
-def _left(deadline: datetime | None, now: datetime) -> str:
+def left(deadline: datetime | None, now: datetime) -> str:
+    """How much time is left, in words; nothing where there is no deadline."""
     if deadline is None:
         return ""
     return f"{_span(max((deadline - now).total_seconds(), 0))} left"

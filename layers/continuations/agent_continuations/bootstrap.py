@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from agent_continuations.adapters.dynamodb import DynamoDBStore
+from agent_continuations.adapters.dynamodb import DynamoDBInbox, DynamoDBStore
 from agent_continuations.agent import Registry
 from agent_continuations.errors import NotFound, Retryable
-from agent_continuations.ports import Hints, Model, Notice, Notifier, Store
+from agent_continuations.ports import Hints, Inbox, Model, Notice, Notifier, Store
 from agent_continuations.runs import Runs
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ def store() -> Store:
         table=os.environ["TABLE"],
         bucket=os.environ["BUCKET"],
     )
+
+
+@cache
+def inbox() -> Inbox:
+    """What each approver was asked."""
+    return DynamoDBInbox(_client("dynamodb"), os.environ["TABLE"])
 
 
 @cache
@@ -151,12 +157,14 @@ def _issuer() -> "Issuer":
 def outbox() -> "Outbox":
     """The channels. A new one is a file in `adapters/` and a line here."""
     from agent_continuations.adapters.email import EmailNotifier
+    from agent_continuations.adapters.inbox import InboxNotifier
     from agent_continuations.adapters.topic import TopicNotifier
     from agent_continuations.outbox import Outbox
 
     notifiers: dict[str, Notifier] = {
         "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
         "topic": TopicNotifier(_client("sns")),
+        "inbox": InboxNotifier(inbox()),
         "slack": _Later(_slack_notifier),
         "webhook": _Later(_webhook_notifier),
     }

@@ -56,6 +56,7 @@ class Routes:
         A name without a route and without an `@`, such as an IAM ARN, is told nothing.
         """
         found = [str(each) for approver in approvers for each in self._of(approver)]
+        found += [f"inbox:{approver}" for approver in approvers if _signs_in(approver)]
         return list(dict.fromkeys([*found, *self._machines]))
 
     def _of(self, approver: str) -> Iterator[Recipient]:
@@ -79,6 +80,11 @@ def read_routes(text: str) -> dict[str, list[str]]:
         first = error.errors(include_url=False, include_input=False)[0]
         at = " at " + ".".join(map(str, first["loc"])) if first["loc"] else ""
         raise Fatal(f"the recipients cannot be read: {first['msg']}{at}") from None
+
+
+def _signs_in(approver: str) -> bool:
+    """Whether somebody can sign in under this name: by a mail address, or as one of a group."""
+    return "@" in approver or is_group(approver)
 
 
 def is_group(approver: str) -> bool:

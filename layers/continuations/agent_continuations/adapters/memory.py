@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import RLock
 
+from agent_continuations.core.approval import person
 from agent_continuations.core.continuation import Intent
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
+    Asked,
     Due,
     Head,
     Notice,
@@ -28,6 +30,23 @@ class _Run:
     head: Head
     registers: dict[str, Register] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
+
+
+class InMemoryInbox:
+    """Keeps what approvers were asked in a dictionary."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], dict[Asked, datetime]] = {}
+
+    def put(self, tenant: str, approver: str, asked: Asked, *, until: datetime) -> None:
+        self._asked.setdefault((tenant, person(approver)), {})[asked] = until
+
+    def of(self, tenant: str, approver: str, limit: int) -> list[Asked]:
+        entries = self._asked.get((tenant, person(approver)), {})
+        return sorted(entries, key=lambda each: (each.run_id, each.request_id))[:limit]
+
+    def drop(self, tenant: str, approver: str, asked: Asked) -> None:
+        self._asked.get((tenant, person(approver)), {}).pop(asked, None)
 
 
 class InMemoryStore:

@@ -1,0 +1,143 @@
+"""The inbox: all that waits for somebody who is signed in, answered one by one or many at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from aws_lambda_powertools.event_handler import Response
+
+import doors
+import pages
+import posted
+import request_page
+from agent_continuations import bootstrap
+from agent_continuations.core.approval import Verdict
+from agent_continuations.dispatch import hash_of
+from agent_continuations.display import shown_json
+from agent_continuations.errors import ContinuationError, NotFound
+from agent_continuations.ports import Asked
+from agent_continuations.requests import Answer
+from agent_continuations.signin import Person
+from doors import Visit
+
+MAX_SHOWN = 50
+MAX_ARGUMENTS_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request as it stands in the inbox."""
+
+    pick: str
+    path: str
+    tool: str
+    agent: str
+    effect: str
+    arguments: str
+    left: str
+    risk: str
+    doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one of many answers."""
+
+    tool: str
+    path: str
+    text: str
+    taken: bool
+
+
+def seal(person: Person) -> str:
+    """What the nonces of a person's inbox are made from."""
+    return sha256(f"inbox\n{person.name}".encode()).hexdigest()
+
+
+def of_inbox(person: Person, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
+    """The page of all that waits for a person, and what became of what was just answered."""
+    words = {
+        "person": person,
+        "entries": list(_open(person, now)),
+        "done": done,
+        "nonce": bootstrap.capabilities().nonce(seal(person)),
+        "most": MAX_SHOWN,
+    }
+    return pages.of("inbox.html", words)
+
+
+def answer(person: Person, form: posted.Batch) -> list[Done]:
+    """Answer each chosen request by itself, as if it had been opened: one may be taken and
+    another refused.
+    """
+    return [_answered(person, pick, form) for pick in form.picks]
+
+
+def _answered(person: Person, pick: posted.Pick, form: posted.Batch) -> Done:
+    path, tool = f"{pick.run_id}/{pick.request_id}", pick.request_id
+    try:
+        visit = _visit(person, Asked(pick.run_id, pick.request_id))
+        tool = visit.request.call.plan.tool
+        answer = Answer(
+            verdict=form.verdict,
+            approver=visit.approver,
+            decided_by=visit.approver,
+            via="session",
+            reason=form.reason,
+            groups=visit.groups,
+            authentication=visit.authentication,
+            arguments_hash=pick.arguments_hash,
+        )
+        settled = bootstrap.runs().settle(visit.loaded, visit.request, answer)
+    except ContinuationError as error:
+        return Done(tool, path, str(error), taken=False)
+    text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
+    more = "" if settled.closed else "; others still must agree"
+    return Done(tool, path, text + more, taken=True)
+
+
+def _open(person: Person, now: datetime) -> Iterator[Entry]:
+    """What is open for a person. Whatever is answered leaves the inbox here."""
+    inbox, tenant = bootstrap.inbox(), bootstrap.runs().tenant
+    seen: set[Asked] = set()
+    for name in (person.name, *person.groups):
+        for asked in inbox.of(tenant, name, MAX_SHOWN):
+            if asked in seen or len(seen) == MAX_SHOWN:
+                continue
+            seen.add(asked)
+            visit = _found(person, asked)
+            state = request_page.state_of(visit, now)[0] if visit else "ended"
+            if visit and state == "open":
+                yield _entry(visit, now)
+            elif state not in ("looking", "voted"):
+                inbox.drop(tenant, name, asked)
+
+
+def _visit(person: Person, asked: Asked) -> Visit:
+    return doors.by_session(person, asked.run_id, asked.request_id)
+
+
+def _found(person: Person, asked: Asked) -> Visit | None:
+    try:
+        return _visit(person, asked)
+    except NotFound:
+        return None
+
+
+def _entry(visit: Visit, now: datetime) -> Entry:
+    request, head, call = visit.request, visit.loaded.head, visit.request.call
+    approval = call.approval if request.kind == "approval" else None
+    shown_hash = hash_of(head, request.asked, request.path)
+    path = f"{head.run_id}/{request.request_id}"
+    return Entry(
+        pick=f"{path}/{shown_hash}",
+        path=path,
+        tool=call.plan.tool,
+        agent=visit.loaded.continuation.agents_to(request.path)[-1],
+        effect=call.preview.effect if call.preview else "",
+        arguments=shown_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
+        left=request_page.left(approval.expires_at if approval else None, now),
+        risk=call.risk.value,
+        doubt=request.kind == "doubt",
+    )

@@ -1,0 +1,46 @@
+"""What each approver was asked, in the table beside the runs: one partition for each of them."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agent_continuations.adapters.dynamodb.items import FORM, Item, plain, typed
+from agent_continuations.adapters.dynamodb.requests import ask
+from agent_continuations.core.approval import person
+from agent_continuations.ports import Asked
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+class DynamoDBInbox:
+    """Keeps inboxes in a table. An entry that nobody looked at is garbage after its time."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def put(self, tenant: str, approver: str, asked: Asked, *, until: datetime) -> None:
+        item = {**_key(tenant, approver, asked), "f": FORM, "ttl": int(until.timestamp())}
+        ask(self._dynamodb.put_item, TableName=self._table, Item=typed(item))
+
+    def of(self, tenant: str, approver: str, limit: int) -> list[Asked]:
+        answer: Any = ask(
+            self._dynamodb.query,
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk > :low",
+            ExpressionAttributeValues=typed({":pk": _partition(tenant, approver), ":low": " "}),
+            Limit=limit,
+        )
+        return [Asked(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])]
+
+    def drop(self, tenant: str, approver: str, asked: Asked) -> None:
+        key = typed(_key(tenant, approver, asked))
+        ask(self._dynamodb.delete_item, TableName=self._table, Key=key)
+
+
+def _partition(tenant: str, approver: str) -> str:
+    return f"A#{tenant}#{person(approver)}"
+
+
+def _key(tenant: str, approver: str, asked: Asked) -> Item:
+    return {"pk": _partition(tenant, approver), "sk": f"{asked.run_id}#{asked.request_id}"}
