@@ -69,6 +69,7 @@ def test_a_function_that_calls_no_model_never_loads_a_model_client(
     modules = imported(layers, function)
     assert "openai" not in modules
     assert "agents" not in modules
+    assert "slack_sdk" not in modules
     if function not in ("AdvanceFunction", "ResumeFunction"):
         assert "agent_continuations.runner" not in modules
 
@@ -79,8 +80,9 @@ def test_what_is_imported_later_is_in_the_layers_too(layers: dict[str, Path]) ->
         f"import sys; sys.path[:0] = {path!r}\n"
         "import agents, agent_continuations.adapters.openai_model\n"
         "import agent_continuations.adapters.email, agent_continuations.adapters.topic\n"
-        "import agent_continuations.capability, agent_continuations.local\n"
-        "import agent_continuations.issuer"
+        "import agent_continuations.adapters.slack, agent_continuations.adapters.webhook\n"
+        "import agent_continuations.slack_answers, agent_continuations.issuer\n"
+        "import agent_continuations.capability, agent_continuations.local"
     )
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 

@@ -1,0 +1,271 @@
+"""Signed in: the inbox, and requests of high risk or of a group, which a link cannot decide."""
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.functions.deployment import Answer, Deployment
+from tests.functions.test_approvals_page import LATER, assert_is_a_safe_page
+from tests.local.issuer import IssuerServer
+from tests.unit.form_page import Browser
+
+LEAD, CFO, AUDIT = "lead@example.com", "cfo@example.com", "audit@example.com"
+LAWYER = "lena@example.com"
+CHAIRS = "Order two chairs for 450 from acme."
+CONTRACT = "Please sign the contract with acme for 2 years."
+
+
+class SignedIn:
+    """Somebody in a browser, with the provider's token in the cookie."""
+
+    def __init__(
+        self, deployment: Deployment, issuer: IssuerServer, email: str, *groups: str
+    ) -> None:
+        self.deployment = deployment
+        self.cookie = f"__Host-session={issuer.token(email, groups)}"
+
+    def get(self, name: str, **params: str) -> Answer:
+        return self.deployment.http(name, params=params or None, headers={"Cookie": self.cookie})
+
+    def post(
+        self, name: str, form: Mapping[str, object], *, accept: str = "text/html", **params: str
+    ) -> Answer:
+        headers = {"Cookie": self.cookie, "Accept": accept}
+        body = urlencode(form, doseq=True)
+        return self.deployment.http(name, params=params or None, body=body, headers=headers)
+
+    def inbox(self) -> Answer:
+        answer = self.get("inbox")
+        assert_is_a_safe_page(answer)
+        return answer
+
+    def picks(self) -> list[str]:
+        return re.findall(r'name="pick" value="([^"]+)"', self.inbox().body)
+
+    def answer_many(self, decision: str, picks: list[str], **more: str) -> Answer:
+        nonce = Browser(self.inbox().body).posted.get("nonce", "")
+        return self.post(
+            "inbox-decision", {"nonce": nonce, "decision": decision, "pick": picks, **more}
+        )
+
+
+@pytest.fixture
+def issuer(deployment: Deployment) -> Iterator[IssuerServer]:
+    with IssuerServer() as server:
+        deployment.trust(server)
+        yield server
+
+
+def place(deployment: Deployment, run_id: str) -> dict[str, str]:
+    return {"token": run_id, "request_id": deployment.request_id(run_id)}
+
+
+# -- the inbox -------------------------------------------------------------------------------------
+
+
+def test_the_inbox_shows_all_that_waits_for_me_and_nothing_else(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    deployment.suspended("procurement", CHAIRS)
+    deployment.suspended("procurement", "Order one desk for 200 from globex.")
+    deployment.suspended("treasury", "Transfer 250 to acme.")
+    lead = SignedIn(deployment, issuer, LEAD).inbox()
+    assert "Orders two chairs from acme for 450 euros" in lead.body
+    assert "Orders one desk from globex" in lead.body
+    assert "transfer" not in lead.body
+    assert len(SignedIn(deployment, issuer, CFO).picks()) == 1
+    assert "Nothing waits for you" in SignedIn(deployment, issuer, "eve@example.com").inbox().body
+
+
+def test_looking_into_the_inbox_changes_nothing(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    deployment.suspended("procurement", CHAIRS)
+    before = deployment.state()
+    SignedIn(deployment, issuer, LEAD).inbox()
+    assert deployment.state() == before
+
+
+def test_many_are_answered_at_once_each_by_itself(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    small = deployment.suspended("procurement", CHAIRS)
+    large = deployment.suspended("procurement", "Order a car for 30000 from globex.")
+    lead = SignedIn(deployment, issuer, LEAD)
+    picks = lead.picks()
+    assert len(picks) == 2
+    answer = lead.answer_many("approve", picks, reason="in the budget")
+    assert_is_a_safe_page(answer)
+    assert answer.body.count("approved") == 2
+    assert answer.body.count("others still must agree") == 1
+    assert 'name="pick"' not in answer.body
+    deployment.drain()
+    assert "Ordered two chairs" in deployment.read(small)["result"]
+    assert deployment.read(large)["status"] == "suspended"
+    assert len(SignedIn(deployment, issuer, CFO).picks()) == 1
+    [said] = [each for each in deployment.timeline(small) if each["kind"] == "decision"]
+    assert (said["approver"], said["via"], said["reason"]) == (LEAD, "session", "in the budget")
+
+
+def test_one_that_was_answered_meanwhile_does_not_hold_up_the_others(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    first = deployment.suspended("procurement", CHAIRS)
+    second = deployment.suspended("procurement", "Order one desk for 200 from globex.")
+    lead = SignedIn(deployment, issuer, LEAD)
+    picks = lead.picks()
+    deployment.click(deployment.token(LEAD), "reject")
+    answer = lead.answer_many("approve", picks)
+    assert answer.body.count("already been decided") == 1
+    deployment.drain()
+    assert "Ordered two chairs" in deployment.read(first)["result"]
+    assert "rejected" in deployment.read(second)["result"]
+
+
+def test_what_has_changed_since_it_was_shown_is_not_approved(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended("procurement", CHAIRS)
+    lead = SignedIn(deployment, issuer, LEAD)
+    [pick] = lead.picks()
+    other = pick.rpartition("/")[0] + "/" + "0" * 64
+    assert "changed since you saw" in lead.answer_many("approve", [other]).body
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"decision": "approve"}, "pick"),
+        ({"decision": "maybe", "pick": "a/b/c"}, "decision"),
+        ({"decision": "approve", "pick": "a/b"}, "pick"),
+        ({"decision": "approve", "pick": "a/b/c", "who": "me"}, "who"),
+        ({"decision": "reject", "pick": "a/b/c", "reason": "x" * 4001}, "reason"),
+    ],
+)
+def test_a_form_of_the_inbox_that_does_not_fit_is_refused(
+    deployment: Deployment, issuer: IssuerServer, form: dict[str, str], field: str
+) -> None:
+    answer = SignedIn(deployment, issuer, LEAD).post(
+        "inbox-decision", form, accept="application/json"
+    )
+    assert answer.faults() == {field}
+
+
+def test_an_answer_to_many_must_come_from_the_inbox_itself(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    deployment.suspended("procurement", CHAIRS)
+    lead, eve = (SignedIn(deployment, issuer, who) for who in (LEAD, "eve@example.com"))
+    form = {"decision": "approve", "pick": lead.picks()}
+    before = deployment.state()
+    for nonce in ("", Browser(eve.inbox().body).posted.get("nonce", "x")):
+        answer = lead.post("inbox-decision", {**form, "nonce": nonce}, accept="application/json")
+        answer.refused(403)
+    assert deployment.state() == before
+
+
+def test_what_another_is_asked_cannot_be_answered_through_my_inbox(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended("procurement", CHAIRS)
+    deployment.suspended("treasury", "Transfer 250 to acme.")
+    [pick] = SignedIn(deployment, issuer, LEAD).picks()
+    cfo = SignedIn(deployment, issuer, CFO, "finance")
+    assert "there is no request" in cfo.answer_many("approve", [pick]).body
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+@pytest.mark.parametrize("name", ["inbox", "inbox-decision"])
+def test_whoever_is_not_signed_in_is_sent_to_sign_in(
+    deployment: Deployment, issuer: IssuerServer, name: str
+) -> None:
+    del issuer
+    answer = deployment.http(name, headers={"Cookie": None})
+    assert (answer.status, answer.headers["location"]) == (303, "signin?next=/approvals")
+    deployment.http(name, headers={"Cookie": None, "Accept": "application/json"}).refused(401)
+
+
+# -- one request -----------------------------------------------------------------------------------
+
+
+def test_a_link_alone_does_not_decide_what_is_of_high_risk(deployment: Deployment) -> None:
+    deployment.parameters["Recipients"] = '{"group:legal": ["email:legal@example.com"]}'
+    run_id = deployment.suspended("procurement", CONTRACT)
+    [mail] = [each for each in deployment.mails() if each.to == "legal@example.com"]
+    request_id = deployment.request_id(run_id)
+    assert f"/approvals/{run_id}/{request_id}" in mail.part("plain")
+    forged = deployment.capabilities().token(run_id, request_id, "group:legal", LATER)
+    before = deployment.state()
+    assert "<form" not in deployment.page(forged).body
+    for decision in ("approve", "reject"):
+        headers = {"Accept": "*/*", "Origin": None, "Sec-Fetch-Site": None}
+        deployment.answer(forged, {"decision": decision}, headers=headers).refused(403)
+    assert deployment.state() == before
+
+
+def test_one_of_the_group_decides_once_signed_in(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended("procurement", CONTRACT)
+    lawyer = SignedIn(deployment, issuer, LAWYER, "legal")
+    page = lawyer.get("signed-in-page", **place(deployment, run_id))
+    assert_is_a_safe_page(page)
+    assert "Binds the company to acme for 2 years." in page.body
+    assert "High risk" in page.body
+    form = {**Browser(page.body).posted, "decision": "approve"}
+    answer = lawyer.post("signed-in-decision", form, **place(deployment, run_id))
+    assert answer.status == 303
+    deployment.drain()
+    assert "The contract with acme for 2 years is signed." in deployment.read(run_id)["result"]
+    [said] = [each for each in deployment.timeline(run_id) if each["kind"] == "decision"]
+    assert (said["approver"], said["via"]) == (LAWYER, "session")
+    trail = deployment.http("read-audit", params={"run_id": run_id}).json()["items"]
+    assert trail[-1]["decision"]["member_of"] == "group:legal"
+    assert trail[-1]["decision"]["authentication"].startswith(f"oidc {issuer.url}")
+
+
+def test_who_is_signed_in_and_not_asked_does_not_even_see_it(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended("procurement", CONTRACT)
+    for person in (
+        SignedIn(deployment, issuer, LAWYER, "sales"),
+        SignedIn(deployment, issuer, LEAD),
+    ):
+        assert person.get("signed-in-page", **place(deployment, run_id)).status == 404
+        form = {"decision": "approve"}
+        where = place(deployment, run_id)
+        assert person.post("signed-in-decision", form, **where).status in (403, 404)
+    assert deployment.read(run_id)["status"] == "suspended"
+
+
+def test_whoever_is_not_signed_in_comes_back_to_the_request(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    del issuer
+    run_id = deployment.suspended("procurement", CONTRACT)
+    where = place(deployment, run_id)
+    for name in ("signed-in-page", "signed-in-decision"):
+        answer = deployment.http(name, params=where, headers={"Cookie": None})
+        assert answer.status == 303
+        path = f"/approvals/{run_id}/{where['request_id']}"
+        assert answer.headers["location"] == f"../../signin?next={path}"
+
+
+def test_a_page_of_anothers_session_decides_nothing(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended("procurement", CONTRACT)
+    lena, leo = (SignedIn(deployment, issuer, who, "legal") for who in (LAWYER, "leo@example.com"))
+    form = Browser(lena.get("signed-in-page", **place(deployment, run_id)).body).posted
+    answer = leo.post(
+        "signed-in-decision",
+        {**form, "decision": "approve"},
+        accept="application/json",
+        **place(deployment, run_id),
+    )
+    answer.refused(403)
+    assert deployment.read(run_id)["status"] == "suspended"
