@@ -23,15 +23,17 @@ from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Registry
 from agent_continuations.core.approval import ApprovalRequest, Risk, Verdict
 from agent_continuations.core.audit import OnTrail
+from agent_continuations.core.continuation import Reply
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
 from agent_continuations.local import NoHints
-from agent_continuations.ports import Notice, Status
+from agent_continuations.ports import ModelRequest, Notice, Status
 from agent_continuations.requests import Answer, PassOn, TakeBack
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Runs
 
 ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
-DAY = 24 * 3600
+HOUR = 3600
+DAY = 24 * HOUR
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 APPROVE, REJECT = Verdict.APPROVE, Verdict.REJECT
 
@@ -51,19 +53,21 @@ class House:
     amount: int = 700
 
     def __post_init__(self) -> None:
-        @tool(approval=self.policy, preview=self.preview)
+        self.store = InMemoryStore()
+        self.next_amount = self.amount
+        self.redeploy(self.policy)
+
+    def redeploy(self, policy: Approval) -> None:
+        @tool(approval=policy, preview=self.preview)
         def pay(amount: int) -> str:
             """Pay."""
             self.paid.append(amount)
             return f"paid {amount}"
 
-        self.store = InMemoryStore()
-        clerk = Agent("clerk", "Pay.", tools=[pay])
-        script = {"clerk": [call("pay", amount=self.amount), say("done")]}
-        registry = Registry([clerk])
+        registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
         self.runner = Runner(
             store=self.store,
-            model=ScriptedModel(script),
+            model=ScriptedModel({"clerk": self._reply}),
             registry=registry,
             hints=NoHints(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
@@ -72,6 +76,10 @@ class House:
         self.runs = Runs(
             store=self.store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
         )
+
+    def _reply(self, request: ModelRequest) -> Reply:
+        begins = request.messages[-1]["role"] == "user"
+        return call("pay", amount=self.next_amount) if begins else say("done")
 
     def start(self, requester: str | None = None) -> None:
         self.run_id = self.runs.start("clerk", "pay", requester=requester).run_id
@@ -575,30 +583,11 @@ def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
     ]
 
 
-def test_the_policy_that_applied_stays_whatever_is_deployed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
     two = house(ANN, BOB, needed=2)
-    looser = House(Approval([CARL]))
-    two.runner = Runner(
-        store=two.store,
-        model=ScriptedModel({"clerk": [say("done")]}),
-        registry=Registry([looser_agent(looser, two.paid)]),
-        hints=NoHints(),
-        clock=lambda: two.now,
-    )
+    two.redeploy(Approval([CARL]))
     with pytest.raises(Forbidden):
         two.approve(CARL)
     assert not two.approve(ANN)
     assert two.approve(BOB)
     assert two.paid == [700]
-
-
-def looser_agent(other: House, paid: list[int]) -> Agent:
-    @tool(approval=other.policy)
-    def pay(amount: int) -> str:
-        """Pay."""
-        paid.append(amount)
-        return f"paid {amount}"
-
-    return Agent("clerk", "Pay.", tools=[pay])

@@ -1,6 +1,6 @@
 """A run in its owner's hands: what is on record of it, and what only this owner knows so far."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,10 +17,13 @@ from agent_continuations.core.event import (
     Trail,
     trail_key,
 )
+from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import Conflict, Fenced
+from agent_continuations.granted import votes_in_advance
 from agent_continuations.means import Means
 from agent_continuations.ports import (
+    MAX_GRANTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     Head,
@@ -33,7 +36,7 @@ from agent_continuations.ports import (
 )
 from agent_continuations.questions import notice
 from agent_continuations.rest import ModelPause
-from agent_continuations.unwritten import Unwritten
+from agent_continuations.unwritten import Said, Unwritten
 
 MAX_NOTE_CHARACTERS = 400
 
@@ -175,7 +178,23 @@ class OwnedRun:
         if isinstance(event, ApprovalRequested | Doubted | Told):
             now, recipients = self._means.clock(), self._means.recipients
             told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
-        self.unwritten.trail.append((event, told))
+        self.unwritten.trail.append(Said(event, told))
+
+    def take_grants(self, asked: ApprovalRequested) -> None:
+        """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
+        plan = self.continuation.call_at(parse_path(asked.path)).plan
+        now = self._means.clock()
+        grants = self._store.grants(self.head.tenant, plan.tool)
+        votes = list(votes_in_advance(self.head, self.continuation, asked, grants, now))
+        if not votes:
+            return
+        # Nobody is told yet: whoever still owes an answer after these votes will be.
+        asked = asked.model_copy(update={"request": asked.request.model_copy(update={"told": ()})})
+        self._take(asked)
+        self.unwritten.trail.append(Said(asked))
+        for grant, vote in votes:
+            self._take(vote)
+            self.unwritten.trail.append(Said(vote, grant=grant))
 
     def publish(self) -> None:
         """Write what is unwritten and stay; where something stood in the way, load it."""
@@ -219,6 +238,7 @@ class OwnedRun:
                 settled=settled if portion.last else (),
                 release=release(known) if release and portion.last else None,
                 trail=portion.trail,
+                uses=portion.uses,
                 now=self._means.clock(),
             )
             if not written:
@@ -235,17 +255,19 @@ class OwnedRun:
         """All that is to be written, as much at once as a store takes; one portion at least."""
         left, reads = list(self.unwritten.trail), self.unwritten.read_registers()
         while True:
-            taken, left = left[:MAX_REGISTERS_AT_ONCE], left[MAX_REGISTERS_AT_ONCE:]
+            size = _fits(left)
+            taken, left = left[:size], left[size:]
             before = after = self.head.trail
             registers = []
-            for event, _ in taken:
-                after, linked = take_in(after, event)
+            for said in taken:
+                after, linked = take_in(after, said.event)
                 registers.append(Register(trail_key(linked), (linked,)))
             room = MAX_REGISTERS_AT_ONCE - len(registers)
             registers, reads = registers + reads[:room], reads[room:]
             yield _Portion(
                 registers=registers,
-                notices=[told for _, told in taken if told],
+                notices=[said.notice for said in taken if said.notice],
+                uses=[said.grant for said in taken if said.grant],
                 trail=TrailMove(before.number, after) if taken else None,
                 last=not (left or reads),
             )
@@ -262,5 +284,16 @@ class _Portion:
 
     registers: list[Register]
     notices: list[Notice]
+    uses: list[Grant]
     trail: TrailMove | None
     last: bool
+
+
+def _fits(trail: Sequence[Said]) -> int:
+    """How much of what was said fits into one write."""
+    grants: set[str] = set()
+    for number, said in enumerate(trail[:MAX_REGISTERS_AT_ONCE]):
+        grants |= {said.grant.grant_id} if said.grant else set()
+        if len(grants) > MAX_GRANTS_AT_ONCE:
+            return number
+    return MAX_REGISTERS_AT_ONCE

@@ -13,6 +13,7 @@ from agent_continuations.core.approval import Preview, Risk
 from agent_continuations.core.audit import Chain
 from agent_continuations.core.continuation import Continuation, Intent, Reply
 from agent_continuations.core.event import Event, ToolStarted
+from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.stored import Stored
 from agent_continuations.errors import IllegalEvent
@@ -24,6 +25,7 @@ MAX_STALLS = 5
 MAX_REGISTERS_AT_ONCE = 45
 MAX_INTENTS_AT_ONCE = 25
 MAX_SETTLED_AT_ONCE = 100
+MAX_GRANTS_AT_ONCE = 8
 READ_TRIES = 4
 
 
@@ -304,12 +306,14 @@ class Store(Protocol):
         settled: Sequence[str] = (),
         release: Release | None = None,
         trail: TrailMove | None = None,
+        uses: Sequence[Grant] = (),
         now: datetime,
     ) -> bool:
         """Write registers and notices, drop the intents of `settled` paths and leave the run, all
         or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many notices. Fenced, but a
         cancelled run may be released. False, and nothing written, if `wake` or the trail has moved
-        since or a register is there already: load again.
+        since, a register is there already, or one of the grants that are used here, at most
+        `MAX_GRANTS_AT_ONCE` different ones, may not be used any more: load again.
         """
 
     def deliver(
@@ -354,6 +358,15 @@ class Store(Protocol):
         Raises:
             Invalid: the cursor is not one that this store gave.
         """
+
+    def grant(self, grant: Grant) -> None:
+        """Keep a new grant."""
+
+    def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
+        """Grants of a tenant, for one tool or for all; those that ended may be among them."""
+
+    def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
+        """End a grant, and give it as it stands; the first to end it is kept."""
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         """A notice that is still to be delivered to somebody."""

@@ -15,6 +15,7 @@ from agent_continuations.core.identity import (
 from agent_continuations.core.path import START_KEY
 from agent_continuations.decisions import Decisions
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
+from agent_continuations.grants import Grants
 from agent_continuations.planning import begin
 from agent_continuations.ports import (
     Clock,
@@ -56,6 +57,7 @@ class Runs:
         self.registry = registry
         self.tenant = tenant
         self.clock = clock
+        self.grants = Grants(store=store, tenant=tenant, clock=clock)
         self._decisions = Decisions(
             store=store, hints=hints, load=self.load, registry=registry, clock=clock
         )

@@ -161,7 +161,7 @@ class Tenure:
         """Begin all that can be done now, but no more than there is room for: what waits for a
         place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
         """
-        self._expire()
+        self._answer_without_people()
         self._hear_the_lost()
         now = self.means.clock()
         starts: list[RunTool] = []
@@ -256,14 +256,21 @@ class Tenure:
 
         self.flights.begin(start, perform)
 
-    def _expire(self) -> None:
-        """Where time is up: remind, ask others, or reject, unless people have answered by now."""
+    def _answer_without_people(self) -> None:
+        """Where time is up, remind, ask others, or reject; where people agreed in advance, approve.
+        It is on record before anything follows from it: an answer may have come first.
+        """
         now = self.means.clock()
         for effect in effects(self.run.continuation):
-            if isinstance(effect, Await) and effect.until and effect.until <= now:
-                self.run.ask(on_time(self.run.head, self.run.continuation, effect, now))
+            head, root = self.run.head, self.run.continuation
+            match effect:
+                case Await() if effect.until and effect.until <= now:
+                    self.run.ask(on_time(head, root, effect, now))
+                case AskApproval() if effect.gate.grant_seconds:
+                    self.run.take_grants(approval_question(head, root, effect, now))
+                case _:
+                    pass
         if self.run.unwritten.trail:
-            # Before anything follows from it: a decision may have come first.
             self.run.publish()
 
     def _hear_the_lost(self) -> None:

@@ -2,10 +2,20 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent_continuations.core.event import ToolReturned, Trail
+from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import Path, call_key, parse_path
 from agent_continuations.ports import Notice, Register
+
+
+class Said(NamedTuple):
+    """What goes into the audit trail, with its notice, and the grant by which it was said."""
+
+    event: Trail
+    notice: Notice | None = None
+    grant: Grant | None = None
 
 
 @dataclass
@@ -16,7 +26,7 @@ class Unwritten:
     Losing it loses nothing: questions follow from the state, and what was read can be read again.
     """
 
-    trail: list[tuple[Trail, Notice | None]] = field(default_factory=list)
+    trail: list[Said] = field(default_factory=list)
     reads: list[ToolReturned] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
 

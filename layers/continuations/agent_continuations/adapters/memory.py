@@ -7,6 +7,7 @@ from threading import RLock
 
 from agent_continuations.core.approval import person
 from agent_continuations.core.continuation import Intent
+from agent_continuations.core.grant import Grant
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
@@ -54,6 +55,7 @@ class InMemoryStore:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
+        self._grants: dict[str, Grant] = {}
         self._lock = RLock()
 
     def create(self, head: Head, start: Register) -> Head:
@@ -141,6 +143,7 @@ class InMemoryStore:
         settled: Sequence[str] = (),
         release: Release | None = None,
         trail: TrailMove | None = None,
+        uses: Sequence[Grant] = (),
         now: datetime,
     ) -> bool:
         wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE
@@ -155,6 +158,8 @@ class InMemoryStore:
             if trail and run.head.trail.number != trail.before:
                 return False
             if any(register.key in run.registers for register in registers):
+                return False
+            if not self._use(uses, now):
                 return False
             run.registers.update({register.key: register for register in registers})
             run.notices.update({notice.notice_id: notice for notice in notices})
@@ -255,6 +260,34 @@ class InMemoryStore:
         ]
         more = len(wanted) > limit
         return Page(tuple(wanted[:limit]), wanted[limit - 1].run_id if more else None)
+
+    def grant(self, grant: Grant) -> None:
+        with self._lock:
+            self._grants[grant.grant_id] = grant
+
+    def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
+        with self._lock:
+            found = [each for each in self._grants.values() if each.tenant == tenant]
+        return [each for each in found if tool in (None, each.tool)]
+
+    def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
+        with self._lock:
+            kept = self._grants[grant.grant_id]
+            if kept.revoked_at is None:
+                kept = kept.model_copy(update={"revoked_at": now, "revoked_by": by})
+                self._grants[grant.grant_id] = kept
+            return kept
+
+    def _use(self, uses: Sequence[Grant], now: datetime) -> bool:
+        """Count uses of grants, all or none."""
+        after = dict(self._grants)
+        for each in uses:
+            kept = after.get(each.grant_id)
+            if kept is None or not kept.lives(now):
+                return False
+            after[each.grant_id] = kept.model_copy(update={"uses": kept.uses + 1})
+        self._grants = after
+        return True
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         with self._lock:

@@ -6,7 +6,8 @@ Items of one run share the partition key `R#<run>`:
     J#<register>    a register: written once, zlib-compressed JSON; large ones point to S3
     N#<notice>      the outbox; changes as its notice is delivered
 
-An approver's inbox is a partition `A#<tenant>#<approver>` of items `<run>#<request>`.
+A tenant's grants are a partition `G#<tenant>` of items `<tool>#<grant>`, and an approver's inbox is
+one, `A#<tenant>#<approver>`, of items `<run>#<request>`.
 
 Two sparse indexes, keys only: `due` (shard, time; runs that nobody has had yet stand in shards of
 their own) is the timer service, `runs` (tenant and shard,

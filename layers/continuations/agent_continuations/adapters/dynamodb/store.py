@@ -8,6 +8,13 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter
 
+from agent_continuations.adapters.dynamodb.grants import (
+    grant_item,
+    grant_key,
+    partition,
+    read_grant,
+    use_updates,
+)
 from agent_continuations.adapters.dynamodb.indexes import Indexes
 from agent_continuations.adapters.dynamodb.items import (
     FORM,
@@ -44,6 +51,7 @@ from agent_continuations.adapters.dynamodb.updates import (
 from agent_continuations.adapters.dynamodb.values import Values
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.event import Event
+from agent_continuations.core.grant import Grant
 from agent_continuations.errors import Conflict, CorruptValue, Fenced, Retryable, Stale
 from agent_continuations.ports import (
     Due,
@@ -110,7 +118,7 @@ class DynamoDBStore:
         head: Head | None = None
         registers: list[Register] = []
         # '#H' sorts before 'J#', so the head is read first and never newer than the registers.
-        for item in self._query(run_id, "#", "J~"):
+        for item in self._query(f"R#{run_id}", "#", "J~"):
             if item["sk"] == HEAD_KEY:
                 head = read_head(item)
             else:
@@ -215,6 +223,7 @@ class DynamoDBStore:
         settled: Sequence[str] = (),
         release: Release | None = None,
         trail: TrailMove | None = None,
+        uses: Sequence[Grant] = (),
         now: datetime,
     ) -> bool:
         write_id = uuid4().hex
@@ -224,6 +233,7 @@ class DynamoDBStore:
         items = [self._update(run_id, update)]
         items += [self._put_register(run_id, register, write_id) for register in registers]
         items += [self._put(notice_item(notice), "attribute_not_exists(pk)") for notice in notices]
+        items += use_updates(self._table, uses, now)
         reasons = self._transact(items, token=write_id)
         if reasons is None:
             return True
@@ -309,6 +319,31 @@ class DynamoDBStore:
     ) -> Page:
         return self._indexes.page(tenant, status, agent, cursor, limit)
 
+    # -- grants ----------------------------------------------------------------------------------
+
+    def grant(self, grant: Grant) -> None:
+        ask(self._dynamodb.put_item, TableName=self._table, Item=grant_item(grant))
+
+    def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
+        low, high = (f"{tool}#", f"{tool}#~") if tool else (" ", "~")
+        return [read_grant(item) for item in self._query(partition(tenant), low, high)]
+
+    def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
+        try:
+            answer = ask(
+                self._dynamodb.update_item,
+                TableName=self._table,
+                Key=grant_key(grant),
+                UpdateExpression="SET revoked_at = :now, revoked_by = :by",
+                ConditionExpression="attribute_exists(pk) AND attribute_not_exists(revoked_at)",
+                ExpressionAttributeValues=typed({":now": now.isoformat(), ":by": by}),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as failed:
+            return read_grant(failed.item)
+        return read_grant(plain(answer["Attributes"]))
+
     # -- the outbox ------------------------------------------------------------------------------
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
@@ -322,7 +357,7 @@ class DynamoDBStore:
         return read_notice(item) if "due" in item else None
 
     def notices(self, run_id: str) -> list[Notice]:
-        return [read_notice(item) for item in self._query(run_id, "N#", "N~")]
+        return [read_notice(item) for item in self._query(f"R#{run_id}", "N#", "N~")]
 
     def noticed(self, notice: Notice) -> None:
         ask(
@@ -333,14 +368,14 @@ class DynamoDBStore:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def _query(self, run_id: str, low: str, high: str) -> Iterator[Item]:
+    def _query(self, partition: str, low: str, high: str) -> Iterator[Item]:
         page: Item = {}
         while True:
             answer = ask(
                 self._dynamodb.query,
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
-                ExpressionAttributeValues=typed({":pk": f"R#{run_id}", ":low": low, ":high": high}),
+                ExpressionAttributeValues=typed({":pk": partition, ":low": low, ":high": high}),
                 ConsistentRead=True,
                 **page,
             )
