@@ -4,13 +4,14 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from agent_continuations.core.audit import Chain
 from agent_continuations.core.continuation import Continuation, Intent, Outcome
 from agent_continuations.core.event import Started, ToolReturned
+from agent_continuations.core.grant import Condition, Grant
 from agent_continuations.core.identity import opaque_id
 from agent_continuations.core.path import START_KEY, call_key, parse_path
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
@@ -350,6 +351,72 @@ def test_who_started_a_run_is_kept(store: Store) -> None:
     kept = store.head(head.run_id)
     assert kept
     assert kept.requester == "ann@example.com"
+
+
+def grant(tenant: str = "default", **more: Any) -> Grant:
+    about: dict[str, Any] = {
+        "grant_id": opaque_id(random.randbytes(10)),
+        "tenant": tenant,
+        "approver": "ann@example.com",
+        "agent": "clerk",
+        "tool": "pay",
+        "schema_version": "1",
+        "conditions": {"amount": Condition(rule="up_to", value=100)},
+        "made_at": NOW,
+        "expires_at": at(3600),
+        "via": "link",
+        "run_id": "r",
+        "request_id": "q",
+    }
+    return Grant(**{**about, **more})
+
+
+def test_grants_are_kept_by_tenant_and_tool(store: Store) -> None:
+    tenant = opaque_id(random.randbytes(5))
+    pay, refund, payout = (grant(tenant, tool=tool) for tool in ("pay", "refund", "payout"))
+    for each in (pay, refund, payout, grant(tenant + "x")):
+        store.grant(each)
+    by_id = {each.grant_id: each for each in store.grants(tenant)}
+    assert by_id == {each.grant_id: each for each in (pay, refund, payout)}
+    assert store.grants(tenant, "pay") == [pay]
+    assert store.grants(tenant, "nothing") == []
+
+
+def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: Head) -> None:
+    tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
+    thrice = grant(tenant, max_uses=3)
+    store.grant(thrice)
+
+    def use(path: str, *uses: Grant, now: datetime = NOW) -> bool:
+        registers = [returned(path)]
+        return store.commit(run.run_id, epoch=epoch, registers=registers, uses=uses, now=now)
+
+    assert use("0.0", thrice, thrice)
+    assert not use("0.1", thrice, thrice)  # one is left
+    assert not use("0.1", thrice, now=at(3600))
+    assert not use("0.0", thrice)  # the register is there already
+    assert use("0.1", thrice)
+    assert not use("0.2", thrice)
+    [kept] = store.grants(tenant)
+    assert kept.uses == 3
+    loaded = store.load(run.run_id)
+    assert loaded
+    assert len(loaded.registers) == 3
+
+
+def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
+    store: Store, run: Head
+) -> None:
+    tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
+    made = grant(tenant)
+    store.grant(made)
+    revoked = store.revoke(made, by="ann@example.com", now=at(5))
+    assert (revoked.revoked_at, revoked.revoked_by) == (at(5), "ann@example.com")
+    assert store.revoke(made, by="bob@example.com", now=at(6)) == revoked
+    assert store.grants(tenant) == [revoked]
+    assert not store.commit(
+        run.run_id, epoch=epoch, registers=[returned("0.0")], uses=[made], now=NOW
+    )
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])

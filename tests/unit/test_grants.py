@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from agent_continuations import Approval, Preview, Stage
 from agent_continuations.core.approval import Risk, Verdict
 from agent_continuations.core.grant import Condition, Grant
-from agent_continuations.errors import Conflict, Forbidden, Invalid, NotFound
+from agent_continuations.errors import AlreadyDecided, Forbidden, Invalid, NotFound
 from agent_continuations.ports import Status
-from agent_continuations.requests import Answer, find_request
+from agent_continuations.requests import Answer, InAdvance
 from tests.unit.test_policies import ANN, BOB, CARL, HOUR, House, house
 
 DAY = 24 * HOUR
@@ -33,17 +33,12 @@ def agree(
     **more: Any,
 ) -> Grant:
     """Approve what is asked, and calls like it."""
-    loaded = one.runs.load(one.run_id)
-    request = find_request(loaded, one.request.request_id)
-    answer = Answer(verdict=Verdict.APPROVE, approver=who, via=via, **more)
     rules = {"amount": "up_to"} if rules is None else rules
-    grant = one.runs.grants.proposed(
-        loaded, request, answer, rules=rules, seconds=seconds, max_uses=max_uses
-    )
-    one.runs.settle(loaded, request, answer)
-    one.runs.grants.make(grant)
+    wanted = InAdvance(seconds=seconds, rules=rules, max_uses=max_uses)
+    answer = Answer(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
+    one.runs.decide(one.run_id, one.request.request_id, answer)
     one.runner.advance(one.run_id)
-    return grant
+    return one.runs.grants.all()[0]
 
 
 def again(one: House, amount: int) -> Status:
@@ -117,11 +112,7 @@ def test_a_revoked_grant_opens_nothing_any_more() -> None:
 
 def test_a_grant_is_one_vote_of_several() -> None:
     two = granting(ANN, BOB, CARL, needed=2)
-    loaded = two.runs.load(two.run_id)
-    request = find_request(loaded, two.request.request_id)
-    answer = Answer(verdict=Verdict.APPROVE, approver=ANN, via="link")
-    grant = two.runs.grants.proposed(loaded, request, answer, rules={}, seconds=HOUR)
-    two.runs.grants.make(grant)
+    agree(two)
     assert again(two, 700) is Status.SUSPENDED
     assert two.told() == [(BOB, CARL)]
     assert [vote.via for vote in two.request.votes] == ["grant"]
@@ -131,26 +122,19 @@ def test_a_grant_is_one_vote_of_several() -> None:
 
 def test_two_grants_are_enough_where_two_must_agree() -> None:
     two = granting(ANN, BOB, CARL, needed=2)
-    for who in (ANN, BOB):
-        loaded = two.runs.load(two.run_id)
-        request = find_request(loaded, two.request.request_id)
-        answer = Answer(verdict=Verdict.APPROVE, approver=who, via="link")
-        two.runs.grants.make(
-            two.runs.grants.proposed(loaded, request, answer, rules={}, seconds=HOUR)
-        )
+    agree(two, ANN)
+    agree(two, BOB)
     assert again(two, 700) is Status.COMPLETED
-    assert two.paid == [700]
+    assert two.paid == [700, 700]
 
 
 def test_two_grants_of_one_person_are_one_vote() -> None:
     two = granting(ANN, BOB, needed=2)
-    for _ in range(2):
-        loaded = two.runs.load(two.run_id)
-        request = find_request(loaded, two.request.request_id)
-        answer = Answer(verdict=Verdict.APPROVE, approver=ANN, via="link")
-        two.runs.grants.make(
-            two.runs.grants.proposed(loaded, request, answer, rules={}, seconds=HOUR)
-        )
+    agree(two, ANN)
+    two.start()
+    two.withdraw(ANN)
+    agree(two, ANN)
+    assert len(two.runs.grants.all()) == 2
     assert again(two, 700) is Status.SUSPENDED
     assert two.told() == [(BOB,)]
 
@@ -235,8 +219,9 @@ def test_who_is_not_asked_grants_nothing() -> None:
 def test_nothing_is_granted_on_what_is_closed() -> None:
     one = granting(ANN)
     one.approve(ANN)
-    with pytest.raises(Conflict):
-        agree(one)
+    with pytest.raises(AlreadyDecided):
+        agree(one, rules={"amount": "any"}, arguments={"amount": 5})
+    assert one.runs.grants.all() == []
 
 
 def test_a_text_has_no_upper_limit() -> None:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from secrets import token_bytes
 
-from agent_continuations.core.approval import Gate, person
+from agent_continuations.core.approval import Gate, Verdict, person
 from agent_continuations.core.asking import place
 from agent_continuations.core.continuation import RefusedPlan
 from agent_continuations.core.grant import Condition, Grant, Rule
 from agent_continuations.core.identity import is_opaque_id, opaque_id
-from agent_continuations.errors import Conflict, Forbidden, Invalid, NotFound
+from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports import Clock, Store
-from agent_continuations.requests import Answer, Loaded, Request
+from agent_continuations.requests import Answer, InAdvance, Loaded, Request
 
 MAX_USES = 1_000_000
 
@@ -25,35 +25,27 @@ class Grants:
         self._clock = clock
 
     def proposed(
-        self,
-        loaded: Loaded,
-        request: Request,
-        answer: Answer,
-        *,
-        rules: Mapping[str, Rule],
-        seconds: int,
-        max_uses: int | None = None,
+        self, loaded: Loaded, request: Request, answer: Answer, wanted: InAdvance
     ) -> Grant:
         """A grant of whoever approves a request, for calls like it; it is not stored yet.
 
         Args:
             loaded, request: the request, open yet.
             answer: the approval; its approver makes the grant.
-            rules: by argument, how another call's may differ. One without a rule may not.
-            seconds: how long it lives.
-            max_uses: how often it may be used.
+            wanted: what else is agreed to with it.
 
         Raises:
             Invalid: longer than the policy allows, or a rule that does not fit its argument.
             Forbidden: the approver is not asked.
-            Conflict: the request is closed.
         """
         call, approval, gate = request.call, request.call.approval, request.call.gate
         if approval is None or gate is None or isinstance(call.plan, RefusedPlan):
             raise Invalid("nothing can be granted here", [("grant", "not here")])
-        if request.decision or answer.approver is None:
-            raise Conflict("this request is closed")
-        _check(gate, seconds, max_uses)
+        if request.decision or answer.verdict is not Verdict.APPROVE:
+            raise Invalid("only an approval can be given in advance", [("grant", "not here")])
+        if answer.approver is None:
+            raise Invalid("say who grants it", [("approver", "required")])
+        _check(gate, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = place(
             approval, gate, answer.approver, groups=answer.groups, requester=head.requester
@@ -66,14 +58,14 @@ class Grants:
             agent=loaded.continuation.frame_at(request.path[:-1]).agent,
             tool=call.plan.tool,
             schema_version=call.plan.schema_version,
-            conditions=_conditions(answer.arguments or request.asked.arguments, rules),
+            conditions=_conditions(answer.arguments or request.asked.arguments, wanted.rules),
             made_at=now,
-            expires_at=now + timedelta(seconds=seconds),
+            expires_at=now + timedelta(seconds=wanted.seconds),
             via=answer.via,
             authentication=answer.authentication,
             run_id=head.run_id,
             request_id=request.request_id,
-            max_uses=max_uses,
+            max_uses=wanted.max_uses,
         )
 
     def make(self, grant: Grant) -> None:

@@ -14,6 +14,7 @@ from agent_continuations.core.event import (
     Voted,
     Withdrawn,
 )
+from agent_continuations.core.grant import Rule
 from agent_continuations.core.path import Path, parse_path
 from agent_continuations.errors import NotFound
 from agent_continuations.ports import Head, Snapshot
@@ -73,11 +74,31 @@ class _Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InAdvance:
+    """Agree to further calls like the one that is approved.
+
+    Attributes:
+        seconds: for how long.
+        rules: by argument, how it may differ; one without a rule may not.
+        max_uses: how often.
+    """
+
+    seconds: int
+    rules: Mapping[str, Rule]
+    max_uses: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(_Said):
-    """Approve, perhaps with other arguments, or reject."""
+    """Approve, perhaps with other arguments, or reject.
+
+    Attributes:
+        grant: what else is agreed to with an approval.
+    """
 
     verdict: Verdict
     arguments: Mapping[str, Any] | None = None
+    grant: InAdvance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from agent_continuations.ports import (
     read_run,
     utc_now,
 )
-from agent_continuations.requests import Loaded, Request, Said, Settled, find_request
+from agent_continuations.requests import Answer, Loaded, Request, Said, Settled, find_request
 
 MAX_INPUT_BYTES = 256 * 1024
 HINT_GRACE = timedelta(seconds=60)
@@ -195,7 +195,15 @@ class Runs:
 
     def settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
         """`decide`, for whoever has loaded the run already."""
-        return self._decisions.settle(loaded, request, said)
+        wanted = said.grant if isinstance(said, Answer) and not request.decision else None
+        if wanted is None or not isinstance(said, Answer):
+            return self._decisions.settle(loaded, request, said)
+        # Looked at first, so that a grant that cannot be made leaves the request open; stored
+        # last, so that nothing is granted by who could not approve.
+        grant = self.grants.proposed(loaded, request, said, wanted)
+        settled = self._decisions.settle(loaded, request, said)
+        self.grants.make(grant)
+        return settled
 
     def _head(self, run_id: str) -> Head:
         head = self.store.head(run_id) if is_opaque_id(run_id) else None

@@ -1,0 +1,61 @@
+"""What every inbox promises."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from agent_continuations.adapters.dynamodb import DynamoDBInbox
+from agent_continuations.adapters.inbox import InboxNotifier
+from agent_continuations.adapters.memory import InMemoryInbox
+from agent_continuations.ports import Asked, Inbox
+from tests.contract.test_notifier import notice
+from tests.local.ministack import client
+from tests.local.template import create_table
+
+UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
+ONE, TWO = Asked("r1", "q1"), Asked("r2", "q2")
+ANN = "ann@example.com"
+
+
+@pytest.fixture(params=["memory", "ministack", "dynamodb-local"])
+def inbox(request: pytest.FixtureRequest) -> Inbox:
+    if request.param == "memory":
+        return InMemoryInbox()
+    service = {"ministack": "ministack", "dynamodb-local": "amazon"}[request.param]
+    dynamodb = client("dynamodb", request.getfixturevalue(service))
+    return DynamoDBInbox(dynamodb, create_table(dynamodb))
+
+
+def test_each_approver_of_each_tenant_has_an_inbox(inbox: Inbox) -> None:
+    tenant = uuid4().hex
+    inbox.put(tenant, ANN, ONE, until=UNTIL)
+    inbox.put(tenant, ANN, TWO, until=UNTIL)
+    inbox.put(tenant, "group:finance", TWO, until=UNTIL)
+    inbox.put(tenant + "x", ANN, ONE, until=UNTIL)
+    assert inbox.of(tenant, ANN, 10) == [ONE, TWO]
+    assert inbox.of(tenant, ANN.upper(), 10) == [ONE, TWO]
+    assert inbox.of(tenant, ANN, 1) == [ONE]
+    assert inbox.of(tenant, "group:finance", 10) == [TWO]
+    assert inbox.of(tenant, "eve@example.com", 10) == []
+
+
+def test_an_entry_is_there_once_however_often_it_is_put(inbox: Inbox) -> None:
+    tenant = uuid4().hex
+    for _ in range(2):
+        inbox.put(tenant, ANN, ONE, until=UNTIL)
+    assert inbox.of(tenant, ANN, 10) == [ONE]
+
+
+def test_what_was_dropped_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None:
+    tenant = uuid4().hex
+    inbox.put(tenant, ANN, ONE, until=UNTIL)
+    for _ in range(2):
+        inbox.drop(tenant, ANN, ONE)
+    assert inbox.of(tenant, ANN, 10) == []
+
+
+def test_a_notice_is_put_into_its_approvers_inbox(inbox: Inbox) -> None:
+    told = notice()
+    InboxNotifier(inbox).deliver(told, ANN, ANN)
+    assert Asked(told.run_id, told.request_id) in inbox.of(told.tenant, ANN, 50)
