@@ -75,13 +75,16 @@ def decide_many() -> Response[str]:
     if person is None:
         return _sign_in("signin?next=/approvals")
     try:
-        form = posted.batch(app.current_event)
+        form = posted.of_inbox(app.current_event)
         seal = inbox_page.seal(person)
         posted.check_sender(app.current_event.headers, seal, form.nonce)
-        done = inbox_page.answer(person, form)
+        if isinstance(form, posted.Revocation):
+            done = [inbox_page.revoke(person, form)]
+        else:
+            done = inbox_page.answer(person, form)
+            count("Decisions", sum(each.taken for each in done))
     except ContinuationError as error:
         return _refusal(error)
-    count("Decisions", sum(each.taken for each in done))
     if _wants_page():
         return inbox_page.of_inbox(person, utc_now(), done)
     return json_response({"items": done, "next": None})
@@ -133,15 +136,23 @@ def _person() -> Person | None:
 
 
 def _sign_in(address: str) -> Response[str]:
-    """Send a browser to sign in, by an address that is seen from the page; tell a program."""
-    if _wants_page():
+    """Send a browser to sign in, by an address that is seen from the page; tell a program.
+
+    What a form has sent is not sent on: the page's own policy would stop it at the provider's door.
+    """
+    document = problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin")
+    if not _wants_page():
+        return problem_response(document)
+    if app.current_event.http_method == "GET":
         return pages.see_other(address)
-    return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
+    return pages.of_problem({**document, "detail": "You are not signed in any more."}, address)
 
 
 def _shown(visit: Visit) -> Response[str]:
-    edits = "edit" in (app.current_event.query_string_parameters or {})
-    return request_page.of_request(visit, now=utc_now(), edits=edits)
+    query = app.current_event.query_string_parameters or {}
+    return request_page.of_request(
+        visit, now=utc_now(), edits="edit" in query, grants="grant" in query
+    )
 
 
 def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:

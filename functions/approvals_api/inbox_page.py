@@ -13,8 +13,9 @@ import posted
 import request_page
 from agent_continuations import bootstrap
 from agent_continuations.core.approval import Verdict
+from agent_continuations.core.grant import Grant, Rule
 from agent_continuations.dispatch import hash_of
-from agent_continuations.display import shown_json
+from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import ContinuationError, NotFound
 from agent_continuations.ports import Asked
 from agent_continuations.requests import Answer
@@ -23,6 +24,7 @@ from doors import Visit
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
+_RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "anything"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Entry:
     left: str
     risk: str
     doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant that lives, as it stands in the inbox."""
+
+    grant_id: str
+    tool: str
+    path: str
+    conditions: tuple[tuple[str, str, str], ...]
+    left: str
+    uses: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +71,28 @@ def seal(person: Person) -> str:
 
 def of_inbox(person: Person, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
     """The page of all that waits for a person, and what became of what was just answered."""
+    mine = bootstrap.runs().grants.all(person.name)
     words = {
         "person": person,
+        "grants": [_granted(each, now) for each in mine if each.lives(now)],
         "entries": list(_open(person, now)),
         "done": done,
         "nonce": bootstrap.capabilities().nonce(seal(person)),
         "most": MAX_SHOWN,
     }
     return pages.of("inbox.html", words)
+
+
+def revoke(person: Person, form: posted.Revocation) -> Done:
+    """End one of a person's grants.
+
+    Raises:
+        NotFound: there is no such grant.
+        Forbidden: it is another's.
+    """
+    grants = bootstrap.runs().grants
+    grant = grants.revoke(form.grant_id, by=person.name, only_of=person.name)
+    return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
 
 
 def answer(person: Person, form: posted.Batch) -> list[Done]:
@@ -112,6 +140,20 @@ def _open(person: Person, now: datetime) -> Iterator[Entry]:
                 yield _entry(visit, now)
             elif state not in ("looking", "voted"):
                 inbox.drop(tenant, name, asked)
+
+
+def _granted(grant: Grant, now: datetime) -> Granted:
+    return Granted(
+        grant_id=grant.grant_id,
+        tool=grant.tool,
+        path=f"{grant.run_id}/{grant.request_id}",
+        conditions=tuple(
+            (shown(name), _RULES[each.rule], shown_json(each.value)[:MAX_ARGUMENTS_CHARACTERS])
+            for name, each in sorted(grant.conditions.items())
+        ),
+        left=request_page.left(grant.expires_at, now),
+        uses=grant.uses,
+    )
 
 
 def _visit(person: Person, asked: Asked) -> Visit:

@@ -23,9 +23,12 @@ def of(
     )
 
 
-def of_problem(document: Mapping[str, Any]) -> Response[str]:
-    """The page that tells what went wrong, and what stands instead if something does."""
-    return of("problem.html", {"problem": document}, HTTPStatus(document["status"]))
+def of_problem(document: Mapping[str, Any], sign_in: str = "") -> Response[str]:
+    """The page that tells what went wrong, what stands instead if something does, and where to
+    sign in if that is what is missing.
+    """
+    words = {"problem": document, "sign_in": sign_in}
+    return of("problem.html", words, HTTPStatus(document["status"]))
 
 
 def see_other(location: str) -> Response[str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 from urllib.parse import parse_qs
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
@@ -11,16 +11,18 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from agent_continuations import bootstrap
 from agent_continuations.agent import AnyTool
 from agent_continuations.core.approval import Verdict
+from agent_continuations.core.grant import Rule
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 from agent_continuations.forms import Read, read
-from agent_continuations.requests import Answer, PassOn, Said, TakeBack
+from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from doors import Visit
 
 ARGUMENTS = "arguments"
+GRANT = "grant"
 MAX_REASON_CHARACTERS = 4000
 MAX_FIELDS = 300
 _FIELDS = {"decision", ARGUMENTS, "arguments_hash", "reason", "to", "nonce"}
-_BATCH_FIELDS = {"pick", "decision", "reason", "nonce"}
+_BATCH_FIELDS = {"pick", "decision", "reason", "revoke", "nonce"}
 
 
 def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
@@ -30,7 +32,8 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
         Invalid: it is not such a form.
     """
     fields = _fields(event)
-    known = _FIELDS | {name for name in fields if name.startswith(f"{ARGUMENTS}.")}
+    parts = (f"{ARGUMENTS}.", f"{GRANT}.")
+    known = _FIELDS | {name for name in fields if name.startswith(parts)}
     unknown = [(name[:64], "unknown") for name in fields if name not in known]
     repeated = [(name[:64], "given twice") for name, values in fields.items() if len(values) > 1]
     if unknown or repeated:
@@ -48,6 +51,14 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocation:
+    """A grant that is to end."""
+
+    grant_id: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One answer to many requests."""
 
@@ -57,7 +68,7 @@ class Batch:
     nonce: str
 
 
-def batch(event: APIGatewayProxyEvent) -> Batch:
+def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
     """The posted form of the inbox.
 
     Raises:
@@ -67,6 +78,9 @@ def batch(event: APIGatewayProxyEvent) -> Batch:
     unknown = [(name[:64], "unknown") for name in fields if name not in _BATCH_FIELDS]
     if unknown:
         raise Invalid("the form does not fit", unknown)
+    nonce = fields.get("nonce", [""])[0]
+    if grant_id := fields.get("revoke", [""])[0]:
+        return Revocation(grant_id, nonce)
     parts = [text.split("/") for text in fields.get("pick", [])]
     if not parts or any(len(each) != 3 for each in parts):
         raise Invalid("choose what you answer", [("pick", "choose at least one")])
@@ -77,7 +91,7 @@ def batch(event: APIGatewayProxyEvent) -> Batch:
         picks=tuple(Pick(*each) for each in parts),
         verdict=Verdict(verdict),
         reason=_reason(fields.get("reason", [""])[0]),
-        nonce=fields.get("nonce", [""])[0],
+        nonce=nonce,
     )
 
 
@@ -131,7 +145,12 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
     }
     match form.get("decision"):
         case "approve":
-            return Answer(verdict=Verdict.APPROVE, arguments=_arguments(visit, form), **who)
+            return Answer(
+                verdict=Verdict.APPROVE,
+                arguments=_arguments(visit, form),
+                grant=_grant(visit, form),
+                **who,
+            )
         case "reject":
             if form.get(ARGUMENTS, "").strip():
                 raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
@@ -142,6 +161,26 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
             return PassOn(to=form.get("to", "").strip(), **who)
         case _:
             raise Invalid("the form does not fit", [("decision", "approve or reject")])
+
+
+def grantable(visit: Visit) -> list[str]:
+    """The arguments of a call in the order in which a grant's rules are posted."""
+    return sorted(visit.request.asked.arguments)
+
+
+def _grant(visit: Visit, form: Mapping[str, str]) -> InAdvance | None:
+    if not any(name.startswith(f"{GRANT}.") for name in form):
+        return None
+    hours = form.get(f"{GRANT}.hours", "")
+    if not (hours.isascii() and hours.isdigit() and len(hours) < 6):
+        raise Invalid("the form does not fit", [(f"{GRANT}.hours", "a number of hours")])
+    rules: dict[str, Rule] = {}
+    for number, name in enumerate(grantable(visit)):
+        rule = form.get(f"{GRANT}.{number}", "is")
+        if rule not in get_args(Rule):
+            raise Invalid("the form does not fit", [(f"{GRANT}.{number}", "no such rule")])
+        rules[name] = cast(Rule, rule)
+    return InAdvance(seconds=int(hours) * 3600, rules=rules)
 
 
 def tool_of(visit: Visit) -> AnyTool:

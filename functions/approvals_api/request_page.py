@@ -27,8 +27,10 @@ from agent_continuations.forms import Placed, fields
 from agent_continuations.forms import place as placed
 from agent_continuations.views import stage_views, totals
 from doors import Visit
-from posted import ARGUMENTS, tool_of
+from posted import ARGUMENTS, grantable, tool_of
 
+HOUR_SECONDS = 3600
+_HOURS = (1, 4, 8, 24, 72, 168)
 MAX_DONE = 30
 MAX_ARGUMENTS_CHARACTERS = 100_000
 MAX_EXCERPT_CHARACTERS = 600
@@ -65,11 +67,22 @@ class Change:
     after: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class GrantForm:
+    """What can be agreed to in advance: of each argument its name, its value, and whether it is an
+    amount that can have a limit; and for how many hours.
+    """
+
+    arguments: tuple[tuple[str, str, bool], ...]
+    hours: tuple[int, ...]
+
+
 def of_request(
     visit: Visit,
     *,
     now: datetime,
     edits: bool = False,
+    grants: bool = False,
     posted: Mapping[str, str] | None = None,
     faults: Sequence[tuple[str, str]] = (),
 ) -> Response[str]:
@@ -79,6 +92,7 @@ def of_request(
         visit: who looks at what.
         now: the time.
         edits: whether the form to change the arguments is shown.
+        grants: whether the form to agree in advance is shown.
         posted: what was typed into it, if it is shown again.
         faults: what is wrong with that.
     """
@@ -88,6 +102,7 @@ def of_request(
         "state": state,
         "why": why,
         "form": _form(visit, posted, faults) if edits and state == "open" else None,
+        "grant": _grant(visit) if grants and state == "open" else None,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
     return pages.of("request.html", words, status)
@@ -120,6 +135,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "last_word": "the run fails" if gate and gate.on_deadline == "fail" else "it is rejected",
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": _may_pass_on(visit),
+        "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
         "explanation": (turn.reply.content or "").strip()[:MAX_EXPLANATION_CHARACTERS],
@@ -176,6 +192,24 @@ def _form(
         return None
     drawn = fields(schema, visit.request.asked.arguments, prefix=ARGUMENTS, posted=posted)
     return placed(drawn, [(name.removeprefix(f"{ARGUMENTS}."), fault) for name, fault in faults])
+
+
+def _grant(visit: Visit) -> GrantForm | None:
+    gate, asked = visit.request.call.gate, visit.request.asked.arguments
+    longest = gate.grant_seconds // HOUR_SECONDS if gate else 0
+    if not longest:
+        return None
+    return GrantForm(
+        arguments=tuple(
+            (shown(name), shown_json(asked[name])[:MAX_EXCERPT_CHARACTERS], _is_amount(asked[name]))
+            for name in grantable(visit)
+        ),
+        hours=(*(each for each in _HOURS if each < longest), longest),
+    )
+
+
+def _is_amount(value: object) -> bool:
+    return type(value) in (int, float) and bool(value >= 0)  # type: ignore[operator]
 
 
 def _may_pass_on(visit: Visit) -> bool:

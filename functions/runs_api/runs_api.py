@@ -1,6 +1,7 @@
 """HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
 
 import os
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
@@ -12,13 +13,14 @@ from pydantic import Field
 from agent_continuations import bootstrap
 from agent_continuations.audit import audit
 from agent_continuations.core.approval import Verdict
+from agent_continuations.core.grant import Rule
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.http import RequestBody, json_response, parsed_body, resolver
 from agent_continuations.ports import Status
-from agent_continuations.requests import Answer, PassOn, Said, TakeBack
+from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from agent_continuations.telemetry import counter
 from agent_continuations.timeline import timeline
-from agent_continuations.views import links, run_view, settled_view, summary
+from agent_continuations.views import grant_view, links, run_view, settled_view, summary
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
@@ -37,6 +39,14 @@ class Start(RequestBody):
     requester: Short | None = None
 
 
+class GrantBody(RequestBody):
+    """What else is agreed to with an approval."""
+
+    seconds: int
+    rules: dict[Short, Rule] = Field(default={}, max_length=100)
+    max_uses: int | None = None
+
+
 class Decide(RequestBody):
     """What is said to a request."""
 
@@ -48,6 +58,7 @@ class Decide(RequestBody):
     groups: tuple[Short, ...] = Field(default=(), max_length=50)
     arguments_hash: str | None = None
     to: Short | None = None
+    grant: GrantBody | None = None
 
 
 @app.post("/runs")
@@ -71,9 +82,7 @@ def start() -> Response[str]:
 @app.get("/runs")
 def page() -> Response[str]:
     query = app.current_event.query_string_parameters or {}
-    unknown = [(name, "unknown") for name in query if name not in _PAGE_PARAMETERS]
-    if unknown:
-        raise Invalid("there is no such parameter", unknown)
+    _refuse_unknown(query, ("status", "agent", "cursor", "limit"))
     found = bootstrap.runs().page(
         status=_status(query.get("status")),
         agent=query.get("agent"),
@@ -113,6 +122,23 @@ def decide(run_id: str) -> Response[str]:
     return json_response(settled_view(run_id, settled))
 
 
+@app.get("/grants")
+def grants() -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    _refuse_unknown(query, ("approver",))
+    runs = bootstrap.runs()
+    now, found = runs.clock(), runs.grants.all(query.get("approver"))
+    return json_response({"items": [grant_view(each, now) for each in found], "next": None})
+
+
+@app.post("/grants/<grant_id>/revoke")
+def revoke(grant_id: str) -> Response[str]:
+    caller, runs = _caller(), bootstrap.runs()
+    mine = None if _may_speak_for_others() else caller
+    grant = runs.grants.revoke(grant_id, by=caller, only_of=mine)
+    return json_response(grant_view(grant, runs.clock()))
+
+
 @app.post("/runs/<run_id>/cancel")
 def cancel(run_id: str) -> Response[str]:
     head = bootstrap.runs().cancel(run_id)
@@ -131,7 +157,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-_PAGE_PARAMETERS = ("status", "agent", "cursor", "limit")
+def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
+    unknown = [(name, "unknown") for name in query if name not in known]
+    if unknown:
+        raise Invalid("there is no such parameter", unknown)
 
 
 def _status(text: str | None) -> Status | None:
@@ -153,7 +182,11 @@ def _said(body: Decide) -> Said:
         Invalid: fields that do not belong to the decision, or one that is missing.
         Forbidden: the caller may not speak for this person.
     """
-    more = {"arguments": body.decision != "approve", "to": body.decision != "reassign"}
+    more = {
+        "arguments": body.decision != "approve",
+        "grant": body.decision != "approve",
+        "to": body.decision != "reassign",
+    }
     wrong = [name for name, unfit in more.items() if unfit and getattr(body, name) is not None]
     if body.decision == "reject" and body.arguments is not None:
         wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
@@ -179,7 +212,12 @@ def _said(body: Decide) -> Said:
                 raise Invalid("say to whom", [("to", "required")])
             return PassOn(to=body.to, **who)
         case "approve" | "reject":
-            return Answer(verdict=Verdict(body.decision), arguments=body.arguments, **who)
+            return Answer(
+                verdict=Verdict(body.decision),
+                arguments=body.arguments,
+                grant=InAdvance(**dict(body.grant)) if body.grant else None,
+                **who,
+            )
         case _:
             assert_never(body.decision)
 

@@ -46,6 +46,7 @@ CURL: dict[str, str | None] = {
 _LINK = re.compile(r"https://\S+/approvals/[\w.-]+")
 _WIRING: tuple[Any, ...] = (
     bootstrap.store,
+    bootstrap.inbox,
     bootstrap.hints,
     bootstrap.registry,
     bootstrap.runs,

@@ -15,6 +15,7 @@ from agent_continuations.core.continuation import (
 )
 from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
 from agent_continuations.core.event import Decided, DoubtSettled, Reassigned, Voted, Withdrawn
+from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import path_text
 from agent_continuations.dispatch import hash_of
 from agent_continuations.ports import Head, Status
@@ -141,6 +142,15 @@ def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
         )
         for number, stage in enumerate(request.stages)
     )
+
+
+def grant_view(grant: Grant, now: datetime) -> dict[str, Any]:
+    """A grant, with whether it still votes."""
+    told = grant.model_dump(mode="json", exclude_none=True, exclude={"tenant"})
+    for name in ("made_at", "expires_at", "revoked_at"):
+        if (at := getattr(grant, name)) is not None:
+            told[name] = moment(at)
+    return {**told, "lives": grant.lives(now)}
 
 
 def settled_view(run_id: str, settled: Settled) -> dict[str, Any]:

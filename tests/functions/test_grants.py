@@ -1,0 +1,145 @@
+"""Agreeing in advance, by page and by program; seen and revoked in the inbox."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functions.deployment import Deployment
+from tests.functions.test_approvals_page import assert_is_a_safe_page
+from tests.functions.test_inbox import CFO, LEAD, SignedIn
+from tests.local.issuer import IssuerServer
+from tests.unit.form_page import Browser
+
+CHAIRS = "Order two chairs for 450 from acme."
+CHEAPER = "Order two chairs for 300 from acme."
+DEARER = "Order two chairs for 460 from acme."
+
+
+@pytest.fixture
+def issuer(deployment: Deployment) -> Iterator[IssuerServer]:
+    with IssuerServer() as server:
+        deployment.trust(server)
+        yield server
+
+
+def agreed(deployment: Deployment, **rules: str) -> str:
+    """The lead approves chairs, and such calls in advance."""
+    run_id = deployment.suspended("procurement", CHAIRS)
+    token = deployment.token(LEAD)
+    page = deployment.http("approval-page", params={"token": token}, query={"grant": "1"})
+    assert_is_a_safe_page(page)
+    form = {**Browser(page.body).posted, "decision": "approve", **rules}
+    assert deployment.answer(token, form).status == 303
+    deployment.drain()
+    assert "Ordered two chairs" in deployment.read(run_id)["result"]
+    return run_id
+
+
+def ordered(deployment: Deployment, input: str) -> bool:
+    """Whether an order goes through without anybody being asked."""
+    mails, run_id = len(deployment.mails()), deployment.started("procurement", input)
+    deployment.drain()
+    asked = len(deployment.mails()) > mails
+    assert deployment.read(run_id)["status"] == ("suspended" if asked else "completed")
+    return not asked
+
+
+# The arguments in the order of their names: amount, express, item, supplier.
+UP_TO = {"grant.0": "up_to", "grant.hours": "8"}
+
+
+def test_what_was_agreed_to_in_advance_asks_nobody_and_all_else_does(
+    deployment: Deployment,
+) -> None:
+    agreed(deployment, **UP_TO)
+    assert ordered(deployment, CHEAPER)
+    assert not ordered(deployment, DEARER)
+    assert not ordered(deployment, "Order two desks for 300 from acme.")
+    assert not ordered(deployment, "Order two chairs for 300 from globex.")
+
+
+def test_untouched_the_form_agrees_to_the_very_same_call_only(deployment: Deployment) -> None:
+    agreed(deployment)
+    assert ordered(deployment, CHAIRS)
+    assert not ordered(deployment, CHEAPER)
+
+
+def test_a_use_is_on_the_trail_of_its_run(deployment: Deployment) -> None:
+    agreed(deployment, **UP_TO)
+    [grant] = deployment.http("list-grants").json()["items"]
+    run_id = deployment.started("procurement", CHEAPER)
+    deployment.drain()
+    asked, said = deployment.http("read-audit", params={"run_id": run_id}).json()["items"]
+    assert asked["kind"] == "approval_requested"
+    decision = said["decision"]
+    assert (decision["via"], decision["approver"]) == ("grant", LEAD)
+    assert decision["grant_id"] == grant["grant_id"]
+    [grant] = deployment.http("list-grants").json()["items"]
+    assert (grant["uses"], grant["lives"]) == (1, True)
+
+
+def test_a_grant_is_seen_and_revoked_in_its_makers_inbox_alone(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    agreed(deployment, **UP_TO)
+    lead, cfo = (SignedIn(deployment, issuer, who) for who in (LEAD, CFO))
+    assert "Agreed in advance" in lead.inbox().body
+    assert "Agreed in advance" not in cfo.inbox().body
+    [grant] = deployment.http("list-grants").json()["items"]
+    deployment.suspended("treasury", "Transfer 250 to acme.")
+    nonce = Browser(cfo.inbox().body).posted["nonce"]
+    taken = cfo.post(
+        "inbox-decision", {"revoke": grant["grant_id"], "nonce": nonce}, accept="application/json"
+    )
+    taken.refused(403)
+    form = {**Browser(lead.inbox().body).posted, "revoke": grant["grant_id"]}
+    answer = lead.post("inbox-decision", form)
+    assert_is_a_safe_page(answer)
+    assert "grant revoked" in answer.body
+    assert not ordered(deployment, CHEAPER)
+
+
+def test_a_program_that_may_act_for_approvers_grants_and_revokes(deployment: Deployment) -> None:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    run_id = deployment.suspended("procurement", CHAIRS)
+    wanted = {"seconds": 3600, "rules": {"amount": "up_to"}, "max_uses": 1}
+    assert deployment.decide(run_id, approver=LEAD, grant=wanted).status == 200
+    deployment.drain()
+    assert ordered(deployment, CHEAPER)
+    assert not ordered(deployment, CHEAPER)
+    [grant] = deployment.http("list-grants", query={"approver": LEAD}).json()["items"]
+    assert grant["max_uses"] == 1
+    assert deployment.http("list-grants", query={"approver": CFO}).json()["items"] == []
+    where = {"grant_id": grant["grant_id"]}
+    assert deployment.http("revoke-grant", params=where).json()["lives"] is False
+    deployment.http("revoke-grant", params={"grant_id": "aaaa"}).refused(404)
+
+
+def test_a_program_that_speaks_for_itself_revokes_its_own_grants_only(
+    deployment: Deployment,
+) -> None:
+    agreed(deployment, **UP_TO)
+    [grant] = deployment.http("list-grants").json()["items"]
+    deployment.http("revoke-grant", params={"grant_id": grant["grant_id"]}).refused(403)
+
+
+@pytest.mark.parametrize(
+    ("grant", "field"),
+    [
+        ({"seconds": 8 * 3600 + 1}, "grant.seconds"),
+        ({"seconds": 60, "rules": {"colour": "any"}}, "grant.rules.colour"),
+        ({"seconds": 60, "rules": {"item": "up_to"}}, "grant.rules.item"),
+        ({"seconds": 60, "max_uses": 0}, "grant.max_uses"),
+    ],
+)
+def test_a_grant_that_does_not_fit_leaves_the_request_open(
+    deployment: Deployment, grant: dict[str, object], field: str
+) -> None:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    run_id = deployment.suspended("procurement", CHAIRS)
+    before = deployment.state()
+    assert deployment.decide(run_id, approver=LEAD, grant=grant).faults() == {field}
+    assert deployment.decide(
+        run_id, approver=LEAD, decision="reject", grant={"seconds": 60}
+    ).faults() == {"grant"}
+    assert deployment.state() == before
