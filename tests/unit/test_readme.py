@@ -7,9 +7,11 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent_continuations import ToolCall
 from agent_continuations.agent import Registry
 from tests.bench import report
 
@@ -33,6 +35,16 @@ def test_the_example_agents_can_be_deployed() -> None:
     assert list(Registry(names["AGENTS"]).startable) == ["accounts"]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("amount", "needed"), [(1000, [1]), (1001, [1, 2])])
+def test_the_policy_asks_whom_it_says(amount: int, needed: list[int]) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(BLOCKS[2], "README.md", "exec"), names)
+    arguments = {"item": "chairs", "amount": amount}
+    gate = names["order"].gate(ToolCall(tool="order", arguments=arguments, agent="buyer"))
+    assert [stage.needed for stage in gate.stages] == needed
+    assert gate.preview.effect == f"Orders chairs for {amount} euros."
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:    |`)make ([a-z]+)", README))))
 def test_the_targets_that_are_named_exist(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
@@ -43,7 +55,7 @@ def test_every_route_of_the_template_is_in_the_table() -> None:
     template = (ROOT / "template.yaml").read_text()
     for path, method in re.findall(r'Path: "?(/[^",]*)"?, Method: (\w+)', template):
         if method in ("get", "post"):
-            route = re.sub(r"\{run_id\}", "{id}", path)
+            route = re.sub(r"\{(run|grant)_id\}", "{id}", path)
             assert re.search(rf"`{method.upper()} {re.escape(route)}[`?]", README), (method, route)
 
 
