@@ -328,6 +328,24 @@ def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
     assert two.trail() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
 
 
+def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.said(REJECT, BOB)
+    with pytest.raises(AlreadyDecided) as told:
+        two.approve(ANN)
+    assert (told.value.decision["decision"], told.value.decision["approver"]) == ("reject", BOB)
+
+
+def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB)
+    answer = Answer(verdict=APPROVE, approver=ANN, via="link")
+    stands = two.runs.decide(two.run_id, two.request.request_id, answer)
+    assert stands.closed and stands.decision.approver == BOB
+
+
 def test_who_approved_and_then_rejects_has_rejected() -> None:
     two = house(ANN, BOB, needed=2)
     two.approve(ANN)
@@ -394,6 +412,26 @@ def test_who_has_answered_has_no_place_to_pass_on() -> None:
         two.pass_on(DORA, CARL)
 
 
+def test_a_place_counts_once_whoever_has_it() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    two.pass_on(ANN, DORA)
+    two.withdraw(BOB)
+    assert not two.approve(DORA)
+    assert two.paid == []
+    assert two.approve(CARL)
+    assert two.paid == [700]
+
+
+def test_who_gets_a_place_back_is_told_again() -> None:
+    passed = house(ANN, BOB)
+    passed.pass_on(ANN, CARL)
+    passed.pass_on(CARL, ANN)
+    assert passed.told() == [(ANN, BOB), (CARL,), (ANN,)]
+    assert passed.approve(ANN)
+
+
 # -- other arguments -------------------------------------------------------------------------------
 
 
@@ -407,6 +445,14 @@ def test_an_edit_asks_everybody_again() -> None:
         two.approve(CARL, arguments_hash=seen)
     assert two.approve(CARL, arguments_hash=two.request.arguments_hash)
     assert two.paid == [500]
+
+
+def test_the_same_edit_again_is_answered_alike() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    seen = two.request.arguments_hash
+    for _ in range(2):
+        assert not two.approve(ANN, arguments={"amount": 500}, arguments_hash=seen)
+    assert two.trail() == ["approval_requested", "voted", "told"]
 
 
 def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
