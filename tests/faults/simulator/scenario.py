@@ -39,9 +39,15 @@ POLICIES = {
             Escalation(approvers=(ANN, EVE), timeout_seconds=1200),
         ],
     ),
+    "escalated soon": Approval(
+        APPROVERS,
+        timeout_seconds=40,
+        remind_after_seconds=[20],
+        escalations=[Escalation(approvers=(CARL, ANN), timeout_seconds=APPROVAL_SECONDS)],
+    ),
     "or the run fails": Approval(APPROVERS, timeout_seconds=240, on_deadline="fail"),
 }
-WEIGHTS = (50, 14, 12, 6, 14, 4)
+WEIGHTS = (50, 14, 12, 6, 8, 6, 4)
 
 Body = Callable[[str, ToolContext, int], str]
 
