@@ -16,6 +16,7 @@ from agent_continuations import (
     Stage,
     ToolCall,
     call,
+    calls,
     say,
     tool,
 )
@@ -637,3 +638,42 @@ def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
     assert not two.approve(ANN)
     assert two.approve(BOB)
     assert two.paid == [700]
+
+
+class Counting(InMemoryStore):
+    """Counts the commits that did not hold."""
+
+    refused = 0
+
+    def commit(self, *args: Any, **more: Any) -> bool:
+        written = super().commit(*args, **more)
+        self.refused += not written
+        return written
+
+
+def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once() -> None:
+    @tool(effect="idempotent")
+    def note() -> str:
+        """Note."""
+        return "noted"
+
+    @tool(approval=Approval([ANN]))
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    worker = Agent("worker", tools=[pay])
+    ask = worker.as_tool(name="ask", description="Ask.")
+    clerk = Agent("clerk", tools=[note, pay, ask])
+    script = {
+        "clerk": [calls(("note", {}), ("pay", {}), ("ask", {"input": "x"}))],
+        "worker": [call("pay")],
+    }
+    store, registry = Counting(), Registry([clerk])
+    runs = Runs(store=store, hints=NoHints(), registry=lambda: registry)
+    run_id = runs.start("clerk", "pay").run_id
+    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=NoHints()).advance(
+        run_id
+    )
+    assert len(store.notices(run_id)) == 2
+    assert store.refused == 0
