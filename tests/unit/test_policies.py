@@ -456,6 +456,32 @@ def test_the_same_edit_again_is_answered_alike() -> None:
     assert two.trail() == ["approval_requested", "voted", "told"]
 
 
+def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_models() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    assert two.approve(CARL, arguments={"amount": 500})
+    assert two.paid == [500]
+
+
+def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
+    finance = Stage([DORA], when=lambda call: call.arguments["amount"] > 1000)
+    late = House(
+        Approval(
+            stages=[Stage([ANN]), finance],
+            timeout_seconds=DAY,
+            escalations=[Escalation(approvers=(BOB, CARL), needed=2, timeout_seconds=DAY)],
+        )
+    )
+    late.start()
+    assert not late.approve(ANN, arguments={"amount": 5000})
+    late.wait(DAY)
+    assert not late.approve(BOB, arguments={"amount": 6000})
+    late.withdraw(BOB)
+    assert not late.approve(CARL)
+    assert late.approve(BOB)
+
+
 def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
     two = house(ANN, BOB, CARL, needed=2)
     two.approve(ANN)

@@ -224,9 +224,9 @@ class Decisions:
             arguments_hash=hash_of(head, asked, path),
             decided_at=now,
         )
-        if said.arguments is None:
-            return decision
         changes = self._edited(loaded, request, said)
+        if not changes:
+            return decision
         decision = decision.model_copy(update=changes)
         edited = hash_of(head, asked.model_copy(update={"decision": decision}), path)
         return decision.model_copy(update={"arguments_hash": edited})
@@ -235,7 +235,8 @@ class Decisions:
         """An approver's arguments as the tool understands them, and what the policy says of them;
         nothing if they change nothing.
         """
-        assert said.arguments is not None
+        if said.arguments is None:
+            return {}
         if request.kind != "approval" or said.verdict is Verdict.REJECT:
             fields = [("arguments", "only an approval of a call can change them")]
             raise Invalid("arguments cannot be edited here", fields)

@@ -41,6 +41,7 @@ def asked_on(
             changes = {
                 "former": tuple(dict.fromkeys((*request.former, *request.approvers))),
                 "stages": (stage,),
+                "further": 0,
                 "votes": (),
                 "expires_at": expires_at,
                 "escalated": request.escalated + 1,
