@@ -61,6 +61,7 @@ class Question:
         what: the hash of what is asked now; `original`, of what was at first.
         yes: to what each approver said yes last, and in which stage.
         told: who was sent a notice of what is asked now.
+        further: how many stages came with an edit.
         wrong: words that were taken from somebody who was not asked, or too late.
     """
 
@@ -74,6 +75,7 @@ class Question:
     told: set[str]
     edited: set[str] = field(default_factory=set)
     yes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    further: int = 0
     reminded: int = 0
     escalated: int = 0
     closed: Decision | None = None
@@ -107,6 +109,8 @@ class Question:
                 del self.yes[word.approver]
                 if word.approver in self.edited:
                     self.what = self.original
+                    self.seats = self.seats[: len(self.seats) - self.further]
+                    self.further = 0
             case Reassigned(word=word, to=to):
                 self.yes.pop(word.approver, None)
                 self.told -= {to}
@@ -116,7 +120,7 @@ class Question:
                 ]
             case Escalated(stage=stage, expires_at=expires_at):
                 self.seats = [(set(stage.approvers), stage.needed)]
-                self.yes, self.edited, self.told = {}, set(), set()
+                self.yes, self.edited, self.told, self.further = {}, set(), set(), 0
                 self.until, self.escalated = expires_at, self.escalated + 1
             case Told(approvers=approvers, occasion=occasion):
                 self.told |= set(approvers)
@@ -138,6 +142,8 @@ class Question:
         if decision.arguments_hash != self.what:
             self.what, self.told = decision.arguments_hash, {who}
             self.edited.add(who)
+            self.seats += [(set(each.approvers), each.needed) for each in decision.further]
+            self.further += len(decision.further)
 
     @property
     def waits_for(self) -> set[str]:
