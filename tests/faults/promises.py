@@ -11,13 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent_continuations.core.approval import Verdict
 from agent_continuations.core.continuation import PendingCall, RefusedPlan, ToolPlan
 from agent_continuations.core.event import Decided, DoubtSettled, ModelReplied
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.ports import Status
 from agent_continuations.requests import Loaded
+from tests.faults.agreement import agreed_to
 from tests.faults.ledger import Entry
 from tests.faults.people import Said, Told
 from tests.faults.script import digest
@@ -96,19 +96,20 @@ def _gates(loaded: Loaded, ran: Sequence[Entry], said: Sequence[Said]) -> Iterat
             if call is None or isinstance(call.plan, RefusedPlan) or call.plan.gate is None:
                 continue
             amount = each.amount if end == len(steps) else None
-            if not _opened(call, amount, each.at):
+            if not _opened(loaded, gate, amount, each.at):
                 yield f"S4: {each} ran without an approval at {gate}"
             if (gate, amount) not in words:
                 yield f"S4: {each} ran, but nobody said so at {gate}"
 
 
-def _opened(call: PendingCall, amount: int | None, at: float) -> bool:
-    decision = call.decision
-    if decision is None or decision.verdict is not Verdict.APPROVE:
+def _opened(loaded: Loaded, gate: str, amount: int | None, at: float) -> bool:
+    """Whether the call was agreed to before, as it ran: with its amount, or an agent's input."""
+    path = parse_path(gate)
+    call = loaded.continuation.call_at(path)
+    if call.decision is None or call.decision.decided_at.timestamp() > at:
         return False
-    assert not isinstance(call.plan, RefusedPlan)
-    approved = (decision.arguments or call.plan.arguments).get("amount")
-    return bool(approved == amount and decision.decided_at.timestamp() <= at)
+    arguments = call.arguments if amount is None else {"amount": amount}
+    return agreed_to(loaded, path, arguments)
 
 
 def _decisions(loaded: Loaded, told: Sequence[Told]) -> Iterator[str]:

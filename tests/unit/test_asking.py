@@ -12,14 +12,14 @@ from agent_continuations import Agent, Approval, Escalation, ScriptedModel, Stag
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Registry
 from agent_continuations.core.approval import Verdict
-from agent_continuations.core.audit import OnTrail, entry, faults
-from agent_continuations.core.event import Decided, Escalated, Reassigned, Voted, Withdrawn
+from agent_continuations.core.audit import entry, faults
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.liveness import stuck
 from agent_continuations.local import NoHints
 from agent_continuations.requests import Answer, Loaded, PassOn, Said, TakeBack, find_request
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Runs
+from tests.faults.agreement import agreed_to, trail
 
 PEOPLE = [f"{name}@example.com" for name in ("ann", "bob", "carl", "dora", "eve")]
 START = datetime(2026, 11, 25, tzinfo=UTC)
@@ -111,45 +111,6 @@ class House:
         self.runner.advance(self.run_id)
 
 
-def agreed(house: House) -> bool:
-    """Whether enough different people have agreed to exactly what stands, by the events alone."""
-    loaded = house.runs.load(house.run_id)
-    [(_, asked)] = loaded.continuation.calls()
-    assert asked.gate
-    wanted = [(set(stage.approvers), stage.needed) for stage in asked.gate.stages]
-    said: list[tuple[str, str]] = []
-    for event in loaded.snapshot.events():
-        match event:
-            case Voted(decision=decision) | Decided(decision=decision):
-                if decision.verdict is Verdict.APPROVE:
-                    said.append((decision.approver, decision.arguments_hash))
-            case Withdrawn(word=word):
-                said = [each for each in said if each[0] != word.approver]
-            case Reassigned(word=word, to=to):
-                wanted = [
-                    ({to if who == word.approver else who for who in of}, needed)
-                    for of, needed in wanted
-                ]
-            case Escalated(stage=stage):
-                wanted, said = [(set(stage.approvers), stage.needed)], []
-            case _:
-                pass
-    assert asked.decision
-    yes = {who for who, what in said if what == asked.decision.arguments_hash}
-    own = PEOPLE[4] in yes and not house.policy.self_approval
-    return not own and _can_be_seated(list(wanted), yes)
-
-
-def _can_be_seated(wanted: list[tuple[set[str], int]], yes: set[str]) -> bool:
-    """Whether every stage can have as many people as it needs, each person in one of them."""
-    if not wanted:
-        return True
-    (of, needed), rest = wanted[0], wanted[1:]
-    if needed == 0:
-        return _can_be_seated(rest, yes)
-    return any(_can_be_seated([(of - {who}, needed - 1), *rest], yes - {who}) for who in of & yes)
-
-
 @settings(max_examples=300, deadline=None)
 @given(policies, st.lists(st.tuples(words, st.booleans()), max_size=25))
 def test_nothing_runs_that_not_enough_people_agreed_to(
@@ -159,18 +120,14 @@ def test_nothing_runs_that_not_enough_people_agreed_to(
     for what, late in said:
         house.say(what, late=late)
     loaded = house.runs.load(house.run_id)
-    [(_, asked)] = loaded.continuation.calls()
+    [(path, asked)] = loaded.continuation.calls()
     if house.paid:
         assert asked.decision
         assert house.paid == [asked.arguments["amount"]]
-        assert agreed(house)
+        assert agreed_to(loaded, path, {"amount": house.paid[0]})
     elif asked.decision:
         assert asked.decision.verdict is Verdict.REJECT
     else:
         assert stuck(loaded.head, loaded.continuation, house.now) is None
-    trail = sorted(
-        (event.link.number, entry(event))
-        for event in loaded.snapshot.events()
-        if isinstance(event, OnTrail) and event.link
-    )
-    assert faults([each for _, each in trail], loaded.head.trail) == []
+    entries = [entry(each) for each in trail(loaded.snapshot.events())]
+    assert faults(entries, loaded.head.trail) == []

@@ -19,7 +19,10 @@ from agent_continuations import (
     tool,
 )
 from agent_continuations.agent import Registry
+from agent_continuations.core.advance import advance
+from agent_continuations.core.approval import Stage
 from agent_continuations.core.continuation import Continuation, Reply
+from agent_continuations.core.event import Escalated, Told
 from agent_continuations.core.path import START_KEY
 from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
 from agent_continuations.liveness import stuck, stuck_runs
@@ -121,6 +124,30 @@ def test_a_wake_that_was_slept_through_is_stuck() -> None:
     before = root.model_copy(update={"turns": (), "outcome": None})
     asleep = changed(head, status=Status.SUSPENDED, due=None)
     assert stuck(asleep, before, NOW) == "could go on, but is not due before ever"
+
+
+def test_a_question_that_nobody_is_told_of_is_stuck() -> None:
+    head, root = asked()
+    [(_, waiting)] = root.calls()
+    assert waiting.approval
+    later = NOW + timedelta(hours=1)
+    escalated = Escalated(
+        path="0.0",
+        request_id=waiting.approval.request_id,
+        stage=Stage(approvers=("bob@example.com",)),
+        expires_at=later,
+        at=NOW,
+    )
+    untold = advance(root, escalated)
+    assert stuck(head, untold, NOW) == f"could go on, but is not due before {later}"
+    told = Told(
+        path="0.0",
+        request_id=waiting.approval.request_id,
+        occasion="asked",
+        approvers=("bob@example.com",),
+        at=NOW,
+    )
+    assert stuck(head, advance(untold, told), NOW) is None
 
 
 def test_a_pause_of_the_model_and_a_tool_that_is_gone_are_reasons_to_wait() -> None:

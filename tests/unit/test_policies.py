@@ -16,6 +16,7 @@ from agent_continuations import (
     Stage,
     ToolCall,
     call,
+    calls,
     say,
     tool,
 )
@@ -328,6 +329,24 @@ def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
     assert two.trail() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
 
 
+def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.said(REJECT, BOB)
+    with pytest.raises(AlreadyDecided) as told:
+        two.approve(ANN)
+    assert (told.value.decision["decision"], told.value.decision["approver"]) == ("reject", BOB)
+
+
+def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB)
+    answer = Answer(verdict=APPROVE, approver=ANN, via="link")
+    stands = two.runs.decide(two.run_id, two.request.request_id, answer)
+    assert stands.closed and stands.decision.approver == BOB
+
+
 def test_who_approved_and_then_rejects_has_rejected() -> None:
     two = house(ANN, BOB, needed=2)
     two.approve(ANN)
@@ -394,6 +413,26 @@ def test_who_has_answered_has_no_place_to_pass_on() -> None:
         two.pass_on(DORA, CARL)
 
 
+def test_a_place_counts_once_whoever_has_it() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    two.pass_on(ANN, DORA)
+    two.withdraw(BOB)
+    assert not two.approve(DORA)
+    assert two.paid == []
+    assert two.approve(CARL)
+    assert two.paid == [700]
+
+
+def test_who_gets_a_place_back_is_told_again() -> None:
+    passed = house(ANN, BOB)
+    passed.pass_on(ANN, CARL)
+    passed.pass_on(CARL, ANN)
+    assert passed.told() == [(ANN, BOB), (CARL,), (ANN,)]
+    assert passed.approve(ANN)
+
+
 # -- other arguments -------------------------------------------------------------------------------
 
 
@@ -407,6 +446,40 @@ def test_an_edit_asks_everybody_again() -> None:
         two.approve(CARL, arguments_hash=seen)
     assert two.approve(CARL, arguments_hash=two.request.arguments_hash)
     assert two.paid == [500]
+
+
+def test_the_same_edit_again_is_answered_alike() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    seen = two.request.arguments_hash
+    for _ in range(2):
+        assert not two.approve(ANN, arguments={"amount": 500}, arguments_hash=seen)
+    assert two.trail() == ["approval_requested", "voted", "told"]
+
+
+def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_models() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    assert two.approve(CARL, arguments={"amount": 500})
+    assert two.paid == [500]
+
+
+def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
+    finance = Stage([DORA], when=lambda call: call.arguments["amount"] > 1000)
+    late = House(
+        Approval(
+            stages=[Stage([ANN]), finance],
+            timeout_seconds=DAY,
+            escalations=[Escalation(approvers=(BOB, CARL), needed=2, timeout_seconds=DAY)],
+        )
+    )
+    late.start()
+    assert not late.approve(ANN, arguments={"amount": 5000})
+    late.wait(DAY)
+    assert not late.approve(BOB, arguments={"amount": 6000})
+    late.withdraw(BOB)
+    assert not late.approve(CARL)
+    assert late.approve(BOB)
 
 
 def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
@@ -591,3 +664,42 @@ def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
     assert not two.approve(ANN)
     assert two.approve(BOB)
     assert two.paid == [700]
+
+
+class Counting(InMemoryStore):
+    """Counts the commits that did not hold."""
+
+    refused = 0
+
+    def commit(self, *args: Any, **more: Any) -> bool:
+        written = super().commit(*args, **more)
+        self.refused += not written
+        return written
+
+
+def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once() -> None:
+    @tool(effect="idempotent")
+    def note() -> str:
+        """Note."""
+        return "noted"
+
+    @tool(approval=Approval([ANN]))
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    worker = Agent("worker", tools=[pay])
+    ask = worker.as_tool(name="ask", description="Ask.")
+    clerk = Agent("clerk", tools=[note, pay, ask])
+    script = {
+        "clerk": [calls(("note", {}), ("pay", {}), ("ask", {"input": "x"}))],
+        "worker": [call("pay")],
+    }
+    store, registry = Counting(), Registry([clerk])
+    runs = Runs(store=store, hints=NoHints(), registry=lambda: registry)
+    run_id = runs.start("clerk", "pay").run_id
+    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=NoHints()).advance(
+        run_id
+    )
+    assert len(store.notices(run_id)) == 2
+    assert store.refused == 0

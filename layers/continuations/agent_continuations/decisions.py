@@ -143,11 +143,11 @@ class Decisions:
         approval = request.call.approval if request.kind == "approval" else None
         if isinstance(said, Answer):
             again = self._decision(loaded, request, said, approver, self._clock())
-            for each in (stands, *(approval.votes if approval else ())):
-                if _same(each, again):
-                    path = path_text(request.path)
-                    event = Decided(path=path, request_id=request.request_id, decision=each)
-                    return Settled(event, approval)
+            agreed = [vote for vote in approval.votes if _alike(vote, stands)] if approval else []
+            if any(_same(each, again) for each in (stands, *agreed)):
+                path = path_text(request.path)
+                event = Decided(path=path, request_id=request.request_id, decision=stands)
+                return Settled(event, approval)
         raise AlreadyDecided(decision_view(loaded.head.run_id, request.request_id, stands))
 
     # -- what is said, as an event -----------------------------------------------------------------
@@ -170,6 +170,7 @@ class Decisions:
                 for vote in approval.counted:
                     if _same(vote, decision):
                         return Voted(path=path, request_id=request_id, decision=vote)
+                _check_seen(loaded, request, said)
                 if decision.preview and decision.preview.risk is Risk.HIGH:
                     _check_signed_in(said)
                 stage, group = place(
@@ -203,6 +204,7 @@ class Decisions:
             raise Forbidden(
                 f"{approver} is not asked for this", [("approver", "not one of the approvers")]
             )
+        _check_seen(loaded, request, said)
         decision = self._decision(loaded, request, said, approver, now)
         return DoubtSettled(
             path=path_text(request.path), request_id=request.request_id, decision=decision
@@ -222,9 +224,9 @@ class Decisions:
             arguments_hash=hash_of(head, asked, path),
             decided_at=now,
         )
-        if said.arguments is None:
-            return decision
         changes = self._edited(loaded, request, said)
+        if not changes:
+            return decision
         decision = decision.model_copy(update=changes)
         edited = hash_of(head, asked.model_copy(update={"decision": decision}), path)
         return decision.model_copy(update={"arguments_hash": edited})
@@ -233,7 +235,8 @@ class Decisions:
         """An approver's arguments as the tool understands them, and what the policy says of them;
         nothing if they change nothing.
         """
-        assert said.arguments is not None
+        if said.arguments is None:
+            return {}
         if request.kind != "approval" or said.verdict is Verdict.REJECT:
             fields = [("arguments", "only an approval of a call can change them")]
             raise Invalid("arguments cannot be edited here", fields)
@@ -286,7 +289,10 @@ def _check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> 
         raise Conflict("the deadline for this decision has passed")
     if call.risk is Risk.HIGH:
         _check_signed_in(said)
-    seen = said.arguments_hash
+
+
+def _check_seen(loaded: Loaded, request: Request, said: Answer) -> None:
+    seen, head = said.arguments_hash, loaded.head
     if seen is not None and not compare_digest(seen, hash_of(head, request.asked, request.path)):
         raise Conflict("the arguments have changed since you saw them; look at them again")
 
@@ -310,11 +316,12 @@ def _word(said: Said, approver: str, now: datetime) -> Word:
 
 def _same(one: Decision, other: Decision) -> bool:
     """The same words by the same approver: a double click, not a second opinion."""
-    return (one.verdict, person(one.approver), one.arguments_hash) == (
-        other.verdict,
-        person(other.approver),
-        other.arguments_hash,
-    )
+    return person(one.approver) == person(other.approver) and _alike(one, other)
+
+
+def _alike(one: Decision, other: Decision) -> bool:
+    """The same words, whoever says them."""
+    return (one.verdict, one.arguments_hash) == (other.verdict, other.arguments_hash)
 
 
 def _registers(request: Request, event: Written) -> list[Register]:

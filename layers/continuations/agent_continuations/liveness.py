@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import AskApproval, CallModel, RunTool, effects
+from agent_continuations.core.effects import AskApproval, CallModel, RunTool, Tell, effects
 from agent_continuations.errors import Fatal
 from agent_continuations.means import Limits
 from agent_continuations.ports import Head, Hints, Status, Store, read_run, utc_now
@@ -84,7 +84,8 @@ def stuck(
 def _can_go_on(root: Continuation, pause: ModelPause | None) -> bool:
     """Whether there is something to be done now."""
     return any(
-        isinstance(effect, RunTool | AskApproval) or (isinstance(effect, CallModel) and not pause)
+        isinstance(effect, RunTool | AskApproval | Tell)
+        or (isinstance(effect, CallModel) and not pause)
         for effect in effects(root)
     )
 

@@ -245,7 +245,10 @@ class OwnedRun:
                 return False
             self.known = known
             if portion.trail:
-                self.head = self.head.model_copy(update={"trail": portion.trail.after})
+                moved = {"trail": portion.trail.after}
+                self.head = self.head.model_copy(update=moved)
+                # It was read before, and would take the trail's end back.
+                self._newest = self._newest and self._newest.model_copy(update=moved)
             for each in portion.notices:
                 self._means.hints.notify(self.run_id, each.notice_id)
         self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])

@@ -8,5 +8,5 @@ scenario                random agents, drawn from a seed
 people                  those who start, answer, cancel, deploy and redrive
 outside, ledger         models, mail and tools, and what really happened there
 world                   functions, queues, the sweeper: all of it, from one seed
-checks                  what must hold, seen from outside
+checks, asked           what must hold, seen from outside
 """

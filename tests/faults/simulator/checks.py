@@ -2,7 +2,7 @@
 
 S1 a register never changes. S2 a `once` tool happens at most once. S3 one idempotency key per call.
 S4 nothing gated happens without its approval. S5 no intent after a cancel. S6 the first decision
-stands. S7 what has ended stays ended. L1 every run comes to its end.
+stands. S7 what has ended stays ended. L1 every run comes to its end. T1 the audit trail is whole.
 """
 
 import json
@@ -18,11 +18,12 @@ from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.liveness import LATE, stuck
 from agent_continuations.ports import Status
 from agent_continuations.requests import Loaded
+from tests.faults.simulator.asked import broken_questions
 from tests.faults.simulator.expressions import Item
 from tests.faults.simulator.scenario import Scenario
 from tests.faults.simulator.scheduler import EPOCH
 from tests.faults.simulator.wire import Faults
-from tests.faults.simulator.world import World
+from tests.faults.simulator.world import FAULTS_END, World
 
 ENDED = {"completed", "failed", "cancelled", "parked"}
 
@@ -88,6 +89,7 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
             continue
         yield from _liveness(world, loaded)
         yield from _decisions(world, loaded)
+        yield from broken_questions(loaded, world.ledger.heard, world.notices(run_id), FAULTS_END)
         yield from _history(world, loaded)
         if loaded.head.status is Status.COMPLETED:
             yield from _completed(world, loaded, loaded.continuation)

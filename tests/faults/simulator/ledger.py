@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent_continuations.requests import Written
+
 
 class Execution(NamedTuple):
     """A tool's effect on the world."""
@@ -18,12 +20,19 @@ class Execution(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What somebody who decided was told to stand."""
+    """What somebody who decided was told to stand, once nothing was left to be answered."""
 
     run_id: str
     request_id: str
     verdict: str
     approver: str
+
+
+class Heard(NamedTuple):
+    """What somebody was told to be on record while others still had to answer."""
+
+    run_id: str
+    event: Written
 
 
 @dataclass
@@ -40,4 +49,5 @@ class Ledger:
     conversations: list[str] = field(default_factory=list)
     asked: Counter[tuple[str, int]] = field(default_factory=Counter)
     told: list[Told] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
     mails: list[tuple[str, str, str]] = field(default_factory=list)

@@ -3,12 +3,12 @@
 import json
 from typing import TYPE_CHECKING
 
-from agent_continuations.core.approval import Decision, Verdict
 from agent_continuations.core.continuation import Reply
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
 from agent_continuations.ports import ModelRequest, Notice
 from agent_continuations.tool import ToolContext
+from tests.faults.agreement import agreed_to
 from tests.faults.simulator.ledger import Execution
 from tests.faults.simulator.scenario import LARGE
 
@@ -27,7 +27,7 @@ class Tools:
         scheduler = world.scheduler
         scheduler.point(f"{name} begins")
         scheduler.sleep(world.random.choice([0.1, 1.0, 5.0, 5.0, 90.0, 400.0]))
-        approved = not name.endswith("_gated") or self._is_approved(context, amount)
+        approved = self._is_approved(name, context, amount)
         world.ledger.executions.append(
             Execution(
                 context.run_id,
@@ -46,16 +46,17 @@ class Tools:
             return world.random.randbytes(LARGE).hex()
         return f"{name} {len(world.ledger.executions)}"
 
-    def _is_approved(self, context: ToolContext, amount: int) -> bool:
-        """Whether the table holds an approval of just this."""
+    def _is_approved(self, name: str, context: ToolContext, amount: int) -> bool:
+        """Whether by what the table holds now, just this and all agents above it were agreed to."""
+        path = parse_path(context.path)
+        if len(path) == 1 and not name.endswith("_gated"):
+            return True  # nothing here asks; it is not worth a look at the table
         loaded = self._world.truth(context.run_id)
         assert loaded
-        for event in loaded.snapshot.events():
-            if event.kind == "decided" and event.path == context.path:
-                decision: Decision = event.decision
-                call = loaded.continuation.call_at(parse_path(context.path))
-                return decision.verdict is Verdict.APPROVE and call.arguments["amount"] == amount
-        return False
+        return agreed_to(loaded, path, {"amount": amount}) and all(
+            agreed_to(loaded, above, {"input": loaded.continuation.frame_at(above).input})
+            for above in (path[:depth] for depth in range(1, len(path)))
+        )
 
 
 class ModelService:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -11,9 +12,9 @@ from agent_continuations.agent import Registry
 from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
 from agent_continuations.ports import Notice, Status
-from agent_continuations.requests import Answer
-from tests.faults.simulator.ledger import Told
-from tests.faults.simulator.scenario import deployment
+from agent_continuations.requests import Answer, PassOn, Said, Settled, TakeBack
+from tests.faults.simulator.ledger import Heard, Told
+from tests.faults.simulator.scenario import ANY, APPROVERS, COLLEAGUES, deployment
 from tests.faults.simulator.scheduler import Process
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class People:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._minds = Random(f"minds {world.scenario.seed}")
 
     def start(self, number: int) -> None:
         def work(process: Process) -> None:
@@ -61,6 +63,10 @@ class People:
         )
 
     def _answer(self, notice: Notice, person: str) -> None:
+        if notice.kind == "approval" and self._changes_mind(0.1):
+            others = [each for each in (*APPROVERS, *COLLEAGUES) if each != person]
+            self._say(notice, PassOn(to=self._minds.choice(others), approver=person, via="link"))
+            return
         verdict = Verdict.APPROVE if self._world.random.random() < 0.7 else Verdict.REJECT
         arguments = None
         if notice.kind == "doubt":
@@ -73,23 +79,47 @@ class People:
             arguments = self._world.random.choice(
                 [None, {"amount": notice.arguments["amount"] + 1}]
             )
+        if notice.kind == "approval" and self._changes_mind(0.5):
+            verdict, arguments = Verdict.APPROVE, None  # or many would never agree
+        answer = Answer(
+            verdict=verdict,
+            approver=person,
+            decided_by=person,
+            via="link",
+            arguments=arguments,
+            arguments_hash=notice.arguments_hash,
+        )
+        self._say(notice, answer)
 
+    def _changes_mind(self, share: float) -> bool:
+        """Whether somebody does something else than to answer. Where any one decides, nobody does:
+        those worlds stay as they were before there was anything else.
+        """
+        return self._world.scenario.policy != ANY and self._minds.random() < share
+
+    def _say(self, notice: Notice, said: Said) -> None:
         def work(process: Process) -> None:
-            answer = Answer(
-                verdict=verdict, approver=person, decided_by=person, via="link", arguments=arguments
-            )
             try:
-                stands = self._world.runs(process).decide(notice.run_id, notice.request_id, answer)
+                stands = self._world.runs(process).decide(notice.run_id, notice.request_id, said)
             except AlreadyDecided as other:
                 told = other.decision
                 self._told(notice, str(told["decision"]), str(told["approver"]))
             except (Conflict, Invalid):
                 return  # too late, or what is deployed now does not take the edit
             else:
-                decision = stands.decision
-                self._told(notice, decision.verdict.value, decision.approver)
+                self._heard(notice, said, stands)
 
-        self._insist(f"answer by {person}", work)
+        self._insist(f"{type(said).__name__.lower()} by {said.approver}", work)
+
+    def _heard(self, notice: Notice, said: Said, stands: Settled) -> None:
+        if stands.closed:
+            self._told(notice, stands.decision.verdict.value, stands.decision.approver)
+            return
+        self._world.ledger.heard.append(Heard(notice.run_id, stands.event))
+        if isinstance(said, Answer) and self._changes_mind(0.2):
+            back = TakeBack(approver=said.approver, via="link")
+            after = self._minds.expovariate(1 / 120)
+            self._world.scheduler.later(after, lambda: self._say(notice, back))
 
     def _told(self, notice: Notice, verdict: str, approver: str) -> None:
         told = Told(notice.run_id, notice.request_id, verdict, approver)
@@ -126,8 +156,9 @@ class People:
         """Deployments that change prompts, lose a tool, or change one; then the first again."""
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
-        worse = deployment(self._world.tool, prompt="Work better.", **{change: tool})
-        better = deployment(self._world.tool, prompt="Work best.")
+        body, gate = self._world.tool, self._world.gate
+        worse = deployment(body, gate=gate, prompt="Work better.", **{change: tool})
+        better = deployment(body, gate=gate, prompt="Work best.")
         self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._switch(worse))
         self._world.scheduler.later(
             self._world.random.uniform(300, 3000), lambda: self._switch(better)

@@ -6,17 +6,48 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from agent_continuations import Agent, Approval, ToolContext, tool
+from agent_continuations import Agent, Approval, Escalation, Stage, ToolContext, tool
 from agent_continuations.agent import Registry
 from agent_continuations.core.continuation import Reply, ToolRequest, Usage
 from agent_continuations.ports import ModelRequest
 from agent_continuations.tool import Tool
 
-APPROVERS = ("ann@example.com", "bob@example.com")
+APPROVERS = ANN, BOB = ("ann@example.com", "bob@example.com")
+COLLEAGUES = CARL, DORA, EVE = ("carl@example.com", "dora@example.com", "eve@example.com")
 OPERATOR = "operator@example.com"
 APPROVAL_SECONDS = 1800
 LEVELS = ("root", "middle", "leaf")
 LARGE = 36_000
+
+ANY = "any one of two"
+POLICIES = {
+    ANY: Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS),
+    "two of three": Approval((ANN, BOB, CARL), needed=2, timeout_seconds=APPROVAL_SECONDS),
+    "one, then another": Approval(
+        stages=[Stage([ANN, BOB]), Stage([BOB, CARL])], timeout_seconds=APPROVAL_SECONDS
+    ),
+    "all, with reminders": Approval(
+        APPROVERS, needed="all", remind_after_seconds=[90, 900], timeout_seconds=APPROVAL_SECONDS
+    ),
+    "escalated": Approval(
+        APPROVERS,
+        needed="all",
+        timeout_seconds=240,
+        remind_after_seconds=[120],
+        escalations=[
+            Escalation(approvers=(CARL, DORA), needed=2, timeout_seconds=600),
+            Escalation(approvers=(ANN, EVE), timeout_seconds=1200),
+        ],
+    ),
+    "escalated soon": Approval(
+        APPROVERS,
+        timeout_seconds=40,
+        remind_after_seconds=[20],
+        escalations=[Escalation(approvers=(CARL, ANN), timeout_seconds=APPROVAL_SECONDS)],
+    ),
+    "or the run fails": Approval(APPROVERS, timeout_seconds=240, on_deadline="fail"),
+}
+WEIGHTS = (50, 14, 12, 6, 8, 6, 4)
 
 Body = Callable[[str, ToolContext, int], str]
 
@@ -32,6 +63,7 @@ class Scenario:
     cancel: bool = False
     deploy: bool = False
     lambda_seconds: float = 900.0
+    policy: str = ANY
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -46,10 +78,11 @@ class Scenario:
             cancel=random.random() < 0.2,
             deploy=random.random() < 0.2,
             lambda_seconds=random.choice([150.0, 300.0, 900.0]),
+            policy=Random(f"policy {seed}").choices(list(POLICIES), WEIGHTS)[0],
         )
 
     def small(self) -> "Scenario":
-        """One run of few steps, for when every step is to be tried."""
+        """One run of few steps by the same policy, for when every step is to be tried."""
         return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False)
 
     def reply(self, request: ModelRequest, number: int) -> Reply:
@@ -75,7 +108,12 @@ class Scenario:
 
 
 def deployment(
-    body: Body, *, without: str = "", changed: str = "", prompt: str = "Work."
+    body: Body,
+    *,
+    without: str = "",
+    changed: str = "",
+    prompt: str = "Work.",
+    gate: Approval = POLICIES[ANY],
 ) -> Registry:
     """The agents of one deployment.
 
@@ -84,24 +122,23 @@ def deployment(
         without: a tool that is gone in it.
         changed: a tool that wants one argument more in it.
         prompt: the instructions of all agents.
+        gate: what all calls that ask for approval need.
     """
     inner: Agent | None = None
     for level in reversed(LEVELS):
-        tools: list[Any] = list(_tools(body, without, changed))
+        tools: list[Any] = list(_tools(body, gate, without, changed))
         if inner:
             tools.append(inner.as_tool(name="ask_free", description="Ask."))
-            gate = Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS)
             tools.append(inner.as_tool(name="ask_gated", description="Ask.", approval=gate))
         inner = Agent(level, prompt, tools=tools)
     assert inner
     return Registry([inner])
 
 
-def _tools(body: Body, without: str, changed: str) -> Iterator[Tool]:
+def _tools(body: Body, gate: Approval, without: str, changed: str) -> Iterator[Tool]:
     for name, effect in (("look", "read"), ("note", "idempotent"), ("pay", "once")):
         for suffix in ("", "_large") if name != "note" else ("",):
             yield from _tool(body, name + suffix, effect, None, without, changed)
-    gate = Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS)
     for name, effect in (("note", "idempotent"), ("pay", "once")):
         yield from _tool(body, name + "_gated", effect, gate, without, changed)
 

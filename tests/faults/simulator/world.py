@@ -16,13 +16,10 @@ from agent_continuations.adapters.dynamodb import requests as store_requests
 from agent_continuations.adapters.sqs import SqsHints
 from agent_continuations.agent import Registry
 from agent_continuations.core.identity import run_id_for
-from agent_continuations.errors import (
-    NotFound,
-    Retryable,
-)
+from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.liveness import sweep
 from agent_continuations.outbox import Outbox
-from agent_continuations.ports import Head
+from agent_continuations.ports import Head, Notice
 from agent_continuations.requests import Loaded
 from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Runs
@@ -32,7 +29,7 @@ from tests.faults.simulator.expressions import Item
 from tests.faults.simulator.ledger import Ledger
 from tests.faults.simulator.outside import MailService, ModelService, Tools
 from tests.faults.simulator.people import People
-from tests.faults.simulator.scenario import OPERATOR, Scenario, deployment
+from tests.faults.simulator.scenario import OPERATOR, POLICIES, Scenario, deployment
 from tests.faults.simulator.scheduler import EPOCH, Process, Scheduler
 from tests.faults.simulator.wire import Faults, Wire
 
@@ -73,7 +70,8 @@ class World:
         self.ledger = Ledger()
         self.people = People(self)
         self.tool = Tools(self).tool
-        self.registry: Registry = deployment(self.tool)
+        self.gate = POLICIES[scenario.policy]
+        self.registry: Registry = deployment(self.tool, gate=self.gate)
         self.run_ids = [
             run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
         ]
@@ -119,6 +117,11 @@ class World:
                 return self.runs(None).load(run_id)
             except NotFound:
                 return None
+
+    def notices(self, run_id: str) -> list[Notice]:
+        """What is or was in a run's outbox."""
+        with self.quiet():
+            return self._store().notices(run_id)
 
     def heads(self) -> list[Head]:
         """The heads of all runs, as they really stand."""

@@ -22,6 +22,7 @@ def asked_on(
     request: ApprovalRequest, event: Voted | Withdrawn | Reassigned | Escalated | Told
 ) -> ApprovalRequest:
     """The request after one more event."""
+    changes: dict[str, object]
     match event:
         case Voted(decision=decision):
             return voted(request, decision)
@@ -29,11 +30,18 @@ def asked_on(
             changes = _withdrawn(request, word.approver)
         case Reassigned(word=word, to=to):
             stages = tuple(_with(stage, word.approver, to) for stage in request.stages)
-            changes = {"stages": stages}
+            changes = {
+                "stages": stages,
+                # One place, one voice: an approval of earlier arguments does not stay behind.
+                "votes": _without(request.votes, word.approver),
+                # Whoever had the place before and gets it back is asked anew.
+                "told": tuple(each for each in request.told if person(each) != person(to)),
+            }
         case Escalated(stage=stage, expires_at=expires_at):
             changes = {
                 "former": tuple(dict.fromkeys((*request.former, *request.approvers))),
                 "stages": (stage,),
+                "further": 0,
                 "votes": (),
                 "expires_at": expires_at,
                 "escalated": request.escalated + 1,
