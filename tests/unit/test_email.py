@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from agent_continuations.adapters.email import EmailNotifier
 from agent_continuations.agent import Agent
+from agent_continuations.core.approval import Preview
 from agent_continuations.display import shown
 from agent_continuations.errors import Fatal
 from agent_continuations.ports import Notice
@@ -206,6 +207,58 @@ def test_the_subject_names_the_tool(tool: str, kind: str) -> None:
     assert mail["Subject"] == f"{asked}: {tool}"
 
 
+def test_a_reminder_says_so_and_high_risk_too() -> None:
+    subjects = {
+        ("asked", "low"): "Approval needed: pay",
+        ("reminder", "low"): "Reminder: Approval needed: pay",
+        ("asked", "high"): "Approval needed (high risk): pay",
+        ("reminder", "high"): "Reminder: Approval needed (high risk): pay",
+    }
+    for (occasion, risk), subject in subjects.items():
+        mail = received(occasion=occasion, risk=risk)
+        check(mail)
+        assert mail["Subject"] == subject
+        assert part(mail, "plain").startswith("Reminder: ") == (occasion == "reminder")
+        assert (">Reminder<" in part(mail, "html")) == (occasion == "reminder")
+
+
+def test_for_high_risk_one_is_told_to_sign_in() -> None:
+    mail = received(risk="high")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert "This is of high risk: to decide, you must sign in." in body
+        assert "sign in" in body
+        assert "decide in your name" not in body
+        assert "can read this, though not decide" in body
+
+
+@pytest.mark.parametrize(
+    ("reversible", "said"),
+    [(True, "It can be taken back."), (False, "It cannot be taken back."), (None, None)],
+)
+def test_the_tools_author_says_what_a_call_would_do(
+    reversible: bool | None, said: str | None
+) -> None:
+    mail = received(preview=Preview(effect="Pays Bob <b>.", reversible=reversible))
+    assert "The effect: Pays Bob <b>.\n" in part(mail, "plain")
+    assert "Pays Bob &lt;b&gt;.</p>" in part(mail, "html")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert [each for each in ("can be taken back", "cannot be taken back") if each in body] == (
+            [said[3:-1]] if said else []
+        )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_effect_with_a_strangers_words_in_it_stays_words(text: str) -> None:
+    harmless, hostile = (
+        received(preview=Preview(effect=f"Pays {each}.", reversible=False), risk="high")
+        for each in ("Bob", text[:1000])
+    )
+    check(hostile)
+    assert Markup(part(hostile, "html")).found == Markup(part(harmless, "html")).found
+    lines = part(hostile, "plain").splitlines()
+    assert len(lines) == len(part(harmless, "plain").splitlines())
+
+
 @settings(deadline=None)
 @given(half)
 def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
@@ -249,7 +302,7 @@ def test_a_doubt_is_put_as_a_question() -> None:
         assert "happen?" in words
         assert "the tool does not run again; the agent goes on" in words
         assert "the tool runs now; if it did happen after all, it happens twice" in words
-        assert "without an answer it is rejected" not in words
+        assert "without an answer" not in words
 
 
 def test_each_recipient_gets_his_own_link() -> None:

@@ -252,7 +252,7 @@ def _facts(notice: Notice) -> str:
     lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
     if notice.expires_at:
         until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")
-        lines.append(f"Until: {until}; without an answer it is rejected.")
+        lines.append(f"Until: {until}; without an answer it is not approved.")
     return "\n".join([*lines, f"Hash: {notice.arguments_hash[:12]}"])
 
 

@@ -5,11 +5,12 @@ from email.message import EmailMessage
 from email.utils import make_msgid
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from agent_continuations.core.approval import Risk
 from agent_continuations.display import shown_json, shown_line
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports import Notice
@@ -63,14 +64,7 @@ class EmailNotifier:
         Raises:
             Fatal: the address is no mail address.
         """
-        words = {
-            "notice": notice,
-            "link": self._link(notice, approver),
-            "group": shown_line(approver) if is_group(approver) else None,
-            "agents": [shown_line(each) for each in notice.agents],
-            "arguments": shown_json(notice.arguments),
-            "goal": shown_line(notice.goal),
-        }
+        words = _words(notice, self._link(notice, approver), approver)
         message = EmailMessage()
         message["From"] = self._sender
         try:
@@ -85,8 +79,7 @@ class EmailNotifier:
             named = ()
         if len(named) != 1 or not (named[0].username and named[0].domain):
             raise Fatal("not a mail address, or more than one")
-        subject = "Did it happen" if notice.kind == "doubt" else "Approval needed"
-        message["Subject"] = f"{subject}: {notice.tool}"
+        message["Subject"] = words["subject"]
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
         message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)
         message["X-Notice-Id"] = notice.notice_id
@@ -104,3 +97,38 @@ class EmailNotifier:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+
+
+def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
+    """What the templates say. Each text of others is one line, but for the arguments, which are
+    JSON: none can put a line of its own between ours.
+    """
+    preview, high = notice.preview, notice.risk is Risk.HIGH
+    taken_back = {True: "It can be taken back.", False: "It cannot be taken back."}
+    if is_group(approver):
+        about_link = f"You are asked as one of several: {shown_line(approver)}."
+    else:
+        can = "read this, though not decide" if high else "decide in your name"
+        about_link = (
+            f"The link is yours alone: whoever has it can {can}. Opening it decides nothing."
+        )
+    return {
+        "notice": notice,
+        "subject": _subject(notice),
+        "link": link,
+        "about_link": about_link,
+        "group": is_group(approver),
+        "high": high,
+        "agents": [shown_line(each) for each in notice.agents],
+        "arguments": shown_json(notice.arguments),
+        "effect": shown_line(preview.effect) if preview else "",
+        "taken_back": taken_back.get(preview.reversible) if preview else None,
+        "goal": shown_line(notice.goal),
+    }
+
+
+def _subject(notice: Notice) -> str:
+    again = "Reminder: " if notice.occasion == "reminder" else ""
+    asked = "Did it happen" if notice.kind == "doubt" else "Approval needed"
+    high = " (high risk)" if notice.risk is Risk.HIGH else ""
+    return f"{again}{asked}{high}: {notice.tool}"
