@@ -104,7 +104,10 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     JSON: none can put a line of its own between ours.
     """
     preview, high = notice.preview, notice.risk is Risk.HIGH
-    taken_back = {True: "It can be taken back.", False: "It cannot be taken back."}
+    taken_back: dict[bool | None, str] = {
+        True: "It can be taken back.",
+        False: "It cannot be taken back.",
+    }
     if is_group(approver):
         about_link = f"You are asked as one of several: {shown_line(approver)}."
     else:
