@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from agent_continuations import decisions, dispatch, rest, tenure
+from agent_continuations import beginnings, decisions, dispatch, rest
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.core import asking
 from agent_continuations.core.approval import ApprovalRequest, Decision, Stage
@@ -84,11 +84,11 @@ def no_doubt(patch: Patch) -> None:
             else:
                 yield effect
 
-    patch.setattr(tenure, "effects", guessing)
+    patch.setattr(beginnings, "effects", guessing)
 
 
 def no_wait_for_the_owners_deadline(patch: Patch) -> None:
-    for room in (tenure, rest):
+    for room in (beginnings, rest):
         patch.setattr(room, "given_up_at", lambda effect, _skew: effect.intent.started_at)
 
 
@@ -165,7 +165,7 @@ def nobody_is_told_later(patch: Patch) -> None:
     def silent(root: Continuation) -> Iterator[NextEffect]:
         return (each for each in effects(root) if not isinstance(each, Tell))
 
-    patch.setattr(tenure, "effects", silent)
+    patch.setattr(beginnings, "effects", silent)
 
 
 def no_sweeper(patch: Patch) -> None:

@@ -1,39 +1,27 @@
 """One owner's time with one run, from its claim to its release."""
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import assert_never
 
-from agent_continuations.core.continuation import Intent, Outcome, Reply
-from agent_continuations.core.effects import (
-    AskApproval,
-    Await,
-    CallModel,
-    ClearDoubt,
-    RunTool,
-    Tell,
-    effects,
-)
+from agent_continuations.beginnings import Beginnings
+from agent_continuations.core.continuation import Reply
+from agent_continuations.core.effects import CallModel, RunTool
 from agent_continuations.core.event import ModelReplied, ToolReturned
-from agent_continuations.core.path import Path, call_key, parse_path, path_text, reply_key
+from agent_continuations.core.path import call_key, parse_path, path_text, reply_key
 from agent_continuations.crew import Crew
-from agent_continuations.dispatch import model_request, prepared_tool
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
 from agent_continuations.flights import Flight, Flights, on_record
 from agent_continuations.means import Means
 from agent_continuations.owned import OwnedRun
 from agent_continuations.planning import plan_calls
 from agent_continuations.ports import (
-    MAX_INTENTS_AT_ONCE,
     MAX_STALLS,
     Head,
     Register,
     Status,
 )
-from agent_continuations.questions import approval_question, doubt_question, on_time, told
-from agent_continuations.rest import given_up_at, longer_pause, rest
+from agent_continuations.rest import longer_pause, rest
 from agent_continuations.unwritten import Unwritten
 
 
@@ -56,7 +44,7 @@ class Tenure:
         self.deadline = deadline
         self.stop: _Stop | None = None
         self.outcomes: list[ToolReturned] = []
-        self.obstacles: dict[Path, str] = {}
+        self.beginnings = Beginnings(means, self.run, self.flights, deadline)
         self.model_pause = head.model_pause
         self.look_up_at = means.clock()
 
@@ -120,7 +108,7 @@ class Tenure:
         self._look_up()
         self._record_outcomes()
         if not self.stop:
-            self._begin()
+            self.beginnings.begin(self.model_pause)
         if not self.flights:
             return self._release()
         if self.run.unwritten.trail and not self.stop:
@@ -155,136 +143,6 @@ class Tenure:
     def _in(self, seconds: float) -> datetime:
         return self.means.clock() + timedelta(seconds=seconds)
 
-    # -- beginning what can be done --------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """Begin all that can be done now, but no more than there is room for: what waits for a
-        place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
-        """
-        self._answer_without_people()
-        self._hear_the_lost()
-        now = self.means.clock()
-        starts: list[RunTool] = []
-        for effect in effects(self.run.continuation):
-            if effect.path in self.flights or effect.path in self.obstacles:
-                continue
-            match effect:
-                case CallModel():
-                    self._begin_model(effect)
-                case RunTool():
-                    starts.append(effect)
-                case AskApproval():
-                    head, root = self.run.head, self.run.continuation
-                    self.run.ask(approval_question(head, root, effect, now))
-                case Tell():
-                    self.run.ask(told(self.run.continuation, effect, now))
-                case ClearDoubt():
-                    if given_up_at(effect, self.limits.clock_skew) <= self.run.loaded_at:
-                        head, root, whom = (
-                            self.run.head,
-                            self.run.continuation,
-                            self.means.operators,
-                        )
-                        self.run.ask(doubt_question(head, root, effect, now, whom))
-                case Await():
-                    pass
-                case _:
-                    assert_never(effect)
-        self._begin_tools(starts)
-
-    def _begin_model(self, effect: CallModel) -> None:
-        pausing = self.model_pause and self.model_pause.until > self.means.clock()
-        if pausing or not self.flights.room:
-            return
-        root, model = self.run.continuation, self.means.model
-        try:
-            request = model_request(self.means.registry, self.run.head, root, effect.path)
-        except Fatal as error:
-            self.obstacles[effect.path] = str(error)
-            return
-        self.flights.begin(effect, lambda: model.reply(request))
-
-    def _begin_tools(self, starts: Sequence[RunTool]) -> None:
-        """Run tools; the intents of all that may not simply run again are put on record first."""
-        ready: dict[Path, tuple[RunTool, Callable[[], Outcome]]] = {}
-        room = self.flights.room
-        for start in starts:
-            if len(ready) >= room:
-                break
-            head, root = self.run.head, self.run.continuation
-            try:
-                run = prepared_tool(self.means.registry, head, root, start.path, start.attempt)
-            except Fatal as error:
-                self.obstacles[start.path] = str(error)
-            else:
-                ready[start.path] = (start, run)
-        for start, run in ready.values():
-            if not on_record(start):
-                self._run(start, run)
-        fenced = [each for each in ready.values() if on_record(each[0])]
-        for at in range(0, len(fenced), MAX_INTENTS_AT_ONCE):
-            batch = fenced[at : at + MAX_INTENTS_AT_ONCE]
-            self._intend([start for start, _ in batch])
-            for start, run in batch:
-                self._run(start, run)
-
-    def _intend(self, starts: Sequence[RunTool]) -> None:
-        now = self.means.clock()
-        deadline = self.deadline or now + timedelta(seconds=self.limits.stay)
-        self.run.intend(
-            {
-                path_text(start.path): Intent(
-                    attempt=start.attempt, started_at=now, deadline=deadline
-                )
-                for start in starts
-            }
-        )
-
-    def _run(self, start: RunTool, run: Callable[[], Outcome]) -> None:
-        """Run a tool at the side, and time it."""
-
-        def perform() -> ToolReturned:
-            started_at = self.means.clock()
-            outcome = run()
-            return ToolReturned(
-                path=path_text(start.path),
-                outcome=outcome,
-                attempt=start.attempt,
-                started_at=started_at,
-                at=self.means.clock(),
-            )
-
-        self.flights.begin(start, perform)
-
-    def _answer_without_people(self) -> None:
-        """Where time is up, remind, ask others, or reject; where people agreed in advance, approve.
-        It is on record before anything follows from it: an answer may have come first.
-        """
-        now = self.means.clock()
-        for effect in effects(self.run.continuation):
-            head, root = self.run.head, self.run.continuation
-            match effect:
-                case Await() if effect.until and effect.until <= now:
-                    self.run.ask(on_time(head, root, effect, now))
-                case AskApproval() if effect.gate.grant_seconds:
-                    self.run.take_grants(approval_question(head, root, effect, now))
-                case _:
-                    pass
-        if self.run.unwritten.trail:
-            self.run.publish()
-
-    def _hear_the_lost(self) -> None:
-        """Before a call is called in doubt: its owner may have left the outcome on record until it
-        was given up, and it wakes nobody that does not know yet that it has lost the run.
-        """
-        now, skew = self.means.clock(), self.limits.clock_skew
-        for effect in effects(self.run.continuation):
-            if not isinstance(effect, ClearDoubt):
-                continue
-            if self.run.loaded_at < given_up_at(effect, skew) <= now:
-                self.run.load()
-                return
-
     # -- taking in what was done -----------------------------------------------------------------
 
     def _collect(self) -> None:
@@ -313,7 +171,7 @@ class Tenure:
             self._pause_model(error)
             return
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
-            self.obstacles[effect.path] = f"the model call failed: {error}"
+            self.beginnings.obstacles[effect.path] = f"the model call failed: {error}"
             return
         if self.model_pause and self.model_pause.until <= self.means.clock():
             self.model_pause = None
@@ -322,7 +180,7 @@ class Tenure:
             return  # another owner's reply is on record
         agent = self.means.registry.find(frame.agent)
         if agent is None:
-            self.obstacles[effect.path] = f"there is no agent named {frame.agent}"
+            self.beginnings.obstacles[effect.path] = f"there is no agent named {frame.agent}"
             return
         mine = self.run.unwritten.reads_of(effect.path)
         event = ModelReplied(
@@ -399,9 +257,9 @@ class Tenure:
             self.run.continuation,
             model_pause=self.model_pause,
             clock_skew=self.limits.clock_skew,
-            obstacles=self.obstacles,
+            obstacles=self.beginnings.obstacles,
         )
-        note = "; ".join(self.obstacles.values()) or None
+        note = "; ".join(self.beginnings.obstacles.values()) or None
         if not waits.asked and not waits.times:
             return Status.PARKED, None, note
         return Status.SUSPENDED, waits.due, note
