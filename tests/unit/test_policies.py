@@ -52,6 +52,7 @@ class House:
     paid: list[int] = field(default_factory=list)
     preview: Callable[[Any], Any] | None = None
     amount: int = 700
+    replies: list[Reply] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = InMemoryStore()
@@ -79,8 +80,9 @@ class House:
         )
 
     def _reply(self, request: ModelRequest) -> Reply:
-        begins = request.messages[-1]["role"] == "user"
-        return call("pay", amount=self.next_amount) if begins else say("done")
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        replies = self.replies or [call("pay", amount=self.next_amount)]
+        return replies[turn] if turn < len(replies) else say("done")
 
     def start(self, requester: str | None = None) -> None:
         self.run_id = self.runs.start("clerk", "pay", requester=requester).run_id
@@ -88,9 +90,8 @@ class House:
 
     @property
     def request(self) -> ApprovalRequest:
-        [(_, asked)] = self.runs.load(self.run_id).continuation.calls()
-        assert asked.approval
-        return asked.approval
+        calls = self.runs.load(self.run_id).continuation.calls()
+        return [call.approval for _, call in calls if call.approval][-1]
 
     @property
     def status(self) -> Status:
@@ -311,6 +312,45 @@ def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
     broken.start()
     assert broken.notices()[0].preview is None
     assert broken.notices()[0].risk is Risk.HIGH
+
+
+# -- asked again -----------------------------------------------------------------------------------
+
+
+def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
+    one = house(ANN, start=False)
+    one.replies = [call("pay", amount=700), call("pay", amount=700), call("pay", amount=700)]
+    one.start()
+    one.said(REJECT, ANN, reason="the invoice is wrong")
+    assert one.status is Status.COMPLETED
+    assert len(one.notices()) == 1
+    _, second, third = one.runs.load(one.run_id).continuation.calls()
+    for _, again in (second, third):
+        assert again.plan.kind == "refused"
+        assert again.outcome
+        assert "the invoice is wrong" in again.outcome.content
+
+
+def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
+    one = house(ANN, start=False)
+    one.replies = [call("pay", amount=amount) for amount in (700, 699, 700)]
+    one.start()
+    for asked in (1, 2, 3):
+        assert len(one.notices()) == asked
+        [request_id] = [each.request_id for each in one.notices()[-1:]]
+        answer = Answer(verdict=REJECT, approver=ANN, via="link")
+        one.runs.decide(one.run_id, request_id, answer)
+        one.runner.advance(one.run_id)
+    assert one.status is Status.COMPLETED
+
+
+def test_what_was_rejected_by_time_may_be_asked_again() -> None:
+    one = house(ANN, timeout_seconds=DAY, start=False)
+    one.replies = [call("pay", amount=700), call("pay", amount=700)]
+    one.start()
+    one.wait(DAY)
+    assert one.status is Status.SUSPENDED
+    assert len(one.notices()) == 2
 
 
 # -- taking back, passing on -----------------------------------------------------------------------

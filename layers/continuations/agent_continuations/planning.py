@@ -1,10 +1,12 @@
 """From a model's reply to planned calls: what each needs is fixed here, once, and stored."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_continuations.agent import Agent, AgentTool
 from agent_continuations.approval import ToolCall
+from agent_continuations.core.approval import Decision, Verdict
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
     MAX_DEPTH,
@@ -15,7 +17,9 @@ from agent_continuations.core.continuation import (
     Reply,
     ToolPlan,
     ToolRequest,
+    Turn,
 )
+from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import Path
 from agent_continuations.tool import ArgumentsRefused
 
@@ -30,17 +34,26 @@ def begin(agent: Agent, input: str) -> Continuation:
     )
 
 
-def plan_calls(agent: Agent, frame: Path, reply: Reply) -> tuple[Plan, ...]:
-    """What each call of `reply` needs. What the model got wrong becomes an answer to it."""
+def plan_calls(
+    agent: Agent, path: Path, reply: Reply, turns: Sequence[Turn] = ()
+) -> tuple[Plan, ...]:
+    """What each call of `reply` needs. What the model got wrong becomes an answer to it.
+
+    Args:
+        agent: who calls.
+        path: of its frame.
+        reply: with the calls.
+        turns: of the frame so far.
+    """
     return tuple(
-        _plan(agent, frame, request)
+        _plan(agent, path, request, turns)
         if index < MAX_CALLS_PER_TURN
         else _refused(request, f"only {MAX_CALLS_PER_TURN} tool calls are possible in one turn")
         for index, request in enumerate(reply.requests)
     )
 
 
-def _plan(agent: Agent, frame: Path, request: ToolRequest) -> Plan:
+def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:
     found = agent.tool(request.name)
     if found is None:
         names = ", ".join(each.name for each in agent.tools) or "none"
@@ -49,10 +62,14 @@ def _plan(agent: Agent, frame: Path, request: ToolRequest) -> Plan:
         arguments = found.validated(_parsed(request.arguments))
     except ArgumentsRefused as error:
         return _refused(request, f"the arguments do not fit {request.name}: {error}")
+    if rejected := _just_rejected(turns, found.name, arguments):
+        why = f"{found.name} with these very arguments was rejected by a person just now"
+        reason = f", who said: {rejected.reason}" if rejected.reason else ""
+        return _refused(request, f"{why}{reason}; nobody is asked again")
     call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
     gate = found.gate(call)
     if isinstance(found, AgentTool):
-        if len(frame) >= MAX_DEPTH:
+        if len(path) >= MAX_DEPTH:
             return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")
         return AgentPlan(
             tool=found.name,
@@ -70,6 +87,24 @@ def _plan(agent: Agent, frame: Path, request: ToolRequest) -> Plan:
         schema_version=found.schema_version,
         gate=gate,
     )
+
+
+def _just_rejected(
+    turns: Sequence[Turn], tool: str, arguments: Mapping[str, Any]
+) -> Decision | None:
+    """A person's rejection of this very call, if nothing else has been tried since."""
+    wanted = canonical_json(dict(arguments))
+    for turn in reversed(turns):
+        for call in turn.calls:
+            decision = call.decision
+            if decision is None or decision.verdict is not Verdict.REJECT:
+                continue
+            same = call.plan.tool == tool and canonical_json(call.arguments) == wanted
+            if same and decision.via != "deadline":
+                return decision
+        if any(call.plan.kind != "refused" for call in turn.calls):
+            return None
+    return None
 
 
 def _parsed(text: str) -> dict[str, Any]:

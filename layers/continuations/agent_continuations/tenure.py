@@ -187,7 +187,7 @@ class Tenure:
             path=path_text(effect.path),
             turn=effect.turn,
             reply=reply,
-            calls=plan_calls(agent, effect.path, reply),
+            calls=plan_calls(agent, effect.path, reply, frame.turns),
             reads=mine,
             at=self.means.clock(),
         )
