@@ -113,11 +113,18 @@ class Play:
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
         self.store = InMemoryStore()
-        registry, shared = _registry(), {"hints": NoHints(), "clock": lambda: self.now}
+        registry = _registry()
         self.runner = Runner(
-            store=self.store, model=_model(), registry=registry, recipients=list, **shared
+            store=self.store,
+            model=_model(),
+            registry=registry,
+            hints=NoHints(),
+            recipients=list,
+            clock=lambda: self.now,
         )
-        self.runs = Runs(store=self.store, registry=lambda: registry, **shared)
+        self.runs = Runs(
+            store=self.store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
+        )
         metadata = {"zzmetadatazz": "zzmetadatazz"}
         started = self.runs.start(
             "zzchiefzz", "zzgoalzz", metadata=metadata, requester="zzrequesterzz"
@@ -192,13 +199,17 @@ def _doubt(play: Play) -> None:
     play.lose()
 
 
+def _cancelled(play: Play) -> None:
+    play.runs.cancel(play.run_id)
+
+
 SCENES: dict[str, Callable[[Play], None]] = {
     "open": lambda _play: None,
     "voted": _voted,
     "rejected": _rejected,
     "edited": _edited,
     "doubt": _doubt,
-    "cancelled": lambda play: play.runs.cancel(play.run_id) and None,
+    "cancelled": _cancelled,
 }
 
 
@@ -267,6 +278,10 @@ class World:
     def post_inbox(self, form: Mapping[str, str], who: str = ANN) -> Response:
         return self._http("inbox-decision", {}, form=form, person=filled(who, self.words))
 
+    def open_as_nobody(self, run_id: str, request_id: str) -> Response:
+        """Without having signed in, open the page for those who have."""
+        return self._http("signed-in-page", {"token": run_id, "request_id": request_id})
+
     def api(self, name: str) -> Any:
         return self._http(name, {"run_id": self.head.run_id}, function="runs_api").json()
 
@@ -288,6 +303,7 @@ class World:
         headers = {**event["headers"], **CURL, **({"Accept": "text/html"} if page else {})}
         event["headers"] = {each: value for each, value in headers.items() if value}
         event["body"] = urlencode(form) if form is not None else None
+        event["requestContext"].pop("authorizer", None)
         if person:
             event["requestContext"]["authorizer"] = {
                 "signed_in": "yes",

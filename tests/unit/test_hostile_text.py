@@ -11,6 +11,7 @@ from email.policy import default
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -201,6 +202,16 @@ def test_strange_words_that_were_typed_stand_there_again_exactly(words: Words) -
     assert hidden(unescape(re.sub(values, "", hostile.body))) == []
 
 
+@pytest.mark.parametrize("text", ["x&next=evil", "\u00e9\u4e2d", "a=b;c", "<b>", "%0d%0aX:y", "'"])
+def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
+    answer = World("open", {place: place for place in PLACES}).open_as_nobody(text, text)
+    assert answer.status == 303
+    way, _, query = answer.headers["location"].partition("?")
+    assert way == "../../signin"
+    assert query.isascii()
+    assert parse_qs(query, strict_parsing=True) == {"next": [f"/approvals/{text}/{text}"]}
+
+
 @pytest.mark.parametrize("letter", SHAPELESS)
 def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
     escape = f"\\u{{{ord(letter):x}}}"
@@ -258,7 +269,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
     call = next(each for _, each in loaded.continuation.calls() if each.decision)
     assert call.decision
     view = decision_view(loaded.head.run_id, world.request_id, call.decision)
-    told = settled(asked, call.plan.tool, call.plan.arguments, view)
+    told = settled(asked, call.plan.tool, call.arguments, view)
     yield {"blocks": told.blocks, "text": told.text}
     told = message(f"{words['ann']} is not asked for this")
     yield {"blocks": told.blocks, "text": told.text}
