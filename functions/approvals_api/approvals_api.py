@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
@@ -95,7 +96,7 @@ def signed_in_page(run_id: str, request_id: str) -> Response[str]:
     """Show the request to somebody who is signed in."""
     person = _person()
     if person is None:
-        return _sign_in(f"../../signin?next=/approvals/{run_id}/{request_id}")
+        return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
         return _shown(doors.by_session(person, run_id, request_id))
     except ContinuationError as error:
@@ -107,7 +108,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
     """Answer as whoever is signed in."""
     person = _person()
     if person is None:
-        return _sign_in(f"../../signin?next=/approvals/{run_id}/{request_id}")
+        return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
         form = posted.parsed(app.current_event)
         visit = doors.by_session(person, run_id, request_id)

@@ -535,6 +535,14 @@ def large(call: ToolCall) -> bool:
     return bool(call.arguments["amount"] > 1000)
 
 
+@pytest.mark.parametrize("seen", ["0" * 64, "", "é", "\u202e"])
+def test_whoever_saw_something_else_does_not_approve(seen: str) -> None:
+    made = house(ANN)
+    with pytest.raises(Conflict, match="changed since you saw"):
+        made.approve(ANN, arguments_hash=seen)
+    assert made.paid == []
+
+
 def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
     staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
     staged.start()

@@ -1,16 +1,24 @@
 """Text from models and people, made fit to be looked at."""
 
 import json
+import re
 import unicodedata
 from typing import Any
 
 _KEPT = {"\n", "\t"}
 # Control, format, surrogate, private use, line and paragraph separators.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+# Letters, marks and free places that have no shape, such as the Hangul filler: what else has the
+# property Default_Ignorable_Code_Point (Unicode 16, DerivedCoreProperties.txt).
+_SHAPELESS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 def shown(text: str) -> str:
-    """Text in which nothing hides: control, format and bidi characters are written as escapes.
+    """Text in which nothing hides: control, format and bidi characters, and letters
+    without a shape, are written as escapes.
 
     Trojan Source (CVE-2021-42574) is what bidi characters do to a reader who cannot see them.
     """
@@ -29,4 +37,6 @@ def shown_json(value: Any) -> str:
 
 
 def _plain(character: str) -> bool:
-    return character in _KEPT or unicodedata.category(character) not in _HIDDEN
+    if character in _KEPT:
+        return True
+    return unicodedata.category(character) not in _HIDDEN and not _SHAPELESS.match(character)

@@ -104,10 +104,7 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     JSON: none can put a line of its own between ours.
     """
     preview, high = notice.preview, notice.risk is Risk.HIGH
-    taken_back: dict[bool | None, str] = {
-        True: "It can be taken back.",
-        False: "It cannot be taken back.",
-    }
+    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
     if is_group(approver):
         about_link = f"You are asked as one of several: {shown_line(approver)}."
     else:
@@ -125,7 +122,7 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         "agents": [shown_line(each) for each in notice.agents],
         "arguments": shown_json(notice.arguments),
         "effect": shown_line(preview.effect) if preview else "",
-        "taken_back": taken_back.get(preview.reversible) if preview else None,
+        "taken_back": taken_back[preview.reversible] if preview else "",
         "goal": shown_line(notice.goal),
     }
 
