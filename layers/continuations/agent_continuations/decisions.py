@@ -293,7 +293,8 @@ def _check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> 
 
 def _check_seen(loaded: Loaded, request: Request, said: Answer) -> None:
     seen, head = said.arguments_hash, loaded.head
-    if seen is not None and not compare_digest(seen, hash_of(head, request.asked, request.path)):
+    shown = hash_of(head, request.asked, request.path)
+    if seen is not None and not compare_digest(seen.encode(), shown.encode()):
         raise Conflict("the arguments have changed since you saw them; look at them again")
 
 
