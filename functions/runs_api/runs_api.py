@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from agent_continuations import bootstrap
+from agent_continuations.answers import grant_view, settled_view
 from agent_continuations.audit import audit
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.grant import Rule
@@ -19,8 +20,8 @@ from agent_continuations.http import RequestBody, json_response, parsed_body, re
 from agent_continuations.ports import Status
 from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from agent_continuations.telemetry import counter
-from agent_continuations.timeline import timeline
-from agent_continuations.views import grant_view, links, run_view, settled_view, summary
+from agent_continuations.timeline import Timeline, timeline
+from agent_continuations.views import Accepted, RunPage, links, run_view, summary
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
@@ -33,7 +34,7 @@ Short: TypeAlias = Annotated[str, Field(max_length=256)]
 class Start(RequestBody):
     """What starts a run."""
 
-    agent: str
+    agent: Short
     input: str
     metadata: dict[Short, Short] = Field(default={}, max_length=20)
     requester: Short | None = None
@@ -50,13 +51,13 @@ class GrantBody(RequestBody):
 class Decide(RequestBody):
     """What is said to a request."""
 
-    request_id: str
+    request_id: Short
     decision: Literal["approve", "reject", "withdraw", "reassign"]
     arguments: dict[str, Any] | None = None
     reason: str | None = Field(default=None, max_length=4000)
-    approver: str | None = None
+    approver: Short | None = None
     groups: tuple[Short, ...] = Field(default=(), max_length=50)
-    arguments_hash: str | None = None
+    arguments_hash: Short | None = None
     to: Short | None = None
     grant: GrantBody | None = None
 
@@ -75,8 +76,8 @@ def start() -> Response[str]:
         requester=_speaks_for(body.requester, "requester") or _caller(),
     )
     count("RunsStarted")
-    started = {"run_id": head.run_id, "status": head.status, "links": links(head.run_id)}
-    return json_response(started, HTTPStatus.ACCEPTED, {"Location": links(head.run_id)["self"]})
+    started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
+    return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
 
 
 @app.get("/runs")
@@ -89,7 +90,7 @@ def page() -> Response[str]:
         cursor=query.get("cursor"),
         limit=_limit(query.get("limit", "50")),
     )
-    return json_response({"items": [summary(head) for head in found.heads], "next": found.next})
+    return json_response(RunPage(items=tuple(map(summary, found.heads)), next=found.next))
 
 
 @app.get("/runs/<run_id>")
@@ -106,7 +107,7 @@ def continuation(run_id: str) -> Response[str]:
 @app.get("/runs/<run_id>/timeline")
 def what_happened(run_id: str) -> Response[str]:
     loaded = bootstrap.runs().load(run_id)
-    return json_response({"items": timeline(loaded.snapshot, loaded.continuation), "next": None})
+    return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")
@@ -170,7 +171,7 @@ def _status(text: str | None) -> Status | None:
 
 
 def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100:
         return int(text)
     raise Invalid("the limit does not fit", [("limit", "a number from 1 to 100")])
 

@@ -24,7 +24,7 @@ def test_a_run_is_accepted_with_its_links(deployment: Deployment) -> None:
     base = f"/runs/{started['run_id']}"
     assert answer.headers["location"] == base
     assert started["status"] == "ready"
-    parts = ("continuation", "timeline", "decisions", "cancel", "redrive")
+    parts = ("continuation", "timeline", "audit", "decisions", "cancel", "redrive")
     assert started["links"] == {"self": base, **{each: f"{base}/{each}" for each in parts}}
     shown = deployment.read(started["run_id"])
     assert shown["metadata"] == {"ticket": "HR-1815"}
@@ -413,5 +413,4 @@ def test_a_completed_run_cannot_be_cancelled(permissive: Deployment) -> None:
 
 def test_a_run_that_is_not_parked_is_not_redriven(deployment: Deployment) -> None:
     run_id = deployment.suspended()
-    event = example("cancel-run") | {"path": f"/runs/{run_id}/redrive"}
-    assert deployment.invoke("RunsApiFunction", event)["statusCode"] == 409
+    deployment.http("redrive-run", params={"run_id": run_id}).refused(409)
