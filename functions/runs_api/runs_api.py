@@ -95,8 +95,12 @@ def page() -> Response[str]:
 
 @app.get("/runs/<run_id>")
 def read(run_id: str) -> Response[str]:
-    loaded = bootstrap.runs().load(run_id)
-    return json_response(run_view(loaded.head, loaded.continuation))
+    runs = bootstrap.runs()
+    loaded = runs.load(run_id)
+    # Only who waits for people may wait for somebody who was never told.
+    waits = loaded.head.status is Status.SUSPENDED
+    notices = runs.store.notices(run_id) if waits else ()
+    return json_response(run_view(loaded.head, loaded.continuation, notices))
 
 
 @app.get("/runs/<run_id>/continuation")

@@ -263,3 +263,22 @@ def test_the_sweeper_takes_over_from_an_owner_that_is_gone(
     assert deployment.sweep() == 1
     deployment.drain()
     assert deployment.read(run_id)["status"] == "suspended"
+
+
+def test_an_approver_who_could_not_be_told_is_seen_on_the_run(deployment: Deployment) -> None:
+    deployment.forbid_sender()
+    run_id = deployment.suspended()
+    [asked], [undelivered] = (
+        deployment.read(run_id)["waiting"],
+        deployment.read(run_id)["undelivered"],
+    )
+    assert undelivered["request_id"] == asked["request_id"]
+    assert undelivered["recipients"] == [f"email:{SECURITY}"]
+    assert undelivered["attempts"] == 1
+    assert "MessageRejected" in undelivered["failure"]
+    assert undelivered["again_at"] < asked["expires_at"]
+    deployment.allow_sender()
+    deployment.make_due(lambda item: item["sk"]["S"].startswith("N#"))
+    deployment.sweep()
+    deployment.drain()
+    assert deployment.read(run_id)["undelivered"] == []

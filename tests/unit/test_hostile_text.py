@@ -17,6 +17,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from agent_continuations.answers import decision_view
 from agent_continuations.display import shown, shown_json, shown_line
 from agent_continuations.ports import Notice
 from agent_continuations.slack_blocks import (
@@ -28,7 +29,6 @@ from agent_continuations.slack_blocks import (
     public_notice,
     settled,
 )
-from agent_continuations.views import decision_view
 from tests.contract.channels import LINK, PAGE, shape
 from tests.functions.deployment import Answer
 from tests.local.slack_rules import check_message, check_view

@@ -1,6 +1,6 @@
 """What the outside sees of a run: its summary, and what it waits for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from agent_continuations.core.continuation import (
 from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.dispatch import hash_of
-from agent_continuations.ports import Head, Status
+from agent_continuations.ports import Head, Notice, Status
 
 
 def moment(at: datetime) -> str:
@@ -68,8 +68,28 @@ class Waiting(View):
     preview: str | None = None
 
 
+class Undelivered(View):
+    """A notice that has not reached everybody yet, as far as that was tried.
+
+    Attributes:
+        recipients: whom it has not reached, as `channel:address`.
+        attempts: how often it was tried.
+        failure: what went wrong the last time.
+        again_at: when it is tried next; None where it was given up.
+    """
+
+    request_id: str
+    recipients: tuple[str, ...]
+    attempts: int
+    failure: str
+    again_at: Moment | None
+
+
 class RunView(View):
-    """A run, as `GET /runs/{id}` shows it. `turns` and `usage` count the whole tree."""
+    """A run, as `GET /runs/{id}` shows it. `turns` and `usage` count the whole tree.
+
+    `undelivered` holds the notices of open requests that have not reached somebody.
+    """
 
     run_id: str
     agent: str
@@ -82,6 +102,7 @@ class RunView(View):
     updated_at: Moment
     turns: int
     metadata: dict[str, str] = {}
+    undelivered: tuple[Undelivered, ...] = ()
 
 
 class Links(TypedDict):
@@ -123,8 +144,14 @@ class RunPage(View):
     next: str | None
 
 
-def run_view(head: Head, root: Continuation) -> RunView:
-    """The summary of a run."""
+def run_view(head: Head, root: Continuation, notices: Sequence[Notice] = ()) -> RunView:
+    """The summary of a run.
+
+    Args:
+        head: of the run.
+        root: the run.
+        notices: of its outbox.
+    """
     ended = root.outcome
     error = ended.content if ended and head.status is Status.FAILED else head.note
     turns, usage = totals(root)
@@ -140,7 +167,23 @@ def run_view(head: Head, root: Continuation) -> RunView:
         updated_at=head.updated_at,
         turns=turns,
         metadata=head.metadata,
+        undelivered=tuple(_undelivered(head, root, notices)),
     )
+
+
+def _undelivered(
+    head: Head, root: Continuation, notices: Sequence[Notice]
+) -> Iterator[Undelivered]:
+    open_requests = {each.request_id for each in waiting(head, root)}
+    for each in notices:
+        if each.failure and each.undelivered and each.request_id in open_requests:
+            yield Undelivered(
+                request_id=each.request_id,
+                recipients=each.undelivered,
+                attempts=each.attempts,
+                failure=each.failure,
+                again_at=each.due,
+            )
 
 
 def summary(head: Head) -> Summary:
