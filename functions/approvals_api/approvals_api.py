@@ -166,7 +166,12 @@ def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
         # A browser may send a form without the button that decides. Nothing typed is lost.
         faults = error.fields if "decision" in form else ()
         return request_page.of_request(
-            visit, now=utc_now(), edits=True, posted=typed, faults=faults
+            visit,
+            now=utc_now(),
+            edits=True,
+            posted=typed,
+            faults=faults,
+            reason=form.get("reason", ""),
         )
     count("Decisions")
     if _wants_page() and form["decision"] == "reassign":
