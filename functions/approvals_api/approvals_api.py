@@ -165,9 +165,17 @@ def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
         # A browser may send a form without the button that decides. Nothing typed is lost.
         faults = error.fields if "decision" in form else ()
         return request_page.of_request(
-            visit, now=utc_now(), edits=True, posted=typed, faults=faults
+            visit,
+            now=utc_now(),
+            edits=True,
+            posted=typed,
+            faults=faults,
+            reason=form.get("reason", ""),
         )
     count("Decisions")
+    if _wants_page() and form["decision"] == "reassign":
+        # The page itself is gone now for whoever sent this.
+        return pages.of("passed.html", {"to": form["to"].strip()})
     if _wants_page():
         # Back to the page by a GET, so that a reload sends no second decision.
         # Relative, because only the browser knows under which address it came here.

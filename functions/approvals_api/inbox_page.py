@@ -62,6 +62,7 @@ class Done:
     path: str
     text: str
     taken: bool
+    effect: str = ""
 
 
 def seal(person: Person) -> str:
@@ -103,10 +104,10 @@ def answer(person: Person, form: posted.Batch) -> list[Done]:
 
 
 def _answered(person: Person, pick: posted.Pick, form: posted.Batch) -> Done:
-    path, tool = f"{pick.run_id}/{pick.request_id}", pick.request_id
+    path, tool, effect = f"{pick.run_id}/{pick.request_id}", pick.request_id, ""
     try:
         visit = _visit(person, Asked(pick.run_id, pick.request_id))
-        tool = visit.request.call.plan.tool
+        tool, effect = visit.request.call.plan.tool, _effect(visit)
         answer = Answer(
             verdict=form.verdict,
             approver=visit.approver,
@@ -119,10 +120,10 @@ def _answered(person: Person, pick: posted.Pick, form: posted.Batch) -> Done:
         )
         settled = bootstrap.runs().settle(visit.loaded, visit.request, answer)
     except ContinuationError as error:
-        return Done(tool, path, str(error), taken=False)
+        return Done(tool, path, str(error), taken=False, effect=effect)
     text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
     more = "" if settled.closed else "; others still must agree"
-    return Done(tool, path, text + more, taken=True)
+    return Done(tool, path, text + more, taken=True, effect=effect)
 
 
 def _open(person: Person, now: datetime) -> Iterator[Entry]:
@@ -177,9 +178,15 @@ def _entry(visit: Visit, now: datetime) -> Entry:
         path=path,
         tool=call.plan.tool,
         agent=visit.loaded.continuation.agents_to(request.path)[-1],
-        effect=call.preview.effect if call.preview else "",
+        effect=_effect(visit),
         arguments=shown_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
         left=request_page.left(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         doubt=request.kind == "doubt",
     )
+
+
+def _effect(visit: Visit) -> str:
+    """What the call would do, in its author's words; nothing where there are none."""
+    preview = visit.request.call.preview
+    return preview.effect if preview else ""

@@ -85,6 +85,7 @@ def of_request(
     grants: bool = False,
     posted: Mapping[str, str] | None = None,
     faults: Sequence[tuple[str, str]] = (),
+    reason: str = "",
 ) -> Response[str]:
     """The page of a request, in whatever state it is.
 
@@ -95,12 +96,14 @@ def of_request(
         grants: whether the form to agree in advance is shown.
         posted: what was typed into it, if it is shown again.
         faults: what is wrong with that.
+        reason: the reason that was typed with it.
     """
     state, why = state_of(visit, now)
     words = {
         **_about(visit, now),
         "state": state,
         "why": why,
+        "reason": reason,
         "form": _form(visit, posted, faults) if edits and state == "open" else None,
         "grant": _grant(visit) if grants and state == "open" else None,
     }

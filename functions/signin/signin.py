@@ -149,6 +149,7 @@ def _headers(cookies: Sequence[str]) -> dict[str, str | list[str]]:
 _STYLE = (
     ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;"
     "margin:0 auto;padding:1rem}h1{font-size:1.35rem;overflow-wrap:anywhere}"
+    "h1::first-letter{text-transform:uppercase}a{display:inline-block;padding:.625rem 0}"
 )
 _PAGE = """<!doctype html>
 <html lang="en">

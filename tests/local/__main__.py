@@ -115,9 +115,10 @@ def _watch(inbox: Inbox, stop: Event) -> None:
 
 
 _WELCOME = """\
-  API     {url}/runs
-  inbox   {url}/inbox
-  sign in {url}/signin
+  API        {url}/runs
+  mails      {url}/inbox, every mail with its link
+  approvals  {url}/approvals, all that waits for whoever signs in; the test provider asks for no
+             password, so sign in as security@example.com, or with any address and the group legal
 
 Start the onboarding, which will wait for security@example.com two agents deep:
 
@@ -128,6 +129,13 @@ Or money, three agents deep, with two decisions waiting side by side:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "treasury", "input": "Pay 50 to ops, 2500 to reserve, and close old-vendor"}}'
+
+Or buying: lead@example.com first, then cfo@example.com and audit@example.com; a contract is of
+high risk, so somebody of the group legal must sign in for it:
+
+  curl -s {url}/runs -H 'content-type: application/json' \\
+    -d '{{"agent": "procurement",
+         "input": "Order two chairs for 4500 from acme, sign the contract with acme for 2 years"}}'
 
 See what a run does:  curl -s {url}/runs/RUN_ID        Ctrl-C ends it all.
 """

@@ -26,7 +26,7 @@ from tests.local.ministack import REGION
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own limit
 _HOP_BY_HOP = {"connection", "host", "keep-alive", "transfer-encoding", "content-length", "te"}
 _OURS = {"date", "server"}
-_LINK = re.compile(r"https?://\S+/approvals/[\w.-]+")
+_LINK = re.compile(r"https?://\S+/approvals/[\w./-]+")
 
 
 class Inbox:

@@ -17,6 +17,8 @@ from tests.local.template import ROOT, template
 SAM = ROOT / ".cache" / "sam" / "bin" / "sam"
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 STACK = "agent-continuations"
+# A group has no mailbox of its own.
+RECIPIENTS = {"group:legal": ["email:legal@example.com"]}
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
@@ -56,6 +58,7 @@ class Parameters:
             "CallersMayActForApprovers": "yes",
             "CreateSenderIdentity": "yes",
             "Operators": "operator@example.com",
+            "Recipients": json.dumps(RECIPIENTS),
         }
 
 
