@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from tests.e2e.conftest import WAIT_SECONDS, Client, System
 
 LEAD, CFO, AUDIT = "lead@example.com", "cfo@example.com", "audit@example.com"
 LEGAL = "legal@example.com"
-PHONE: dict[str, Any] = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 TOUCH_PIXELS = 44
 _NAMED = {"button", "link", "textbox", "checkbox", "combobox", "Date", "DisclosureTriangle"}
 _DEADLINE = re.compile(r'("expires_at":")[^"]+')
