@@ -14,13 +14,13 @@ import pages
 import posted
 import request_page
 from agent_continuations import bootstrap
+from agent_continuations.answers import settled_view
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.http import json_response, problem_response, resolver
 from agent_continuations.ports import utc_now
 from agent_continuations.problem import problem, problem_of
 from agent_continuations.signin import Person, signed_in
 from agent_continuations.telemetry import counter
-from agent_continuations.views import settled_view
 from doors import Visit
 
 logger = Logger(service="approvals-api")

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from agent_continuations import bootstrap
+from agent_continuations.answers import grant_view, settled_view
 from agent_continuations.audit import audit
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.grant import Rule
@@ -19,8 +20,8 @@ from agent_continuations.http import RequestBody, json_response, parsed_body, re
 from agent_continuations.ports import Status
 from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from agent_continuations.telemetry import counter
-from agent_continuations.timeline import timeline
-from agent_continuations.views import grant_view, links, run_view, settled_view, summary
+from agent_continuations.timeline import Timeline, timeline
+from agent_continuations.views import Accepted, RunPage, links, run_view, summary
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
@@ -75,8 +76,8 @@ def start() -> Response[str]:
         requester=_speaks_for(body.requester, "requester") or _caller(),
     )
     count("RunsStarted")
-    started = {"run_id": head.run_id, "status": head.status, "links": links(head.run_id)}
-    return json_response(started, HTTPStatus.ACCEPTED, {"Location": links(head.run_id)["self"]})
+    started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
+    return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
 
 
 @app.get("/runs")
@@ -89,7 +90,7 @@ def page() -> Response[str]:
         cursor=query.get("cursor"),
         limit=_limit(query.get("limit", "50")),
     )
-    return json_response({"items": [summary(head) for head in found.heads], "next": found.next})
+    return json_response(RunPage(items=tuple(map(summary, found.heads)), next=found.next))
 
 
 @app.get("/runs/<run_id>")
@@ -106,7 +107,7 @@ def continuation(run_id: str) -> Response[str]:
 @app.get("/runs/<run_id>/timeline")
 def what_happened(run_id: str) -> Response[str]:
     loaded = bootstrap.runs().load(run_id)
-    return json_response({"items": timeline(loaded.snapshot, loaded.continuation), "next": None})
+    return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")

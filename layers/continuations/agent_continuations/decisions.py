@@ -10,6 +10,7 @@ from hmac import compare_digest
 from typing import Any, assert_never
 
 from agent_continuations.agent import Registry
+from agent_continuations.answers import decision_view
 from agent_continuations.approval import ToolCall
 from agent_continuations.core.approval import (
     GROUP,
@@ -67,7 +68,6 @@ from agent_continuations.requests import (
     find_request,
 )
 from agent_continuations.tool import ArgumentsRefused
-from agent_continuations.views import decision_view
 
 MAX_TRIES = 20
 # Where it is known who decides. A mailed link, or a chat, may be in somebody else's hands.

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from agent_continuations.answers import settled_view
 from agent_continuations.core.approval import Verdict, person
 from agent_continuations.errors import (
     AlreadyDecided,
@@ -30,7 +31,6 @@ from agent_continuations.slack_blocks import (
     read_asked,
     settled,
 )
-from agent_continuations.views import settled_view
 
 
 class Workspace(Protocol):

@@ -45,6 +45,13 @@ class Entry(View):
     reason: str | None = None
 
 
+class Timeline(View):
+    """All lines, in order of time. There are no further pages; `next` is there as in all lists."""
+
+    items: tuple[Entry, ...]
+    next: None = None
+
+
 def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
     """What happened, in order of time."""
     entries = [

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias, assert_never
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from agent_continuations.core.approval import ApprovalRequest, Decision, Risk
+from agent_continuations.core.approval import ApprovalRequest, Risk
 from agent_continuations.core.continuation import (
     Continuation,
     Doubt,
@@ -14,12 +15,9 @@ from agent_continuations.core.continuation import (
     Usage,
 )
 from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
-from agent_continuations.core.event import Decided, DoubtSettled, Reassigned, Voted, Withdrawn
-from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import path_text
 from agent_continuations.dispatch import hash_of
 from agent_continuations.ports import Head, Status
-from agent_continuations.requests import Settled
 
 
 def moment(at: datetime) -> str:
@@ -27,7 +25,11 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment: TypeAlias = Annotated[datetime, PlainSerializer(moment, when_used="json")]
+Moment: TypeAlias = Annotated[
+    datetime,
+    PlainSerializer(moment, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 class View(BaseModel):
@@ -82,6 +84,45 @@ class RunView(View):
     metadata: dict[str, str] = {}
 
 
+class Links(TypedDict):
+    """Addresses, relative to the API's base URL."""
+
+    self: str
+    continuation: str
+    timeline: str
+    audit: str
+    decisions: str
+    cancel: str
+    redrive: str
+
+
+class Accepted(View):
+    """What starting a run is answered with."""
+
+    run_id: str
+    status: Status
+    links: Links
+
+
+class Summary(View):
+    """A run as it stands in a list."""
+
+    run_id: str
+    agent: str
+    status: Status
+    created_at: Moment
+    updated_at: Moment
+    metadata: dict[str, str]
+    links: Links
+
+
+class RunPage(View):
+    """Some runs, newest first; `next` is the cursor of those that follow."""
+
+    items: tuple[Summary, ...]
+    next: str | None
+
+
 def run_view(head: Head, root: Continuation) -> RunView:
     """The summary of a run."""
     ended = root.outcome
@@ -102,33 +143,31 @@ def run_view(head: Head, root: Continuation) -> RunView:
     )
 
 
-def summary(head: Head) -> dict[str, Any]:
+def summary(head: Head) -> Summary:
     """A run as it stands in a list."""
-    return {
-        "run_id": head.run_id,
-        "agent": head.agent,
-        "status": head.status,
-        "created_at": moment(head.created_at),
-        "updated_at": moment(head.updated_at),
-        "metadata": head.metadata,
-        "links": links(head.run_id),
-    }
+    return Summary(
+        run_id=head.run_id,
+        agent=head.agent,
+        status=head.status,
+        created_at=head.created_at,
+        updated_at=head.updated_at,
+        metadata=head.metadata,
+        links=links(head.run_id),
+    )
 
 
-def links(run_id: str) -> dict[str, str]:
+def links(run_id: str) -> Links:
     """Where more about a run is to be had, relative to the API's base URL."""
     base = f"/runs/{run_id}"
-    parts = ("continuation", "timeline", "audit", "decisions", "cancel", "redrive")
-    return {"self": base, **{part: f"{base}/{part}" for part in parts}}
-
-
-def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str, Any]:
-    """A decision that stands."""
-    more = {"stage", "preview", "further"}
-    told = decision.model_dump(mode="json", exclude_none=True, exclude=more)
-    verdict = told.pop("verdict")
-    told["decided_at"] = moment(decision.decided_at)
-    return {"run_id": run_id, "request_id": request_id, "decision": verdict, **told}
+    return {
+        "self": base,
+        "continuation": f"{base}/continuation",
+        "timeline": f"{base}/timeline",
+        "audit": f"{base}/audit",
+        "decisions": f"{base}/decisions",
+        "cancel": f"{base}/cancel",
+        "redrive": f"{base}/redrive",
+    }
 
 
 def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
@@ -142,35 +181,6 @@ def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
         )
         for number, stage in enumerate(request.stages)
     )
-
-
-def grant_view(grant: Grant, now: datetime) -> dict[str, Any]:
-    """A grant, with whether it still votes."""
-    told = grant.model_dump(mode="json", exclude_none=True, exclude={"tenant"})
-    for name in ("made_at", "expires_at", "revoked_at"):
-        if (at := getattr(grant, name)) is not None:
-            told[name] = moment(at)
-    return {**told, "lives": grant.lives(now)}
-
-
-def settled_view(run_id: str, settled: Settled) -> dict[str, Any]:
-    """What stands after something was said to a request."""
-    event, request = settled.event, settled.request
-    match event:
-        case Decided() | DoubtSettled() | Voted():
-            told = decision_view(run_id, event.request_id, event.decision)
-        case Withdrawn() | Reassigned():
-            words = event.word.model_dump(mode="json", exclude_none=True, exclude={"at"})
-            act = "withdraw" if isinstance(event, Withdrawn) else "reassign"
-            to = {"to": event.to} if isinstance(event, Reassigned) else {}
-            told = {"run_id": run_id, "request_id": event.request_id, "decision": act}
-            told |= {**words, **to, "decided_at": moment(event.word.at)}
-        case _:
-            assert_never(event)
-    if not settled.closed and request:
-        told["open"] = True
-        told["stages"] = [each.model_dump(mode="json") for each in stage_views(request)]
-    return told
 
 
 def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
