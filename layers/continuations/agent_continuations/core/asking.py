@@ -17,6 +17,8 @@ from agent_continuations.core.approval import (
 from agent_continuations.core.event import Escalated, Reassigned, Told, Voted, Withdrawn
 from agent_continuations.errors import Forbidden, Invalid
 
+MAX_ADDRESS_CHARACTERS = 254  # RFC 3696, erratum 1690
+
 
 def asked_on(
     request: ApprovalRequest, event: Voted | Withdrawn | Reassigned | Escalated | Told
@@ -191,6 +193,8 @@ def check_delegate(
     """
     if person(approver) not in map(person, request.owing):
         raise _refusal(f"{approver} owes no answer by name, and so has no place to pass on")
+    if len(to) > MAX_ADDRESS_CHARACTERS or " " in to or not to.isprintable():
+        raise Invalid("this is no mail address", [("to", "not a mail address")])
     if person(to) in map(person, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is asked already", [("to", "is asked already")])
     if requester and person(requester) == person(to) and not gate.self_approval:
