@@ -1,7 +1,7 @@
 """What a posted form says."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 from urllib.parse import parse_qs
@@ -34,10 +34,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
     fields = _fields(event)
     parts = (f"{ARGUMENTS}.", f"{GRANT}.")
     known = _FIELDS | {name for name in fields if name.startswith(parts)}
-    unknown = [(name[:64], "unknown") for name in fields if name not in known]
-    repeated = [(name[:64], "given twice") for name, values in fields.items() if len(values) > 1]
-    if unknown or repeated:
-        raise Invalid("the form does not fit", [*unknown, *repeated])
+    _check(fields, known=known)
     return {name: values[0] for name, values in fields.items()}
 
 
@@ -75,9 +72,7 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
         Invalid: it is not such a form, or nothing was chosen.
     """
     fields = _fields(event)
-    unknown = [(name[:64], "unknown") for name in fields if name not in _BATCH_FIELDS]
-    if unknown:
-        raise Invalid("the form does not fit", unknown)
+    _check(fields, known=_BATCH_FIELDS, many={"pick"})
     nonce = fields.get("nonce", [""])[0]
     if grant_id := fields.get("revoke", [""])[0]:
         return Revocation(grant_id, nonce)
@@ -119,6 +114,16 @@ def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
         )
     except ValueError:
         raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+
+
+def _check(
+    fields: Mapping[str, list[str]], *, known: Set[str], many: Set[str] = frozenset()
+) -> None:
+    unknown = [(name, "unknown") for name in fields if name not in known]
+    single = (name for name, values in fields.items() if len(values) > 1 and name not in many)
+    repeated = [(name, "given twice") for name in single]
+    if unknown or repeated:
+        raise Invalid("the form does not fit", [*unknown, *repeated])
 
 
 def _reason(text: str) -> str | None:

@@ -143,10 +143,11 @@ def test_what_has_changed_since_it_was_shown_is_not_approved(
         ({"decision": "approve", "pick": "a/b"}, "pick"),
         ({"decision": "approve", "pick": "a/b/c", "who": "me"}, "who"),
         ({"decision": "reject", "pick": "a/b/c", "reason": "x" * 4001}, "reason"),
+        ({"decision": ["approve", "reject"], "pick": "a/b/c"}, "decision"),
     ],
 )
 def test_a_form_of_the_inbox_that_does_not_fit_is_refused(
-    deployment: Deployment, issuer: IssuerServer, form: dict[str, str], field: str
+    deployment: Deployment, issuer: IssuerServer, form: dict[str, object], field: str
 ) -> None:
     answer = SignedIn(deployment, issuer, LEAD).post(
         "inbox-decision", form, accept="application/json"
