@@ -14,6 +14,9 @@ from agent_continuations.errors import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+# What is wrong with a request is told in words of it, and an answer must fit into 6 MB.
+MAX_ERRORS = 50
+MAX_TEXT_CHARACTERS = 2000
 
 
 def status_of(error: ContinuationError) -> HTTPStatus:
@@ -39,7 +42,7 @@ def problem(status: HTTPStatus, detail: str, **more: Any) -> dict[str, Any]:
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
-        "detail": detail,
+        "detail": detail[:MAX_TEXT_CHARACTERS],
         **more,
     }
 
@@ -51,7 +54,10 @@ def problem_of(error: ContinuationError) -> dict[str, Any]:
         return problem(status, "something went wrong here")
     more: dict[str, Any] = {}
     if isinstance(error, Invalid) and error.fields:
-        more["errors"] = [{"field": name, "message": fault} for name, fault in error.fields]
+        more["errors"] = [
+            {"field": name[:MAX_TEXT_CHARACTERS], "message": fault[:MAX_TEXT_CHARACTERS]}
+            for name, fault in error.fields[:MAX_ERRORS]
+        ]
     if isinstance(error, AlreadyDecided):
         more["decision"] = error.decision
     return problem(status, str(error), **more)
