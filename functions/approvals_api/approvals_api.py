@@ -16,7 +16,7 @@ import request_page
 from agent_continuations import bootstrap
 from agent_continuations.answers import settled_view
 from agent_continuations.errors import ContinuationError, Invalid
-from agent_continuations.http import json_response, problem_response, resolver
+from agent_continuations.http import bare_response, json_response, problem_response, resolver
 from agent_continuations.ports import utc_now
 from agent_continuations.problem import problem, problem_of
 from agent_continuations.signin import Person, signed_in
@@ -41,9 +41,7 @@ def page(token: str) -> Response[str]:
 def options(token: str) -> Response[str]:
     """Say what the link can do."""
     del token
-    return Response(
-        HTTPStatus.NO_CONTENT.value, body="", headers={"Allow": "GET, HEAD, OPTIONS, POST"}
-    )
+    return bare_response(HTTPStatus.NO_CONTENT, {"Allow": "GET, HEAD, OPTIONS, POST"})
 
 
 @app.post("/approvals/<token>")
@@ -123,7 +121,7 @@ def slack() -> Response[str]:
     """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
     event = app.current_event
     told = bootstrap.slack_answers().answer(event.decoded_body or "", event.headers)
-    return json_response(told) if told else Response(HTTPStatus.OK.value, body="")
+    return json_response(told) if told else bare_response(HTTPStatus.OK)
 
 
 @logger.inject_lambda_context(clear_state=True)

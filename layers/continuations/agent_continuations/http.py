@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -28,9 +29,21 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Router(APIGatewayRestResolver):
+    """Goes by the route that API Gateway has found, which IAM and the authorizer have looked at.
+
+    Left to itself it would look for one in the decoded path: `/runs/%0A` would be `/runs` there.
+    """
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        given = event.get("pathParameters") or {}
+        quoted = {name: quote(value, "", errors="replace") for name, value in given.items()}
+        return super().resolve({**event, "path": event["resource"].format(**quoted)}, context)
+
+
 def resolver(logger: Logger) -> APIGatewayRestResolver:
     """A router whose errors are all problem documents, those that nobody foresaw included."""
-    app = APIGatewayRestResolver()
+    app = _Router()
 
     @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
     def ours(error: ContinuationError) -> Response[str]:
@@ -80,6 +93,11 @@ def json_response(
         body=text.decode(),
         headers={**_PRIVATE, **(headers or {})},
     )
+
+
+def bare_response(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """An answer without a body."""
+    return Response(status.value, body="", headers={**_PRIVATE, **(headers or {})})
 
 
 def problem_response(document: Mapping[str, Any]) -> Response[str]:
