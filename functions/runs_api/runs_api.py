@@ -34,7 +34,7 @@ Short: TypeAlias = Annotated[str, Field(max_length=256)]
 class Start(RequestBody):
     """What starts a run."""
 
-    agent: str
+    agent: Short
     input: str
     metadata: dict[Short, Short] = Field(default={}, max_length=20)
     requester: Short | None = None
@@ -51,13 +51,13 @@ class GrantBody(RequestBody):
 class Decide(RequestBody):
     """What is said to a request."""
 
-    request_id: str
+    request_id: Short
     decision: Literal["approve", "reject", "withdraw", "reassign"]
     arguments: dict[str, Any] | None = None
     reason: str | None = Field(default=None, max_length=4000)
-    approver: str | None = None
+    approver: Short | None = None
     groups: tuple[Short, ...] = Field(default=(), max_length=50)
-    arguments_hash: str | None = None
+    arguments_hash: Short | None = None
     to: Short | None = None
     grant: GrantBody | None = None
 
@@ -171,7 +171,7 @@ def _status(text: str | None) -> Status | None:
 
 
 def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 100:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100:
         return int(text)
     raise Invalid("the limit does not fit", [("limit", "a number from 1 to 100")])
 

@@ -413,5 +413,4 @@ def test_a_completed_run_cannot_be_cancelled(permissive: Deployment) -> None:
 
 def test_a_run_that_is_not_parked_is_not_redriven(deployment: Deployment) -> None:
     run_id = deployment.suspended()
-    event = example("cancel-run") | {"path": f"/runs/{run_id}/redrive"}
-    assert deployment.invoke("RunsApiFunction", event)["statusCode"] == 409
+    deployment.http("redrive-run", params={"run_id": run_id}).refused(409)

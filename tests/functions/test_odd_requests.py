@@ -1,0 +1,111 @@
+"""Requests that nobody sends by mistake: each is answered, and by a document of bearable size."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.functions.deployment import CURL, ONBOARD_ADA, Deployment, example
+
+HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
+MANY = 100_000
+
+
+@pytest.fixture
+def permissive(deployment: Deployment) -> Deployment:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    return deployment
+
+
+def test_a_limit_of_more_digits_than_python_reads_is_refused(deployment: Deployment) -> None:
+    for limit in ("9" * 5000, "0" * 5000 + "1"):
+        assert deployment.http("list-runs", query={"limit": limit}).faults() == {"limit"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({**HR, **dict.fromkeys(map(str, range(MANY)), 1)}, id="many unknown fields"),
+        pytest.param({**HR, "\U0010ffff" * MANY * 10: 1}, id="a long unknown field"),
+        pytest.param({**HR, "agent": "\U0010ffff" * MANY * 10}, id="a long name"),
+        pytest.param({**HR, "metadata": dict.fromkeys(map(str, range(MANY)), 1)}, id="many inside"),
+    ],
+)
+def test_a_refusal_is_small_however_much_is_wrong(
+    deployment: Deployment, body: dict[str, Any]
+) -> None:
+    answer = deployment.post_run(json.dumps(body, ensure_ascii=False))
+    assert answer.faults()
+    assert len(answer.body) < 100_000
+
+
+def test_what_is_asked_for_is_not_told_at_length(permissive: Deployment) -> None:
+    run_id = permissive.suspended()
+    long = "\U0010ffff" * MANY * 10
+    for field in ("request_id", "approver", "arguments_hash", "to"):
+        answer = permissive.decide(run_id, **{field: long})
+        assert answer.faults() == {field}
+        assert len(answer.body) < 10_000
+
+
+@pytest.mark.parametrize("seen", ["\u00e9", "", "x"])
+def test_a_hash_that_is_none_was_not_seen(permissive: Deployment, seen: str) -> None:
+    run_id = permissive.suspended()
+    before = permissive.state()
+    permissive.decide(run_id, arguments_hash=seen).refused(409)
+    form = {"decision": "approve", "arguments_hash": seen or "x"}
+    permissive.answer(permissive.token(), form, headers=CURL).refused(409)
+    assert permissive.state() == before
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a\0@example.com",
+        "a\r\nBcc: eve@example.org, b@example.com",
+        "a b@example.com",
+        "\u202ea@example.com",
+        "a" * 300_000 + "@example.com",
+    ],
+)
+def test_a_place_is_not_passed_on_to_what_is_no_address(deployment: Deployment, to: str) -> None:
+    deployment.suspended()
+    before = deployment.state()
+    form = {"decision": "reassign", "to": to}
+    answer = deployment.answer(deployment.token(), form, headers=CURL)
+    assert answer.faults() == {"to"}
+    assert len(answer.body) < 1000
+    assert deployment.state() == before
+
+
+# -- the route is the one that IAM and the authorizer have looked at -------------------------------
+
+
+@pytest.mark.parametrize("run_id", ["\n", "/", "x/timeline", "..", "\0", "\ud800", "a%2Fb"])
+def test_an_odd_run_id_is_no_run_and_no_other_route(deployment: Deployment, run_id: str) -> None:
+    deployment.started()
+    event = example("read-run") | {"pathParameters": {"run_id": run_id}, "path": f"/runs/{run_id}"}
+    answer = deployment.invoke("RunsApiFunction", event)
+    assert answer["statusCode"] == 404
+    assert json.loads(answer["body"])["status"] == 404
+
+
+@pytest.mark.parametrize("token", ["\n", "a/b", "\xff", "\ud800", "\u202e"])
+def test_an_odd_token_is_no_link_and_no_other_route(deployment: Deployment, token: str) -> None:
+    event = example("approval-page")
+    event |= {"pathParameters": {"token": token}, "path": f"/approvals/{token}"}
+    answer = deployment.invoke("ApprovalsApiFunction", event)
+    assert answer["statusCode"] == 404
+    assert "this link is not valid" in answer["body"]
+    assert answer["multiValueHeaders"]["Content-Type"] == ["text/html; charset=utf-8"]
+
+
+# -- nothing is kept by anybody on the way ---------------------------------------------------------
+
+
+def test_an_answer_without_a_body_is_kept_by_nobody_either(deployment: Deployment) -> None:
+    deployment.suspended()
+    answer = deployment.page(deployment.token(), method="OPTIONS")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
