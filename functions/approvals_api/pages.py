@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agent_continuations.display import shown
 from agent_continuations.http import page_headers
+from agent_continuations.problem import Problem
 
 
 def of(
@@ -23,7 +24,7 @@ def of(
     )
 
 
-def of_problem(document: Mapping[str, Any], sign_in: str = "") -> Response[str]:
+def of_problem(document: Problem, sign_in: str = "") -> Response[str]:
     """The page that tells what went wrong, what stands instead if something does, and where to
     sign in if that is what is missing.
     """

@@ -1,7 +1,7 @@
 """HTTP for people: sign in with the deployer's identity provider, and sign out."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from http import HTTPStatus
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing_extensions import TypedDict
 
 from agent_continuations import bootstrap
 from agent_continuations.display import shown
 from agent_continuations.errors import ContinuationError, Forbidden
 from agent_continuations.http import json_response, page_headers, problem_response, resolver
-from agent_continuations.problem import problem, problem_of, status_of
+from agent_continuations.problem import Problem, problem, problem_of, status_of
 from agent_continuations.signin import (
     SESSION,
     SIGN_IN,
@@ -30,6 +31,13 @@ ME = "/signin/me"
 logger = Logger(service="signin")
 count = counter("signin")
 app = resolver(logger)
+
+
+class Me(TypedDict):
+    """Who is signed in."""
+
+    name: str
+    groups: tuple[str, ...]
 
 
 @app.get("/signin")
@@ -62,7 +70,7 @@ def me() -> Response[str]:
     person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
     if person is None:
         return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
-    return json_response({"name": person.name, "groups": person.groups})
+    return json_response(Me(name=person.name, groups=person.groups))
 
 
 @app.post("/signout")
@@ -116,7 +124,7 @@ def _nobody_to_ask() -> Response[str]:
     return _told(problem(HTTPStatus.NOT_IMPLEMENTED, "no identity provider is configured"))
 
 
-def _told(document: Mapping[str, Any]) -> Response[str]:
+def _told(document: Problem) -> Response[str]:
     if not _wants_page():
         return problem_response(document)
     faults = [f"{each['field']}: {each['message']}" for each in document.get("errors", ())]

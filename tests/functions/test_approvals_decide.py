@@ -234,7 +234,7 @@ def test_a_form_in_base64_is_read_as_well(deployment: Deployment) -> None:
     """API Gateway sends it so where binary media types are configured."""
     deployment.suspended()
     event = example("approval-decision")
-    event |= {"path": f"/approvals/{deployment.token()}", "isBase64Encoded": True}
+    event |= {"pathParameters": {"token": deployment.token()}, "isBase64Encoded": True}
     event["body"] = b64encode(b"decision=approve").decode()
     event["headers"] = {"Accept": "*/*"}
     assert deployment.invoke("ApprovalsApiFunction", event)["statusCode"] == 200

@@ -131,7 +131,7 @@ def test_a_model_that_refuses_parks_the_run_until_it_is_redriven(
     assert "401" in shown["error"]
     assert "sk-test" not in json.dumps(shown)
     model.respond = script.respond
-    event = example("cancel-run") | {"path": f"/runs/{run_id}/redrive"}
+    event = example("redrive-run") | {"pathParameters": {"run_id": run_id}}
     assert deployment.invoke("RunsApiFunction", event)["statusCode"] == 202
     deployment.drain()
     assert deployment.read(run_id)["status"] == "suspended"

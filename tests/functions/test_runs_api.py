@@ -189,7 +189,7 @@ def test_an_unknown_run_is_not_found(deployment: Deployment, name: str, run_id: 
 
 
 def test_an_unknown_route_is_not_found(deployment: Deployment) -> None:
-    event = example("read-run") | {"path": "/runs/a/b/c", "resource": "/{proxy+}"}
+    event = example("read-run") | {"path": "/runs/a/b/c", "resource": "/runs/{proxy+}"}
     answer = deployment.invoke("RunsApiFunction", event)
     assert answer["statusCode"] == 404
     assert answer["multiValueHeaders"]["Content-Type"] == ["application/problem+json"]

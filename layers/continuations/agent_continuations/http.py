@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent_continuations.errors import ContinuationError, Invalid
-from agent_continuations.problem import CONTENT_TYPE, problem, problem_of, status_of
+from agent_continuations.problem import CONTENT_TYPE, Problem, problem, problem_of, status_of
 from agent_continuations.tool import field_faults
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -36,9 +36,10 @@ class _Router(APIGatewayRestResolver):
     """
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:
-        given = event.get("pathParameters") or {}
-        quoted = {name: quote(value, "", errors="replace") for name, value in given.items()}
-        return super().resolve({**event, "path": event["resource"].format(**quoted)}, context)
+        path = event["resource"]
+        for name, value in (event.get("pathParameters") or {}).items():
+            path = path.replace(f"{{{name}}}", quote(value, "", errors="replace"))
+        return super().resolve({**event, "path": path}, context)
 
 
 def resolver(logger: Logger) -> APIGatewayRestResolver:
@@ -100,7 +101,7 @@ def bare_response(status: HTTPStatus, headers: Mapping[str, str] | None = None) 
     return Response(status.value, body="", headers={**_PRIVATE, **(headers or {})})
 
 
-def problem_response(document: Mapping[str, Any]) -> Response[str]:
+def problem_response(document: Problem) -> Response[str]:
     """An answer that carries a problem document."""
     return Response(
         status_code=document["status"],

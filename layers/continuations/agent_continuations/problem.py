@@ -1,7 +1,12 @@
 """Errors as problem details (RFC 9457)."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # pydantic asks for these before Python 3.12
+)
+
+from typing_extensions import TypedDict
 
 from agent_continuations.errors import (
     AlreadyDecided,
@@ -17,6 +22,24 @@ CONTENT_TYPE = "application/problem+json"
 # What is wrong with a request is told in words of it, and an answer must fit into 6 MB.
 MAX_ERRORS = 50
 MAX_TEXT_CHARACTERS = 2000
+
+
+class Fault(TypedDict):
+    """What is wrong with a field."""
+
+    field: str
+    message: str
+
+
+class Problem(TypedDict):
+    """A problem document (RFC 9457). `decision` is the one that stands, if it came first."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[list[Fault]]
+    decision: NotRequired[dict[str, Any]]
 
 
 def status_of(error: ContinuationError) -> HTTPStatus:
@@ -36,28 +59,27 @@ def status_of(error: ContinuationError) -> HTTPStatus:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def problem(status: HTTPStatus, detail: str, **more: Any) -> dict[str, Any]:
+def problem(status: HTTPStatus, detail: str) -> Problem:
     """A problem document. `about:blank` says that the status tells the kind (RFC 9457, 4.2.1)."""
     return {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
         "detail": detail[:MAX_TEXT_CHARACTERS],
-        **more,
     }
 
 
-def problem_of(error: ContinuationError) -> dict[str, Any]:
+def problem_of(error: ContinuationError) -> Problem:
     """The problem document of an error; what is not the caller's business stays inside."""
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(status, "something went wrong here")
-    more: dict[str, Any] = {}
+    document = problem(status, str(error))
     if isinstance(error, Invalid) and error.fields:
-        more["errors"] = [
+        document["errors"] = [
             {"field": name[:MAX_TEXT_CHARACTERS], "message": fault[:MAX_TEXT_CHARACTERS]}
             for name, fault in error.fields[:MAX_ERRORS]
         ]
     if isinstance(error, AlreadyDecided):
-        more["decision"] = error.decision
-    return problem(status, str(error), **more)
+        document["decision"] = error.decision
+    return document

@@ -1,0 +1,6 @@
+"""The OpenAPI document of the HTTP face, made of the template's routes and the code's models.
+
+    python -m tests.openapi
+
+writes `openapi.json`; a test fails if that is not what this makes.
+"""

@@ -1,0 +1,93 @@
+"""The schemas of the document, from the models of the code."""
+
+from importlib import import_module
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import DataclassField, ModelField, TypedDictField
+
+from agent_continuations.answers import GrantPage, GrantView, SettledView
+from agent_continuations.audit import Audit
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.problem import Problem
+from agent_continuations.timeline import Timeline
+from agent_continuations.views import Accepted, RunPage, RunView, Summary
+
+# Their folders are no packages, so that mypy, which looks at each by itself, cannot follow.
+_runs_api, _signin = import_module("runs_api"), import_module("signin")
+_posted, _inbox_page = import_module("posted"), import_module("inbox_page")
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+class _Shown(GenerateJsonSchema):
+    """What is answered holds every field, whether it has a default or not."""
+
+    def field_is_required(
+        self, field: ModelField | DataclassField | TypedDictField, total: bool
+    ) -> bool:
+        whole = field["type"] == "model-field" and self.mode == "serialization"
+        return whole or super().field_is_required(field, total)
+
+
+# In `validation` mode what has a default may be missing: in requests, and where None is left out.
+_MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
+    (_runs_api.Start, "validation"),
+    (_runs_api.Decide, "validation"),
+    (Accepted, "serialization"),
+    (RunPage, "serialization"),
+    (Summary, "serialization"),
+    (RunView, "serialization"),
+    (Continuation, "serialization"),
+    (Timeline, "serialization"),
+    (Audit, "serialization"),
+    (SettledView, "validation"),
+    (GrantView, "validation"),
+    (GrantPage, "validation"),
+    (Problem, "validation"),
+    (_signin.Me, "serialization"),
+    (_inbox_page.Done, "serialization"),
+]
+
+
+def components() -> dict[str, Any]:
+    """All schemas by name."""
+    inputs = [(model.__name__, mode, TypeAdapter(model)) for model, mode in _MODELS]
+    _, made = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE, schema_generator=_Shown)
+    schemas: dict[str, Any] = dict(made["$defs"])
+    return {**schemas, **_forms()}
+
+
+def _forms() -> dict[str, Any]:
+    """What pages post. No model reads them; a test compares them with the fields that are known."""
+    text = {"type": "string"}
+    reason = {"type": "string", "maxLength": _posted.MAX_REASON_CHARACTERS}
+    verdicts = [each.value for each in Verdict]
+    answer = {
+        "decision": {"enum": [*verdicts, "withdraw", "reassign"]},
+        "reason": reason,
+        "arguments": {"type": "string", "description": "a JSON object, in place of the arguments"},
+        "arguments_hash": {"type": "string", "description": "of the arguments that were shown"},
+        "to": {"type": "string", "description": "the address to reassign it to"},
+        "nonce": {"type": "string", "description": "what the page holds; browsers need it"},
+    }
+    pick = {"type": "string", "pattern": "^[^/]+/[^/]+/[^/]+$"}
+    inbox = {
+        "pick": {"type": "array", "items": pick, "description": "run/request/arguments_hash"},
+        "decision": {"enum": verdicts},
+        "reason": reason,
+        "revoke": {"type": "string", "description": "a grant's id, in place of an answer"},
+        "nonce": text,
+    }
+    return {
+        "AnswerForm": {
+            "type": "object",
+            "properties": answer,
+            "patternProperties": {r"^(arguments|grant)\.": text},
+            "additionalProperties": False,
+            "required": ["decision"],
+        },
+        "InboxForm": {"type": "object", "properties": inbox, "additionalProperties": False},
+    }
