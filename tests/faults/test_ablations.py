@@ -172,28 +172,29 @@ def no_sweeper(patch: Patch) -> None:
     patch.setattr(world, "sweep", lambda *_: 0)
 
 
-# Of the protocol; these worlds need nobody but the one who decides.
+# Each with the promises that break without it, and the first seed to try: some break in few worlds.
+# Of the protocol; in these worlds any one decides.
 PROTOCOL = [
-    (no_write_once, "S1"),
-    (no_intents, "S2"),
-    (no_doubt, "S2"),
-    (no_wait_for_the_owners_deadline, "S2"),
-    (no_stable_key, "S3"),
+    (no_write_once, "S1", 0),
+    (no_intents, "S2", 0),
+    (no_doubt, "S2", 0),
+    (no_wait_for_the_owners_deadline, "S2", 0),
+    (no_stable_key, "S3", 0),
     # What an owner of the past begins happens twice, or nobody looks when it is overdue.
-    (no_fence_on_intents, "S2 L1"),
-    (no_wake_counter, "L1"),
-    (no_due_on_decide, "L1"),
-    (no_due_at_the_end_of_a_lease, "L1"),
-    (no_sweeper, "L1"),
+    (no_fence_on_intents, "S2 L1", 530),
+    (no_wake_counter, "L1", 0),
+    (no_due_on_decide, "L1", 0),
+    (no_due_at_the_end_of_a_lease, "L1", 0),
+    (no_sweeper, "L1", 0),
 ]
 # Of what people are asked, in worlds of all policies.
 POLICIES = [
-    (no_end_of_the_trail, "T1"),
+    (no_end_of_the_trail, "T1", 0),
     # The second line of defence holds: nothing runs, and the run is parked.
-    (no_count_of_votes, "L1"),
-    (no_count_of_votes_at_all, "S4"),
-    (no_place_is_given_up, "S4"),
-    (nobody_is_told_later, "L1"),
+    (no_count_of_votes, "L1", 0),
+    (no_count_of_votes_at_all, "S4", 0),
+    (no_place_is_given_up, "S4", 0),
+    (nobody_is_told_later, "L1", 0),
 ]
 
 
@@ -207,20 +208,21 @@ def shown(worlds: Iterable[Scenario], promises: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ablation", "promises"), PROTOCOL, ids=[each.__name__ for each, _ in PROTOCOL]
+    ("ablation", "promises", "first"), PROTOCOL, ids=[each.__name__ for each, *_ in PROTOCOL]
 )
 def test_without_it_a_promise_is_broken(
-    ablation: Callable[[Patch], None], promises: str, monkeypatch: Patch
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)
-    shown((replace(Scenario.drawn(seed), policy=ANY) for seed in range(WORLDS)), promises)
+    seeds = range(first, first + WORLDS)
+    shown((replace(Scenario.drawn(seed), policy=ANY) for seed in seeds), promises)
 
 
 @pytest.mark.parametrize(
-    ("ablation", "promises"), POLICIES, ids=[each.__name__ for each, _ in POLICIES]
+    ("ablation", "promises", "first"), POLICIES, ids=[each.__name__ for each, *_ in POLICIES]
 )
 def test_without_it_a_promise_to_those_who_are_asked_is_broken(
-    ablation: Callable[[Patch], None], promises: str, monkeypatch: Patch
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)
-    shown((Scenario.drawn(seed) for seed in range(WORLDS)), promises)
+    shown((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)
