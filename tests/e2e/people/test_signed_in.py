@@ -45,20 +45,20 @@ def test_the_inbox_answers_many_and_tells_of_each(
 ) -> None:
     orders = "Order one desk for 200 from globex, order one lamp for 90 from acme"
     run_id = client.start("procurement", orders)
-    waiting = {
-        each["arguments"]["item"]: each for each in client.suspended(run_id, waiting=2)["waiting"]
-    }
+    waiting = client.suspended(run_id, waiting=2)["waiting"]
+    # Once the mails are there, the inbox has them, too.
+    links = {each["arguments"]["item"]: client.link(each, LEAD) for each in waiting}
     lead, elsewhere = come(), come()
     page = inbox_of(lead, LEAD)
     posts = len(lead.posts)
-    for item in waiting:
+    for item in links:
         box = entry(page, run_id, item).get_by_role("checkbox")
         box.check()
         box.press("Enter")
     assert len(lead.posts) == posts, "Enter decides nothing"
     page.get_by_label("Why").fill("in the budget")
 
-    other = elsewhere.open(client.link(waiting["one desk"], LEAD))
+    other = elsewhere.open(links["one desk"])
     elsewhere.press(other, "Reject")
     lead.press(page, "Approve what is chosen")
     done = page.get_by_role("status").get_by_role("listitem")
