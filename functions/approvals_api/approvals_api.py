@@ -185,6 +185,8 @@ def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
 
 def _refusal(error: ContinuationError) -> Response[str]:
     document = problem_of(error)
+    if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.exception("the request failed")
     return pages.of_problem(document) if _wants_page() else problem_response(document)
 
 

@@ -11,7 +11,7 @@ from email.policy import default
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, unquote
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -72,11 +72,7 @@ ACTING = {"href", "src", "action", "method", "type", "class", "style", "role", "
 
 def harmless(words: Words) -> Words:
     """Words for which the same controls are drawn, and which do nothing."""
-    return {
-        # As long as the words are: a long text has a larger control.
-        place: f"{place}{_kind(text)}".ljust(len(text.strip()), "a")
-        for place, text in words.items()
-    }
+    return {place: f"{place}{_kind(text)}".ljust(len(text), "a") for place, text in words.items()}
 
 
 def _kind(text: str) -> str:
@@ -211,8 +207,9 @@ def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
     way, _, query = answer.headers["location"].partition("?")
     assert way == "../../signin"
     assert query.isascii()
-    part = quote(text, "")  # as a browser sends it in a path
-    assert parse_qs(query, strict_parsing=True) == {"next": [f"/approvals/{part}/{part}"]}
+    found = parse_qs(query, strict_parsing=True)
+    assert found.keys() == {"next"}
+    assert [unquote(each) for each in found["next"]] == [f"/approvals/{text}/{text}"]
 
 
 @pytest.mark.parametrize("letter", SHAPELESS)
@@ -317,7 +314,8 @@ def test_strange_words_come_back_exactly_in_json(words: Words) -> None:
     assert stands["reason"] == words["why"]
     assert stands["arguments"]["details"] == {words["other"]: None}
     faults = world.post({words["key"]: "", "decision": "approve"}, page=False).json()["errors"]
-    assert {each["field"] for each in faults} == {words["key"]}
+    [named] = {each["field"] for each in faults}
+    assert words["key"].startswith(named) and len(named) >= min(len(words["key"]), 64)
     assert world.api("read-run")["metadata"] == {words["metadata"]: words["metadata"]}
     lines = world.api("read-timeline")["items"]
     assert lines[0]["text"] == words["goal"]

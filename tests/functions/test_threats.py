@@ -1,0 +1,330 @@
+"""What must not be possible around an approval, row by row.
+
+`ELSEWHERE` names the tests that hold a row up where they live; those below are the rows that belong
+to no single part, from the mail to the tool.
+"""
+
+import ast
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent_continuations import Agent, Approval, ScriptedModel, call, tool
+from agent_continuations.adapters.memory import InMemoryInbox, InMemoryStore
+from agent_continuations.agent import Registry
+from agent_continuations.core.approval import Verdict
+from agent_continuations.errors import NotFound
+from agent_continuations.local import NoHints
+from agent_continuations.ports import Asked
+from agent_continuations.requests import Answer
+from agent_continuations.runner import Runner
+from agent_continuations.runs import Runs
+from tests.functions.deployment import CURL, SECURITY, Deployment, functions
+from tests.local.template import ROOT
+from tests.unit.form_page import Browser
+
+APPROVE = {"decision": "approve"}
+LATER = datetime.now(UTC) + timedelta(days=7)
+DEPUTY = "deputy@example.com"
+
+ELSEWHERE = {
+    "a scanner or a browser opens the link": {
+        "functions/test_approvals_page.py": [
+            "test_looking_changes_nothing",
+            "test_a_form_in_the_query_of_a_get_decides_nothing",
+            "test_nothing_on_the_page_submits_by_itself_or_elsewhere",
+        ],
+        "functions/test_inbox.py": ["test_looking_into_the_inbox_changes_nothing"],
+        "functions/test_slack.py": ["test_a_link_that_is_opened_decides_nothing"],
+    },
+    "a token that is forged, altered, expired, replayed, another's, or of a retired key": {
+        "functions/test_approvals_page.py": [
+            "test_a_token_that_is_not_this_approvers_is_refused",
+            "test_a_token_with_any_letter_changed_is_refused",
+            "test_an_expired_token_is_refused",
+            "test_keys_rotate_and_retire",
+            "test_each_approver_has_a_link_of_his_own",
+        ],
+        "unit/test_capability.py": [
+            "test_a_nonce_is_no_token_and_a_token_no_nonce",
+            "test_keys_can_be_changed_without_breaking_links",
+            "test_a_token_is_short_and_safe_in_a_url",
+        ],
+        "functions/test_approvals_decide.py": ["test_another_answer_meets_what_stands"],
+    },
+    "two answers at once, a double click, a hundred at once": {
+        "functions/test_approvals_decide.py": ["test_a_double_click_is_one_decision"],
+        "contract/test_store.py": ["test_of_many_decisions_at_once_one_stands"],
+        "e2e/test_races.py": [
+            "test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands",
+            "test_two_deciders_at_once_a_hundred_times",
+        ],
+    },
+    "other arguments run than were seen": {
+        "unit/test_runner.py": ["test_what_runs_must_be_what_was_approved"],
+        "unit/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
+        "functions/test_inbox.py": ["test_what_has_changed_since_it_was_shown_is_not_approved"],
+        "functions/test_slack.py": ["test_what_has_changed_since_it_was_shown_is_not_decided"],
+    },
+    "decided after the deadline": {
+        "functions/test_approvals_decide.py": [
+            "test_after_the_deadline_a_call_is_rejected_and_never_approved"
+        ],
+        "unit/test_policies.py": ["test_the_deadline_rejects_and_never_approves"],
+    },
+    "somebody decides who may not": {
+        "functions/test_runs_api.py": [
+            "test_who_was_not_asked_may_not_decide",
+            "test_callers_decide_as_themselves_only",
+        ],
+        "functions/test_inbox.py": [
+            "test_what_another_is_asked_cannot_be_answered_through_my_inbox",
+            "test_who_is_signed_in_and_not_asked_does_not_even_see_it",
+            "test_a_link_alone_does_not_decide_what_is_of_high_risk",
+        ],
+        "unit/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
+        "functions/test_signin.py": ["test_nobody_can_say_who_he_is_by_a_header_or_query"],
+    },
+    "hostile text in the page, the mail, Slack": {
+        "unit/test_hostile_text.py": [
+            "test_strange_words_stay_words_on_every_page",
+            "test_strange_words_stay_words_in_mail",
+            "test_strange_words_stay_words_in_slack",
+            "test_strange_words_come_back_exactly_in_json",
+            "test_strange_words_stand_in_the_forms_exactly",
+        ],
+        "unit/test_email.py": ["test_a_recipient_with_a_line_feed_is_refused"],
+        "contract/test_notifier.py": ["test_no_text_makes_structure"],
+    },
+    "the token, or another secret, leaks": {
+        "unit/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
+        "contract/test_notifier.py": ["test_what_is_private_is_told_in_private_only"],
+        "functions/test_queues.py": ["test_machines_are_told_by_the_topic_without_any_link"],
+        "functions/test_signin.py": ["test_each_answer_is_private_and_inert"],
+    },
+    "a post from another site": {
+        "functions/test_approvals_decide.py": [
+            "test_a_post_from_another_site_is_refused",
+            "test_a_browsers_post_needs_the_nonce_of_its_page",
+        ],
+        "functions/test_inbox.py": [
+            "test_an_answer_to_many_must_come_from_the_inbox_itself",
+            "test_a_page_of_anothers_session_decides_nothing",
+        ],
+        "functions/test_signin.py": ["test_another_site_cannot_sign_anybody_out"],
+        "e2e/test_browser.py": ["test_a_page_of_another_site_cannot_decide"],
+    },
+    "a Slack member who is no approver, an old or a forged request": {
+        "functions/test_slack.py": [
+            "test_a_slack_member_who_is_not_an_approver_decides_nothing",
+            "test_an_old_slack_request_is_refused",
+            "test_a_forged_slack_request_is_refused",
+            "test_a_slack_request_with_another_secret_or_body_is_refused",
+        ],
+        "unit/test_slack.py": ["test_where_nobody_was_asked_nobody_may_answer"],
+    },
+    "a webhook to a private address": {
+        "unit/test_webhook.py": [
+            "test_a_webhook_target_on_a_private_address_is_refused",
+            "test_a_name_with_one_private_address_among_public_ones_is_refused",
+            "test_a_name_that_has_moved_to_a_private_address_is_refused_then",
+            "test_a_redirect_to_a_private_address_is_not_followed",
+            "test_what_is_no_plain_https_address_is_refused",
+        ],
+        "functions/test_slack.py": ["test_a_webhook_on_a_private_address_is_given_up"],
+    },
+    "the approvals function does more than decide": {
+        "e2e/test_access.py": [
+            "test_the_function_behind_the_links_can_do_its_work_and_no_more",
+            "test_no_function_may_do_everything_or_touch_everything",
+        ],
+    },
+    "one tenant reads another's run": {
+        "contract/test_inbox.py": ["test_each_approver_of_each_tenant_has_an_inbox"],
+        "contract/test_store.py": ["test_grants_are_kept_by_tenant_and_tool"],
+    },
+}
+
+
+@pytest.mark.parametrize("threat", ELSEWHERE)
+def test_each_row_is_held_up_by_tests_that_exist(threat: str) -> None:
+    assert ELSEWHERE[threat]
+    for path, names in ELSEWHERE[threat].items():
+        tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+        there = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+        assert set(names) <= there, path
+
+
+# -- links -----------------------------------------------------------------------------------------
+
+
+def test_a_whole_link_has_at_most_200_characters(deployment: Deployment) -> None:
+    deployment.suspended()
+    [link] = [mail.link for mail in deployment.mails() if mail.to == SECURITY]
+    assert len(link) <= 200
+
+
+def test_a_link_is_good_for_one_request_of_one_run(deployment: Deployment) -> None:
+    first, other = deployment.suspended(), deployment.suspended()
+    token = deployment.token()
+    assert deployment.run_of(token) == other
+    assert deployment.answer(token, APPROVE, headers=CURL).status == 200
+    deployment.drain()
+    assert deployment.read(other)["status"] == "completed"
+    assert deployment.read(first)["status"] == "suspended"
+
+
+def test_the_link_of_who_passed_it_on_is_dead_and_the_other_decides(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    old = deployment.token()
+    answer = deployment.click(old, "reassign", to=DEPUTY, reason="On holiday.")
+    assert answer.status == 200, answer.body
+    deployment.drain()
+    before = deployment.state()
+    assert deployment.page(old).status == 404
+    deployment.page(old, headers=CURL).refused(404)
+    for decision in ("approve", "reject", "withdraw", "reassign"):
+        form = {"decision": decision, "to": "eve@example.com"}
+        deployment.answer(old, form, headers=CURL).refused(404)
+    assert deployment.state() == before
+    new = deployment.token(DEPUTY)
+    assert f"You decide as {DEPUTY}." in deployment.page(new).body
+    assert deployment.click(new).status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "completed"
+    [said] = [each for each in deployment.timeline(run_id) if each.get("verdict")]
+    assert said["approver"] == DEPUTY
+
+
+# -- who -------------------------------------------------------------------------------------------
+
+
+def test_who_decides_is_never_what_a_form_or_a_body_says(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token, before = deployment.token(), deployment.state()
+    for name in ("decided_by", "approver", "via", "authentication", "groups"):
+        forged = deployment.answer(token, {**APPROVE, name: "ceo@example.com"}, headers=CURL)
+        assert forged.faults() == {name}
+    for name in ("decided_by", "via", "authentication"):
+        assert deployment.decide(run_id, **{name: "ceo@example.com"}).faults() == {name}
+    assert deployment.state() == before
+
+
+def test_whoever_asked_for_it_cannot_approve_it_by_any_door(deployment: Deployment) -> None:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    body = {"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com) with security level "
+            "confidential.", "requester": SECURITY.upper()}  # fmt: skip
+    run_id = deployment.post_run(body).json()["run_id"]
+    deployment.drain()
+    assert [mail for mail in deployment.mails() if mail.to == SECURITY] == []
+    request_id = deployment.request_id(run_id)
+    own = deployment.capabilities().token(run_id, request_id, SECURITY, LATER)
+    before = deployment.state()
+    page = deployment.page(own)
+    assert "Nothing for you to decide" in page.body
+    assert not {"decision", "arguments"} & set(Browser(page.body).posted)
+    deployment.answer(own, APPROVE, headers=CURL).refused(403)
+    deployment.decide(run_id, approver=SECURITY).refused(403)
+    assert deployment.state() == before
+
+
+# -- what leaks ------------------------------------------------------------------------------------
+
+
+def test_a_canary_is_in_nothing_that_is_written(deployment: Deployment) -> None:
+    deployment.suspended()
+    token, [key] = deployment.token(), deployment.keys
+    page = deployment.page(token)
+    nonce = page.form_value("nonce")
+    deployment.answer(token, {**APPROVE, "nonce": "no"})
+    deployment.answer(f"{token}x", APPROVE)
+    table, deployment.physical["Table"] = deployment.physical["Table"], "gone"
+    for answer in (
+        deployment.page(token, headers=CURL),
+        deployment.answer(token, {**APPROVE, "nonce": nonce}, headers=CURL),
+    ):
+        assert answer.status >= 500
+        assert token not in answer.body
+    deployment.physical["Table"] = table
+    assert deployment.click(token).status == 303
+    deployment.drain()
+    log = deployment.log.getvalue()
+    assert "ResourceNotFoundException" in log, "what went wrong is told"
+    assert not [each for each in (token, token.partition(".")[2], nonce, key) if each in log]
+    assert not [each for each in (token, nonce, key) if each in str(deployment.items())]
+
+
+def test_the_page_and_what_leads_from_it_tell_nobody_its_address(deployment: Deployment) -> None:
+    deployment.suspended()
+    token = deployment.token()
+    answers = [deployment.page(token), deployment.page(f"{token}x"), deployment.click(token)]
+    for answer in answers:
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "://" not in answer.body
+        assert token not in answer.body
+
+
+# -- what the function may do ----------------------------------------------------------------------
+
+
+def test_the_approvals_function_may_decide_and_no_more() -> None:
+    [policy] = functions()["ApprovalsApiFunction"]["Policies"]
+    allowed = {
+        (action, str(resource))
+        for each in policy["Statement"]
+        for action in _list(each["Action"])
+        for resource in _list(each["Resource"])
+    }
+    assert not [each for each in allowed if "*" in each[0] or each[1] == "*"]
+    assert {action for action, _ in allowed} == {
+        *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+        *("s3:GetObject", "s3:PutObject", "sqs:SendMessage", "secretsmanager:GetSecretValue"),
+    }
+    assert not [each for each in allowed if "ModelSecret" in each[1] or "AdvanceQueue" in each[1]]
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+# -- tenants ---------------------------------------------------------------------------------------
+
+
+@tool(approval=Approval(["ann@example.com"]))
+def pay(amount: int) -> str:
+    return f"paid {amount}"
+
+
+def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
+    store, inbox = InMemoryStore(), InMemoryInbox()
+    registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
+    ours, theirs = (
+        Runs(store=store, hints=NoHints(), registry=lambda: registry, tenant=each)
+        for each in ("ours", "theirs")
+    )
+    run_id = ours.start("clerk", "pay", key="one").run_id
+    model = ScriptedModel({"clerk": [call("pay", amount=7)]})
+    Runner(store=store, model=model, registry=registry, hints=NoHints()).advance(run_id)
+    loaded = ours.load(run_id)
+    [(_, asked)] = loaded.continuation.calls()
+    assert asked.approval
+    request_id = asked.approval.request_id
+    inbox.put("ours", "ann@example.com", Asked(run_id, request_id), until=LATER)
+
+    said = Answer(verdict=Verdict.APPROVE, approver="ann@example.com", via="session")
+    for tried in (
+        lambda: theirs.load(run_id),
+        lambda: theirs.decide(run_id, request_id, said),
+        lambda: theirs.cancel(run_id),
+        lambda: theirs.redrive(run_id),
+    ):
+        with pytest.raises(NotFound, match="there is no run"):
+            tried()
+    assert ours.load(run_id) == loaded
+    assert theirs.page().heads == ()
+    assert [each.run_id for each in ours.page().heads] == [run_id]
+    assert inbox.of("theirs", "ann@example.com", 9) == []
+    # The same key is another run of another tenant.
+    assert theirs.start("clerk", "pay", key="one").run_id != run_id
