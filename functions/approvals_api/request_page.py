@@ -133,6 +133,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "stages": stage_views(_last(approval, request.decision)) if approval else (),
         "votes": approval.counted if approval else (),
         "others": _others(visit),
+        "by_link": visit.via == "link",
         "deadline": deadline,
         "left": left(deadline, now),
         "last_word": "the run fails" if gate and gate.on_deadline == "fail" else "it is rejected",
@@ -275,7 +276,7 @@ def _span(seconds: float) -> str:
     minutes = int(seconds // 60)
     for unit, size in (("days", 1440), ("hours", 60)):
         if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
+            return f"{round(minutes / size)} {unit}"
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 

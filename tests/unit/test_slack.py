@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.adapters.slack import SlackNotifier, SlackWorkspace
@@ -147,6 +147,7 @@ def test_a_text_that_fits_is_shown_whole(text: str) -> None:
     assert decoded == (shown(text) if text.strip() else "(blank)")
 
 
+@settings(deadline=None)  # the first notice imports what the others find
 @given(st.dictionaries(half, values, max_size=3), half, st.sampled_from(["approval", "doubt"]))
 def test_slack_takes_every_notice(arguments: dict[str, Any], text: str, kind: str) -> None:
     notice = about(

@@ -149,7 +149,7 @@ def settled(
     stands = _STANDS[asked.kind][verdict]
     line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
-        line += f"\n{decision['reason']}"
+        line += f"\n{shown_line(decision['reason'])}"
     if decision.get("open"):
         line += "\nOthers must still agree."
     edited = decision.get("arguments")
@@ -244,7 +244,7 @@ def _question(notice: Notice) -> str:
 def _effect(preview: Preview) -> str:
     """The tool's author on what the call would do."""
     taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
-    return f"{preview.effect}\n{taken_back[preview.reversible]}"
+    return f"{shown_line(preview.effect)}\n{taken_back[preview.reversible]}"
 
 
 def _facts(notice: Notice) -> str:
