@@ -72,7 +72,7 @@ def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
     assert f"<code>{asked['arguments_hash'][:12]}</code>" in page.body
     assert asked["arguments"]["account_id"] in page.body
     assert "account_agent asks to call <code>authorize</code>" in page.body
-    assert "6 days left" in page.body
+    assert "7 days left" in page.body
     assert f"You decide as {SECURITY}." in page.body
     for done in ("send_welcome_mail", "create_account"):
         assert f"<summary><code>{done}</code>" in page.body
