@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from agent_continuations import bootstrap
+from agent_continuations.admission import SURE_DOORS
 from agent_continuations.core.approval import Door, Risk
 from agent_continuations.core.asking import asked_by
-from agent_continuations.decisions import SURE_DOORS
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.ports import utc_now
 from agent_continuations.requests import Loaded, Request, find_request

@@ -6,17 +6,15 @@ once, one is first: what is written holds only if nobody else has answered since
 
 from collections.abc import Callable
 from datetime import datetime
-from hmac import compare_digest
 from typing import Any, assert_never
 
+from agent_continuations.admission import check_open, check_seen, check_signed_in, speaker
 from agent_continuations.agent import Registry
 from agent_continuations.answers import decision_view
 from agent_continuations.approval import ToolCall
 from agent_continuations.core.approval import (
-    GROUP,
     ApprovalRequest,
     Decision,
-    Door,
     Gate,
     Risk,
     Verdict,
@@ -70,8 +68,6 @@ from agent_continuations.requests import (
 from agent_continuations.tool import ArgumentsRefused
 
 MAX_TRIES = 20
-# Where it is known who decides. A mailed link, or a chat, may be in somebody else's hands.
-SURE_DOORS: frozenset[Door] = frozenset({"api", "session", "local"})
 
 
 class Decisions:
@@ -108,11 +104,11 @@ class Decisions:
         raise Retryable("too many people answer at once")
 
     def _settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
-        approver = _speaker(request, said)
+        approver = speaker(request, said)
         if request.decision:
             return self._late(loaded, request, said, approver)
         now = self._clock()
-        _check_open(loaded, request, said, now)
+        check_open(loaded, request, said, now)
         event: Written
         approval, gate = request.call.approval, request.call.gate
         if request.kind == "doubt" or approval is None or gate is None:
@@ -170,9 +166,9 @@ class Decisions:
                 for vote in approval.counted:
                     if _same(vote, decision):
                         return Voted(path=path, request_id=request_id, decision=vote)
-                _check_seen(loaded, request, said)
+                check_seen(loaded, request, said)
                 if decision.preview and decision.preview.risk is Risk.HIGH:
-                    _check_signed_in(said)
+                    check_signed_in(said)
                 stage, group = place(
                     approval, gate, approver, groups=said.groups, requester=requester
                 )
@@ -204,7 +200,7 @@ class Decisions:
             raise Forbidden(
                 f"{approver} is not asked for this", [("approver", "not one of the approvers")]
             )
-        _check_seen(loaded, request, said)
+        check_seen(loaded, request, said)
         decision = self._decision(loaded, request, said, approver, now)
         return DoubtSettled(
             path=path_text(request.path), request_id=request.request_id, decision=decision
@@ -262,45 +258,6 @@ class Decisions:
             "preview": now.preview if now else None,
             "further": further(approval, pinned, now),
         }
-
-
-def _speaker(request: Request, said: Said) -> str:
-    """Whom the words are for: who is named, spelled as in the request, or the only one asked."""
-    if said.approver is not None:
-        names = (each for each in request.approvers if person(each) == person(said.approver))
-        return next(names, said.approver)
-    if not request.approvers:
-        return "operator"
-    approval = request.call.approval if request.kind == "approval" else None
-    owing = approval.owing if approval and not request.decision else request.approvers
-    if len(owing) != 1 or owing[0].startswith(GROUP):
-        raise Invalid("several people were asked; say for whom", [("approver", "required")])
-    return owing[0]
-
-
-def _check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> None:
-    head, call, approval = loaded.head, request.call, request.call.approval
-    if head.status.terminal or head.cancelled:
-        status = "cancelled" if head.cancelled else head.status.value
-        raise Conflict(f"the run is {status}")
-    if call.outcome:
-        raise Conflict("the tool's outcome has arrived; nothing is left to answer")
-    if request.kind == "approval" and approval and now > approval.expires_at:
-        raise Conflict("the deadline for this decision has passed")
-    if call.risk is Risk.HIGH:
-        _check_signed_in(said)
-
-
-def _check_seen(loaded: Loaded, request: Request, said: Answer) -> None:
-    seen, shown = said.arguments_hash, hash_of(loaded.head, request.asked, request.path)
-    if seen is not None and not compare_digest(seen.encode(), shown.encode()):
-        raise Conflict("the arguments have changed since you saw them; look at them again")
-
-
-def _check_signed_in(said: Said) -> None:
-    if said.via not in SURE_DOORS:
-        fields = [("approver", "must be signed in")]
-        raise Forbidden("this is of high risk: sign in to decide", fields)
 
 
 def _word(said: Said, approver: str, now: datetime) -> Word:

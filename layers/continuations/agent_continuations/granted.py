@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from agent_continuations.admission import SURE_DOORS
 from agent_continuations.core.approval import ApprovalRequest, Decision, Gate, Risk, Verdict
 from agent_continuations.core.asking import place, voted
 from agent_continuations.core.continuation import Continuation, PendingCall, RefusedPlan
 from agent_continuations.core.event import ApprovalRequested, Decided, Voted
 from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import parse_path
-from agent_continuations.decisions import SURE_DOORS
 from agent_continuations.errors import Forbidden
 from agent_continuations.ports import Head
 
