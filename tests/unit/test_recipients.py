@@ -24,17 +24,23 @@ def test_who_has_a_route_is_told_by_it_and_others_by_mail() -> None:
         "email:ada@example.com",
         "email:finance-leads@example.com for group:finance",
         "slack:C024BE91L for group:finance",
+        *(f"inbox:{name}" for name in (CFO, "ada@example.com", FINANCE)),
     ]
 
 
 def test_a_name_that_is_no_address_and_has_no_route_is_told_nothing() -> None:
-    assert Routes({})(["arn:aws:iam::123456789012:role/Bot", "group:nobody"]) == []
+    assert Routes({})(["arn:aws:iam::123456789012:role/Bot", "nobody"]) == []
+
+
+def test_who_can_sign_in_has_an_inbox() -> None:
+    assert Routes({})(["group:nobody"]) == ["inbox:group:nobody"]
 
 
 def test_machines_hear_of_every_notice_once() -> None:
     routes = Routes({CFO: ["webhook:https://x.example/"]}, ["topic:arn", "webhook:https://x/"])
     assert routes([CFO]) == [
         "webhook:https://x.example/ for cfo@example.com",
+        "inbox:cfo@example.com",
         "topic:arn",
         "webhook:https://x/",
     ]
@@ -42,7 +48,10 @@ def test_machines_hear_of_every_notice_once() -> None:
 
 
 def test_who_is_named_twice_is_told_once() -> None:
-    assert Routes({})(["ada@example.com", "ada@example.com"]) == ["email:ada@example.com"]
+    assert Routes({})(["ada@example.com", "ada@example.com"]) == [
+        "email:ada@example.com",
+        "inbox:ada@example.com",
+    ]
 
 
 @pytest.mark.parametrize("text", ["email:ada@example.com", "topic:arn:aws:sns:::t", "email:"])

@@ -1,6 +1,7 @@
 """What each approver was asked, in the table beside the runs: one partition for each of them."""
 
 from datetime import datetime
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from agent_continuations.adapters.dynamodb.items import FORM, Item, plain, typed
@@ -24,18 +25,32 @@ class DynamoDBInbox:
         ask(self._dynamodb.put_item, TableName=self._table, Item=typed(item))
 
     def of(self, tenant: str, approver: str, limit: int) -> list[Asked]:
-        answer: Any = ask(
-            self._dynamodb.query,
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk > :low",
-            ExpressionAttributeValues=typed({":pk": _partition(tenant, approver), ":low": " "}),
-            Limit=limit,
-        )
-        return [Asked(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])]
+        found: list[Asked] = []
+        page: Item = {}
+        while True:
+            answer: Any = ask(
+                self._dynamodb.query,
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                FilterExpression="attribute_not_exists(gone)",
+                ExpressionAttributeValues=typed({":pk": _partition(tenant, approver)}),
+                **page,
+            )
+            found += [Asked(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])]
+            if len(found) >= limit or "LastEvaluatedKey" not in answer:
+                return found[:limit]
+            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def drop(self, tenant: str, approver: str, asked: Asked) -> None:
-        key = typed(_key(tenant, approver, asked))
-        ask(self._dynamodb.delete_item, TableName=self._table, Key=key)
+        # Garbage from now on. The functions behind the links can delete nothing, not even this.
+        ask(
+            self._dynamodb.update_item,
+            TableName=self._table,
+            Key=typed(_key(tenant, approver, asked)),
+            UpdateExpression="SET gone = :true, #ttl = :now",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues=typed({":true": True, ":now": int(time())}),
+        )
 
 
 def _partition(tenant: str, approver: str) -> str:
