@@ -41,7 +41,7 @@ def test_who_may_call_is_what_the_template_says(route: tuple[str, str]) -> None:
         == {
             "AWS_IAM": ["iam"],
             "SignedIn": ["session", "token"],
-            # What the API lets through is signed by Slack, or the link is the key.
+            # Slack signs in its own way; a link is its own key; the rest is for everybody.
             "NONE": ["slack"] if route[0] == "/slack/interactions" else [],
         }[authorizer(*route)]
     )
