@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
-from schemathesis.generation.stateful import run_state_machine_as_test
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -154,39 +153,6 @@ def test_what_does_not_fit_is_refused_as_the_document_says(
         if _reaches_us(case):
             answer = world.send(case, page=False, signed_in=_asks_who(case))
             case.validate_response(answer, checks=[*CHECKS, negative_data_rejection])
-
-
-def test_the_document_s_links_lead_from_a_start_to_a_decision(world: World, client: Client) -> None:
-    answered: set[tuple[str, int]] = set()
-
-    class Program(world.schema.as_state_machine()):  # type: ignore[misc]
-        """Starts what waits for a person, and goes on by the links."""
-
-        def before_call(self, case: Case[Any]) -> None:
-            name = case.operation.definition.raw["operationId"]
-            if name == "startRun":
-                case.body = dict(TREASURY)
-                case.headers.clear()
-            elif name == "decide" and isinstance(case.body, dict):
-                case.body = {**_DECIDED, "request_id": case.body.get("request_id", "none")}
-            elif name == "readRun" and case.path_parameters["run_id"] in started:
-                client.suspended(case.path_parameters["run_id"])
-
-        def call(self, case: Case[Any], **_: Any) -> Response:
-            assume(_reaches_us(case))
-            answer = world.send(case, page=False, signed_in=False)
-            name = case.operation.definition.raw["operationId"]
-            answered.add((name, answer.status_code))
-            if (name, answer.status_code) == ("startRun", 202):
-                started.add(answer.json()["run_id"])
-            return answer
-
-        def validate_response(self, response: Response, case: Case[Any], **_: Any) -> None:
-            case.validate_response(response, checks=CHECKS)
-
-    started: set[str] = set()
-    run_state_machine_as_test(Program, settings=settings(bounded, stateful_step_count=6))
-    assert {("startRun", 202), ("readRun", 200), ("decide", 200)} <= answered
 
 
 def _misfits(world: World, route: tuple[str, str]) -> Iterator[Case[Any]]:

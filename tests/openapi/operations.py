@@ -271,7 +271,7 @@ _APPROVALS: dict[tuple[str, str], dict[str, Any]] = {
                 "description": "taken; faults of a dialog, if there are any",
                 "content": {"application/json": {"schema": {}}},
             },
-            **_refusals(403, 422, 503),
+            **_refusals(403, 404, 422, 503),
         },
         requestBody=_body(
             FORM,
