@@ -279,7 +279,7 @@ def test_the_approvals_function_may_decide_and_no_more() -> None:
     }
     assert not [each for each in allowed if "*" in each[0] or each[1] == "*"]
     assert {action for action, _ in allowed} == {
-        *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+        *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
         *("s3:GetObject", "s3:PutObject", "sqs:SendMessage", "secretsmanager:GetSecretValue"),
     }
     assert not [each for each in allowed if "ModelSecret" in each[1] or "AdvanceQueue" in each[1]]
