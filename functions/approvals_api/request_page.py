@@ -25,7 +25,8 @@ from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import Conflict, Forbidden
 from agent_continuations.forms import Placed, fields
 from agent_continuations.forms import place as placed
-from agent_continuations.views import stage_views, totals
+from agent_continuations.views import totals
+from agent_continuations.waiting import stage_views
 from doors import Visit
 from posted import ARGUMENTS, grantable, tool_of
 

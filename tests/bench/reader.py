@@ -25,7 +25,7 @@ TASK = "Read the pages of the reference one after another, and say what is in th
 APPROVER = "editor@example.com"
 
 
-class NoHints:
+class LocalHints:
     """Who measures advances the runs, so that nobody needs to be told."""
 
     def advance(self, run_id: str) -> None: ...
@@ -93,12 +93,12 @@ class Desk:
     ) -> None:
         registry = Registry([agent])
         self.agent = agent
-        self.runs = Runs(store=store, hints=NoHints(), registry=lambda: registry)
+        self.runs = Runs(store=store, hints=LocalHints(), registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=model,
             registry=registry,
-            hints=NoHints(),
+            hints=LocalHints(),
             limits=limits,
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
         )

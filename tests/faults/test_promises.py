@@ -10,7 +10,7 @@ import pytest
 
 from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.core.approval import Verdict
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.ports import Notice, Status
 from agent_continuations.requests import Answer, Loaded
 from agent_continuations.runs import Runs
@@ -49,7 +49,7 @@ class _Story:
         self._line = _Line()
         self._ledger = Ledger(self.place)
         self._worker = Worker(self._line, Slot(home / "slot"), self._ledger, store)
-        self._runs = Runs(store=store, hints=NoHints(), registry=lambda: deployment(_nothing))
+        self._runs = Runs(store=store, hints=LocalHints(), registry=lambda: deployment(_nothing))
         self._said: list[Said] = []
         self._told: list[Told] = []
         self._loaded: dict[str, Loaded | None] = {}

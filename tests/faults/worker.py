@@ -27,7 +27,7 @@ from agent_continuations.means import Limits
 from agent_continuations.outbox import Outbox
 from agent_continuations.ports import ModelRequest, Notice, Store, utc_now
 from agent_continuations.runner import Runner
-from agent_continuations.tool import ToolContext
+from agent_continuations.signature import ToolContext
 from tests.faults.ledger import Entry, Ledger
 from tests.faults.script import digest, job_of, reply, turn_of
 from tests.faults.simulator.scenario import LARGE, OPERATOR, deployment

@@ -15,7 +15,7 @@ from agent_continuations.adapters.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.agent import Registry
 from agent_continuations.core.approval import Verdict
 from agent_continuations.errors import NotFound
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.ports import Asked
 from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
@@ -301,12 +301,12 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
     store, inbox = InMemoryStore(), InMemoryInbox()
     registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
     ours, theirs = (
-        Runs(store=store, hints=NoHints(), registry=lambda: registry, tenant=each)
+        Runs(store=store, hints=LocalHints(), registry=lambda: registry, tenant=each)
         for each in ("ours", "theirs")
     )
     run_id = ours.start("clerk", "pay", key="one").run_id
     model = ScriptedModel({"clerk": [call("pay", amount=7)]})
-    Runner(store=store, model=model, registry=registry, hints=NoHints()).advance(run_id)
+    Runner(store=store, model=model, registry=registry, hints=LocalHints()).advance(run_id)
     loaded = ours.load(run_id)
     [(_, asked)] = loaded.continuation.calls()
     assert asked.approval

@@ -36,7 +36,7 @@ from agent_continuations.core.approval import Verdict
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.event import Event
 from agent_continuations.core.path import path_text
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.ports import Asked, Head, Notice, Register
 from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
@@ -118,12 +118,12 @@ class Play:
             store=self.store,
             model=_model(),
             registry=registry,
-            hints=NoHints(),
+            hints=LocalHints(),
             recipients=list,
             clock=lambda: self.now,
         )
         self.runs = Runs(
-            store=self.store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
+            store=self.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
         )
         metadata = {"zzmetadatazz": "zzmetadatazz"}
         started = self.runs.start(
@@ -253,7 +253,7 @@ class World:
         for each in registers:
             self.store.append(self.head.run_id, each)
         self.notices = [Notice.model_validate(filled(each, words)) for each in made.notices]
-        self.runs = Runs(store=self.store, hints=NoHints(), registry=_registry)
+        self.runs = Runs(store=self.store, hints=LocalHints(), registry=_registry)
 
     def link(self, who: str = ANN) -> dict[str, str]:
         """Where the mailed link of an approver leads."""

@@ -15,7 +15,7 @@ from agent_continuations.core.approval import Verdict
 from agent_continuations.core.audit import entry, faults
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.liveness import stuck
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.requests import Answer, Loaded, PassOn, Said, TakeBack, find_request
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Runs
@@ -84,11 +84,11 @@ class House:
             store=store,
             model=ScriptedModel({"clerk": [call("pay", amount=7), say("done")]}),
             registry=registry,
-            hints=NoHints(),
+            hints=LocalHints(),
             clock=lambda: self.now,
         )
         self.runs = Runs(
-            store=store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
+            store=store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
         )
         self.run_id = self.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
         self.runner.advance(self.run_id)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from agent_continuations import tool
+from agent_continuations.arguments import ArgumentsRefused
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.forms import Field as FormField
 from agent_continuations.forms import Placed, Read, fields, place, read
-from agent_continuations.tool import ArgumentsRefused, Tool
+from agent_continuations.tool import Tool
 from tests.unit.form_page import Browser, page
 
 PREFIX = "arguments"

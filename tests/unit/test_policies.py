@@ -26,7 +26,7 @@ from agent_continuations.core.approval import ApprovalRequest, Risk, Verdict
 from agent_continuations.core.audit import OnTrail
 from agent_continuations.core.continuation import Reply
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.ports import ModelRequest, Notice, Status
 from agent_continuations.requests import Answer, PassOn, TakeBack
 from agent_continuations.runner import Runner
@@ -71,12 +71,12 @@ class House:
             store=self.store,
             model=ScriptedModel({"clerk": self._reply}),
             registry=registry,
-            hints=NoHints(),
+            hints=LocalHints(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
         self.runs = Runs(
-            store=self.store, hints=NoHints(), registry=lambda: registry, clock=lambda: self.now
+            store=self.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
         )
 
     def _reply(self, request: ModelRequest) -> Reply:
@@ -744,9 +744,9 @@ def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once()
         "worker": [call("pay")],
     }
     store, registry = Counting(), Registry([clerk])
-    runs = Runs(store=store, hints=NoHints(), registry=lambda: registry)
+    runs = Runs(store=store, hints=LocalHints(), registry=lambda: registry)
     run_id = runs.start("clerk", "pay").run_id
-    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=NoHints()).advance(
+    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=LocalHints()).advance(
         run_id
     )
     assert len(store.notices(run_id)) == 2

@@ -47,7 +47,9 @@ from agent_continuations.rest import longer_pause
 from agent_continuations.runner import Runner
 from agent_continuations.runs import Runs
 from agent_continuations.tool import Tool
-from agent_continuations.views import Waiting, moment, run_view, waiting
+from agent_continuations.view import moment
+from agent_continuations.views import run_view
+from agent_continuations.waiting import Waiting, waiting
 from tests.unit.test_core import returned
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -18,10 +18,11 @@ from pydantic import BaseModel, Field
 from agent_continuations import Agent, Approval, ToolCall, ToolContext, tool
 from agent_continuations.agent import Registry
 from agent_continuations.approval import WEEK_SECONDS
+from agent_continuations.arguments import ArgumentsRefused
 from agent_continuations.core.approval import Gate, Stage
 from agent_continuations.core.continuation import Effect
 from agent_continuations.core.identity import canonical_json
-from agent_continuations.tool import ArgumentsRefused, Tool
+from agent_continuations.tool import Tool
 
 CONTEXT = ToolContext(run_id="r", path="0.0", attempt=1, idempotency_key="k" * 40)
 

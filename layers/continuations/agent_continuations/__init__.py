@@ -4,8 +4,18 @@ from typing import TYPE_CHECKING
 
 from agent_continuations.agent import Agent
 from agent_continuations.approval import Approval, Stage, ToolCall
+from agent_continuations.conditions import (
+    Condition,
+    EveryCost,
+    EverySeconds,
+    EveryTokens,
+    EveryTurns,
+)
 from agent_continuations.core.approval import Escalation, Preview
-from agent_continuations.tool import ToolContext, tool
+from agent_continuations.prices import Price
+from agent_continuations.signature import ToolContext
+from agent_continuations.tool import tool
+from agent_continuations.waits import Job, Pending, Question, Sleep, WaitFor
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.memory import InMemoryStore
@@ -16,15 +26,26 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Approval",
+    "Condition",
     "Escalation",
+    "EveryCost",
+    "EverySeconds",
+    "EveryTokens",
+    "EveryTurns",
     "InMemoryStore",
+    "Job",
     "LocalRunner",
     "OpenAIModel",
+    "Pending",
     "Preview",
+    "Price",
+    "Question",
     "ScriptedModel",
+    "Sleep",
     "Stage",
     "ToolCall",
     "ToolContext",
+    "WaitFor",
     "call",
     "calls",
     "say",

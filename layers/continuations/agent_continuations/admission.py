@@ -23,7 +23,7 @@ def speaker(request: Request, said: Said) -> str:
         return next(names, said.approver)
     if not request.approvers:
         return "operator"
-    approval = request.call.approval if request.kind == "approval" else None
+    approval = request.approval
     owing = approval.owing if approval and not request.decision else request.approvers
     if len(owing) != 1 or owing[0].startswith(GROUP):
         raise Invalid("several people were asked; say for whom", [("approver", "required")])
@@ -37,13 +37,13 @@ def check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> N
         Conflict: the run has ended, the outcome is there, or the deadline has passed.
         Forbidden: the call is of high risk, and it is not known for certain who says it.
     """
-    head, call, approval = loaded.head, request.call, request.call.approval
+    head, call, approval = loaded.head, request.call, request.approval
     if head.status.terminal or head.cancelled:
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
-    if call.outcome:
+    if request.over:
         raise Conflict("the tool's outcome has arrived; nothing is left to answer")
-    if request.kind == "approval" and approval and now > approval.expires_at:
+    if approval and now > approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if call.risk is Risk.HIGH:
         check_signed_in(said)

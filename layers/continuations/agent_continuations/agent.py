@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_continuations.approval import Approval, ToolCall
+from agent_continuations.arguments import Shape, validated_arguments
+from agent_continuations.conditions import Condition
 from agent_continuations.core.approval import Gate
 from agent_continuations.core.continuation import Effect
-from agent_continuations.tool import NAME, Tool, validated_arguments
+from agent_continuations.tool import NAME, Tool
 
 
 class _AgentInput(BaseModel):
@@ -29,6 +32,9 @@ class Agent:
         model: the model's name; the deployment's `MODEL` where not given.
         max_turns: model replies at most; past that the agent fails and its caller is told.
         settings: further parameters of the model request, such as `temperature`.
+        output_type: a pydantic model that the answer must fit, as JSON. One that does not goes back
+            to the model with what is wrong, three times at most.
+        conditions: when people are asked whether the agent shall go on; see `conditions`.
 
     Raises:
         ValueError: a bad or repeated name, or a limit below 1.
@@ -40,6 +46,8 @@ class Agent:
     model: str | None = None
     max_turns: int = 100
     settings: Mapping[str, Any] = field(default_factory=dict)
+    output_type: type[BaseModel] | None = None
+    conditions: Sequence[Condition] = ()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -50,6 +58,14 @@ class Agent:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{self.name} has two tools named {name}")
+        named = [each.name for each in self.conditions]
+        if len(named) != len(set(named)):
+            raise ValueError(f"{self.name} has two conditions of one name")
+
+    @cached_property
+    def output(self) -> Shape | None:
+        """What the answer must fit, if it must fit something."""
+        return Shape(self.output_type) if self.output_type else None
 
     def as_tool(
         self,
@@ -57,14 +73,25 @@ class Agent:
         description: str,
         name: str | None = None,
         approval: Approval | None = None,
+        spawn: bool = False,
     ) -> "AgentTool":
         """This agent as a tool of another; it takes one string, `input`.
+
+        Args:
+            description: what the calling model is told of it.
+            name: what the model calls it; the agent's name where not given.
+            approval: who must agree first.
+            spawn: make each call a run of its own, which has its own Lambda and its own state.
 
         Raises:
             ValueError: the name is not one that model services accept.
         """
         return AgentTool(
-            agent=self, name=name or self.name, description=description, approval=approval
+            agent=self,
+            name=name or self.name,
+            description=description,
+            approval=approval,
+            spawn=spawn,
         )
 
     def tool(self, name: str) -> "AnyTool | None":
@@ -80,6 +107,7 @@ class AgentTool:
     name: str
     description: str
     approval: Approval | None = None
+    spawn: bool = False
 
     effect = Effect.ONCE
     model = _AgentInput

@@ -7,7 +7,8 @@ from agent_continuations.core.approval import Decision, Door
 from agent_continuations.core.event import Decided, DoubtSettled, Reassigned, Voted, Withdrawn
 from agent_continuations.core.grant import Condition, Grant
 from agent_continuations.requests import Settled
-from agent_continuations.views import Moment, StageView, View, stage_views
+from agent_continuations.view import Moment, View
+from agent_continuations.waiting import StageView, stage_views
 
 
 class SettledView(View):
@@ -27,6 +28,7 @@ class SettledView(View):
     reason: str | None = None
     arguments: dict[str, Any] | None = None
     arguments_hash: str | None = None
+    answer: Any = None
     grant_id: str | None = None
     to: str | None = None
     decided_at: Moment

@@ -126,9 +126,17 @@ class Approval:
         """The policy as it applies to this call, or None where nobody needs to be asked."""
         if not _applies(self.when, call):
             return None
+        stages = tuple(each.pinned() for each in self._stages() if _applies(each.when, call))
+        return self._gate(stages, preview)
+
+    def pinned(self, preview: Preview) -> Gate:
+        """The policy as it applies where there is no call to ask `when` about."""
+        return self._gate(tuple(each.pinned() for each in self._stages()), preview)
+
+    def _gate(self, stages: tuple[GateStage, ...], preview: Preview | None) -> Gate:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
         return Gate(
-            stages=tuple(each.pinned() for each in self._stages() if _applies(each.when, call)),
+            stages=stages,
             timeout_seconds=self.timeout_seconds,
             reminders=tuple(self.remind_after_seconds),
             escalations=tuple(self.escalations),

@@ -22,6 +22,7 @@ from agent_continuations.core.audit import Chain, OnTrail, digest, entry, faults
 from agent_continuations.core.continuation import RefusedPlan
 from agent_continuations.core.identity import arguments_hash, policy_hash
 from agent_continuations.core.path import parse_path
+from agent_continuations.dispatch import asked_of, question_of
 from agent_continuations.requests import Loaded
 
 FORM = 1
@@ -37,6 +38,7 @@ class AuditedCall(BaseModel):
     tool: str
     schema_version: str
     arguments: dict[str, Any]
+    question: dict[str, Any] | None = None
     policy: Gate | None = None
 
 
@@ -79,7 +81,8 @@ def audit(loaded: Loaded) -> Audit:
             tool=call.plan.tool,
             schema_version=call.plan.schema_version,
             arguments=call.plan.arguments,
-            policy=call.plan.gate,
+            question=question_of(call),
+            policy=call.gate,
         )
     return Audit(
         run_id=head.run_id,
@@ -134,7 +137,7 @@ def _hash(read: Audit, call: AuditedCall, arguments: Mapping[str, Any]) -> str:
         path=parse_path(call.path),
         tool=call.tool,
         schema_version=call.schema_version,
-        arguments=arguments,
+        arguments=asked_of(arguments, call.question),
     )
 
 

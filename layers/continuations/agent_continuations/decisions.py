@@ -6,12 +6,11 @@ once, one is first: what is written holds only if nobody else has answered since
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from agent_continuations.admission import check_open, check_seen, check_signed_in, speaker
 from agent_continuations.agent import Registry
 from agent_continuations.answers import decision_view
-from agent_continuations.approval import ToolCall
 from agent_continuations.core.approval import (
     ApprovalRequest,
     Decision,
@@ -26,12 +25,11 @@ from agent_continuations.core.asking import (
     asked_on,
     check_delegate,
     check_vote,
-    further,
     place,
     voted,
 )
 from agent_continuations.core.audit import take_in
-from agent_continuations.core.continuation import Outcome, RefusedPlan
+from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.event import (
     Decided,
     DoubtSettled,
@@ -45,6 +43,7 @@ from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.messages import happened_text
 from agent_continuations.core.path import call_key, path_text
 from agent_continuations.dispatch import hash_of
+from agent_continuations.edits import given
 from agent_continuations.errors import (
     AlreadyDecided,
     Conflict,
@@ -65,7 +64,6 @@ from agent_continuations.requests import (
     Written,
     find_request,
 )
-from agent_continuations.tool import ArgumentsRefused
 
 MAX_TRIES = 20
 
@@ -75,7 +73,7 @@ class Decisions:
 
     Args:
         load: loads a run that may be decided on.
-        registry: gives the agents; asked only to check edited arguments.
+        registry: gives the agents; asked only to check edited arguments and answers.
     """
 
     def __init__(
@@ -110,8 +108,8 @@ class Decisions:
         now = self._clock()
         check_open(loaded, request, said, now)
         event: Written
-        approval, gate = request.call.approval, request.call.gate
-        if request.kind == "doubt" or approval is None or gate is None:
+        approval, gate = request.approval, request.call.gate
+        if approval is None or gate is None:
             event = self._of_doubt(loaded, request, said, approver, now)
         else:
             event = self._of_approval(loaded, request, approval, gate, said, approver, now)
@@ -136,7 +134,7 @@ class Decisions:
         """The request is closed: the same words again are answered alike, others are too late."""
         stands = request.decision
         assert stands is not None
-        approval = request.call.approval if request.kind == "approval" else None
+        approval = request.approval
         if isinstance(said, Answer):
             again = self._decision(loaded, request, said, approver, self._clock())
             agreed = [vote for vote in approval.votes if _alike(vote, stands)] if approval else []
@@ -220,44 +218,12 @@ class Decisions:
             arguments_hash=hash_of(head, asked, path),
             decided_at=now,
         )
-        changes = self._edited(loaded, request, said)
+        changes = given(self._registry, loaded, request, said)
         if not changes:
             return decision
         decision = decision.model_copy(update=changes)
         edited = hash_of(head, asked.model_copy(update={"decision": decision}), path)
         return decision.model_copy(update={"arguments_hash": edited})
-
-    def _edited(self, loaded: Loaded, request: Request, said: Answer) -> dict[str, Any]:
-        """An approver's arguments as the tool understands them, and what the policy says of them;
-        nothing if they change nothing.
-        """
-        if said.arguments is None:
-            return {}
-        if request.kind != "approval" or said.verdict is Verdict.REJECT:
-            fields = [("arguments", "only an approval of a call can change them")]
-            raise Invalid("arguments cannot be edited here", fields)
-        plan = request.call.plan
-        name = loaded.continuation.frame_at(request.path[:-1]).agent
-        agent = self._registry().find(name)
-        tool = agent.tool(plan.tool) if agent else None
-        if tool is None or isinstance(plan, RefusedPlan):
-            raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
-        try:
-            checked = tool.validated(said.arguments)
-        except ArgumentsRefused as error:
-            fields = [(f"arguments.{name}", fault) for name, fault in error.fields]
-            raise Invalid("the edited arguments do not fit the tool", fields) from None
-        if canonical_json(checked) == canonical_json(request.asked.arguments):
-            return {}
-        approval, pinned = request.call.approval, plan.gate
-        assert approval is not None
-        assert pinned is not None
-        now = tool.gate(ToolCall(tool=plan.tool, arguments=checked, agent=name))
-        return {
-            "arguments": checked,
-            "preview": now.preview if now else None,
-            "further": further(approval, pinned, now),
-        }
 
 
 def _word(said: Said, approver: str, now: datetime) -> Word:
@@ -278,7 +244,8 @@ def _same(one: Decision, other: Decision) -> bool:
 
 def _alike(one: Decision, other: Decision) -> bool:
     """The same words, whoever says them."""
-    return (one.verdict, one.arguments_hash) == (other.verdict, other.arguments_hash)
+    mine, theirs = ((each.verdict, each.arguments_hash) for each in (one, other))
+    return mine == theirs and canonical_json(one.answer) == canonical_json(other.answer)
 
 
 def _registers(request: Request, event: Written) -> list[Register]:
@@ -300,7 +267,7 @@ def _registers(request: Request, event: Written) -> list[Register]:
 
 def _after(request: Request, event: Written) -> ApprovalRequest | None:
     """How the request stands once the event is on record."""
-    approval = request.call.approval if request.kind == "approval" else None
+    approval = request.approval
     if approval is None or isinstance(event, DoubtSettled):
         return None
     if isinstance(event, Decided):

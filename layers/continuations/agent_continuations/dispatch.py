@@ -5,10 +5,12 @@ anew right before the call and compared with the one that was decided on.
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
+from typing import Any
 
 from agent_continuations.agent import AgentTool, Registry
+from agent_continuations.arguments import ArgumentsRefused
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.asking import voted
 from agent_continuations.core.continuation import (
@@ -21,9 +23,12 @@ from agent_continuations.core.continuation import (
 from agent_continuations.core.identity import arguments_hash, canonical_json, idempotency_key
 from agent_continuations.core.messages import messages
 from agent_continuations.core.path import Path, path_text
+from agent_continuations.core.wait import JobWait, QuestionWait, Wait
 from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.means import Means
 from agent_continuations.ports import Head, ModelRequest
-from agent_continuations.tool import ArgumentsRefused, ToolContext
+from agent_continuations.signature import ToolContext
+from agent_continuations.tool import Tool
 
 
 def model_request(registry: Registry, head: Head, root: Continuation, path: Path) -> ModelRequest:
@@ -56,12 +61,13 @@ def model_request(registry: Registry, head: Head, root: Continuation, path: Path
             for each in agent.tools
         ],
         settings=agent.settings,
+        output=frame.output,
     )
 
 
 def prepared_tool(
-    registry: Registry, head: Head, root: Continuation, path: Path, attempt: int
-) -> Callable[[], Outcome]:
+    means: Means, head: Head, root: Continuation, path: Path, attempt: int
+) -> Callable[[], Outcome | Wait]:
     """The call at `path`, ready to run; running it never raises.
 
     Raises:
@@ -69,14 +75,7 @@ def prepared_tool(
         IllegalEvent: what would run is not what was approved.
     """
     call = root.call_at(path)
-    plan = call.plan
-    if not isinstance(plan, ToolPlan):
-        raise IllegalEvent(f"{path_text(path)} is not a tool call")
-    name = root.frame_at(path[:-1]).agent
-    agent = registry.find(name)
-    tool = agent.tool(plan.tool) if agent else None
-    if tool is None or isinstance(tool, AgentTool):
-        raise Vanished(f"the tool {plan.tool} of the agent {name} is gone")
+    plan, tool = _tool(means.registry, root, path)
     if tool.effect is not plan.effect:
         raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
     try:
@@ -86,20 +85,65 @@ def prepared_tool(
     if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
         raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
-    context = ToolContext(
-        run_id=head.run_id,
-        path=path_text(path),
-        attempt=attempt,
-        idempotency_key=idempotency_key(head.run_id, path),
-    )
+    context = _context(means, head, path, attempt)
 
-    def run() -> Outcome:
+    def run() -> Outcome | Wait:
         try:
-            return Outcome(kind="ok", content=tool.run(arguments, context))
+            result = tool.run(arguments, context, means.clock)
         except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model is told
             return Outcome(kind="error", content=f"The tool failed. {_told(error)}")
+        return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
     return run
+
+
+def prepared_poll(
+    means: Means, head: Head, root: Continuation, path: Path
+) -> Callable[[], Outcome | None]:
+    """The poll of the job that the call at `path` waits for. It gives None as long as there is no
+    result, or none was to be had, and never raises.
+
+    Raises:
+        Vanished: the tool is gone.
+    """
+    wait = root.call_at(path).wait
+    _, tool = _tool(means.registry, root, path)
+    if not isinstance(wait, JobWait) or tool.poll is None:
+        raise Vanished(f"the tool {tool.name} no longer polls its jobs")
+    context = _context(means, head, path, wait.polls + 1)
+
+    def poll() -> Outcome | None:
+        try:
+            result = tool.polled(wait.handle, context)
+        except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - asked again next time
+            return None
+        return None if result is None else Outcome(kind="ok", content=result)
+
+    return poll
+
+
+def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:
+    """The tool of the call at `path`, as it is deployed now."""
+    plan = root.call_at(path).plan
+    if not isinstance(plan, ToolPlan):
+        raise IllegalEvent(f"{path_text(path)} is not a tool call")
+    name = root.frame_at(path[:-1]).agent
+    agent = registry.find(name)
+    tool = agent.tool(plan.tool) if agent else None
+    if tool is None or isinstance(tool, AgentTool):
+        raise Vanished(f"the tool {plan.tool} of the agent {name} is gone")
+    return plan, tool
+
+
+def _context(means: Means, head: Head, path: Path, attempt: int) -> ToolContext:
+    called_back, text = means.callback_url, path_text(path)
+    return ToolContext(
+        run_id=head.run_id,
+        path=text,
+        attempt=attempt,
+        idempotency_key=idempotency_key(head.run_id, path),
+        _callback_url=(lambda: called_back(head.run_id, text)) if called_back else None,
+    )
 
 
 def _told(error: BaseException) -> str:
@@ -121,7 +165,7 @@ def call_hash(head: Head, root: Continuation, path: Path) -> str:
 
 
 def hash_of(head: Head, call: PendingCall, path: Path) -> str:
-    """`call_hash`, for a call that is at hand."""
+    """`call_hash`, for a call that is at hand. That of a question covers its text."""
     if isinstance(call.plan, RefusedPlan):
         raise IllegalEvent(f"{path_text(path)} was refused")
     return arguments_hash(
@@ -130,8 +174,19 @@ def hash_of(head: Head, call: PendingCall, path: Path) -> str:
         path=path,
         tool=call.plan.tool,
         schema_version=call.plan.schema_version,
-        arguments=call.arguments,
+        arguments=asked_of(call.arguments, question_of(call)),
     )
+
+
+def question_of(call: PendingCall) -> dict[str, Any] | None:
+    """What a person is asked by a tool, and what the answer must fit; None where nothing is."""
+    wait = call.wait
+    return {"text": wait.text, "answer": wait.answer} if isinstance(wait, QuestionWait) else None
+
+
+def asked_of(arguments: Mapping[str, Any], question: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What the hash of a request covers apart from its place."""
+    return {"question": question, "arguments": arguments} if question else arguments
 
 
 def check_approval(head: Head, root: Continuation, path: Path) -> None:
@@ -141,7 +196,7 @@ def check_approval(head: Head, root: Continuation, path: Path) -> None:
         IllegalEvent: it may not.
     """
     call = root.call_at(path)
-    if isinstance(call.plan, RefusedPlan) or call.plan.gate is None:
+    if call.gate is None:
         return
     decision, approval = call.decision, call.approval
     if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:

@@ -1,15 +1,15 @@
-"""What an owner has begun and not heard of yet: model calls and tools, each at its place."""
+"""What an owner has begun and not heard of yet: model calls, tools and polls, at their places."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeAlias
 
 from agent_continuations.core.continuation import Effect
-from agent_continuations.core.effects import CallModel, RunTool
+from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.path import Path
 from agent_continuations.crew import Crew
 
-Begun: TypeAlias = CallModel | RunTool
+Begun: TypeAlias = CallModel | RunTool | PollJob
 
 
 class Flight(NamedTuple):

@@ -11,9 +11,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from agent_continuations.arguments import field_faults
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.problem import CONTENT_TYPE, Problem, problem, problem_of, status_of
-from agent_continuations.tool import field_faults
 
 Body = TypeVar("Body", bound=BaseModel)
 

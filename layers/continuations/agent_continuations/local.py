@@ -11,7 +11,7 @@ from agent_continuations.adapters.memory import InMemoryStore
 from agent_continuations.agent import Agent, Registry
 from agent_continuations.audit import Audit, audit
 from agent_continuations.core.approval import Verdict
-from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.continuation import Continuation, Outcome
 from agent_continuations.core.event import Started
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import START_KEY
@@ -22,17 +22,32 @@ from agent_continuations.requests import Answer, PassOn, Said, TakeBack
 from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Runs
 from agent_continuations.timeline import Entry, timeline
+from agent_continuations.tool import result_text
 from agent_continuations.views import RunView, run_view
 
 DOCUMENT_FORM = 1
 
 
-class NoHints:
-    """In one process the caller advances the runs, so nobody needs to be told."""
+class LocalHints:
+    """The runs that may go on, in the order in which they were told of. Nobody is notified."""
 
-    def advance(self, run_id: str) -> None: ...
+    def __init__(self) -> None:
+        self._run_ids: dict[str, None] = {}
 
-    def resume(self, run_id: str) -> None: ...
+    def add(self, run_id: str) -> None:
+        self._run_ids[run_id] = None
+
+    def next(self) -> str | None:
+        run_id = next(iter(self._run_ids), None)
+        if run_id is not None:
+            del self._run_ids[run_id]
+        return run_id
+
+    def advance(self, run_id: str) -> None:
+        self.add(run_id)
+
+    def resume(self, run_id: str) -> None:
+        self.add(run_id)
 
     def notify(self, run_id: str, notice_id: str) -> None: ...
 
@@ -60,16 +75,19 @@ class LocalRunner:
     ) -> None:
         self.store = store or InMemoryStore()
         registry = Registry(agents)
+        self._hints = LocalHints()
         self._clock = clock
         self._runner = Runner(
             store=self.store,
             model=model,
             registry=registry,
-            hints=NoHints(),
+            hints=self._hints,
             clock=clock,
             limits=limits,
         )
-        self._runs = Runs(store=self.store, hints=NoHints(), registry=lambda: registry, clock=clock)
+        self._runs = Runs(
+            store=self.store, hints=self._hints, registry=lambda: registry, clock=clock
+        )
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
 
     def start(
@@ -92,7 +110,9 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        self._runner.advance(run_id)
+        self._hints.add(run_id)
+        while waiting := self._hints.next():
+            self._runner.advance(waiting)
         return self.get(run_id)
 
     def get(self, run_id: str) -> RunView:
@@ -102,7 +122,7 @@ class LocalRunner:
             NotFound: there is no such run.
         """
         loaded = self._runs.load(run_id)
-        return run_view(loaded.head, loaded.continuation)
+        return run_view(loaded.head, loaded.continuation, inner=self._runs.waiting(loaded))
 
     def decide(
         self,
@@ -163,6 +183,71 @@ class LocalRunner:
 
     def _say(self, run_id: str, request_id: str, said: Said) -> RunView:
         self._runs.decide(run_id, request_id, said)
+        return self.advance(run_id)
+
+    def answer(
+        self, run_id: str, request_id: str, answer: Any, *, approver: str | None = None
+    ) -> RunView:
+        """Answer a question and go on.
+
+        Args:
+            run_id: the run.
+            request_id: the question, as it stands in `waiting`.
+            answer: a JSON value that fits the question's `answer_schema`; for a type that is no
+                model, the value alone.
+            approver: who says so; needless where only one person is asked.
+
+        Raises:
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+        """
+        said = Answer(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
+        return self._say(run_id, request_id, said)
+
+    def message(self, run_id: str, text: str) -> RunView:
+        """Say something to a run, and go on.
+
+        Raises:
+            NotFound, Invalid, Conflict: see `Runs.message`.
+        """
+        self._runs.message(run_id, text)
+        return self.advance(run_id)
+
+    def signal(
+        self, run_id: str, name: str, payload: Any = None, *, correlation: str | None = None
+    ) -> RunView:
+        """Tell a run of an event, and go on.
+
+        Raises:
+            NotFound, Invalid, Conflict: see `Runs.signal`.
+        """
+        self._runs.signal(run_id, name, payload, correlation=correlation)
+        return self.advance(run_id)
+
+    def complete(self, run_id: str, path: str, result: Any) -> RunView:
+        """Tell the result of a job that the call at `path` waits for, and go on.
+
+        Raises:
+            NotFound, Conflict: see `Runs.complete`.
+        """
+        self._runs.complete(run_id, path, Outcome(kind="ok", content=result_text(result)))
+        return self.advance(run_id)
+
+    def pause(self, run_id: str) -> RunView:
+        """Hold a run.
+
+        Raises:
+            NotFound, Conflict: see `Runs.pause`.
+        """
+        self._runs.pause(run_id)
+        return self.get(run_id)
+
+    def resume(self, run_id: str) -> RunView:
+        """Let a paused run go on.
+
+        Raises:
+            NotFound, Conflict: see `Runs.resume`.
+        """
+        self._runs.resume(run_id)
         return self.advance(run_id)
 
     def cancel(self, run_id: str) -> RunView:

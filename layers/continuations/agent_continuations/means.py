@@ -42,7 +42,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an owner works with. `crew` makes those who do the work at the side of one advance."""
+    """What an owner works with.
+
+    Attributes:
+        crew: makes those who do the work at the side of one advance.
+        callback_url: from a run and a call's path to where the outcome of what the call has started
+            elsewhere can be told; None where there is no such place.
+    """
 
     store: Store
     model: Model
@@ -54,3 +60,4 @@ class Means:
     crew: Callable[[], Crew]
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep
+    callback_url: Callable[[str, str], str] | None = None

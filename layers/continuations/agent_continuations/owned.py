@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from agent_continuations.children import cancel_children, tell_parent
 from agent_continuations.core.advance import advance
 from agent_continuations.core.audit import take_in
 from agent_continuations.core.continuation import Continuation, Intent
@@ -15,6 +16,8 @@ from agent_continuations.core.event import (
     ToolReturned,
     ToolStarted,
     Trail,
+    Waited,
+    call_register,
     trail_key,
 )
 from agent_continuations.core.grant import Grant
@@ -26,10 +29,12 @@ from agent_continuations.ports import (
     MAX_GRANTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
+    MAX_STARTS_AT_ONCE,
     Head,
     Notice,
     Register,
     Release,
+    Start,
     Status,
     TrailMove,
     read_run,
@@ -171,14 +176,19 @@ class OwnedRun:
             self.unwritten.reads.append(read)
             self._take(read)
 
-    def ask(self, event: Trail) -> None:
-        """Ask people, remind them, or note that their time is over, with the next commit."""
+    def say(self, event: Trail | Waited, start: Start | None = None) -> None:
+        """Ask people, remind them, note that their time is over, or what has come, with the next
+        commit.
+
+        Args:
+            start: a run that begins with it.
+        """
         self._take(event)
         told = None
         if isinstance(event, ApprovalRequested | Doubted | Told):
             now, recipients = self._means.clock(), self._means.recipients
             told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
-        self.unwritten.trail.append(Said(event, told))
+        self.unwritten.said.append(Said(event, told, start=start))
 
     def take_grants(self, asked: ApprovalRequested) -> None:
         """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
@@ -191,10 +201,10 @@ class OwnedRun:
         # Nobody is told yet: whoever still owes an answer after these votes will be.
         asked = asked.model_copy(update={"request": asked.request.model_copy(update={"told": ()})})
         self._take(asked)
-        self.unwritten.trail.append(Said(asked))
+        self.unwritten.said.append(Said(asked))
         for grant, vote in votes:
             self._take(vote)
-            self.unwritten.trail.append(Said(vote, grant=grant))
+            self.unwritten.said.append(Said(vote, grant=grant))
 
     def publish(self) -> None:
         """Write what is unwritten and stay; where something stood in the way, load it."""
@@ -211,6 +221,11 @@ class OwnedRun:
         """Write what is unwritten and release the run. False, and nothing released, if something
         has happened that this owner does not know.
         """
+        if status.terminal:
+            root = self.continuation if self.known else None
+            tell_parent(self._means, self.head, root, status, note)
+            if root and status is not Status.PARKED:
+                cancel_children(self._means, root)
 
         def release(known: int) -> Release:
             return Release(
@@ -239,6 +254,7 @@ class OwnedRun:
                 release=release(known) if release and portion.last else None,
                 trail=portion.trail,
                 uses=portion.uses,
+                starts=portion.starts,
                 now=self._means.clock(),
             )
             if not written:
@@ -251,27 +267,33 @@ class OwnedRun:
                 self._newest = self._newest and self._newest.model_copy(update=moved)
             for each in portion.notices:
                 self._means.hints.notify(self.run_id, each.notice_id)
+            for start in portion.starts:
+                self._means.hints.advance(start.head.run_id)
         self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
         return True
 
     def _portions(self) -> Iterator["_Portion"]:
         """All that is to be written, as much at once as a store takes; one portion at least."""
-        left, reads = list(self.unwritten.trail), self.unwritten.read_registers()
+        left, reads = list(self.unwritten.said), self.unwritten.read_registers()
         while True:
             size = _fits(left)
             taken, left = left[:size], left[size:]
             before = after = self.head.trail
             registers = []
             for said in taken:
-                after, linked = take_in(after, said.event)
-                registers.append(Register(trail_key(linked), (linked,)))
+                if isinstance(said.event, Waited):
+                    registers.append(Register(call_register(said.event), (said.event,)))
+                else:
+                    after, linked = take_in(after, said.event)
+                    registers.append(Register(trail_key(linked), (linked,)))
             room = MAX_REGISTERS_AT_ONCE - len(registers)
             registers, reads = registers + reads[:room], reads[room:]
             yield _Portion(
                 registers=registers,
                 notices=[said.notice for said in taken if said.notice],
                 uses=[said.grant for said in taken if said.grant],
-                trail=TrailMove(before.number, after) if taken else None,
+                starts=[said.start for said in taken if said.start],
+                trail=TrailMove(before.number, after) if after != before else None,
                 last=not (left or reads),
             )
             if not (left or reads):
@@ -288,15 +310,18 @@ class _Portion:
     registers: list[Register]
     notices: list[Notice]
     uses: list[Grant]
+    starts: list[Start]
     trail: TrailMove | None
     last: bool
 
 
-def _fits(trail: Sequence[Said]) -> int:
+def _fits(all_said: Sequence[Said]) -> int:
     """How much of what was said fits into one write."""
     grants: set[str] = set()
-    for number, said in enumerate(trail[:MAX_REGISTERS_AT_ONCE]):
+    starts = 0
+    for number, said in enumerate(all_said[:MAX_REGISTERS_AT_ONCE]):
         grants |= {said.grant.grant_id} if said.grant else set()
-        if len(grants) > MAX_GRANTS_AT_ONCE:
+        starts += said.start is not None
+        if len(grants) > MAX_GRANTS_AT_ONCE or starts > MAX_STARTS_AT_ONCE:
             return number
     return MAX_REGISTERS_AT_ONCE

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent_continuations.agent import Agent, AgentTool
 from agent_continuations.approval import ToolCall
+from agent_continuations.arguments import ArgumentsRefused
 from agent_continuations.core.approval import Decision, Verdict
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
@@ -21,7 +22,6 @@ from agent_continuations.core.continuation import (
 )
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import Path
-from agent_continuations.tool import ArgumentsRefused
 
 
 def begin(agent: Agent, input: str) -> Continuation:
@@ -31,7 +31,21 @@ def begin(agent: Agent, input: str) -> Continuation:
         instructions=agent.instructions,
         input=input,
         max_turns=agent.max_turns,
+        output=agent.output.schema if agent.output else None,
     )
+
+
+def checked_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
+    """The reply; one that should be the agent's answer and does not fit gets a fault."""
+    if reply.requests or reply.fault or frame.output is None or agent.output is None:
+        return reply
+    try:
+        answer = agent.output.fitted(json.loads(reply.content or ""))
+    except ArgumentsRefused as error:
+        return reply.model_copy(update={"fault": "output", "detail": str(error)})
+    except (ValueError, RecursionError) as error:
+        return reply.model_copy(update={"fault": "output", "detail": f"This is not JSON: {error}"})
+    return reply.model_copy(update={"content": json.dumps(answer, ensure_ascii=False)})
 
 
 def plan_calls(
@@ -77,6 +91,8 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
             agent=found.agent.name,
             instructions=found.agent.instructions,
             max_turns=found.agent.max_turns,
+            output=found.agent.output.schema if found.agent.output else None,
+            spawn=found.spawn,
             schema_version=found.schema_version,
             gate=gate,
         )

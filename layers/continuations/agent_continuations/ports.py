@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -26,7 +26,10 @@ MAX_REGISTERS_AT_ONCE = 45
 MAX_INTENTS_AT_ONCE = 25
 MAX_SETTLED_AT_ONCE = 100
 MAX_GRANTS_AT_ONCE = 8
+MAX_STARTS_AT_ONCE = 20
 READ_TRIES = 4
+# A hint comes first; the sweeper only where it was lost.
+HINT_GRACE = timedelta(seconds=60)
 
 
 def utc_now() -> datetime:
@@ -51,6 +54,13 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
 
 
+class Parent(Stored):
+    """The call that a run was started by."""
+
+    run_id: str
+    path: str
+
+
 class Head(Stored):
     """The small, changing part of a run. All else of it is written once.
 
@@ -66,6 +76,8 @@ class Head(Stored):
         model_pause: the model service failed, and is not called before.
         requester: who started the run, as far as that is known.
         trail: the end of the run's audit trail.
+        paused: an operator holds the run.
+        parent: whose call started it, where it is no run of its own.
     """
 
     run_id: str
@@ -89,6 +101,8 @@ class Head(Stored):
     model_pause: ModelPause | None = None
     requester: str | None = None
     trail: Chain = Chain()
+    paused: bool = False
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,14 @@ class Register:
 
     key: str
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run that is to begin."""
+
+    head: Head
+    register: Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +182,7 @@ class Notice(Stored):
     notice_id: str
     run_id: str
     tenant: str
-    kind: Literal["approval", "doubt"]
+    kind: Literal["approval", "question", "condition", "doubt"]
     request_id: str
     path: str
     agents: tuple[str, ...]
@@ -290,8 +312,8 @@ class Store(Protocol):
         intents: Mapping[str, Intent],
         settled: Sequence[str],
     ) -> Head:
-        """Put intents on record before their tools run, and drop those of `settled` paths. Fenced.
-        At most `MAX_INTENTS_AT_ONCE`, and `MAX_SETTLED_AT_ONCE`.
+        """Put intents on record before their tools run, and drop those of `settled` paths. Fenced,
+        and so is a paused run. At most `MAX_INTENTS_AT_ONCE`, and `MAX_SETTLED_AT_ONCE`.
 
         A path that has an intent of the same attempt on record already is refused as fenced.
         """
@@ -307,11 +329,13 @@ class Store(Protocol):
         release: Release | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
+        starts: Sequence[Start] = (),
         now: datetime,
     ) -> bool:
-        """Write registers and notices, drop the intents of `settled` paths and leave the run, all
-        or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many notices. Fenced, but a
-        cancelled run may be released. False, and nothing written, if `wake` or the trail has moved
+        """Write registers and notices, start other runs, drop the intents of `settled` paths and
+        leave the run, all or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many
+        notices, and `MAX_STARTS_AT_ONCE` runs with as few. Fenced, but a cancelled run may be
+        released. False, and nothing written, if `wake` or the trail has moved
         since, a register is there already, or one of the grants that are used here, at most
         `MAX_GRANTS_AT_ONCE` different ones, may not be used any more: load again.
         """
@@ -322,10 +346,12 @@ class Store(Protocol):
         registers: Sequence[Register],
         *,
         trail: TrailMove | None = None,
+        reopen: bool = False,
         now: datetime,
     ) -> Register | None:
         """Write what comes from outside, a decision or a late outcome, all or none of it, and make
-        the run go on. None if it is written; else the first register that stood in the way.
+        the run go on; with `reopen`, one that is completed, too. None if it is written; else the
+        first register that stood in the way.
 
         Raises:
             Stale: the trail has moved on; nothing is written.
@@ -337,6 +363,9 @@ class Store(Protocol):
 
         A parked run, which nobody would take to its end, is cancelled by this at once.
         """
+
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+        """Hold a run that has not ended, or let it go on. The head after it."""
 
     def redrive(self, run_id: str, *, now: datetime) -> Head | None:
         """Make a parked run ready; None if it is not parked."""
@@ -382,7 +411,8 @@ class Store(Protocol):
 class ModelRequest:
     """One model call. `agent` and `path` name the asker; they do not go over the wire.
 
-    The messages are shared with later calls: an adapter that wants others makes its own.
+    The messages are shared with later calls: an adapter that wants others makes its own. `output`
+    is the JSON schema that the answer must fit.
     """
 
     agent: str
@@ -391,6 +421,7 @@ class ModelRequest:
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] | None = None
 
 
 class Model(Protocol):

@@ -14,17 +14,19 @@ from agent_continuations.core.approval import (
     Verdict,
     person,
 )
-from agent_continuations.core.continuation import Continuation, Doubt, RefusedPlan
-from agent_continuations.core.effects import AskApproval, Await, ClearDoubt, Tell
+from agent_continuations.core.continuation import Continuation, Doubt, Outcome, RefusedPlan
+from agent_continuations.core.effects import AskApproval, Await, ClearDoubt, TakeSignal, Tell
 from agent_continuations.core.event import (
     ApprovalRequested,
     Decided,
     Doubted,
     Escalated,
     Told,
+    ToolReturned,
 )
 from agent_continuations.core.identity import canonical_json, policy_hash, request_id
 from agent_continuations.core.path import parse_path, path_text
+from agent_continuations.core.wait import EventWait, JobWait, TimerWait
 from agent_continuations.dispatch import call_hash
 from agent_continuations.errors import IllegalEvent
 from agent_continuations.ports import Head, Notice
@@ -49,6 +51,43 @@ def approval_question(
         policy_hash=policy_hash(gate),
     )
     return ApprovalRequested(path=path_text(effect.path), request=request)
+
+
+def is_up(effect: Await, now: datetime) -> bool:
+    """Whether something is due although nothing has happened."""
+    return effect.until is not None and effect.until <= now
+
+
+def over(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
+    """What a call comes to whose time is over; None where only the next poll is due."""
+    call = root.call_at(effect.path)
+    match call.wait:
+        case TimerWait(until=until):
+            outcome = Outcome(kind="ok", content=f"It is {now.isoformat(timespec='seconds')} now.")
+        case EventWait(name=name, until=until):
+            outcome = Outcome(kind="error", content=f"The event {name} has not come in time.")
+        case JobWait(until=until):
+            outcome = Outcome(kind="error", content="The job has not finished in time.")
+        case _:
+            return None
+    if until is None or until > now:
+        return None
+    return ToolReturned(path=path_text(effect.path), outcome=outcome, started_at=until, at=now)
+
+
+def taken(effect: TakeSignal, now: datetime) -> ToolReturned:
+    """The outcome of a call that has waited for an event: what came with it."""
+    signal = effect.signal
+    payload = signal.payload
+    return ToolReturned(
+        path=path_text(effect.path),
+        outcome=Outcome(
+            kind="ok", content=payload if isinstance(payload, str) else canonical_json(payload)
+        ),
+        took=signal.event_id,
+        started_at=signal.at,
+        at=now,
+    )
 
 
 def told(root: Continuation, effect: Tell, now: datetime) -> Told:
@@ -106,7 +145,8 @@ def on_time(
             expires_at=now + timedelta(seconds=escalation.timeout_seconds),
             at=now,
         )
-    missed = "nobody decided" if not request.counted else "not everybody agreed"
+    nobody = "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
+    missed = "not everybody agreed" if request.counted else nobody
     decision = Decision(
         verdict=Verdict.REJECT,
         approver="deadline",
@@ -154,12 +194,12 @@ def notice(
         notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
     else:
         raise IllegalEvent(f"nothing is asked at {event.path}")
-    may_answer = [each for each in asked if _may_answer(each, head, plan.gate)]
+    may_answer = [each for each in asked if _may_answer(each, head, call.gate)]
     return Notice(
         notice_id=notice_id,
         run_id=head.run_id,
         tenant=head.tenant,
-        kind="doubt" if isinstance(event, Doubted) else "approval",
+        kind="doubt" if isinstance(event, Doubted) else call.asks,
         request_id=question,
         path=event.path,
         agents=root.agents_to(path),

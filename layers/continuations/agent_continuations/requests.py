@@ -33,7 +33,7 @@ class Loaded:
 class Request:
     """A question that people were asked, with the decision that stands, if there is one."""
 
-    kind: Literal["approval", "doubt"]
+    kind: Literal["approval", "question", "condition", "doubt"]
     path: Path
     call: PendingCall
     request_id: str
@@ -42,11 +42,22 @@ class Request:
     decision: Decision | None = None
 
     @property
+    def approval(self) -> ApprovalRequest | None:
+        """What was asked, by which policy, and who has answered; None for a doubt."""
+        return None if self.kind == "doubt" else self.call.approval
+
+    @property
     def asked(self) -> PendingCall:
         """The call as it was asked about, before the last word on it."""
         if self.kind == "doubt":
             return self.call
         return self.call.model_copy(update={"decision": None})
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known by now how the call went, so that nothing is left to answer."""
+        known = self.call.outcome or (self.kind == "doubt" and self.call.wait)
+        return bool(known) and self.decision is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +101,19 @@ class InAdvance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(_Said):
-    """Approve, perhaps with other arguments, or reject.
+    """Approve, perhaps with other arguments, or reject; or give a question its answer.
 
     Attributes:
         grant: what else is agreed to with an approval.
+        answer: to a question, as a JSON value.
+        from_form: whether the answer stands in an object of fields, as a form gives it.
     """
 
     verdict: Verdict
     arguments: Mapping[str, Any] | None = None
     grant: InAdvance | None = None
+    answer: Any = None
+    from_form: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +173,7 @@ def find_request(loaded: Loaded, request_id: str) -> Request:
     for path, call in root.calls():
         if call.approval and call.approval.request_id == request_id:
             approvers = call.approval.approvers
-            return Request("approval", path, call, request_id, approvers, decision=call.decision)
+            return Request(call.asks, path, call, request_id, approvers, decision=call.decision)
     # A doubt that was denied has left the tree; its events have not.
     found: Request | None = None
     for event in loaded.snapshot.events():

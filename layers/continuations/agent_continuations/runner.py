@@ -33,6 +33,7 @@ class Runner:
         abandon: called when a tool is still running that was given up on, at the end of `advance`;
             where a process may be frozen and thawed, it must end the process.
         crew: makes those who call models and run tools; threads where not given.
+        callback_url: see `Means`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Runner:
         abandon: Callable[[], None] = lambda: None,
         pause: Callable[[float], None] = sleep,
         crew: Callable[[], Crew] | None = None,
+        callback_url: Callable[[str, str], str] | None = None,
     ) -> None:
         limits = limits or Limits()
         self._means = Means(
@@ -62,6 +64,7 @@ class Runner:
             crew=crew or (lambda: Threads(limits.workers)),
             operators=tuple(operators),
             pause=pause,
+            callback_url=callback_url,
         )
         self._abandon = abandon
 

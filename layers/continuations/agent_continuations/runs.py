@@ -1,23 +1,38 @@
-"""What people and programs do with runs: start, look, decide, cancel. Every door comes here."""
+"""What people and programs do with runs: start, look, decide, talk, cancel, for every door."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from contextlib import suppress
+from hashlib import sha256
 from secrets import token_bytes
+from typing import Any
 
 from agent_continuations.agent import Registry
-from agent_continuations.core.event import Started
+from agent_continuations.children import children
+from agent_continuations.core.continuation import Message, Outcome, Signal
+from agent_continuations.core.event import (
+    Event,
+    Signalled,
+    Spoken,
+    Started,
+    ToolReturned,
+    Unasked,
+    unasked_register,
+)
 from agent_continuations.core.identity import (
     arguments_hash,
+    canonical_json,
     is_opaque_id,
     opaque_id,
     run_id_for,
 )
-from agent_continuations.core.path import START_KEY
+from agent_continuations.core.path import START_KEY, call_key, parse_path
+from agent_continuations.core.wait import JobWait
 from agent_continuations.decisions import Decisions
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.grants import Grants
 from agent_continuations.planning import begin
 from agent_continuations.ports import (
+    HINT_GRACE,
     Clock,
     Head,
     Hints,
@@ -29,9 +44,12 @@ from agent_continuations.ports import (
     utc_now,
 )
 from agent_continuations.requests import Answer, Loaded, Request, Said, Settled, find_request
+from agent_continuations.waiting import Waiting, inside, waiting
 
 MAX_INPUT_BYTES = 256 * 1024
-HINT_GRACE = timedelta(seconds=60)
+MAX_NAME_CHARACTERS = 128
+MAX_UNHEARD = 100
+MAX_WAITING = 1000
 DEFAULT_TENANT = "default"
 
 
@@ -128,6 +146,20 @@ class Runs:
         snapshot, continuation = read
         return Loaded(snapshot.head, snapshot, continuation)
 
+    def waiting(self, loaded: Loaded) -> list[Waiting]:
+        """All that a run waits for, and what the runs wait for that it has started."""
+        found: list[Waiting] = []
+        for each in waiting(loaded.head, loaded.continuation):
+            found.append(each)
+            if each.kind == "child" and each.run_id and len(found) < MAX_WAITING:
+                child = self._child(each.run_id)
+                found += [inside(each, one) for one in self.waiting(child)] if child else []
+        return found
+
+    def _child(self, run_id: str) -> Loaded | None:
+        read = read_run(self.store, run_id)
+        return Loaded(read[0].head, *read) if read else None
+
     def page(
         self,
         *,
@@ -150,7 +182,12 @@ class Runs:
             NotFound: there is no such run for this tenant.
             Conflict: it has ended in another way.
         """
-        self._head(run_id)
+        before = self._head(run_id)
+        if before.status is Status.PARKED:
+            # Nobody works on it who would end what it has started.
+            for _, child in children(self.load(run_id).continuation):
+                self.store.wake(child, now=self.clock(), cancel=True)
+                self.hints.resume(child)
         head = self.store.wake(run_id, now=self.clock(), cancel=True)
         if head is None:
             raise NotFound(f"there is no run {run_id!r}")
@@ -158,6 +195,33 @@ class Runs:
             raise Conflict(f"the run is {head.status.value}")
         if not head.status.terminal:
             self.hints.resume(run_id)
+        return head
+
+    def pause(self, run_id: str) -> Head:
+        """Hold a run: nothing new begins until it is resumed, but decisions are taken.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it has ended.
+        """
+        return self._hold(run_id, paused=True)
+
+    def resume(self, run_id: str) -> Head:
+        """Let a paused run go on; one that is not paused just looks at itself.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it has ended.
+        """
+        head = self._hold(run_id, paused=False)
+        self.hints.resume(run_id)
+        return head
+
+    def _hold(self, run_id: str, *, paused: bool) -> Head:
+        self._head(run_id)
+        head = self.store.pause(run_id, paused=paused, now=self.clock())
+        if head is None or head.status.terminal:
+            raise Conflict(f"the run is {head.status.value if head else 'gone'}")
         return head
 
     def redrive(self, run_id: str) -> Head:
@@ -173,6 +237,107 @@ class Runs:
             raise Conflict("the run is not parked")
         self.hints.resume(run_id)
         return head
+
+    def message(
+        self, run_id: str, text: str, *, key: str | None = None, sender: str | None = None
+    ) -> Message:
+        """Say something to a run. Its model hears it with its next turn; a run that is completed
+        goes on with it.
+
+        Args:
+            key: with the same one again, it is the same message.
+            sender: who says it, as far as that is known.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Invalid: the text is empty or too large.
+            Conflict: the run has ended in another way, was started by another run and has given
+                its answer, or has not heard what was said to it before.
+            KeyReused: the key came with another text.
+        """
+        if not text.strip() or len(text.encode()) > MAX_INPUT_BYTES:
+            raise Invalid("the text does not fit", [("content", f"1 to {MAX_INPUT_BYTES} bytes")])
+        loaded = self.load(run_id)
+        if loaded.head.status is Status.COMPLETED and loaded.head.parent:
+            raise Conflict("the run has given its answer to the run that started it")
+        if len(loaded.continuation.messages) >= MAX_UNHEARD:
+            raise Conflict(f"{MAX_UNHEARD} messages wait already to be heard")
+        message = Message(message_id=_id(key), text=text, sender=sender, at=self.clock())
+        stands = self._tell(run_id, Spoken(message=message), reopen=True)
+        if not isinstance(stands, Spoken) or stands.message.text != text:
+            raise KeyReused("this Idempotency-Key was used for another message")
+        return stands.message
+
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        key: str | None = None,
+    ) -> Signal:
+        """Tell a run of an event. The first call that waits for it takes it; one that comes early
+        is kept.
+
+        Args:
+            key: with the same one again, it is the same event.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Invalid: the name or the payload does not fit.
+            Conflict: the run has ended, or keeps too many events that nothing has waited for.
+            KeyReused: the key came with another event.
+        """
+        for field, text in (("name", name), ("correlation", correlation)):
+            if text is not None and not 1 <= len(text) <= MAX_NAME_CHARACTERS:
+                raise Invalid("the event does not fit", [(field, f"1 to {MAX_NAME_CHARACTERS}")])
+        if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
+            raise Invalid("the event does not fit", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
+        if len(self.load(run_id).continuation.signals) >= MAX_UNHEARD:
+            raise Conflict(f"{MAX_UNHEARD} events wait already to be taken")
+        signal = Signal(
+            event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self.clock()
+        )
+        stands = self._tell(run_id, Signalled(signal=signal))
+        if not isinstance(stands, Signalled) or not _same(stands.signal, signal):
+            raise KeyReused("this Idempotency-Key was used for another event")
+        return stands.signal
+
+    def _tell(self, run_id: str, event: Unasked, *, reopen: bool = False) -> Event:
+        """Store what came from outside; what stands then at its place."""
+        register = Register(unasked_register(event), (event,))
+        stored = self.store.deliver(run_id, [register], reopen=reopen, now=self.clock())
+        if stored is None:
+            self.hints.resume(run_id)
+        return (stored or register).events[0]
+
+    def complete(self, run_id: str, path: str, outcome: Outcome) -> Outcome:
+        """Tell the outcome of what a call has started elsewhere. The first one stands.
+
+        Raises:
+            NotFound: there is no such call, or it has started nothing.
+            Conflict: its outcome is known already, or the run has ended.
+        """
+        loaded = self.load(run_id)
+        try:
+            at = parse_path(path)
+            call = loaded.continuation.call_at(at)
+        except (ValueError, LookupError):
+            raise NotFound(f"there is no call at {path!r}") from None
+        # It may call back before the tool has returned.
+        if not isinstance(call.wait, JobWait) and not call.intent and not call.outcome:
+            raise NotFound(f"the call at {path!r} waits for no job")
+        now = self.clock()
+        event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
+        stored = self.store.deliver(run_id, [Register(call_key(at, "outcome"), (event,))], now=now)
+        if stored is None:
+            self.hints.resume(run_id)
+            return outcome
+        stands = next((e for e in stored.events if getattr(e, "path", None) == path), None)
+        if isinstance(stands, ToolReturned) and stands.outcome == outcome:
+            return outcome
+        raise Conflict("the outcome of this call is known already")
 
     def decide(self, run_id: str, request_id: str, said: Said) -> Settled:
         """Answer a request. The first decision stands; the same one again is answered alike.
@@ -190,8 +355,19 @@ class Runs:
             Conflict: too late: the deadline has passed, or the run has ended, or what they saw has
                 changed.
         """
-        loaded = self.load(run_id)
-        return self.settle(loaded, find_request(loaded, request_id), said)
+        return self.settle(*self._find(self.load(run_id), request_id), said)
+
+    def _find(self, loaded: Loaded, request_id: str) -> tuple[Loaded, Request]:
+        """A request of a run, or of one that it has started and waits for."""
+        try:
+            return loaded, find_request(loaded, request_id)
+        except NotFound:
+            for _, child in children(loaded.continuation):
+                inner = self._child(child)
+                with suppress(NotFound):
+                    if inner:
+                        return self._find(inner, request_id)
+            raise
 
     def settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
         """`decide`, for whoever has loaded the run already."""
@@ -210,3 +386,16 @@ class Runs:
         if head is None or head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         return head
+
+
+def _id(key: str | None) -> str:
+    """What tells one thing that came from outside from another; the same for the same key."""
+    return opaque_id(sha256(key.encode()).digest()[:15] if key else token_bytes(15))
+
+
+def _same(one: Signal, other: Signal) -> bool:
+    return (one.name, one.correlation, canonical_json(one.payload)) == (
+        other.name,
+        other.correlation,
+        canonical_json(other.payload),
+    )

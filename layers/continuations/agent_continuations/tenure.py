@@ -6,15 +6,21 @@ from enum import Enum, auto
 
 from agent_continuations.beginnings import Beginnings
 from agent_continuations.core.continuation import Reply
-from agent_continuations.core.effects import CallModel, RunTool
-from agent_continuations.core.event import ModelReplied, ToolReturned
+from agent_continuations.core.effects import CallModel, PollJob, RunTool
+from agent_continuations.core.event import (
+    ModelReplied,
+    Polled,
+    Suspended,
+    ToolReturned,
+    call_register,
+)
 from agent_continuations.core.path import call_key, parse_path, path_text, reply_key
 from agent_continuations.crew import Crew
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
 from agent_continuations.flights import Flight, Flights, on_record
 from agent_continuations.means import Means
 from agent_continuations.owned import OwnedRun
-from agent_continuations.planning import plan_calls
+from agent_continuations.planning import checked_reply, plan_calls
 from agent_continuations.ports import (
     MAX_STALLS,
     Head,
@@ -30,6 +36,7 @@ class _Stop(Enum):
 
     CANCELLED = auto()
     FENCED = auto()
+    PAUSED = auto()
     OUT_OF_TIME = auto()
 
 
@@ -43,7 +50,7 @@ class Tenure:
         self.flights = Flights(crew, means.limits.workers)
         self.deadline = deadline
         self.stop: _Stop | None = None
-        self.outcomes: list[ToolReturned] = []
+        self.outcomes: list[ToolReturned | Suspended | Polled] = []
         self.beginnings = Beginnings(means, self.run, self.flights, deadline)
         self.model_pause = head.model_pause
         self.look_up_at = means.clock()
@@ -111,7 +118,7 @@ class Tenure:
             self.beginnings.begin(self.model_pause)
         if not self.flights:
             return self._release()
-        if self.run.unwritten.trail and not self.stop:
+        if self.run.unwritten.said and not self.stop:
             self.run.publish()
         self._collect()
         return None
@@ -125,15 +132,25 @@ class Tenure:
         if self.run.head.cancelled:
             self.stop = _Stop.CANCELLED
             self.run.unwritten.drop_questions()
+        elif self.run.head.paused:
+            self.stop = _Stop.PAUSED
+            self.run.unwritten.drop_questions()
+        elif self.stop is _Stop.PAUSED:
+            self.stop = None
         elif self.deadline and self._in(self.limits.margin) >= self.deadline:
             self.stop = _Stop.OUT_OF_TIME
 
     def _fenced(self) -> None:
-        """The run is somebody else's or was cancelled: begin nothing, but record late outcomes."""
+        """The run is somebody else's, or was cancelled or paused: begin nothing, but record late
+        outcomes.
+        """
         if self.stop is _Stop.FENCED:
             return
-        cancelled = self.run.still_mine() and self.run.head.cancelled
-        self.stop = _Stop.CANCELLED if cancelled else _Stop.FENCED
+        mine = self.run.still_mine()
+        if mine and self.run.head.cancelled:
+            self.stop = _Stop.CANCELLED
+        else:
+            self.stop = _Stop.PAUSED if mine and self.run.head.paused else _Stop.FENCED
         if self.stop is _Stop.FENCED and not (self.flights.recorded or self.outcomes):
             # An outcome that it stored before it knew of this has woken nobody. One that is still
             # to come will. Where the store does not answer, the run's due time must do.
@@ -162,7 +179,7 @@ class Tenure:
             if isinstance(flight.effect, CallModel):
                 self._model_returned(flight.effect, flight)
             else:
-                self._tool_returned(flight.effect, flight.future.result())
+                self._returned(flight.effect, flight.future.result())
 
     def _model_returned(self, effect: CallModel, flight: Flight) -> None:
         try:
@@ -183,12 +200,14 @@ class Tenure:
             self.beginnings.obstacles[effect.path] = f"there is no agent named {frame.agent}"
             return
         mine = self.run.unwritten.reads_of(effect.path)
+        reply = checked_reply(agent, frame, reply)
         event = ModelReplied(
             path=path_text(effect.path),
             turn=effect.turn,
             reply=reply,
             calls=plan_calls(agent, effect.path, reply, frame.turns),
             reads=mine,
+            heard=effect.heard,
             at=self.means.clock(),
         )
         self.run.record(reply_key(effect.path, effect.turn), event)
@@ -203,22 +222,29 @@ class Tenure:
             longest=self.limits.model_retry_longest,
         )
 
-    def _tool_returned(self, effect: RunTool, event: ToolReturned) -> None:
+    def _returned(
+        self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled
+    ) -> None:
         if on_record(effect):
             self.outcomes.append(event)
-        elif self.stop is not _Stop.FENCED:
+        elif self.stop is _Stop.FENCED:
+            return  # whoever has the run now will ask again
+        elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
             self.run.keep_read(event)
+        else:
+            self.outcomes.append(event)
 
     def _record_outcomes(self) -> None:
         """Store what tools with an intent came to, and reads that no reply will carry."""
         while self.outcomes:
             event = self.outcomes[0]
-            key = call_key(parse_path(event.path), "outcome")
+            key = call_register(event)
             if self.stop is _Stop.FENCED:
                 self.run.deliver_late(Register(key, (event,)))
             else:
                 self.run.record(key, event)
-                self.run.unwritten.settled.append(event.path)
+                if event.path in self.run.head.intents:
+                    self.run.unwritten.settled.append(event.path)
             del self.outcomes[0]
         for read in list(self.run.unwritten.reads):
             path = parse_path(read.path)
@@ -251,6 +277,8 @@ class Tenure:
             if ended.kind == "ok":
                 return Status.COMPLETED, None, None
             return Status.FAILED, None, ended.content
+        if self.stop is _Stop.PAUSED:
+            return Status.SUSPENDED, None, None
         if self.stop is _Stop.OUT_OF_TIME:
             return Status.READY, now, None
         waits = rest(

@@ -22,7 +22,7 @@ from agent_continuations.core.event import (
 )
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.ports import Head, Snapshot
-from agent_continuations.views import Moment, View
+from agent_continuations.view import Moment, View
 
 
 class Entry(View):

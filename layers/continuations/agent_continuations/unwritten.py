@@ -4,29 +4,36 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent_continuations.core.event import ToolReturned, Trail
+from agent_continuations.core.event import ToolReturned, Trail, Waited
 from agent_continuations.core.grant import Grant
 from agent_continuations.core.path import Path, call_key, parse_path
-from agent_continuations.ports import Notice, Register
+from agent_continuations.ports import Notice, Register, Start
 
 
 class Said(NamedTuple):
-    """What goes into the audit trail, with its notice, and the grant by which it was said."""
+    """What is to be written with the run's epoch, most of it into the audit trail.
 
-    event: Trail
+    Attributes:
+        notice: that goes into the outbox with it.
+        grant: by which it was said.
+        start: a run that begins with it.
+    """
+
+    event: Trail | Waited
     notice: Notice | None = None
     grant: Grant | None = None
+    start: Start | None = None
 
 
 @dataclass
 class Unwritten:
-    """What goes into the audit trail, questions above all, each with its notice if it has one;
-    what read tools found; and intents that have served.
+    """What is said, questions above all, each with its notice if it has one; what read tools found;
+    and intents that have served.
 
     Losing it loses nothing: questions follow from the state, and what was read can be read again.
     """
 
-    trail: list[Said] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
     reads: list[ToolReturned] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
 
@@ -40,7 +47,7 @@ class Unwritten:
 
     def drop_questions(self) -> None:
         """Forget the questions: a fresh load will raise them again, if they still are open."""
-        self.trail = []
+        self.said = []
 
     def read_registers(self) -> list[Register]:
         """One register for each turn's reads."""

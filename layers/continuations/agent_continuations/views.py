@@ -1,71 +1,14 @@
-"""What the outside sees of a run: its summary, and what it waits for."""
+"""What the outside sees of a run."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from agent_continuations.core.approval import ApprovalRequest, Risk
-from agent_continuations.core.continuation import (
-    Continuation,
-    Doubt,
-    RefusedPlan,
-    Usage,
-)
-from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
-from agent_continuations.core.path import path_text
-from agent_continuations.dispatch import hash_of
+from agent_continuations.core.continuation import Continuation, Usage
 from agent_continuations.ports import Head, Notice, Status
-
-
-def moment(at: datetime) -> str:
-    """A time in RFC 3339, UTC, always of the same length, so that texts sort like times."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Moment: TypeAlias = Annotated[
-    datetime,
-    PlainSerializer(moment, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-
-
-class View(BaseModel):
-    """Base of what is shown."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class StageView(View):
-    """One stage of an approval: who is asked, how many must agree, and who has."""
-
-    approvers: tuple[str, ...]
-    needed: int
-    approved_by: tuple[str, ...]
-    open: bool
-
-
-class Waiting(View):
-    """One place in the tree where a run waits, and for what.
-
-    `approvers` are those who are asked now; `stages` shows them all, with who has answered what.
-    """
-
-    request_id: str
-    kind: Literal["approval", "doubt", "timer", "model"]
-    path: str
-    agents: tuple[str, ...]
-    tool: str | None = None
-    arguments: dict[str, Any] | None = None
-    arguments_hash: str | None = None
-    approvers: tuple[str, ...] | None = None
-    expires_at: Moment | None = None
-    message: str
-    stages: tuple[StageView, ...] | None = None
-    risk: Risk | None = None
-    preview: str | None = None
+from agent_continuations.view import Moment, View
+from agent_continuations.waiting import Waiting, waiting
 
 
 class Undelivered(View):
@@ -88,7 +31,8 @@ class Undelivered(View):
 class RunView(View):
     """A run, as `GET /runs/{id}` shows it. `turns` and `usage` count the whole tree.
 
-    `undelivered` holds the notices of open requests that have not reached somebody.
+    `undelivered` holds the notices of open requests that have not reached somebody. `parent` is the
+    run that this one was started by.
     """
 
     run_id: str
@@ -101,8 +45,10 @@ class RunView(View):
     created_at: Moment
     updated_at: Moment
     turns: int
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default={})
     undelivered: tuple[Undelivered, ...] = ()
+    paused: bool = False
+    parent: str | None = None
 
 
 class Links(TypedDict):
@@ -113,7 +59,10 @@ class Links(TypedDict):
     timeline: str
     audit: str
     decisions: str
+    messages: str
     cancel: str
+    pause: str
+    resume: str
     redrive: str
 
 
@@ -144,13 +93,19 @@ class RunPage(View):
     next: str | None
 
 
-def run_view(head: Head, root: Continuation, notices: Sequence[Notice] = ()) -> RunView:
+def run_view(
+    head: Head,
+    root: Continuation,
+    notices: Sequence[Notice] = (),
+    inner: Sequence[Waiting] | None = None,
+) -> RunView:
     """The summary of a run.
 
     Args:
         head: of the run.
         root: the run.
         notices: of its outbox.
+        inner: what it waits for, where it is known with what the runs wait for that it started.
     """
     ended = root.outcome
     error = ended.content if ended and head.status is Status.FAILED else head.note
@@ -161,13 +116,15 @@ def run_view(head: Head, root: Continuation, notices: Sequence[Notice] = ()) -> 
         status=head.status,
         result=ended.content if ended and head.status is Status.COMPLETED else None,
         error=error if head.status in (Status.FAILED, Status.PARKED) else None,
-        waiting=tuple(waiting(head, root)),
+        waiting=tuple(waiting(head, root)) if inner is None else tuple(inner),
         usage=usage,
         created_at=head.created_at,
         updated_at=head.updated_at,
         turns=turns,
         metadata=head.metadata,
         undelivered=tuple(_undelivered(head, root, notices)),
+        paused=head.paused and not head.status.terminal,
+        parent=head.parent.run_id if head.parent else None,
     )
 
 
@@ -208,92 +165,12 @@ def links(run_id: str) -> Links:
         "timeline": f"{base}/timeline",
         "audit": f"{base}/audit",
         "decisions": f"{base}/decisions",
+        "messages": f"{base}/messages",
         "cancel": f"{base}/cancel",
+        "pause": f"{base}/pause",
+        "resume": f"{base}/resume",
         "redrive": f"{base}/redrive",
     }
-
-
-def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
-    """The stages of an open request."""
-    return tuple(
-        StageView(
-            approvers=stage.approvers,
-            needed=stage.needed,
-            approved_by=tuple(vote.approver for vote in request.counted if vote.stage == number),
-            open=number == request.open_stage,
-        )
-        for number, stage in enumerate(request.stages)
-    )
-
-
-def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
-    """Everything that a run waits for, in call order. Nothing once it has ended."""
-    if head.status.terminal:
-        return
-    for effect in effects(root):
-        match effect:
-            case Await():
-                yield _question(head, root, effect)
-            case CallModel() if head.status is Status.SUSPENDED:
-                pause = head.model_pause
-                message = pause.reason if pause else "the model is not called yet"
-                yield _pause(root, effect, "model", message)
-            case ClearDoubt() if head.status is Status.SUSPENDED:
-                message = "the tool was begun and may still be running; its owner is gone"
-                yield _pause(root, effect, "timer", message)
-            case _:
-                pass
-
-
-def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
-    call = root.call_at(effect.path)
-    assert not isinstance(call.plan, RefusedPlan)
-    question = call.doubt if effect.reason == "doubt" else call.approval
-    agents = root.agents_to(effect.path)
-    if effect.reason == "approval":
-        message = f"{agents[-1]} asks to call {call.plan.tool}"
-    else:
-        message = (
-            f"It is not known whether {call.plan.tool} happened: its process was lost while it ran."
-            " Approve: it happened, the run goes on and your reason is told as its result."
-            " Reject: it did not happen, and it runs now."
-        )
-    request, gate = call.approval, call.plan.gate
-    approving = effect.reason == "approval" and request is not None
-    return Waiting(
-        request_id=effect.request_id,
-        kind=effect.reason,
-        path=path_text(effect.path),
-        agents=agents,
-        tool=call.plan.tool,
-        arguments=call.arguments,
-        arguments_hash=hash_of(head, call, effect.path),
-        approvers=_asked_now(question) if question else None,
-        expires_at=request.expires_at if request and approving else None,
-        message=message,
-        stages=stage_views(request) if request and approving else None,
-        risk=call.risk if gate else None,
-        preview=call.preview.effect if call.preview and approving else None,
-    )
-
-
-def _asked_now(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
-    if isinstance(question, ApprovalRequest) and question.open_stage is not None:
-        return question.stages[question.open_stage].approvers
-    return question.approvers
-
-
-def _pause(
-    root: Continuation, effect: NextEffect, kind: Literal["timer", "model"], message: str
-) -> Waiting:
-    frame = effect.path if kind == "model" else effect.path[:-1]
-    return Waiting(
-        request_id=f"{kind}-{path_text(effect.path) or 'root'}",
-        kind=kind,
-        path=path_text(effect.path),
-        agents=(*root.agents_to(frame), root.frame_at(frame).agent),
-        message=message,
-    )
 
 
 def totals(frame: Continuation) -> tuple[int, Usage]:

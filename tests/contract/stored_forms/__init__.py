@@ -20,7 +20,7 @@ from agent_continuations.agent import Registry
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.continuation import Reply
 from agent_continuations.errors import ModelUnavailable
-from agent_continuations.local import NoHints
+from agent_continuations.local import LocalHints
 from agent_continuations.ports import ModelRequest, Status
 from agent_continuations.requests import Answer
 from agent_continuations.runner import Runner
@@ -105,7 +105,7 @@ class House:
         self.registry = agents()
         self.runs = Runs(
             store=self.store,
-            hints=NoHints(),
+            hints=LocalHints(),
             registry=lambda: self.registry,
             clock=lambda: self.now,
         )
@@ -115,7 +115,7 @@ class House:
             store=self.store,
             model=Said(),
             registry=self.registry,
-            hints=NoHints(),
+            hints=LocalHints(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             operators=(ANN,),
             clock=lambda: self.now,

@@ -7,7 +7,7 @@ from agent_continuations.core.continuation import Reply
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
 from agent_continuations.ports import ModelRequest, Notice
-from agent_continuations.tool import ToolContext
+from agent_continuations.signature import ToolContext
 from tests.faults.agreement import agreed_to
 from tests.faults.simulator.ledger import Execution
 from tests.faults.simulator.scenario import LARGE

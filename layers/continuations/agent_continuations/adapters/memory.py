@@ -13,6 +13,7 @@ from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
+    MAX_STARTS_AT_ONCE,
     Asked,
     Due,
     Head,
@@ -21,6 +22,7 @@ from agent_continuations.ports import (
     Register,
     Release,
     Snapshot,
+    Start,
     Status,
     TrailMove,
 )
@@ -128,7 +130,7 @@ class InMemoryStore:
                 path in known and known[path].attempt >= intent.attempt
                 for path, intent in intents.items()
             )
-            if run.head.cancelled or repeated:
+            if run.head.cancelled or run.head.paused or repeated:
                 raise Fenced(run_id)
             kept = {path: intent for path, intent in known.items() if path not in settled}
             return self._update(run, intents={**kept, **intents})
@@ -144,10 +146,11 @@ class InMemoryStore:
         release: Release | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
+        starts: Sequence[Start] = (),
         now: datetime,
     ) -> bool:
         wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE
-        if wide or len(settled) > MAX_SETTLED_AT_ONCE:
+        if wide or len(settled) > MAX_SETTLED_AT_ONCE or len(starts) > MAX_STARTS_AT_ONCE:
             raise ValueError("too many items for one write")
         with self._lock:
             run = self._owned(run_id, epoch)
@@ -157,12 +160,15 @@ class InMemoryStore:
                 return False
             if trail and run.head.trail.number != trail.before:
                 return False
-            if any(register.key in run.registers for register in registers):
+            taken = any(register.key in run.registers for register in registers)
+            if taken or any(each.head.run_id in self._runs for each in starts):
                 return False
             if not self._use(uses, now):
                 return False
             run.registers.update({register.key: register for register in registers})
             run.notices.update({notice.notice_id: notice for notice in notices})
+            for each in starts:
+                self.create(each.head, each.register)
             kept = {path: each for path, each in run.head.intents.items() if path not in settled}
             self._update(run, intents=kept)
             if trail:
@@ -188,14 +194,18 @@ class InMemoryStore:
         registers: Sequence[Register],
         *,
         trail: TrailMove | None = None,
+        reopen: bool = False,
         now: datetime,
     ) -> Register | None:
         with self._lock:
-            run = self._runs[run_id]
+            run = self._runs.get(run_id)
+            if run is None:
+                raise Conflict("the run is gone")
             for register in registers:
                 if register.key in run.registers:
                     return run.registers[register.key]
-            if run.head.status.terminal:
+            reopened = reopen and run.head.status is Status.COMPLETED
+            if run.head.status.terminal and not reopened:
                 raise Conflict(f"the run is {run.head.status.value}")
             if trail and run.head.trail.number != trail.before:
                 raise Stale(run_id)
@@ -215,6 +225,18 @@ class InMemoryStore:
             if cancel:
                 self._update(run, cancelled=True)
             return self._wake(run, now)
+
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status.terminal or run.head.paused is paused:
+                return run.head if run else None
+            self._update(run, paused=paused)
+            if not paused or run.head.status is Status.RUNNING:
+                return self._wake(run, now)
+            return self._update(
+                run, status=Status.SUSPENDED, due=None, wake=run.head.wake + 1, updated_at=now
+            )
 
     def redrive(self, run_id: str, *, now: datetime) -> Head | None:
         with self._lock:
@@ -311,7 +333,7 @@ class InMemoryStore:
         return run
 
     def _wake(self, run: _Run, now: datetime) -> Head:
-        sleeping = run.head.status is Status.SUSPENDED
+        sleeping = run.head.status in (Status.SUSPENDED, Status.COMPLETED)
         changes = {"status": Status.READY, "due": now} if sleeping else {}
         return self._update(run, wake=run.head.wake + 1, **changes)
 

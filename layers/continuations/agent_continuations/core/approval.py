@@ -137,6 +137,7 @@ class Decision(Stored):
         grant_id: the grant by which it was decided in advance.
         preview: what the tool's author says of the edited arguments.
         further: who must agree to the edited arguments beyond those who were asked.
+        answer: to a question, as JSON.
     """
 
     verdict: Verdict
@@ -152,6 +153,7 @@ class Decision(Stored):
     grant_id: str | None = None
     preview: Preview | None = None
     further: tuple[Stage, ...] = ()
+    answer: Any = None
     decided_at: datetime
 
 

@@ -12,12 +12,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from agent_continuations.core.approval import ApprovalRequest, Decision, Gate, Preview, Risk
-from agent_continuations.core.path import Path, Step
+from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.stored import Stored
+from agent_continuations.core.wait import QuestionWait, Wait
 
 MAX_DEPTH = 32
 MAX_CALLS_PER_TURN = 128
 MAX_FAULTY_TURNS = 3
+# Where a frame is held has the place of a call that comes after all that a turn can have.
+FIRST_HOLD = 900
 
 
 class Effect(StrEnum):
@@ -53,12 +56,39 @@ class ToolRequest(Stored):
 
 
 class Reply(Stored):
-    """What a model said. `fault` is why the text cannot be taken as an answer."""
+    """What a model said.
+
+    Attributes:
+        fault: why the text cannot be taken as an answer.
+        detail: what is wrong with it, where there is more to say.
+        model: which model it was, as its service calls it.
+    """
 
     content: str | None = None
     requests: tuple[ToolRequest, ...] = ()
-    fault: Literal["empty", "length", "content_filter"] | None = None
+    fault: Literal["empty", "length", "content_filter", "output"] | None = None
+    detail: str | None = None
     usage: Usage = Usage()
+    model: str | None = None
+
+
+class Message(Stored):
+    """What somebody said to a run after its start."""
+
+    message_id: str
+    text: str
+    sender: str | None = None
+    at: datetime
+
+
+class Signal(Stored):
+    """An event from outside that no call has taken yet."""
+
+    event_id: str
+    name: str
+    correlation: str | None = None
+    payload: Any = None
+    at: datetime
 
 
 class ToolPlan(Stored):
@@ -73,7 +103,12 @@ class ToolPlan(Stored):
 
 
 class AgentPlan(Stored):
-    """A call of a sub-agent, with all that its frame starts from."""
+    """A call of a sub-agent, with all that its frame starts from.
+
+    Attributes:
+        output: the JSON schema of its answer, where it has one.
+        spawn: whether it is a run of its own.
+    """
 
     kind: Literal["agent"] = "agent"
     tool: str
@@ -81,8 +116,52 @@ class AgentPlan(Stored):
     agent: str
     instructions: str
     max_turns: int
+    output: dict[str, Any] | None = None
+    spawn: bool = False
     schema_version: str
     gate: Gate | None = None
+
+
+class Tally(Stored):
+    """How far an agent or a run has come.
+
+    Attributes:
+        cost: by the prices of whoever counts.
+        unpriced: how many turns no price is known of.
+        seconds: since the start.
+    """
+
+    turns: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    seconds: float = 0.0
+
+    def since(self, before: "Tally | None") -> "Tally":
+        """How much of it came after `before`."""
+        if before is None:
+            return self
+        mine, theirs = dict(self), dict(before)
+        return Tally(**{name: mine[name] - theirs[name] for name in mine})
+
+
+class HoldPlan(Stored):
+    """Not a call that a model asks for: a condition holds, and people say whether to go on.
+
+    Attributes:
+        tool: the condition's name.
+        arguments: its limit, if it has one, which whoever lets it go on can change.
+        scope: whether this frame is held, or the whole run.
+        tally: how far it had come; the next limit counts from there.
+    """
+
+    kind: Literal["hold"] = "hold"
+    tool: str
+    arguments: dict[str, Any]
+    scope: Literal["agent", "run"]
+    tally: Tally
+    schema_version: str = "condition-1"
+    gate: Gate
 
 
 class RefusedPlan(Stored):
@@ -93,7 +172,9 @@ class RefusedPlan(Stored):
     reason: str
 
 
-Plan: TypeAlias = Annotated[ToolPlan | AgentPlan | RefusedPlan, Field(discriminator="kind")]
+Plan: TypeAlias = Annotated[
+    ToolPlan | AgentPlan | RefusedPlan | HoldPlan, Field(discriminator="kind")
+]
 
 
 class Intent(Stored):
@@ -125,13 +206,19 @@ class Outcome(Stored):
 
 
 class PendingCall(Stored):
-    """A tool call with what is known of it. `attempts` counts those that are over for certain."""
+    """A tool call with what is known of it.
+
+    Attributes:
+        attempts: how many are over for certain.
+        wait: where the outcome comes from, once the tool has said that it comes later.
+    """
 
     plan: Plan
     approval: ApprovalRequest | None = None
     decision: Decision | None = None
     intent: Intent | None = None
     doubt: Doubt | None = None
+    wait: Wait | None = None
     child: "Continuation | None" = None
     outcome: Outcome | None = None
     attempts: int = 0
@@ -165,15 +252,29 @@ class PendingCall(Stored):
 
     @property
     def gate(self) -> Gate | None:
-        """The approval that the call needs."""
+        """The approval that the call needs, or whose answer it waits for."""
+        if isinstance(self.wait, QuestionWait):
+            return self.wait.gate
         return None if isinstance(self.plan, RefusedPlan) else self.plan.gate
+
+    @property
+    def asks(self) -> Literal["approval", "question", "condition"]:
+        """What its `approval` is a request for."""
+        if isinstance(self.plan, HoldPlan):
+            return "condition"
+        return "question" if isinstance(self.wait, QuestionWait) else "approval"
 
 
 class Turn(Stored):
-    """One model reply and the calls that it asks for."""
+    """One model reply and the calls that it asks for.
+
+    Attributes:
+        heard: what people had said since the turn before.
+    """
 
     reply: Reply
     calls: tuple[PendingCall, ...] = ()
+    heard: tuple[Message, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -185,7 +286,11 @@ class Continuation(Stored):
     """A frame: one agent at work on one input, its turns so far, its sub-agents inside them.
 
     Attributes:
+        output: the JSON schema that the answer must fit, if it must fit one.
+        holds: where conditions held, by place as `turn.call`.
         failed: why the whole run ended before its time; only the root frame has it.
+        messages: what people have said, and the model has not heard yet; only the root's.
+        signals: events that no call has taken yet, the oldest first; only the root's.
     """
 
     version: Literal[1] = 1
@@ -193,27 +298,52 @@ class Continuation(Stored):
     instructions: str
     input: str
     max_turns: int
+    output: dict[str, Any] | None = None
+    started_at: datetime | None = None
     turns: tuple[Turn, ...] = ()
+    holds: dict[str, PendingCall] = Field(default={})
     failed: str | None = None
+    messages: tuple[Message, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
     @property
     def outcome(self) -> Outcome | None:
         """How the frame ended, or None while it goes on."""
         if self.failed is not None:
             return Outcome(kind="error", content=self.failed)
-        if not self.turns:
+        for hold in self.holds.values():
+            if hold.outcome and hold.outcome.kind == "rejected":
+                return Outcome(kind="error", content=hold.outcome.content)
+        if not self.turns or self.messages:
             return None
         last = self.turns[-1]
         if not last.calls and last.reply.fault is None:
             return Outcome(kind="ok", content=last.reply.content or "")
         if not last.settled:
             return None
-        faults = [turn.reply.fault for turn in self.turns[-MAX_FAULTY_TURNS:] if not turn.calls]
+        return self._exhausted()
+
+    def _exhausted(self) -> Outcome | None:
+        """How the frame failed, if its model has come to nothing in the turns that it has.
+
+        They are counted from what a person said last.
+        """
+        heard = max((n for n, turn in enumerate(self.turns) if turn.heard), default=0)
+        turns = self.turns[heard:]
+        faults = [turn.reply.fault for turn in turns[-MAX_FAULTY_TURNS:] if not turn.calls]
         if len(faults) == MAX_FAULTY_TURNS:
             why = ", ".join(str(fault) for fault in faults)
             return Outcome(kind="error", content=f"the model gave no usable answer: {why}")
-        if len(self.turns) >= self.max_turns:
+        if len(turns) >= self.max_turns:
             return Outcome(kind="error", content=f"the limit of {self.max_turns} turns is reached")
+        return None
+
+    @property
+    def hold(self) -> tuple[Step, PendingCall] | None:
+        """Where the frame is held, and people have not let it go on."""
+        for place, call in self.holds.items():
+            if not call.outcome:
+                return parse_path(place)[0], call
         return None
 
     def calls(self, path: Path = ()) -> Iterator[tuple[Path, PendingCall]]:
@@ -224,6 +354,16 @@ class Continuation(Stored):
                 yield at, call
                 if call.child:
                     yield from call.child.calls(at)
+        for place, hold in self.holds.items():
+            yield (*path, *parse_path(place)), hold
+
+    def frames(self) -> Iterator["Continuation"]:
+        """This frame and all inside it."""
+        yield self
+        for turn in self.turns:
+            for call in turn.calls:
+                if call.child:
+                    yield from call.child.frames()
 
     def call_at(self, path: Path) -> PendingCall:
         """The call at `path`.
@@ -258,6 +398,8 @@ class Continuation(Stored):
         return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))
 
     def _call(self, step: Step) -> PendingCall:
+        if hold := self.holds.get(path_text((step,))):
+            return hold
         if step.turn >= len(self.turns) or step.call >= len(self.turns[step.turn].calls):
             raise LookupError(step)
         return self.turns[step.turn].calls[step.call]

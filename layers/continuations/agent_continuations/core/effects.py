@@ -9,21 +9,29 @@ from agent_continuations.core.continuation import (
     AgentPlan,
     Continuation,
     Effect,
+    HoldPlan,
     Intent,
     PendingCall,
     RefusedPlan,
+    Signal,
     ToolPlan,
 )
 from agent_continuations.core.path import ROOT, Path, Step
 from agent_continuations.core.stored import Stored
+from agent_continuations.core.wait import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
 
 
 class CallModel(Stored):
-    """Ask the model of the frame at `path` for its reply number `turn`."""
+    """Ask the model of the frame at `path` for its reply number `turn`.
+
+    Attributes:
+        heard: ids of the messages that it will hear with it.
+    """
 
     kind: Literal["call_model"] = "call_model"
     path: Path
     turn: int
+    heard: tuple[str, ...] = ()
 
 
 class RunTool(Stored):
@@ -33,6 +41,14 @@ class RunTool(Stored):
     path: Path
     attempt: int
     effect: Effect
+
+
+class PollJob(Stored):
+    """Ask how the job stands that the call at `path` waits for. It follows from the time."""
+
+    kind: Literal["poll_job"] = "poll_job"
+    path: Path
+    number: int
 
 
 class AskApproval(Stored):
@@ -61,21 +77,44 @@ class ClearDoubt(Stored):
     intent: Intent
 
 
+class StartRun(Stored):
+    """Start a run of its own for the call at `path`."""
+
+    kind: Literal["start_run"] = "start_run"
+    path: Path
+
+
+class TakeSignal(Stored):
+    """What the call at `path` waits for has come."""
+
+    kind: Literal["take_signal"] = "take_signal"
+    path: Path
+    signal: Signal
+
+
+Reason: TypeAlias = Literal[
+    "approval", "question", "condition", "doubt", "timer", "event", "job", "child"
+]
+
+
 class Await(Stored):
-    """Nothing can be done at `path` until a person answers or `until` passes.
+    """Nothing can be done at `path` until something happens outside, or `until` passes.
 
     Attributes:
-        until: when something is due although nobody has answered: a reminder, or the deadline.
+        request_id: of the question to people, where there is one; of the child run, for that.
+        until: when something is due although nothing has happened: a reminder, a deadline, a poll.
     """
 
     kind: Literal["await"] = "await"
     path: Path
-    reason: Literal["approval", "doubt"]
-    request_id: str
-    until: datetime | None
+    reason: Reason
+    request_id: str | None = None
+    until: datetime | None = None
 
 
-NextEffect: TypeAlias = CallModel | RunTool | AskApproval | Tell | ClearDoubt | Await
+NextEffect: TypeAlias = (
+    CallModel | RunTool | AskApproval | Tell | ClearDoubt | StartRun | TakeSignal | Await
+)
 
 
 def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
@@ -84,50 +123,92 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
     An empty answer means that the run has ended. Only a frame's last turn can have open calls, so
     the work is proportional to the open part of the tree and not to the history.
     """
-    return tuple(_of_frame(continuation, ROOT))
+    found = _of_frame(continuation, ROOT, list(continuation.signals))
+    hold = continuation.hold
+    if hold and isinstance(hold[1].plan, HoldPlan) and hold[1].plan.scope == "run":
+        # Nobody in the whole run asks a model before people let it go on.
+        return tuple(each for each in found if not isinstance(each, CallModel))
+    return tuple(found)
 
 
-def _of_frame(frame: Continuation, path: Path) -> Iterator[NextEffect]:
+def _of_frame(frame: Continuation, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
     if frame.outcome:
         return
+    if frame.hold:
+        place, hold = frame.hold
+        yield from _of_call(hold, (*path, place), signals)
     if not frame.turns or frame.turns[-1].settled:
-        yield CallModel(path=path, turn=len(frame.turns))
+        if not frame.hold:
+            heard = tuple(each.message_id for each in frame.messages)
+            yield CallModel(path=path, turn=len(frame.turns), heard=heard)
         return
     turn = len(frame.turns) - 1
     for index, call in enumerate(frame.turns[-1].calls):
         if not call.outcome:
-            yield from _of_call(call, (*path, Step(turn, index)))
+            yield from _of_call(call, (*path, Step(turn, index)), signals)
 
 
-def _of_call(call: PendingCall, path: Path) -> Iterator[NextEffect]:
+def _of_call(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
     plan = call.plan
     if isinstance(plan, RefusedPlan):
         return
-    if plan.gate and not call.approval:
-        yield AskApproval(path=path, gate=plan.gate)
+    if call.gate and not call.approval:
+        yield AskApproval(path=path, gate=call.gate)
     elif call.approval and not call.decision:
-        yield from _of_request(call.approval, plan.gate, path)
+        yield from _of_request(call, call.approval, path)
+    elif call.wait:
+        yield from _of_wait(call, path, signals)
     else:
         match plan:
+            case AgentPlan(spawn=True):
+                yield StartRun(path=path)
             case AgentPlan():
                 if call.child:
-                    yield from _of_frame(call.child, path)
+                    yield from _of_frame(call.child, path, signals)
             case ToolPlan():
                 yield _of_tool(call, plan, path)
+            case HoldPlan():
+                return
             case _:
                 assert_never(plan)
 
 
-def _of_request(request: ApprovalRequest, gate: Gate | None, path: Path) -> Iterator[NextEffect]:
+def _of_request(call: PendingCall, request: ApprovalRequest, path: Path) -> Iterator[NextEffect]:
     if request.untold:
         yield Tell(path=path, approvers=request.untold)
-    reminder = request.reminder_at(gate) if gate else None
+    reminder = request.reminder_at(call.gate) if call.gate else None
     yield Await(
         path=path,
-        reason="approval",
+        reason=call.asks,
         request_id=request.request_id,
         until=reminder or request.expires_at,
     )
+
+
+def _of_wait(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+    match call.wait:
+        case TimerWait(until=until):
+            yield Await(path=path, reason="timer", until=until)
+        case EventWait() as wait:
+            signal = next((each for each in signals if _meant(each, wait)), None)
+            if signal:
+                signals.remove(signal)  # each is for one call only
+                yield TakeSignal(path=path, signal=signal)
+            else:
+                yield Await(path=path, reason="event", until=wait.until)
+        case JobWait(until=until, poll_at=poll_at):
+            yield Await(path=path, reason="job", until=min(until, poll_at or until))
+        case ChildWait(run_id=run_id):
+            yield Await(path=path, reason="child", request_id=run_id)
+        case QuestionWait() | None:
+            return
+        case _:
+            assert_never(call.wait)
+
+
+def _meant(signal: Signal, wait: EventWait) -> bool:
+    named = signal.name == wait.name
+    return named and wait.correlation in (None, signal.correlation)
 
 
 def _of_tool(call: PendingCall, plan: ToolPlan, path: Path) -> NextEffect:

@@ -12,13 +12,17 @@ from agent_continuations.core.audit import OnTrail
 from agent_continuations.core.continuation import (
     Continuation,
     Doubt,
+    HoldPlan,
     Intent,
+    Message,
     Outcome,
     Plan,
     Reply,
+    Signal,
 )
-from agent_continuations.core.path import call_key, parse_path
+from agent_continuations.core.path import call_key, parse_path, told_key
 from agent_continuations.core.stored import Stored
+from agent_continuations.core.wait import Wait
 
 
 class Started(Stored):
@@ -30,14 +34,56 @@ class Started(Stored):
 
 
 class ToolReturned(Stored):
-    """A tool call ended. `path` is the call's."""
+    """A tool call ended. `path` is the call's; `took` the event from outside that it took."""
 
     kind: Literal["tool_returned"] = "tool_returned"
     path: str
     outcome: Outcome
     attempt: int = 1
+    took: str | None = None
     started_at: datetime
     at: datetime
+
+
+class Suspended(Stored):
+    """A tool has run, and said that its outcome comes later, and from where."""
+
+    kind: Literal["suspended"] = "suspended"
+    path: str
+    wait: Wait
+    attempt: int = 1
+    at: datetime
+
+
+class Polled(Stored):
+    """The other side was asked about a job, which is not done yet."""
+
+    kind: Literal["polled"] = "polled"
+    path: str
+    number: int
+    at: datetime
+
+
+class Spoken(Stored):
+    """Somebody said something to the run."""
+
+    kind: Literal["spoken"] = "spoken"
+    message: Message
+
+
+class Signalled(Stored):
+    """An event came from outside."""
+
+    kind: Literal["signalled"] = "signalled"
+    signal: Signal
+
+
+class Held(Stored):
+    """A condition held. `path` is the place, which is that of no call."""
+
+    kind: Literal["held"] = "held"
+    path: str
+    plan: HoldPlan
 
 
 class ModelReplied(Stored):
@@ -45,6 +91,7 @@ class ModelReplied(Stored):
 
     `reads` are outcomes of the previous turn's read tools that no register holds yet. They are
     what this reply was made from, so they take the place of any other outcome of those calls.
+    `heard` are the ids of the messages that the model has heard with it.
     """
 
     kind: Literal["model_replied"] = "model_replied"
@@ -53,6 +100,7 @@ class ModelReplied(Stored):
     reply: Reply
     calls: tuple[Plan, ...] = ()
     reads: tuple[ToolReturned, ...] = ()
+    heard: tuple[str, ...] = ()
     at: datetime
 
 
@@ -151,9 +199,38 @@ Trail: TypeAlias = (
     | DoubtSettled
 )
 
+Waited: TypeAlias = Suspended | Polled | ToolReturned | Held
+Unasked: TypeAlias = Spoken | Signalled
 Event: TypeAlias = Annotated[
-    Started | ModelReplied | ToolStarted | ToolReturned | Trail, Field(discriminator="kind")
+    Started | ModelReplied | ToolStarted | Waited | Unasked | Trail, Field(discriminator="kind")
 ]
+
+
+def call_register(event: Waited) -> str:
+    """The register of what happened to one call apart from the audit trail."""
+    path = parse_path(event.path)
+    match event:
+        case Suspended():
+            return call_key(path, "wait")
+        case Polled(number=number):
+            return call_key(path, "poll", number)
+        case ToolReturned():
+            return call_key(path, "outcome")
+        case Held():
+            return call_key(path, "hold")
+        case _:
+            assert_never(event)
+
+
+def unasked_register(event: Unasked) -> str:
+    """The register of what came from outside; the same id is the same thing."""
+    match event:
+        case Spoken(message=message):
+            return told_key(f"message.{message.message_id}")
+        case Signalled(signal=signal):
+            return told_key(f"signal.{signal.event_id}")
+        case _:
+            assert_never(event)
 
 
 def trail_key(event: Trail, attempt: int = 0) -> str:

@@ -57,6 +57,11 @@ def run_id_for(tenant: str, key: str) -> str:
     return opaque_id(_digest("run", tenant, key)[:15])
 
 
+def child_run_id(run_id: str, path: Path) -> str:
+    """The id of the run that the call at `path` starts: the same, whoever starts it."""
+    return opaque_id(_digest("child", run_id, path_text(path))[:15])
+
+
 def opaque_id(raw: bytes) -> str:
     """Bytes as lower-case base32: safe in URLs, mail, shells, and to read aloud."""
     return b32encode(raw).decode().rstrip("=").lower()

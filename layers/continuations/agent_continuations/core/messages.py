@@ -15,9 +15,11 @@ from agent_continuations.core.continuation import (
     Outcome,
     PendingCall,
     RefusedPlan,
+    Reply,
     ToolRequest,
     Turn,
 )
+from agent_continuations.core.continuation import Message as Spoken
 
 Message: TypeAlias = dict[str, Any]
 
@@ -28,7 +30,9 @@ _FAULT_TEXT = {
     "empty": "Your reply was empty. Call a tool, or answer in words.",
     "length": "Your reply was cut off at the length limit, so it was not used. Be shorter.",
     "content_filter": "Your reply was withheld by the content filter. Answer differently.",
+    "output": "Your answer does not fit its JSON schema. Give it again, as JSON and nothing else.",
 }
+MAX_FAULT_CHARACTERS = 4000
 
 
 def messages(frame: Continuation) -> list[Message]:
@@ -43,19 +47,32 @@ def messages(frame: Continuation) -> list[Message]:
     told.append({"role": "user", "content": frame.input})
     for number, turn in enumerate(frame.turns):
         told.extend(_told_once(number, turn))
+    told.extend(map(_said, frame.messages))
     return told
 
 
-def rejected_text(decision: Decision) -> str:
-    """What the model reads in place of the result of a rejected call."""
-    return _json(
-        {
-            "status": "rejected",
-            "reason": decision.reason,
-            "message": "A person rejected this call, so it was not made. Do not repeat it as it is;"
-            " take the reason into account or say what you could not do.",
-        }
-    )
+_REJECTED_TEXT = {
+    "approval": "A person rejected this call, so it was not made. Do not repeat it as it is;"
+    " take the reason into account or say what you could not do.",
+    "question": "There is no answer to this question.",
+}
+
+
+def rejected_text(decision: Decision, call: PendingCall) -> str:
+    """What the model reads in place of the result of a rejected call or an unanswered question;
+    for a condition, why the agent was stopped there.
+    """
+    if call.asks == "condition":
+        why = f": {decision.reason}" if decision.reason else ""
+        return f"stopped by {decision.approver} at the condition {call.plan.tool}{why}"
+    message = _REJECTED_TEXT[call.asks]
+    return _json({"status": "rejected", "reason": decision.reason, "message": message})
+
+
+def answered_text(decision: Decision) -> str:
+    """What the model reads as the result of a call that a person has answered."""
+    answer = decision.answer
+    return answer if isinstance(answer, str) else _json(answer)
 
 
 def happened_text(decision: Decision) -> str:
@@ -84,14 +101,26 @@ def _told_once(number: int, turn: Turn) -> list[Message]:
     return told
 
 
+def _said(message: Spoken) -> Message:
+    return {"role": "user", "content": _capped(message.text)}
+
+
+def _correction(reply: Reply) -> list[Message]:
+    if reply.fault is None:
+        return []
+    told = _FAULT_TEXT[reply.fault]
+    if reply.detail:
+        told = f"{told}\n{reply.detail[:MAX_FAULT_CHARACTERS]}"
+    return [{"role": "user", "content": told}]
+
+
 def _turn_messages(number: int, turn: Turn) -> list[Message]:
+    heard = list(map(_said, turn.heard))
     said: Message = {"role": "assistant", "content": _capped(turn.reply.content)}
     if not turn.calls:
         if not turn.reply.content:
             said["content"] = "(no answer)"
-        fault = turn.reply.fault
-        correction = [{"role": "user", "content": _FAULT_TEXT[fault]}] if fault else []
-        return [said, *correction]
+        return [*heard, said, *_correction(turn.reply)]
     requests = turn.reply.requests
     said["tool_calls"] = [
         {
@@ -109,7 +138,7 @@ def _turn_messages(number: int, turn: Turn) -> list[Message]:
         }
         for index, call in enumerate(turn.calls)
     ]
-    return [said, *answers]
+    return [*heard, said, *answers]
 
 
 def _name(request: ToolRequest) -> str:

@@ -16,7 +16,9 @@ class Step(NamedTuple):
 
 
 Path: TypeAlias = tuple[Step, ...]
-CallRegister: TypeAlias = Literal["approval", "then", "decision", "doubt", "answer", "outcome"]
+CallRegister: TypeAlias = Literal[
+    "hold", "approval", "then", "decision", "doubt", "answer", "wait", "poll", "outcome"
+]
 
 ROOT: Path = ()
 START_KEY = "!start"
@@ -28,11 +30,15 @@ _TEXT = re.compile(r"(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,2})(/(0|[1-9]\d{0,4})\.(0|[1
 # the child before the call's outcome, and all of that before the frame's next turn. One query in
 # key order is therefore a legal order to fold the events in.
 _RANK: dict[CallRegister, str] = {
+    "hold": "!0hold",
+    # Before the question to people that it may lead to.
+    "wait": "!0wait",
     "approval": "!1approval",
     "then": "!1then.{attempt:06d}",
     "decision": "!2decision",
     "doubt": "!3.{attempt:03d}.1doubt",
     "answer": "!3.{attempt:03d}.2answer",
+    "poll": "!4poll.{attempt:06d}",
     "outcome": "~outcome",
 }
 
@@ -65,8 +71,16 @@ def reply_key(frame: Path, turn: int) -> str:
     return f"{prefix}{turn:05d}!reply"
 
 
+def told_key(name: str) -> str:
+    """The register of what came from outside without having been asked for: after the start, and
+    before all else, so that it is known whenever something is made of it.
+    """
+    return f"!told.{name}"
+
+
 def call_key(call: Path, register: CallRegister, attempt: int = 0) -> str:
     """The register of what happened to one call. Doubt can come back, so it counts attempts; what
-    happens to a request between the question and the decision has its number in the run's trail.
+    happens to a request between the question and the decision has its number in the run's trail;
+    polls are numbered.
     """
     return _sortable(call) + _RANK[register].format(attempt=attempt)

@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from agent_continuations.core.audit import Chain
 from agent_continuations.core.continuation import Intent
 from agent_continuations.errors import CorruptValue
-from agent_continuations.ports import Head, Notice, Status
+from agent_continuations.ports import Head, Notice, Parent, Status
 from agent_continuations.rest import ModelPause
 
 Item: TypeAlias = dict[str, Any]
@@ -136,6 +136,7 @@ def head_item(head: Head) -> Item:
         "requester": head.requester,
         "entries": 0,
         "trail": "",
+        "parent": dict(head.parent) if head.parent else None,
     }
 
 
@@ -163,6 +164,8 @@ def read_head(item: Item) -> Head:
         model_pause=_pause(item["model_pause"]) if "model_pause" in item else None,
         requester=item.get("requester"),
         trail=Chain(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
+        paused=bool(item.get("paused")),
+        parent=Parent(**item["parent"]) if "parent" in item else None,
     )
 
 

@@ -45,6 +45,7 @@ from agent_continuations.adapters.dynamodb.updates import (
     lost,
     moved,
     owner_update,
+    pause_update,
     removals,
     wake_update,
 )
@@ -61,6 +62,7 @@ from agent_continuations.ports import (
     Register,
     Release,
     Snapshot,
+    Start,
     Status,
     TrailMove,
 )
@@ -92,11 +94,7 @@ class DynamoDBStore:
 
     def create(self, head: Head, start: Register) -> Head:
         write_id = uuid4().hex
-        item = head_item(head) | {"w": write_id}
-        puts = [
-            self._put(item, "attribute_not_exists(pk)"),
-            self._put_register(head.run_id, start, write_id),
-        ]
+        puts = self._put_run(Start(head, start), write_id)
         reasons = self._transact(puts, token=write_id)
         if reasons is None:
             return head
@@ -186,7 +184,7 @@ class DynamoDBStore:
         names: dict[str, str] = {}
         values: Item = {":epoch": epoch, ":running": Status.RUNNING}
         sets, conditions = [], ["epoch = :epoch", "#status = :running"]
-        conditions.append("attribute_not_exists(cancelled)")
+        conditions += ["attribute_not_exists(cancelled)", "attribute_not_exists(paused)"]
         for number, (path, intent) in enumerate(intents.items()):
             names[f"#i{number}"] = path
             values[f":i{number}"] = intent_item(intent)
@@ -209,7 +207,8 @@ class DynamoDBStore:
             head = self._owned(run_id, epoch)
             # Only this owner writes in this epoch, and it begins no attempt twice. If these very
             # intents stand there, it was their answer that got lost.
-            if head.cancelled or {**head.intents, **as_stored(intents)} != head.intents:
+            mine = {**head.intents, **as_stored(intents)} == head.intents
+            if head.cancelled or head.paused or not mine:
                 raise Fenced(run_id)
         return head
 
@@ -224,6 +223,7 @@ class DynamoDBStore:
         release: Release | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
+        starts: Sequence[Start] = (),
         now: datetime,
     ) -> bool:
         write_id = uuid4().hex
@@ -234,6 +234,7 @@ class DynamoDBStore:
         items += [self._put_register(run_id, register, write_id) for register in registers]
         items += [self._put(notice_item(notice), "attribute_not_exists(pk)") for notice in notices]
         items += use_updates(self._table, uses, now)
+        items += [item for each in starts for item in self._put_run(each, write_id)]
         reasons = self._transact(items, token=write_id)
         if reasons is None:
             return True
@@ -247,6 +248,7 @@ class DynamoDBStore:
         registers: Sequence[Register],
         *,
         trail: TrailMove | None = None,
+        reopen: bool = False,
         now: datetime,
     ) -> Register | None:
         write_id = uuid4().hex
@@ -266,7 +268,7 @@ class DynamoDBStore:
                 raise Conflict("the run is gone")
             head = read_head(plain(reasons[0]["Item"]))
             status = head.status
-            if status.terminal:
+            if status.terminal and not (reopen and status is Status.COMPLETED):
                 raise Conflict(f"the run is {status.value}")
             if trail and head.trail.number != trail.before:
                 raise Stale(run_id)
@@ -289,6 +291,16 @@ class DynamoDBStore:
             if woken:
                 return woken
         raise Retryable("the run changes too fast to be woken")
+
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+        for _ in range(CONTENDED_TRIES):
+            head = self.head(run_id)
+            if head is None or head.status.terminal or head.paused is paused:
+                return head
+            held = self._update_head(run_id, *pause_update(head.status, now, paused=paused))
+            if held:
+                return held
+        raise Retryable("the run changes too fast to be held")
 
     def redrive(self, run_id: str, *, now: datetime) -> Head | None:
         return self._update_head(
@@ -454,6 +466,13 @@ class DynamoDBStore:
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
+
+    def _put_run(self, start: Start, write_id: str) -> list[Item]:
+        item = head_item(start.head) | {"w": write_id}
+        return [
+            self._put(item, "attribute_not_exists(pk)"),
+            self._put_register(start.head.run_id, start.register, write_id),
+        ]
 
     def _put_register(self, run_id: str, register: Register, write_id: str) -> Item:
         value = zlib.compress(_EVENTS.dump_json(register.events), 6)

@@ -10,6 +10,8 @@ from agent_continuations.ports import Head, Release, Status, TrailMove
 # Update expression, condition, values, names.
 Update: TypeAlias = tuple[str, str, Item, dict[str, str]]
 
+_TRUE: Item = {":true": True}
+
 
 def expressions(
     update: str, condition: str, values: Item, names: Mapping[str, str]
@@ -98,14 +100,27 @@ def _due(release: Release) -> int | None:
 
 
 def wake_update(status: Status, now: datetime) -> Update:
-    """Wake a run that has `status`: a suspended one becomes ready and due, a working one will see
-    that `wake` has moved.
+    """Wake a run that has `status`: a suspended one, or one that is completed and to go on, becomes
+    ready and due, a working one will see that `wake` has moved.
     """
     values: Item = {":one": 1, ":status": status}
-    if status is not Status.SUSPENDED:
+    if status not in (Status.SUSPENDED, Status.COMPLETED):
         return "SET wake = wake + :one", "#status = :status", values, {}
     values |= {":ready": Status.READY, ":now": millis(now)}
     return "SET wake = wake + :one, #status = :ready, due = :now", "#status = :status", values, {}
+
+
+def pause_update(status: Status, now: datetime, *, paused: bool) -> Update:
+    """Hold a run that has `status`, or let it go on. Whoever works on it will see it."""
+    if not paused:
+        update, condition, values, names = wake_update(status, now)
+        return f"{update} REMOVE paused", f"{condition} AND paused = :true", values | _TRUE, names
+    update, condition = "SET wake = wake + :one, paused = :true", "#status = :status"
+    values = {":one": 1, ":status": status} | _TRUE
+    if status is not Status.RUNNING:
+        update += ", #status = :suspended, updated_at = :now REMOVE due"
+        values |= {":suspended": Status.SUSPENDED, ":now": millis(now)}
+    return update, condition, values, {}
 
 
 def lost(head: Head, epoch: int, release: Release | None) -> bool:

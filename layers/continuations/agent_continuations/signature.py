@@ -1,0 +1,105 @@
+"""From a function's signature and docstring to the model of its arguments."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from agent_continuations.core.identity import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of its call: give a parameter this type to receive it.
+
+    Attributes:
+        run_id: the run.
+        path: the call's place in it, as `0.1/2.0`.
+        attempt: 1, and more after a crash or an answered doubt.
+        idempotency_key: the same for every attempt of this call; hand it to the other side.
+    """
+
+    run_id: str
+    path: str
+    attempt: int
+    idempotency_key: str
+    _callback_url: Callable[[], str] | None = field(default=None, repr=False)
+
+    @property
+    def callback_url(self) -> str:
+        """Where something that the tool starts elsewhere can tell its outcome: `POST` it
+        `{"status": "ok", "result": ...}` or `{"status": "error", "error": "..."}`. Who knows the
+        address can answer this one call, and no other.
+
+        Raises:
+            RuntimeError: there is none here; a `LocalRunner` is told by `complete`.
+        """
+        if self._callback_url is None:
+            raise RuntimeError("there is no callback URL without an API")
+        return self._callback_url()
+
+
+def arguments_model(
+    function: Callable[..., Any], name: str, described: Mapping[str, str]
+) -> tuple[type[BaseModel], str | None]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    context_parameter = None
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{name}: a tool cannot take *{parameter.name}")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise TypeError(f"{name}: {parameter.name} cannot be positional-only")
+        if parameter.name not in hints:
+            raise TypeError(f"{name}: {parameter.name} needs a type")
+        if _is_context(hints[parameter.name]):
+            if context_parameter:
+                raise TypeError(f"{name}: only one parameter can be the ToolContext")
+            context_parameter = parameter.name
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        options: dict[str, Any] = (
+            {"description": described[parameter.name]} if parameter.name in described else {}
+        )
+        # Behind an alias, a parameter may have any name, even one that a model class keeps.
+        fields[f"parameter_{len(fields)}"] = (
+            hints[parameter.name],
+            Field(default, alias=parameter.name, **options),
+        )
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+    model = create_model(f"{name}_arguments", __config__=config, **fields)
+    _check_defaults(name, model)
+    return model, context_parameter
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether a type has a ToolContext in it, plain, optional or annotated.
+
+    No such parameter may reach the schema: the model could then make up an idempotency key.
+    """
+    return hint is ToolContext or any(_is_context(inner) for inner in get_args(hint))
+
+
+def _check_defaults(name: str, model: type[BaseModel]) -> None:
+    for about in model.model_fields.values():
+        if about.is_required():
+            continue
+        annotation: Any = about.annotation
+        only = create_model(name, __config__=model.model_config, value=(annotation, about))
+        try:
+            default = only().model_dump(mode="json", by_alias=True)
+            only.model_validate(json.loads(canonical_json(default)))
+        except ValueError as error:
+            raise TypeError(f"{name}: the default of {about.alias} does not fit: {error}") from None
+
+
+def documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What a docstring says of the function, and of each parameter."""
+    from docstring_parser import parse  # here: only processes that define tools need it
+
+    parsed = parse(inspect.getdoc(function) or "")
+    summary = parsed.description or ""
+    return summary, {each.arg_name: each.description or "" for each in parsed.params}
