@@ -76,5 +76,5 @@ def by_session(person: Person, run_id: str, request_id: str) -> Visit:
 
 def _known(request: Request) -> tuple[str, ...]:
     """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
-    approval = request.call.approval if request.kind == "approval" else None
+    approval = request.approval
     return (*request.approvers, *(approval.former if approval else ()))

@@ -39,7 +39,7 @@ class Entry:
     arguments: str
     left: str
     risk: str
-    doubt: bool
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _found(person: Person, asked: Asked) -> Visit | None:
 
 def _entry(visit: Visit, now: datetime) -> Entry:
     request, head, call = visit.request, visit.loaded.head, visit.request.call
-    approval = call.approval if request.kind == "approval" else None
+    approval = request.approval
     shown_hash = hash_of(head, request.asked, request.path)
     path = f"{head.run_id}/{request.request_id}"
     return Entry(
@@ -182,7 +182,7 @@ def _entry(visit: Visit, now: datetime) -> Entry:
         arguments=shown_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
         left=request_page.left(approval.expires_at if approval else None, now),
         risk=call.risk.value,
-        doubt=request.kind == "doubt",
+        kind=request.kind,
     )
 
 

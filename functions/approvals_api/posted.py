@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from agent_continuations import bootstrap
-from agent_continuations.agent import AnyTool
 from agent_continuations.core.approval import Verdict
 from agent_continuations.core.grant import Rule
-from agent_continuations.errors import Conflict, Forbidden, Invalid
+from agent_continuations.edits import schema_of
+from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.forms import Read, read
 from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from doors import Visit
@@ -149,6 +149,9 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
         "arguments_hash": form.get("arguments_hash") or None,
     }
     match form.get("decision"):
+        case "approve" if visit.request.kind == "question":
+            answer = _arguments(visit, form)
+            return Answer(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
         case "approve":
             return Answer(
                 verdict=Verdict.APPROVE,
@@ -188,19 +191,15 @@ def _grant(visit: Visit, form: Mapping[str, str]) -> InAdvance | None:
     return InAdvance(seconds=int(hours) * 3600, rules=rules)
 
 
-def tool_of(visit: Visit) -> AnyTool:
-    """The tool that a request is about, as it is deployed now.
+def form_of(visit: Visit) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of what can be given with an approval, and what stands there now.
 
     Raises:
-        Conflict: it is gone.
+        Conflict: the tool is gone.
     """
-    frame = visit.loaded.continuation.frame_at(visit.request.path[:-1])
-    agent = bootstrap.registry().find(frame.agent)
-    tool = agent.tool(visit.request.call.plan.tool) if agent else None
-    if tool is None:
-        name = visit.request.call.plan.tool
-        raise Conflict(f"the tool {name} is gone; its arguments cannot be checked")
-    return tool
+    request = visit.request
+    schema = schema_of(bootstrap.registry, visit.loaded, request)
+    return schema, {} if request.kind == "question" else request.asked.arguments
 
 
 def typed(form: Mapping[str, str]) -> dict[str, str]:
@@ -211,9 +210,8 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
 def _arguments(visit: Visit, form: Mapping[str, str]) -> dict[str, Any] | None:
     controls = typed(form)
     if controls:
-        found: Read = read(
-            tool_of(visit).schema, controls, visit.request.asked.arguments, prefix=ARGUMENTS
-        )
+        schema, standing = form_of(visit)
+        found: Read = read(schema, controls, standing, prefix=ARGUMENTS)
         if found.faults:
             faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
             raise Invalid("the arguments cannot be read", faults)

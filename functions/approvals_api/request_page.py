@@ -17,7 +17,7 @@ from agent_continuations.core.approval import (
     person,
 )
 from agent_continuations.core.asking import asked_by, place, voted
-from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.continuation import Continuation, PendingCall, Turn
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.path import Path, Step, path_text
 from agent_continuations.dispatch import hash_of
@@ -25,10 +25,11 @@ from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import Conflict, Forbidden
 from agent_continuations.forms import Placed, fields
 from agent_continuations.forms import place as placed
+from agent_continuations.requests import Request
 from agent_continuations.views import totals
 from agent_continuations.waiting import stage_views
 from doors import Visit
-from posted import ARGUMENTS, grantable, tool_of
+from posted import ARGUMENTS, form_of, grantable
 
 HOUR_SECONDS = 3600
 _HOURS = (1, 4, 8, 24, 72, 168)
@@ -100,6 +101,7 @@ def of_request(
         reason: the reason that was typed with it.
     """
     state, why = state_of(visit, now)
+    edits = edits or visit.request.kind == "question"
     words = {
         **_about(visit, now),
         "state": state,
@@ -115,10 +117,10 @@ def of_request(
 def _about(visit: Visit, now: datetime) -> dict[str, Any]:
     loaded, request = visit.loaded, visit.request
     root, call, head = loaded.continuation, request.call, loaded.head
-    approval = call.approval if request.kind == "approval" else None
+    approval = request.approval
     deadline = approval.expires_at if approval else None
     gate, asked = call.gate, request.asked.arguments
-    turn = root.frame_at(request.path[:-1]).turns[request.path[-1].turn]
+    turns_there = root.frame_at(request.path[:-1]).turns[request.path[-1].turn :]
     turns, usage = totals(root)
     return {
         "kind": request.kind,
@@ -126,6 +128,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "preview": _preview(call),
         "risk": call.risk.value,
         "arguments": _capped(shown_json(asked)),
+        "has_arguments": bool(asked),
         "arguments_hash": hash_of(head, request.asked, request.path),
         "changes": tuple(_changes(call)),
         "must_sign_in": visit.must_sign_in,
@@ -137,13 +140,14 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "by_link": visit.via == "link",
         "deadline": deadline,
         "left": left(deadline, now),
-        "last_word": "the run fails" if gate and gate.on_deadline == "fail" else "it is rejected",
+        "last_word": _last_word(visit.request),
+        "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": _may_pass_on(visit),
         "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
-        "explanation": (turn.reply.content or "").strip()[:MAX_EXPLANATION_CHARACTERS],
+        "explanation": _explanation(turns_there),
         "tree": tuple(_nodes(root, (), request.path)),
         "done": list(_done(root))[-MAX_DONE:],
         "turns": turns,
@@ -158,18 +162,41 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
     }
 
 
+def _last_word(request: Request) -> str:
+    """What the deadline means."""
+    gate = request.call.gate
+    if gate and gate.on_deadline == "fail":
+        return "the run fails"
+    words = {"question": "the agent is told that there is none", "condition": "it ends here"}
+    return words.get(request.kind, "it is rejected")
+
+
+def _explanation(turns: Sequence[Turn]) -> str:
+    """What the model said with the call; a condition holds where it has said nothing yet."""
+    said = (turns[0].reply.content or "") if turns else ""
+    return said.strip()[:MAX_EXPLANATION_CHARACTERS]
+
+
+def _answer(decision: Decision | None) -> str:
+    """The answer to a question; nothing where there is none."""
+    if decision is None or decision.answer is None:
+        return ""
+    answer = decision.answer
+    return _capped(shown(answer) if isinstance(answer, str) else shown_json(answer))
+
+
 # -- what can be done here -------------------------------------------------------------------------
 
 
 def state_of(visit: Visit, now: datetime) -> tuple[str, str]:
     """The state of the request for this visitor, and a reason where there is more to say."""
     head, request = visit.loaded.head, visit.request
-    approval = request.call.approval if request.kind == "approval" else None
+    approval = request.approval
     if request.decision:
         return "decided", ""
     if head.cancelled or head.status.terminal:
         return "ended", "cancelled" if head.cancelled else head.status.value
-    if request.call.outcome:
+    if request.over:
         return "settled", ""
     if approval and approval.expires_at <= now:
         return "expired", ""
@@ -192,11 +219,15 @@ def _form(
 ) -> Placed | None:
     """The form to change the arguments; None where the tool is gone and nothing can be checked."""
     try:
-        schema = tool_of(visit).schema
+        schema, standing = form_of(visit)
     except Conflict:
         return None
-    drawn = fields(schema, visit.request.asked.arguments, prefix=ARGUMENTS, posted=posted)
-    return placed(drawn, [(name.removeprefix(f"{ARGUMENTS}."), fault) for name, fault in faults])
+    drawn = fields(schema, standing, prefix=ARGUMENTS, posted=posted)
+    return placed(drawn, [(_field(name), fault) for name, fault in faults])
+
+
+def _field(name: str) -> str:
+    return name.removeprefix(f"{ARGUMENTS}.").removeprefix("answer.")
 
 
 def _grant(visit: Visit) -> GrantForm | None:
@@ -246,7 +277,11 @@ def _preview(call: PendingCall) -> Preview | None:
 def _changes(call: PendingCall) -> Iterator[Change]:
     """What an approver has changed, argument by argument."""
     decision = call.decision
-    if call.plan.kind == "refused" or (decision and decision.verdict is Verdict.REJECT):
+    if (
+        call.plan.kind == "refused"
+        or call.asks == "question"
+        or (decision and decision.verdict is Verdict.REJECT)
+    ):
         return
     before, after = call.plan.arguments, call.arguments
     for name in sorted({*before, *after}):

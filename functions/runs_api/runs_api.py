@@ -1,79 +1,51 @@
 """HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
 
-import os
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeAlias, assert_never
+from typing import Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
 from agent_continuations import bootstrap
 from agent_continuations.answers import grant_view, settled_view
 from agent_continuations.audit import audit
-from agent_continuations.core.approval import Verdict
-from agent_continuations.core.grant import Rule
-from agent_continuations.errors import Forbidden, Invalid
-from agent_continuations.http import RequestBody, json_response, parsed_body, resolver
+from agent_continuations.errors import Invalid
+from agent_continuations.http import json_response, parsed_body, resolver
 from agent_continuations.ports import Status
-from agent_continuations.requests import Answer, InAdvance, PassOn, Said, TakeBack
 from agent_continuations.telemetry import counter
 from agent_continuations.timeline import Timeline, timeline
-from agent_continuations.views import Accepted, RunPage, links, run_view, summary
+from agent_continuations.views import (
+    Accepted,
+    MessageView,
+    RunPage,
+    SignalView,
+    links,
+    run_view,
+    summary,
+)
+from bodies import Decide, Happen, Say, Start, said
+from callers import caller, may_speak_for_others, speaks_for
+
+# API Gateway gives up after 29 seconds.
+MAX_WAIT_SECONDS = 20
 
 logger = Logger(service="runs-api")
 count = counter("runs-api")
 app = resolver(logger)
 
 
-Short: TypeAlias = Annotated[str, Field(max_length=256)]
-
-
-class Start(RequestBody):
-    """What starts a run."""
-
-    agent: Short
-    input: str
-    metadata: dict[Short, Short] = Field(default={}, max_length=20)
-    requester: Short | None = None
-
-
-class GrantBody(RequestBody):
-    """What else is agreed to with an approval."""
-
-    seconds: int
-    rules: dict[Short, Rule] = Field(default={}, max_length=100)
-    max_uses: int | None = None
-
-
-class Decide(RequestBody):
-    """What is said to a request."""
-
-    request_id: Short
-    decision: Literal["approve", "reject", "withdraw", "reassign"]
-    arguments: dict[str, Any] | None = None
-    reason: str | None = Field(default=None, max_length=4000)
-    approver: Short | None = None
-    groups: tuple[Short, ...] = Field(default=(), max_length=50)
-    arguments_hash: Short | None = None
-    to: Short | None = None
-    grant: GrantBody | None = None
-
-
 @app.post("/runs")
 def start() -> Response[str]:
-    body = parsed_body(app, Start)
-    key = app.current_event.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 255:
-        raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
+    body, who, key = parsed_body(app, Start), caller(app), _key()
     head = bootstrap.runs().start(
         body.agent,
         body.input,
         key=key,
         metadata=body.metadata,
-        requester=_speaks_for(body.requester, "requester") or _caller(),
+        requester=speaks_for(body.requester, who, "requester") or who,
     )
     count("RunsStarted")
     started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
@@ -88,19 +60,25 @@ def page() -> Response[str]:
         status=_status(query.get("status")),
         agent=query.get("agent"),
         cursor=query.get("cursor"),
-        limit=_limit(query.get("limit", "50")),
+        limit=_number("limit", query.get("limit", "50"), 100),
     )
     return json_response(RunPage(items=tuple(map(summary, found.heads)), next=found.next))
 
 
 @app.get("/runs/<run_id>")
 def read(run_id: str) -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    _refuse_unknown(query, ("wait", "after"))
     runs = bootstrap.runs()
+    if "wait" in query:
+        seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
+        runs.watch(run_id, seconds, after=query.get("after"))
     loaded = runs.load(run_id)
     # Only who waits for people may wait for somebody who was never told.
     waits = loaded.head.status is Status.SUSPENDED
     notices = runs.store.notices(run_id) if waits else ()
-    return json_response(run_view(loaded.head, loaded.continuation, notices))
+    inner = runs.waiting(loaded)
+    return json_response(run_view(loaded.head, loaded.continuation, notices, inner))
 
 
 @app.get("/runs/<run_id>/continuation")
@@ -122,9 +100,28 @@ def trail(run_id: str) -> Response[str]:
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
-    settled = bootstrap.runs().decide(run_id, body.request_id, _said(body))
+    settled = bootstrap.runs().decide(run_id, body.request_id, said(body, caller(app)))
     count("Decisions")
     return json_response(settled_view(run_id, settled))
+
+
+@app.post("/runs/<run_id>/messages")
+def message(run_id: str) -> Response[str]:
+    body, who = parsed_body(app, Say), caller(app)
+    sender = speaks_for(body.sender, who, "sender") or who
+    told = bootstrap.runs().message(run_id, body.content, key=_key(), sender=sender)
+    accepted = MessageView(run_id=run_id, message_id=told.message_id, at=told.at)
+    return json_response(accepted, HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/events/<name>")
+def happened(run_id: str, name: str) -> Response[str]:
+    body = parsed_body(app, Happen)
+    signal = bootstrap.runs().signal(
+        run_id, unquote(name), body.payload, correlation=body.correlation, key=_key()
+    )
+    accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
+    return json_response(accepted, HTTPStatus.ACCEPTED)
 
 
 @app.get("/grants")
@@ -138,15 +135,27 @@ def grants() -> Response[str]:
 
 @app.post("/grants/<grant_id>/revoke")
 def revoke(grant_id: str) -> Response[str]:
-    caller, runs = _caller(), bootstrap.runs()
-    mine = None if _may_speak_for_others() else caller
-    grant = runs.grants.revoke(grant_id, by=caller, only_of=mine)
+    who, runs = caller(app), bootstrap.runs()
+    mine = None if may_speak_for_others() else who
+    grant = runs.grants.revoke(grant_id, by=who, only_of=mine)
     return json_response(grant_view(grant, runs.clock()))
 
 
 @app.post("/runs/<run_id>/cancel")
 def cancel(run_id: str) -> Response[str]:
     head = bootstrap.runs().cancel(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/pause")
+def pause(run_id: str) -> Response[str]:
+    head = bootstrap.runs().pause(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/resume")
+def resume(run_id: str) -> Response[str]:
+    head = bootstrap.runs().resume(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
@@ -174,71 +183,14 @@ def _status(text: str | None) -> Status | None:
     raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
 
 
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100:
+def _number(name: str, text: str, most: int) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= most:
         return int(text)
-    raise Invalid("the limit does not fit", [("limit", "a number from 1 to 100")])
+    raise Invalid(f"the {name} does not fit", [(name, f"a number from 1 to {most}")])
 
 
-def _said(body: Decide) -> Said:
-    """What a body says, and for whom.
-
-    Raises:
-        Invalid: fields that do not belong to the decision, or one that is missing.
-        Forbidden: the caller may not speak for this person.
-    """
-    more = {
-        "arguments": body.decision != "approve",
-        "grant": body.decision != "approve",
-        "to": body.decision != "reassign",
-    }
-    wrong = [name for name, unfit in more.items() if unfit and getattr(body, name) is not None]
-    if body.decision == "reject" and body.arguments is not None:
-        wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
-    if wrong:
-        raise Invalid("the fields do not fit together", [(each, "not here") for each in wrong])
-    if body.groups and not _may_speak_for_others():
-        raise Forbidden("callers decide as themselves only", [("groups", "not known here")])
-    caller = _caller()
-    who: dict[str, Any] = {
-        "approver": _speaks_for(body.approver, "approver"),
-        "decided_by": caller,
-        "via": "api",
-        "reason": body.reason,
-        "groups": body.groups,
-        "authentication": f"iam {caller}",
-        "arguments_hash": body.arguments_hash,
-    }
-    match body.decision:
-        case "withdraw":
-            return TakeBack(**who)
-        case "reassign":
-            if body.to is None:
-                raise Invalid("say to whom", [("to", "required")])
-            return PassOn(to=body.to, **who)
-        case "approve" | "reject":
-            return Answer(
-                verdict=Verdict(body.decision),
-                arguments=body.arguments,
-                grant=InAdvance(**dict(body.grant)) if body.grant else None,
-                **who,
-            )
-        case _:
-            assert_never(body.decision)
-
-
-def _caller() -> str:
-    return app.current_event.request_context.identity.user_arn or "unknown caller"
-
-
-def _may_speak_for_others() -> bool:
-    return os.environ.get("CALLERS_MAY_ACT_FOR_APPROVERS") == "yes"
-
-
-def _speaks_for(named: str | None, field: str) -> str | None:
-    """Whom the caller speaks for: itself, unless the deployment lets callers act for others."""
-    if _may_speak_for_others():
-        return named
-    if named not in (None, _caller()):
-        raise Forbidden("callers speak for themselves only", [(field, "not the caller")])
-    return _caller()
+def _key() -> str | None:
+    key: str | None = app.current_event.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= 255:
+        raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
+    return key

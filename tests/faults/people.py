@@ -53,7 +53,7 @@ class Question:
     run_id: str
     request_id: str
     path: str
-    kind: Literal["approval", "doubt"]
+    kind: Literal["approval", "question", "condition", "doubt"]
     amount: int | None
     approvers: tuple[str, ...]
 

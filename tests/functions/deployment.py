@@ -52,6 +52,7 @@ _WIRING: tuple[Any, ...] = (
     bootstrap.runs,
     bootstrap.model,
     bootstrap.runner,
+    bootstrap._callbacks,
     bootstrap._capabilities,
     bootstrap._code_flow,
     bootstrap._issuer,
@@ -187,6 +188,7 @@ class Deployment:
         self.keep_secret("SlackSecret", json.dumps({"bot_token": "", "signing_secret": ""}))
         self.keep_secret("WebhookSecret", json.dumps({"current": "k" * 64, "previous": []}))
         self.keep_secret("OidcSecret", json.dumps({"client_secret": ""}))
+        self.keep_secret("CallbackSecret", json.dumps({"current": "c" * 64, "previous": []}))
         self.rotate([uuid4().hex * 2])
         self.mailbox = ses_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.mailbox.sent_messages.clear()
@@ -275,7 +277,7 @@ class Deployment:
         own = StreamHandler(self.log)
         services = (
             *("runs-api", "approvals-api", "advance", "notify", "sweep"),
-            *("authorize", "signin"),
+            *("authorize", "signin", "callbacks", "eventbridge"),
         )
         with self._patch.context() as patch, redirect_stdout(self.log), redirect_stderr(self.log):
             for service in services:

@@ -109,6 +109,10 @@ def test_what_waits_is_shown_with_all_that_a_decision_needs(deployment: Deployme
         "stages",
         "risk",
         "preview",
+        "answer_schema",
+        "event",
+        "correlation",
+        "run_id",
     }
     assert (transfer["kind"], transfer["tool"]) == ("approval", "transfer")
     assert transfer["agents"] == ["treasury", "clerk", "payment_worker"]

@@ -24,7 +24,8 @@ def test_a_run_is_accepted_with_its_links(deployment: Deployment) -> None:
     base = f"/runs/{started['run_id']}"
     assert answer.headers["location"] == base
     assert started["status"] == "ready"
-    parts = ("continuation", "timeline", "audit", "decisions", "cancel", "redrive")
+    reads = ("continuation", "timeline", "audit")
+    parts = (*reads, "decisions", "messages", "cancel", "pause", "resume", "redrive")
     assert started["links"] == {"self": base, **{each: f"{base}/{each}" for each in parts}}
     shown = deployment.read(started["run_id"])
     assert shown["metadata"] == {"ticket": "HR-1815"}

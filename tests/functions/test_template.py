@@ -30,17 +30,20 @@ QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TO
 HINTS = {
     "RunsApiFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE"},
     "ApprovalsApiFunction": {"RESUME_QUEUE"},
-    "AdvanceFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
-    "ResumeFunction": {"RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "AdvanceFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "ResumeFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
     "NotifyFunction": set[str](),
+    "CallbacksFunction": {"RESUME_QUEUE"},
+    "EventBridgeFunction": {"RESUME_QUEUE"},
     "SweepFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
     "AuthorizeFunction": set[str](),
     "SigninFunction": set[str](),
 }
 # These keep nothing, though every function is told where things are kept.
 STATELESS = {"AuthorizeFunction": {"TABLE", "BUCKET"}, "SigninFunction": {"TABLE", "BUCKET"}}
-# What people open in a browser, which signs nothing, and what Slack signs in its own way.
-FOR_PEOPLE = ("/approvals", "/signin", "/signout", "/slack/")
+# What people open in a browser, which signs nothing; what Slack signs in its own way; and jobs,
+# whose address is a capability.
+FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/")
 
 
 def given(function: str) -> set[str]:
@@ -214,6 +217,9 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         [record] = event["Records"]
         queue = record["eventSourceARN"].rpartition("-")[2]
         assert consumer(queue) in FUNCTIONS
+    elif "detail-type" in event and event["source"] != "aws.events":
+        rules = [each for _, each in triggers() if each["Type"] == "EventBridgeRule"]
+        assert any(event["detail-type"] in r["Properties"]["Pattern"]["detail-type"] for r in rules)
     else:
         assert event["source"] == "aws.events"
 

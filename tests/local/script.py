@@ -23,6 +23,8 @@ def respond(request: Json) -> Reply:
         frozenset({"balance", "transfer"}): _payment,
         frozenset({"balance", "delete_account"}): _closing,
         frozenset({"order", "sign_contract"}): _procurement,
+        frozenset({"ask_buyer", "await_goods", "book_truck", "rest", "courier"}): _logistics,
+        frozenset({"hand_over"}): _courier,
     }
     play = plays.get(tools)
     if play is None:
@@ -138,6 +140,30 @@ def _procurement(task: str, turns: list[list[str]]) -> Reply:
     if not orders and not contracts:
         return Reply(content="There is no order and no contract in this request.")
     return Reply(content="I buy what was asked for.", tool_calls=(*orders, *contracts))
+
+
+def _logistics(task: str, turns: list[list[str]]) -> Reply:
+    order = _found(r"order ([\w-]+)", task, "o-1")
+    match turns:
+        case []:
+            asked = Call("ask_buyer", {"order": order}), Call("await_goods", {"order": order})
+            return Reply(content="I ask the buyer and wait for the goods.", tool_calls=asked)
+        case [_]:
+            return Reply(tool_calls=(Call("book_truck", {"order": order}),))
+        case [_, _]:
+            parcels = range(1, 1 + int(_found(r"(\d+) parcels?", task, "1")))
+            jobs = [Call("courier", {"input": f"Take the parcel {order}/{n}."}) for n in parcels]
+            return Reply(tool_calls=tuple(jobs))
+        case [_, [truck], parcels]:
+            return Reply(content=f"{truck} {' '.join(parcels)}")
+        case _:
+            return Reply(content="The order is delivered.")
+
+
+def _courier(task: str, turns: list[list[str]]) -> Reply:
+    if turns:
+        return Reply(content=turns[-1][0])
+    return Reply(tool_calls=(Call("hand_over", {"parcel": _found(r"parcel (\S+)\.", task, "?")}),))
 
 
 def _report(results: Sequence[str]) -> str:

@@ -16,7 +16,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "run_id": "the run",
         "request_id": "one of the run's requests",
         "grant_id": "the grant",
-        "token": "the link's token; before a request_id, the run's id",
+        "token": "the link's or the job's token; before a request_id, the run's id",
+        "name": "the event's name",
     }.items()
 }
 _PROBLEMS = {
@@ -70,8 +71,12 @@ def _body(content_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {content_type: {"schema": schema}}}
 
 
+# What is accepted, and happens soon.
+_LATER = ("cancelRun", "pauseRun", "resumeRun", "redriveRun", "messageRun", "signalRun")
+
+
 def _run(operation: str, summary: str, answer: dict[str, Any], *refusals: int) -> dict[str, Any]:
-    status = "202" if operation in ("cancelRun", "redriveRun") else "200"
+    status = "202" if operation in _LATER else "200"
     return {
         "operationId": operation,
         "tags": ["runs"],
@@ -84,6 +89,15 @@ def _link(operation: str, run_id: str = "$response.body#/run_id", **more: Any) -
     return {"operationId": operation, "parameters": {"run_id": run_id}, **more}
 
 
+def _key(text: str) -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": text,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }
+
+
 _AFTER_START = ("readRun", "readContinuation", "readTimeline", "readAudit", "cancelRun")
 _DECIDED = {
     "decision": "approve",
@@ -94,14 +108,7 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         "operationId": "startRun",
         "tags": ["runs"],
         "summary": "Start a run",
-        "parameters": [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The same key and body find the same run; another body is a 409.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            }
-        ],
+        "parameters": [_key("The same key and body find the same run; another body is a 409.")],
         "requestBody": _body("application/json", _of("Start")),
         "responses": {
             "202": _gives(
@@ -128,15 +135,28 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
             **_refusals(403, 422, 503),
         },
     },
-    ("/runs/{run_id}", "get"): _run(
-        "readRun",
-        "Status, result, and what it waits for",
-        _gives(
-            _of("RunView"),
-            "the run",
-            links={"decide": _link("decide", requestBody=_DECIDED)},
+    ("/runs/{run_id}", "get"): {
+        **_run(
+            "readRun",
+            "Status, result, and what it waits for",
+            _gives(
+                _of("RunView"),
+                "the run",
+                links={"decide": _link("decide", requestBody=_DECIDED)},
+            ),
+            422,
         ),
-    ),
+        "parameters": [
+            _query(
+                "wait",
+                "answer once it has ended or waits, after so many seconds at the latest",
+                type="integer",
+                minimum=1,
+                maximum=20,
+            ),
+            _query("after", "wait also until this `updated_at` has changed", type="string"),
+        ],
+    },
     ("/runs/{run_id}/continuation", "get"): _run(
         "readContinuation", "The whole state, recursive", _gives(_of("Continuation"), "the state")
     ),
@@ -157,6 +177,35 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         ),
         "requestBody": _body("application/json", _of("Decide")),
     },
+    ("/runs/{run_id}/messages", "post"): {
+        **_run(
+            "messageRun",
+            "Say something to a run; one that is completed goes on with it",
+            _gives(_of("MessageView"), "its model hears it with its next turn"),
+            *(409, 422),
+        ),
+        "parameters": [_key("The same key and text are the same message.")],
+        "requestBody": _body("application/json", _of("Say")),
+    },
+    ("/runs/{run_id}/events/{name}", "post"): {
+        **_run(
+            "signalRun",
+            "Tell a run of an event; one that comes early is kept",
+            _gives(_of("SignalView"), "the first call that waits for it takes it"),
+            *(409, 422),
+        ),
+        "parameters": [_key("The same key and event are the same event.")],
+        "requestBody": _body("application/json", _of("Happen")),
+    },
+    ("/runs/{run_id}/pause", "post"): _run(
+        "pauseRun",
+        "Hold a run: it takes decisions, and does not move",
+        _gives(_of("Summary"), "nothing new begins"),
+        409,
+    ),
+    ("/runs/{run_id}/resume", "post"): _run(
+        "resumeRun", "Let a paused run go on", _gives(_of("Summary"), "it goes on"), 409
+    ),
     ("/runs/{run_id}/cancel", "post"): _run(
         "cancelRun", "Let nothing new begin", _gives(_of("Summary"), "it will end"), 409
     ),
@@ -177,6 +226,18 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "200": _gives(_of("GrantView"), "the grant"),
             **_refusals(403, 404, 409, 503),
+        },
+    },
+}
+_CALLBACKS: dict[tuple[str, str], dict[str, Any]] = {
+    ("/callbacks/{token}", "post"): {
+        "operationId": "endJob",
+        "tags": ["callbacks"],
+        "summary": "Tell the outcome of what a tool has started elsewhere",
+        "requestBody": _body("application/json", _of("Callback")),
+        "responses": {
+            "200": _gives(_of("CompletedView"), "it stands now, or did already"),
+            **_refusals(404, 409, 422, 503),
         },
     },
 }
@@ -321,6 +382,7 @@ _SIGN_IN: dict[tuple[str, str], dict[str, Any]] = {
 }
 OPERATIONS = {
     **_RUNS,
+    **_CALLBACKS,
     **_APPROVALS,
     **{route: {"tags": ["sign-in"], **about} for route, about in _SIGN_IN.items()},
 }

@@ -13,10 +13,19 @@ from agent_continuations.core.approval import Verdict
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.problem import Problem
 from agent_continuations.timeline import Timeline
-from agent_continuations.views import Accepted, RunPage, RunView, Summary
+from agent_continuations.views import (
+    Accepted,
+    CompletedView,
+    MessageView,
+    RunPage,
+    RunView,
+    SignalView,
+    Summary,
+)
 
 # Their folders are no packages, so that mypy, which looks at each by itself, cannot follow.
-_runs_api, _signin = import_module("runs_api"), import_module("signin")
+_bodies, _signin = import_module("bodies"), import_module("signin")
+_callbacks = import_module("callbacks")
 _posted, _inbox_page = import_module("posted"), import_module("inbox_page")
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -34,8 +43,14 @@ class _Shown(GenerateJsonSchema):
 
 # In `validation` mode what has a default may be missing: in requests, and where None is left out.
 _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
-    (_runs_api.Start, "validation"),
-    (_runs_api.Decide, "validation"),
+    (_bodies.Start, "validation"),
+    (_bodies.Decide, "validation"),
+    (_bodies.Say, "validation"),
+    (_bodies.Happen, "validation"),
+    (_callbacks.Callback, "validation"),
+    (CompletedView, "serialization"),
+    (MessageView, "serialization"),
+    (SignalView, "serialization"),
     (Accepted, "serialization"),
     (RunPage, "serialization"),
     (Summary, "serialization"),

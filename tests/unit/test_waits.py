@@ -1,6 +1,6 @@
 """Every reason to wait but approval: timers, questions, events, jobs, and several at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -35,7 +35,6 @@ from agent_continuations.errors import (
 )
 from agent_continuations.liveness import stuck
 from agent_continuations.ports import Status
-from agent_continuations.runs import Runs
 from agent_continuations.tool import Tool
 from agent_continuations.views import RunView
 
@@ -51,7 +50,7 @@ class Place:
         *tools: Tool,
         script: Script | None = None,
         agents: Sequence[Agent] = (),
-        scripts: dict[str, Script] | None = None,
+        scripts: Mapping[str, Script] | None = None,
     ) -> None:
         self.now = NOW
         self.agents = agents or [Agent("a", tools=tools)]
@@ -397,12 +396,7 @@ def test_each_event_is_taken_by_one_call_only_the_first_first() -> None:
 def test_the_same_event_again_is_one_event() -> None:
     place = Place(wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")])
     view = place.runner.start("a", "go")
-    runs = Runs(
-        store=place.store,
-        hints=place.runner._hints,
-        registry=lambda: None,
-        clock=lambda: place.now,  # type: ignore[arg-type, return-value]
-    )
+    runs = place.runner._runs
     first = runs.signal(view.run_id, "anything", "one", key="k")
     place.later(seconds=5)
     assert runs.signal(view.run_id, "anything", "one", key="k") == first

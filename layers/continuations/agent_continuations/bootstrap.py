@@ -25,6 +25,7 @@ from agent_continuations.runs import Runs
 if TYPE_CHECKING:
     from agent_continuations.adapters.slack import SlackNotifier, SlackWorkspace
     from agent_continuations.adapters.webhook import WebhookNotifier
+    from agent_continuations.callback import Callbacks
     from agent_continuations.capability import Capabilities
     from agent_continuations.issuer import Issuer
     from agent_continuations.outbox import Outbox
@@ -107,7 +108,22 @@ def runner() -> "Runner":
         recipients=_recipients(),
         operators=_addresses(os.environ.get("OPERATORS", "")),
         abandon=_end_process,
+        callback_url=lambda run_id, path: (
+            f"{_public_url()}/callbacks/{callbacks().token(run_id, path)}"
+        ),
     )
+
+
+def callbacks() -> "Callbacks":
+    """The signing keys of jobs' addresses, read again every minute, as those of links."""
+    return _callbacks(int(time() // SECRET_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _callbacks(_period: int) -> "Callbacks":
+    from agent_continuations.callback import Callbacks
+
+    return Callbacks(_keys(os.environ["CALLBACK_SECRET"]))
 
 
 def capabilities() -> "Capabilities":
@@ -275,12 +291,15 @@ def _link(notice: Notice, approver: str) -> str:
     else:
         expires_at = notice.created_at + timedelta(seconds=DOUBT_LINK_SECONDS)
     token = capabilities().token(notice.run_id, notice.request_id, approver, expires_at)
-    return f"{os.environ['PUBLIC_URL'].rstrip('/')}/approvals/{token}"
+    return f"{_public_url()}/approvals/{token}"
 
 
 def _page(notice: Notice) -> str:
-    base = os.environ["PUBLIC_URL"].rstrip("/")
-    return f"{base}/approvals/{notice.run_id}/{notice.request_id}"
+    return f"{_public_url()}/approvals/{notice.run_id}/{notice.request_id}"
+
+
+def _public_url() -> str:
+    return os.environ["PUBLIC_URL"].rstrip("/")
 
 
 @cache
@@ -303,7 +322,12 @@ def _secret_in(arn: str, _period: int) -> dict[str, Any]:
 
 
 def _signing_keys() -> list[str]:
-    secret = _secret(os.environ["SIGNING_SECRET"])
+    return _keys(os.environ["SIGNING_SECRET"])
+
+
+def _keys(arn: str) -> list[str]:
+    """The present key in a secret, then older ones."""
+    secret = _secret(arn)
     return [secret["current"], *secret.get("previous", [])]
 
 

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import AskApproval, CallModel, RunTool, Tell, effects
+from agent_continuations.core.effects import (
+    AskApproval,
+    CallModel,
+    RunTool,
+    StartRun,
+    TakeSignal,
+    Tell,
+    effects,
+)
 from agent_continuations.errors import Fatal
 from agent_continuations.means import Limits
 from agent_continuations.ports import Head, Hints, Status, Store, read_run, utc_now
@@ -45,7 +53,8 @@ def stuck(
     """Why nothing will move a run any more; None if something will, or nothing need.
 
     A run that has not ended has a time at which it is looked at again, no later than what it
-    waits for, or a question that a person can answer.
+    waits for; or a question that a person can answer, an event or another run that it waits for; or
+    an operator holds it.
 
     Args:
         head: of the run.
@@ -53,7 +62,7 @@ def stuck(
         now: the time.
         limits: what owners of the run were bound by; those of a deployment where not given.
     """
-    if head.status.terminal:
+    if head.status.terminal or (head.paused and head.status is Status.SUSPENDED):
         return None
     if head.due is None and head.status is not Status.SUSPENDED:
         return f"{head.status.value}, and not due"
@@ -84,7 +93,7 @@ def stuck(
 def _can_go_on(root: Continuation, pause: ModelPause | None) -> bool:
     """Whether there is something to be done now."""
     return any(
-        isinstance(effect, RunTool | AskApproval | Tell)
+        isinstance(effect, RunTool | AskApproval | Tell | StartRun | TakeSignal)
         or (isinstance(effect, CallModel) and not pause)
         for effect in effects(root)
     )

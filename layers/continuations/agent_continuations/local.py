@@ -21,8 +21,8 @@ from agent_continuations.ports import Clock, Head, Model, Register, Status, Stor
 from agent_continuations.requests import Answer, PassOn, Said, TakeBack
 from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Runs
+from agent_continuations.text import result_text
 from agent_continuations.timeline import Entry, timeline
-from agent_continuations.tool import result_text
 from agent_continuations.views import RunView, run_view
 
 DOCUMENT_FORM = 1

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from secrets import token_bytes
+from time import sleep as pause_for
 from typing import Any
 
 from agent_continuations.agent import Registry
 from agent_continuations.children import children
-from agent_continuations.core.continuation import Message, Outcome, Signal
+from agent_continuations.core.continuation import Message, Outcome, Signal, ToolPlan
 from agent_continuations.core.event import (
     Event,
     Signalled,
@@ -44,12 +45,14 @@ from agent_continuations.ports import (
     utc_now,
 )
 from agent_continuations.requests import Answer, Loaded, Request, Said, Settled, find_request
+from agent_continuations.view import moment
 from agent_continuations.waiting import Waiting, inside, waiting
 
 MAX_INPUT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_UNHEARD = 100
 MAX_WAITING = 1000
+WATCH_SECONDS = 0.5
 DEFAULT_TENANT = "default"
 
 
@@ -145,6 +148,28 @@ class Runs:
             raise NotFound(f"there is no run {run_id!r}")
         snapshot, continuation = read
         return Loaded(snapshot.head, snapshot, continuation)
+
+    def watch(
+        self,
+        run_id: str,
+        seconds: float,
+        *,
+        after: str | None = None,
+    ) -> None:
+        """Return once a run has ended or waits, or when so many seconds have passed.
+
+        Args:
+            after: the time, as the run's `updated_at` told it, after which it must have changed.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+        """
+        for _ in range(int(seconds / WATCH_SECONDS)):
+            head = self._head(run_id)
+            rests = head.status not in (Status.READY, Status.RUNNING)
+            if rests and moment(head.updated_at) != after:
+                return
+            pause_for(WATCH_SECONDS)
 
     def waiting(self, loaded: Loaded) -> list[Waiting]:
         """All that a run waits for, and what the runs wait for that it has started."""
@@ -325,8 +350,10 @@ class Runs:
             call = loaded.continuation.call_at(at)
         except (ValueError, LookupError):
             raise NotFound(f"there is no call at {path!r}") from None
-        # It may call back before the tool has returned.
-        if not isinstance(call.wait, JobWait) and not call.intent and not call.outcome:
+        # It may call back before the tool has returned, but not before the tool may run.
+        other = call.wait is not None and not isinstance(call.wait, JobWait)
+        asked = call.gate is not None and call.decision is None
+        if not isinstance(call.plan, ToolPlan) or other or asked:
             raise NotFound(f"the call at {path!r} waits for no job")
         now = self.clock()
         event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)

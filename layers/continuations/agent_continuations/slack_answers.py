@@ -138,7 +138,7 @@ class SlackAnswers:
         verdict = Verdict(action.action_id)
         try:
             asked = read_asked(action.value)
-            if asked.kind == "approval" and verdict is Verdict.APPROVE:
+            if asked.kind in ("approval", "condition") and verdict is Verdict.APPROVE:
                 told = self._decide(asked, verdict, clicked.user, reason=None)
                 self._workspace.update(place.channel_id, place.message_ts, told)
                 return

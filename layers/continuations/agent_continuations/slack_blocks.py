@@ -27,10 +27,14 @@ OPEN = "open"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _WORDS = {
     "approval": {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject"},
+    "question": {Verdict.APPROVE: "Answer", Verdict.REJECT: "I cannot answer"},
+    "condition": {Verdict.APPROVE: "Go on", Verdict.REJECT: "Stop"},
     "doubt": {Verdict.APPROVE: "It happened", Verdict.REJECT: "It did not happen"},
 }
 _STANDS = {
     "approval": {Verdict.APPROVE: "Approved", Verdict.REJECT: "Rejected"},
+    "question": {Verdict.APPROVE: "Answered", Verdict.REJECT: "Not answered"},
+    "condition": {Verdict.APPROVE: "Let go on", Verdict.REJECT: "Stopped"},
     "doubt": {
         Verdict.APPROVE: "Answered: it happened",
         Verdict.REJECT: "Answered: it did not happen",
@@ -106,7 +110,8 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
     """
     arguments = list(islice(_sections(shown_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
     whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
-    buttons = _decisions(notice) if own and whole and notice.risk is Risk.LOW else []
+    here = own and whole and notice.risk is Risk.LOW and notice.kind != "question"
+    buttons = _decisions(notice) if here else []
     opening = "Open the page" if own else "Sign in to decide"
     blocks = [
         _header(_title(notice)),
@@ -154,7 +159,7 @@ def settled(
         line += "\nOthers must still agree."
     edited = decision.get("arguments")
     blocks = [
-        _header(f"{stands}: {tool}" if asked.kind == "approval" else f"{tool}: {stands}"),
+        _header(f"{tool}: {stands}" if asked.kind == "doubt" else f"{stands}: {tool}"),
         *islice(_sections(shown_json(arguments)), MAX_ARGUMENT_SECTIONS),
         *([_section("With these arguments instead:")] if edited else []),
         *islice(_sections(shown_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
@@ -176,7 +181,7 @@ def dialog(reasoning: Reasoning, tool: str) -> dict[str, Any]:
         "type": "modal",
         "callback_id": "decide",
         "private_metadata": reasoning.model_dump_json(),
-        "title": _text("Did it happen?" if doubt else "Reject", 24),
+        "title": _text("Did it happen?" if doubt else word, 24),
         "submit": _text(word, 24),
         "close": _text("Back", 24),
         "blocks": [
@@ -231,14 +236,20 @@ def _title(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen?"
     high = " (high risk)" if notice.risk is Risk.HIGH else ""
-    again = "Reminder: approval" if notice.occasion == "reminder" else "Approval"
+    what = {"question": "answer", "condition": "go-ahead"}.get(notice.kind, "approval")
+    again = f"Reminder: {what}" if notice.occasion == "reminder" else what.capitalize()
     return f"{again} needed{high}: {notice.tool}"
 
 
 def _question(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen? {_DOUBT}"
-    return f"{shown_line(notice.agents[-1])} asks to call {notice.tool}."
+    agent = shown_line(notice.agents[-1])
+    if notice.kind == "question":
+        return f"{agent} asks you:"
+    if notice.kind == "condition":
+        return f"Shall {agent} go on?"
+    return f"{agent} asks to call {notice.tool}."
 
 
 def _effect(preview: Preview) -> str:

@@ -1,6 +1,7 @@
 """What happened in a run, in order of time, for people to read."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Literal
 
 from agent_continuations.core.approval import Decision, Word
@@ -12,9 +13,13 @@ from agent_continuations.core.event import (
     DoubtSettled,
     Escalated,
     Event,
+    Held,
     ModelReplied,
     Reassigned,
+    Signalled,
+    Spoken,
     Started,
+    Suspended,
     Told,
     ToolReturned,
     Voted,
@@ -30,7 +35,19 @@ class Entry(View):
 
     at: Moment
     kind: Literal[
-        "started", "model", "tool", "approval", "decision", "escalation", "doubt", "answer", "ended"
+        "started",
+        "model",
+        "tool",
+        "approval",
+        "decision",
+        "escalation",
+        "doubt",
+        "answer",
+        "wait",
+        "condition",
+        "message",
+        "event",
+        "ended",
     ]
     path: str
     agent: str
@@ -88,8 +105,30 @@ def _entries(event: Event, head: Head, root: Continuation) -> Iterator[Entry]:
             )
         case ToolReturned():
             yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
+        case Suspended(wait=wait):
+            yield _of_call(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
+        case Held(plan=plan):
+            why = plan.gate.preview.effect if plan.gate.preview else ""
+            at = (root.frame_at(path[:-1]).started_at or head.created_at) + timedelta(
+                seconds=plan.tally.seconds
+            )
+            yield _of_call(root, path, at=at, kind="condition", text=f"held: {why}")
+        case Spoken(message=said):
+            text = f"{said.sender}: {said.text}" if said.sender else said.text
+            yield Entry(at=said.at, kind="message", path="", agent=head.agent, text=text[:500])
+        case Signalled(signal=signal):
+            yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
         case _:
             yield from _of_people(event, root, path)
+
+
+_WAITS = {
+    "timer": "sleeps",
+    "question": "has a question",
+    "event": "waits for an event",
+    "job": "waits for its job",
+    "child": "became a run of its own",
+}
 
 
 def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:

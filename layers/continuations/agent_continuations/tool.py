@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from agent_continuations.core.continuation import Effect
 from agent_continuations.core.identity import canonical_json
 from agent_continuations.core.wait import Wait
 from agent_continuations.signature import ToolContext, arguments_model, documented
+from agent_continuations.text import result_text
 from agent_continuations.waits import Job, Pending, Question, Sleep, WaitFor
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -141,22 +141,6 @@ def _finished(result: Any) -> Any:
     return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
 
-def result_text(result: Any) -> str:
-    """A tool's result as text: strings as they are, anything else as JSON where it has one."""
-    if isinstance(result, str):
-        text = result
-    else:
-        try:
-            if isinstance(result, BaseModel):
-                text = result.model_dump_json()
-            else:
-                text = json.dumps(result, ensure_ascii=False, default=_plain)
-        except Exception:  # noqa: BLE001 - it did happen, so it must not read as a failure
-            text = repr(result)
-    # Lone surrogates have no UTF-8 form, so neither the store nor the model could take them.
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 @overload
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
@@ -226,12 +210,6 @@ def tool(
         )
 
     return make if function is None else make(function)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return str(value)
 
 
 async def _awaited(result: Any) -> Any:

@@ -1,6 +1,7 @@
 """What the outside sees of a run."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
@@ -72,6 +73,31 @@ class Accepted(View):
     run_id: str
     status: Status
     links: Links
+
+
+class MessageView(View):
+    """What saying something to a run is answered with."""
+
+    run_id: str
+    message_id: str
+    at: Moment
+
+
+class SignalView(View):
+    """What telling a run of an event is answered with."""
+
+    run_id: str
+    event_id: str
+    name: str
+    at: Moment
+
+
+class CompletedView(View):
+    """What telling the outcome of a job is answered with."""
+
+    run_id: str
+    path: str
+    status: Literal["ok", "error"]
 
 
 class Summary(View):

@@ -20,8 +20,9 @@ from agent_continuations.ports import Status
 from agent_continuations.requests import Loaded
 from tests.faults.simulator.asked import broken_questions
 from tests.faults.simulator.expressions import Item
-from tests.faults.simulator.scenario import Scenario
+from tests.faults.simulator.scenario import ONCE, Scenario
 from tests.faults.simulator.scheduler import EPOCH
+from tests.faults.simulator.waited import broken_waits
 from tests.faults.simulator.wire import Faults
 from tests.faults.simulator.world import FAULTS_END, World
 
@@ -49,7 +50,12 @@ class Watch:
 
     def _head(self, before: Item, after: Item) -> None:
         was, now = before["status"]["S"], after["status"]["S"]
-        redriven = (was, now) in (("parked", "ready"), ("parked", "cancelled"))
+        # A person redrives or cancels what is parked, or says something to a run that is done.
+        redriven = (was, now) in (
+            ("parked", "ready"),
+            ("parked", "cancelled"),
+            ("completed", "ready"),
+        )
         if was in ENDED and now != was and not redriven:
             self.found.append(f"S7: {was} became {now}")
         if now == "ready" and not self._is_due_soon(after):
@@ -82,7 +88,7 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
     yield from watch.found
     yield from _executions(world)
     yield from _model_calls(world)
-    for run_id in world.run_ids:
+    for run_id in world.all_run_ids():
         loaded = world.truth(run_id)
         if loaded is None:
             yield f"L1: {run_id} was never started"
@@ -91,6 +97,7 @@ def violations(world: World, watch: Watch) -> Iterator[str]:
         yield from _decisions(world, loaded)
         yield from broken_questions(loaded, world.ledger.heard, world.notices(run_id), FAULTS_END)
         yield from _history(world, loaded)
+        yield from broken_waits(world, loaded)
         if loaded.head.status is Status.COMPLETED:
             yield from _completed(world, loaded, loaded.continuation)
 
@@ -99,13 +106,13 @@ def _executions(world: World) -> Iterator[str]:
     attempts = Counter(
         (each.run_id, each.path, each.attempt)
         for each in world.ledger.executions
-        if each.tool.startswith("pay")
+        if each.tool.startswith(ONCE)
     )
     for call, times in attempts.items():
         if times > 1:
             yield f"S2: {call} happened {times} times for one intent"
     calls = Counter(
-        (each.run_id, each.path) for each in world.ledger.executions if each.tool.startswith("pay")
+        (each.run_id, each.path) for each in world.ledger.executions if each.tool.startswith(ONCE)
     )
     for place, times in calls.items():
         if times > 1:
@@ -126,8 +133,8 @@ def _model_calls(world: World) -> Iterator[str]:
 
     The model does not know the run, so each run may ask once.
     """
-    if replace(world.faults, kill_at=None, cancel_at=None) != Faults():
-        return
+    if replace(world.faults, kill_at=None, cancel_at=None) != Faults() or world.scenario.waits:
+        return  # where runs start others, a place in the tree does not name the run
     for (path, turn), times in world.ledger.asked.items():
         if times > world.scenario.runs + ((path, turn) in world.in_flight):
             yield f"the reply {turn} of {path or 'the root'} was asked for {times} times"
@@ -170,7 +177,9 @@ def _history(world: World, loaded: Loaded) -> Iterator[str]:
             continue
         number = int((event.reply.content or "").rpartition("#")[2])
         frame = loaded.continuation.frame_at(parse_path(event.path))
-        before = frame.model_copy(update={"turns": frame.turns[: event.turn]})
+        before = frame.model_copy(
+            update={"turns": frame.turns[: event.turn], "messages": frame.turns[event.turn].heard}
+        )
         if world.ledger.conversations[number] != json.dumps(messages(before), sort_keys=True):
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
 
@@ -186,7 +195,7 @@ def _completed(world: World, loaded: Loaded, root: Continuation) -> Iterator[str
             yield f"{path_text(path)} has no outcome"
         elif isinstance(call.plan, ToolPlan):
             times = ran[path_text(path)]
-            if outcome.kind == "rejected" and times:
+            if outcome.kind == "rejected" and times and call.asks == "approval":
                 yield f"S4: {path_text(path)} was rejected and ran"
             if outcome.kind != "rejected" and not times:
                 yield f"{path_text(path)} has an outcome, and never ran"

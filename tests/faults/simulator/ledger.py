@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent_continuations.core.continuation import Outcome
 from agent_continuations.requests import Written
 
 
@@ -43,6 +44,8 @@ class Ledger:
         asked: how often each reply was asked for, by the frame's path and the turn.
         conversations: what each answered model call was told, as JSON; a reply names its number.
         mails: run, request and recipient of each mail that went out.
+        signals, messages: run and id of each event and message that was taken.
+        completed: run, path and outcome of each job whose end was taken.
     """
 
     executions: list[Execution] = field(default_factory=list)
@@ -51,3 +54,6 @@ class Ledger:
     told: list[Told] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     mails: list[tuple[str, str, str]] = field(default_factory=list)
+    signals: list[tuple[str, str]] = field(default_factory=list)
+    messages: list[tuple[str, str]] = field(default_factory=list)
+    completed: list[tuple[str, str, Outcome]] = field(default_factory=list)

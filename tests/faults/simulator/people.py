@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -32,9 +33,9 @@ class People:
         def work(process: Process) -> None:
             self._world.runs(process).start("root", f"go {number}", key=f"run {number}")
 
-        self._insist(f"start {number}", work)
+        self.insist(f"start {number}", work)
 
-    def _insist(self, name: str, work: Callable[[Process], None]) -> None:
+    def insist(self, name: str, work: Callable[[Process], None]) -> None:
         """Somebody tries until he is answered."""
         answered = False
 
@@ -75,6 +76,9 @@ class People:
                 for each in self._world.ledger.executions
             )
             verdict = Verdict.APPROVE if happened else Verdict.REJECT
+        elif notice.kind != "approval":
+            self._answer_other(notice, person)
+            return
         elif verdict is Verdict.APPROVE and "amount" in notice.arguments:
             arguments = self._world.random.choice(
                 [None, {"amount": notice.arguments["amount"] + 1}]
@@ -90,6 +94,49 @@ class People:
             arguments_hash=notice.arguments_hash,
         )
         self._say(notice, answer)
+
+    def _answer_other(self, notice: Notice, person: str) -> None:
+        """Answer a question, or let a run go on; seldom not."""
+        refuses = self._minds.random() < 0.1
+        asks = notice.kind == "question"
+        answer = Answer(
+            verdict=Verdict.REJECT if refuses else Verdict.APPROVE,
+            approver=person,
+            decided_by=person,
+            via="link",
+            answer=f"{notice.path} by {person}" if asks and not refuses else None,
+            arguments={"limit": 5} if not asks and self._minds.random() < 0.3 else None,
+            arguments_hash=notice.arguments_hash,
+        )
+        self._say(notice, answer if not refuses else replace(answer, arguments=None))
+
+    def talk(self) -> None:
+        """Somebody says something to the runs, while they work or after."""
+        for number, run_id in enumerate(self._world.run_ids):
+            for word in range(self._minds.choice([0, 1, 2])):
+                after = self._minds.uniform(0, 900)
+                work = partial(self._speak, run_id, f"word {number} {word}")
+                self._world.scheduler.later(after, partial(self.insist, "message", work))
+
+    def _speak(self, run_id: str, text: str, process: Process) -> None:
+        with suppress(Conflict, NotFound):
+            message = self._world.runs(process).message(run_id, text, key=text)
+            self._world.ledger.messages.append((run_id, message.message_id))
+
+    def pause(self) -> None:
+        """An operator holds a run, and lets it go on later."""
+        run_id = self._minds.choice(self._world.run_ids)
+        at = self._minds.uniform(0, 600)
+        for after, name in ((at, "pause"), (at + self._minds.uniform(60, 900), "resume")):
+            work = partial(self._hold, run_id, name)
+            self._world.scheduler.later(after, partial(self.insist, name, work))
+
+    def _hold(self, run_id: str, name: str, process: Process) -> None:
+        runs = self._world.runs(process)
+        try:
+            runs.pause(run_id) if name == "pause" else runs.resume(run_id)
+        except (Conflict, NotFound):
+            return
 
     def _changes_mind(self, share: float) -> bool:
         """Whether somebody does something else than to answer. Where any one decides, nobody does:
@@ -109,7 +156,7 @@ class People:
             else:
                 self._heard(notice, said, stands)
 
-        self._insist(f"{type(said).__name__.lower()} by {said.approver}", work)
+        self.insist(f"{type(said).__name__.lower()} by {said.approver}", work)
 
     def _heard(self, notice: Notice, said: Said, stands: Settled) -> None:
         if stands.closed:
@@ -134,7 +181,7 @@ class People:
             except (Conflict, NotFound):
                 return
 
-        self._insist("cancel", work)
+        self.insist("cancel", work)
 
     def cancel_at_once(self, run_id: str) -> None:
         with self._world.quiet(), suppress(Conflict, NotFound):
@@ -157,8 +204,9 @@ class People:
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
         body, gate = self._world.tool, self._world.gate
-        worse = deployment(body, gate=gate, prompt="Work better.", **{change: tool})
-        better = deployment(body, gate=gate, prompt="Work best.")
+        poll = self._world.poll
+        worse = deployment(body, gate=gate, poll=poll, prompt="Work better.", **{change: tool})
+        better = deployment(body, gate=gate, poll=poll, prompt="Work best.")
         self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._switch(worse))
         self._world.scheduler.later(
             self._world.random.uniform(300, 3000), lambda: self._switch(better)

@@ -6,11 +6,19 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from agent_continuations import Agent, Approval, Escalation, Stage, ToolContext, tool
+from agent_continuations import (
+    Agent,
+    Approval,
+    Escalation,
+    EveryTurns,
+    Stage,
+    ToolContext,
+    tool,
+)
 from agent_continuations.agent import Registry
 from agent_continuations.core.continuation import Reply, ToolRequest, Usage
 from agent_continuations.ports import ModelRequest
-from agent_continuations.tool import Tool
+from agent_continuations.tool import EffectName, Tool
 
 APPROVERS = ANN, BOB = ("ann@example.com", "bob@example.com")
 COLLEAGUES = CARL, DORA, EVE = ("carl@example.com", "dora@example.com", "eve@example.com")
@@ -49,7 +57,17 @@ POLICIES = {
 }
 WEIGHTS = (50, 14, 12, 6, 8, 6, 4)
 
-Body = Callable[[str, ToolContext, int], str]
+Poll = Callable[[Any, ToolContext], Any]
+Body = Callable[[str, ToolContext, int], Any]
+# Tools that wait, and what they do to the world.
+WAITING: dict[str, EffectName] = {
+    "nap": "read",
+    "inquire": "once",
+    "hear": "idempotent",
+    "job": "once",
+    "polled": "idempotent",
+}
+ONCE = ("pay", "inquire", "job")
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,7 @@ class Scenario:
     deploy: bool = False
     lambda_seconds: float = 900.0
     policy: str = ANY
+    waits: bool = False
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -79,11 +98,16 @@ class Scenario:
             deploy=random.random() < 0.2,
             lambda_seconds=random.choice([150.0, 300.0, 900.0]),
             policy=Random(f"policy {seed}").choices(list(POLICIES), WEIGHTS)[0],
+            waits=Random(f"waits {seed}").random() < 0.4,
         )
 
     def small(self) -> "Scenario":
         """One run of few steps by the same policy, for when every step is to be tried."""
-        return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False)
+        return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False, waits=False)
+
+    def waiting(self) -> "Scenario":
+        """The small one, with everything else to wait for."""
+        return replace(self.small(), waits=True)
 
     def reply(self, request: ModelRequest, number: int) -> Reply:
         """What the model says: it depends on the place in the tree alone, but for `number`."""
@@ -99,7 +123,8 @@ class Scenario:
 
     def _call(self, random: Random, offered: list[str]) -> ToolRequest:
         agents = [name for name in offered if name.startswith("ask_")]
-        tools = [name for name in self.tools if name in offered]
+        every = (*self.tools, *WAITING) if self.waits else self.tools
+        tools = [name for name in every if name in offered]
         if agents and random.random() < 0.35:
             arguments: dict[str, Any] = {"input": f"job {random.randint(0, 9)}"}
             return ToolRequest(name=random.choice(agents), arguments=json.dumps(arguments))
@@ -114,6 +139,7 @@ def deployment(
     changed: str = "",
     prompt: str = "Work.",
     gate: Approval = POLICIES[ANY],
+    poll: Poll | None = None,
 ) -> Registry:
     """The agents of one deployment.
 
@@ -122,17 +148,33 @@ def deployment(
         without: a tool that is gone in it.
         changed: a tool that wants one argument more in it.
         prompt: the instructions of all agents.
-        gate: what all calls that ask for approval need.
+        gate: what all calls that ask for approval need, and what lets a run go on.
+        poll: how a job stands; with it there are tools that wait, agents that become runs of their
+            own, and conditions.
     """
     inner: Agent | None = None
     for level in reversed(LEVELS):
         tools: list[Any] = list(_tools(body, gate, without, changed))
+        if poll:
+            tools += [_waiting(body, poll, name) for name in WAITING]
         if inner:
             tools.append(inner.as_tool(name="ask_free", description="Ask."))
             tools.append(inner.as_tool(name="ask_gated", description="Ask.", approval=gate))
-        inner = Agent(level, prompt, tools=tools)
+        if inner and poll:
+            tools.append(inner.as_tool(name="ask_spawned", description="Ask.", spawn=True))
+        scope: Any = "run" if level == "root" else "agent"
+        held = [EveryTurns(limit=3, scope=scope, approval=gate)] if poll else []
+        inner = Agent(level, prompt, tools=tools, conditions=held)
     assert inner
     return Registry([inner])
+
+
+def _waiting(body: Body, poll: Poll, name: str) -> Tool:
+    def waiting(amount: int, context: ToolContext) -> Any:
+        """Do it."""
+        return body(name, context, amount)
+
+    return tool(name=name, effect=WAITING[name], poll=poll)(waiting)
 
 
 def _tools(body: Body, gate: Approval, without: str, changed: str) -> Iterator[Tool]:
@@ -149,10 +191,10 @@ def _tool(
     if name == without:
         return
 
-    def plain(amount: int, context: ToolContext) -> str:
+    def plain(amount: int, context: ToolContext) -> Any:
         return body(name, context, amount)
 
-    def wider(amount: int, why: str, context: ToolContext) -> str:
+    def wider(amount: int, why: str, context: ToolContext) -> Any:
         return body(name, context, amount)
 
     function = wider if name == changed else plain

@@ -27,7 +27,7 @@ from tests.faults.simulator.aws import SimulatedS3, SimulatedSQS
 from tests.faults.simulator.dynamodb import SimulatedDynamoDB
 from tests.faults.simulator.expressions import Item
 from tests.faults.simulator.ledger import Ledger
-from tests.faults.simulator.outside import MailService, ModelService, Tools
+from tests.faults.simulator.outside import Elsewhere, MailService, ModelService, Tools
 from tests.faults.simulator.people import People
 from tests.faults.simulator.scenario import OPERATOR, POLICIES, Scenario, deployment
 from tests.faults.simulator.scheduler import EPOCH, Process, Scheduler
@@ -70,8 +70,10 @@ class World:
         self.ledger = Ledger()
         self.people = People(self)
         self.tool = Tools(self).tool
+        self.outside = Elsewhere(self)
+        self.poll = self.outside.poll if scenario.waits else None
         self.gate = POLICIES[scenario.policy]
-        self.registry: Registry = deployment(self.tool, gate=self.gate)
+        self.registry: Registry = deployment(self.tool, gate=self.gate, poll=self.poll)
         self.run_ids = [
             run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
         ]
@@ -97,6 +99,10 @@ class World:
             self._every(SWEEP_SECONDS, self._sweep)
             self._every(SWEEP_SECONDS, lambda: self._watch.minute(self))
             self._every(300.0, self.people.redrive_parked)
+            if self.scenario.waits:
+                self.people.talk()
+                self.people.pause()
+                self.outside.early(self.run_ids[0])
             if self.scenario.deploy:
                 self.people.deploy()
             if self.scenario.cancel:
@@ -104,6 +110,7 @@ class World:
             self.scheduler.run(PATIENCE, self._ended)
             # What still is on its way arrives, so that it can do harm if it can.
             self.scheduler.run(self.scheduler.now + 7200.0)
+            self.scheduler.run(2 * PATIENCE, self._ended)
 
     @property
     def rough(self) -> bool:
@@ -126,8 +133,13 @@ class World:
     def heads(self) -> list[Head]:
         """The heads of all runs, as they really stand."""
         with self.quiet():
-            found = [self._store().head(run_id) for run_id in self.run_ids]
+            found = [self._store().head(run_id) for run_id in self.all_run_ids()]
         return [head for head in found if head]
+
+    def all_run_ids(self) -> list[str]:
+        """The runs that were started, and those that they have started."""
+        inner = [key[2:] for key in self.dynamodb.items if key.startswith("R#")]
+        return list(dict.fromkeys([*self.run_ids, *sorted(inner)]))
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -148,7 +160,9 @@ class World:
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         def again() -> None:
             work()
-            if not self._ended():
+            # Somebody may say something to a run that is done.
+            talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
+            if talking or not self._ended():
                 self.scheduler.later(seconds, again)
 
         self.scheduler.later(seconds, again)
@@ -178,7 +192,7 @@ class World:
     def _unrecorded(self) -> set[tuple[str, int]]:
         """Model calls that were made, and whose reply is not on record."""
         recorded: set[tuple[str, int]] = set()
-        for run_id in self.run_ids:
+        for run_id in self.all_run_ids():
             loaded = self.truth(run_id)
             for event in loaded.snapshot.events() if loaded else ():
                 if event.kind == "model_replied":

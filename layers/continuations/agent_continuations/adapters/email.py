@@ -127,8 +127,16 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     }
 
 
+_ASKED = {
+    "approval": "Approval needed",
+    "question": "Answer needed",
+    "condition": "Shall it go on",
+    "doubt": "Did it happen",
+}
+
+
 def _subject(notice: Notice) -> str:
     again = "Reminder: " if notice.occasion == "reminder" else ""
-    asked = "Did it happen" if notice.kind == "doubt" else "Approval needed"
+    asked = _ASKED[notice.kind]
     high = " (high risk)" if notice.risk is Risk.HIGH else ""
     return f"{again}{asked}{high}: {notice.tool}"

@@ -81,6 +81,9 @@ class OpenAIModel:
         }
         if request.tools:
             parameters["tools"] = list(request.tools)
+        if request.output is not None:
+            schema = {"name": request.agent, "schema": dict(request.output)}
+            parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
         for tries in range(1, TRIES + 1):
             try:
                 return self._ask(parameters)
@@ -149,6 +152,7 @@ class _Completion(BaseModel):
 
     choices: list[_Choice]
     usage: _Usage | None = None
+    model: str | None = None
 
 
 def _reply(body: str) -> Reply:
@@ -165,16 +169,14 @@ def _reply(body: str) -> Reply:
         ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
         for call in choice.message.tool_calls or ()
     )
-    reason = choice.finish_reason
-    if reason == "content_filter":
-        return Reply(content=content, fault="content_filter", usage=usage)
-    if reason == "length":
-        # Calls that were cut off may read as whole, with fewer arguments than were meant.
-        return Reply(content=content, fault="length", usage=usage)
+    said = Reply(content=content, usage=usage, model=completion.model)
+    match choice.finish_reason:
+        case "content_filter" | "length" as fault:
+            # Calls that were cut off may read as whole, with fewer arguments than were meant.
+            return said.model_copy(update={"fault": fault})
     if requests:
-        return Reply(content=content, requests=requests, usage=usage)
-    fault = None if content and content.strip() else "empty"
-    return Reply(content=content, fault=fault, usage=usage)
+        return said.model_copy(update={"requests": requests})
+    return said if content and content.strip() else said.model_copy(update={"fault": "empty"})
 
 
 def _retry_after(value: str | None) -> float | None:

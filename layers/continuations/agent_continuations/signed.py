@@ -1,0 +1,65 @@
+"""Tokens that are signed and nowhere stored: what links are made of."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+
+from itsdangerous import BadSignature, Signer
+
+
+class NotSigned(ValueError):
+    """A token that was not made here."""
+
+
+def signer(keys: Sequence[str], purpose: str) -> Signer:
+    """What signs for one purpose.
+
+    Args:
+        keys: newest first: the first signs, all of them are accepted.
+        purpose: a signature for another is none.
+
+    Raises:
+        ValueError: no key, or one that is too short to be safe.
+    """
+    if not keys or any(len(key) < 32 for key in keys):
+        raise ValueError("signing keys must have at least 32 characters")
+    oldest_first = list(reversed(keys))
+    return Signer(
+        oldest_first,
+        salt=f"agent-continuations.{purpose}",
+        key_derivation="hmac",
+        digest_method=sha256,
+    )
+
+
+def unsigned(signer: Signer, token: str) -> bytes:
+    """What was signed. A token has one spelling: base64 that merely means the same is refused.
+
+    Raises:
+        NotSigned: it was not made here, or with a key that was retired.
+    """
+    signed, _, signature = token.rpartition(".")
+    try:
+        if not (canonical(signed) and canonical(signature)):
+            raise NotSigned("not as it was written")
+        signer.unsign(token)
+    except (BadSignature, ValueError):
+        raise NotSigned("not signed here") from None
+    return urlsafe_b64decode(_padded(signed))
+
+
+def canonical(text: str) -> bool:
+    """Whether base64 is spelled as it is written here."""
+    try:
+        return encoded(urlsafe_b64decode(_padded(text))) == text.encode()
+    except ValueError:
+        return False
+
+
+def _padded(text: str) -> bytes:
+    return text.encode() + b"=" * (-len(text) % 4)
+
+
+def encoded(raw: bytes) -> bytes:
+    """Bytes as base64 that is safe in a URL."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
