@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent_continuations.core.event import Suspended
 from tests.faults.simulator.checks import explored, played
 from tests.faults.simulator.scenario import ANY, Scenario
 from tests.faults.simulator.wire import Faults
@@ -20,13 +21,16 @@ KILLED = (
     *(63, 69, 79, 86, 106, 110, 115, 123, 125, 159, 178, 296, 361, 365, 727, 805),
     *(366, 435, 640),
 )
+# Where runs wait for everything else: all kinds of waiting, and being held and spoken to.
+WAITING = (0, 17, 116, 141, 244, 247, 251, 279, 301, 313, 1, 178)
+WAITED = "timer question event job child polled spoken signalled held"
 CANCELLED = (7, 8, 13, 33, 79, 110, 125, 159, 296, 365, 435)
 HAPPENINGS = "voted told withdrawn reassigned escalated decided"
 
 
-def each_point(seed: int) -> Iterator[tuple[int, Scenario]]:
+def each_point(seed: int, *, waiting: bool = False) -> Iterator[tuple[int, Scenario]]:
     """Every point that the small scenario of a seed meets when nothing goes wrong."""
-    scenario = Scenario.drawn(seed).small()
+    scenario = Scenario.drawn(seed).waiting() if waiting else Scenario.drawn(seed).small()
     for point in range(1, explored(scenario, Faults()).points + 1):
         yield point, scenario
 
@@ -54,6 +58,29 @@ def test_all_that_can_happen_to_a_question_happens_where_processes_are_killed() 
     assert {kind for _, kind in seen} >= {*HAPPENINGS.split()}
     decided = {policy for policy, kind in seen if kind == "decided"}
     assert decided >= {ANY, "two of three", "one, then another", "escalated soon"}
+
+
+@pytest.mark.parametrize("seed", WAITING)
+def test_every_promise_holds_wherever_a_process_is_killed_that_waits(seed: int) -> None:
+    for point, scenario in each_point(seed, waiting=True):
+        assert explored(scenario, Faults(kill_at=point)).killed_in
+
+
+@pytest.mark.parametrize("seed", WAITING[::3])
+def test_every_promise_holds_wherever_a_run_is_cancelled_that_waits(seed: int) -> None:
+    for point, scenario in each_point(seed, waiting=True):
+        assert explored(scenario, Faults(cancel_at=point)).cancelled_in
+
+
+def test_runs_wait_for_everything_where_processes_are_killed() -> None:
+    seen: set[str] = set()
+    for seed in WAITING:
+        world = explored(Scenario.drawn(seed).waiting(), Faults())
+        for loaded in map(world.truth, world.all_run_ids()):
+            assert loaded
+            for each in loaded.snapshot.events():
+                seen.add(each.wait.kind if isinstance(each, Suspended) else each.kind)
+    assert seen >= {*WAITED.split()}
 
 
 @pytest.mark.parametrize("seed", CANCELLED)

@@ -227,3 +227,19 @@ def test_a_paused_run_can_be_cancelled() -> None:
     place.runner.pause(view.run_id)
     cancelled = place.runner.cancel(view.run_id)
     assert (cancelled.status, cancelled.paused) == (Status.CANCELLED, False)
+
+
+def test_a_run_that_ends_while_it_is_paused_is_held_no_more() -> None:
+    place = Place(script=lambda request: ending(request))
+    ran: list[str] = []
+
+    def ending(request: ModelRequest) -> Reply:
+        if not ran:
+            place.runner.pause(run_id)
+            ran.append("paused")
+        return say(f"heard {len(request.messages)}")
+
+    run_id = place.runner._runs.start("a", "go").run_id
+    view = place.runner.advance(run_id)
+    assert (view.status, view.paused) == (Status.COMPLETED, False)
+    assert place.runner.message(run_id, "more").result == "heard 3"

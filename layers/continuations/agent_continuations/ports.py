@@ -228,7 +228,8 @@ _FACTS = {
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """How an owner leaves a run. It holds only if `wake` has not moved.
+    """How an owner leaves a run. It holds only if `wake` has not moved. A run that has ended is not
+    paused any more.
 
     Attributes:
         progress: something was written since the claim, or nothing is left to be done: this ends

@@ -151,7 +151,7 @@ class World:
             self.wire.quiet = before
 
     def _ended(self) -> bool:
-        for run_id in self.run_ids:
+        for run_id in self.all_run_ids() if self.scenario.waits else self.run_ids:
             head = self.dynamodb.items.get(f"R#{run_id}", {}).get("#H")
             if head is None or head["status"]["S"] not in ("completed", "failed", "cancelled"):
                 return False
@@ -159,7 +159,8 @@ class World:
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         def again() -> None:
-            work()
+            if not self._ended():
+                work()
             # Somebody may say something to a run that is done.
             talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
             if talking or not self._ended():

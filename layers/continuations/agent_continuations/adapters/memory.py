@@ -177,6 +177,7 @@ class InMemoryStore:
                 self._update(
                     run,
                     status=release.status,
+                    paused=run.head.paused and not release.status.terminal,
                     due=release.due,
                     note=release.note,
                     model_pause=release.model_pause,

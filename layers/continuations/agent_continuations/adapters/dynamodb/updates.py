@@ -63,6 +63,8 @@ def owner_update(
         sets += ["#status = :status", "registers = :registers"]
         sets += ["stalls = :zero"] if release.progress else []
         removes += ["#owner", "lease_until"]
+        # What has ended is not held any more: a message may let it go on later.
+        removes += ["paused"] if release.status.terminal else []
         pause = pause_item(release.model_pause) if release.model_pause else None
         kept = (("due", _due(release)), ("note", release.note), ("model_pause", pause))
         for name, value in kept:
