@@ -24,6 +24,18 @@ STYLES = {
     "parked": "red",
 }
 
+WANTED = {
+    "approval": "approval",
+    "question": "an answer",
+    "condition": "leave to go on",
+    "doubt": "word whether it happened",
+    "timer": "its time",
+    "event": "the event",
+    "job": "its job",
+    "child": "its run",
+    "model": "the model",
+}
+
 
 def words(text: str, style: str = "") -> Text:
     """A text of the service's, in one line."""
@@ -111,7 +123,7 @@ def wait_line(wait: Wait) -> Text:
     until = f"until {moment(wait.expires_at)}" if wait.expires_at else ""
     event = f"of {wait.correlation}" if wait.correlation else ""
     return joined(
-        Text(f"waits for {shown_line(wait.kind)}", "yellow"),
+        words(f"waits for {WANTED.get(wait.kind, wait.kind)}", "yellow"),
         words(wait.event or ""),
         words(event),
         words(f"by {asked or nobody}" if asked or nobody else ""),
@@ -164,9 +176,10 @@ def outcome(run: Run) -> Iterator[Text]:
 
 def settled_lines(settled: Settled) -> Iterator[Text]:
     """What stands after a decision."""
+    decision = settled.decision if settled.answer is None else "answer"
     yield joined(
         words(settled.request_id, "dim"),
-        words(settled.decision, "red" if settled.decision == "reject" else "green"),
+        words(decision, "red" if decision == "reject" else "green"),
         words(f"by {settled.approver}"),
         words(f"because: {settled.reason}" if settled.reason else ""),
     )

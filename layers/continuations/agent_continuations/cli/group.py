@@ -46,9 +46,18 @@ def read_text(_context: click.Context, _parameter: click.Parameter, value: str) 
     return sys.stdin.read() if value == "-" else value
 
 
+def _key(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    fits = value is None or (1 <= len(value) <= 255 and value.isascii() and value.isprintable())
+    if not fits:
+        raise click.BadParameter("must be 1 to 255 characters of ASCII")
+    return value
+
+
 wait_option = click.option("--wait", is_flag=True, help="Until the run ends or waits for somebody.")
 key_option = click.option(
-    "--key", help="The Idempotency-Key: the same one again does nothing more. Made up else."
+    "--key",
+    callback=_key,
+    help="The Idempotency-Key: the same one again does nothing more. Made up else.",
 )
 
 

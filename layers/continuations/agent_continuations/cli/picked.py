@@ -52,7 +52,7 @@ def picked_request(run: Run, kinds: Collection[str], given: str | None) -> str:
         case [one]:
             return one.request_id
         case []:
-            raise Refused(f"the run waits for nothing of the kind ({_state(run)})")
+            raise Refused(f"nothing is open that fits: the run is {_state(run)}")
         case _:
             more = _listed([f"{each.request_id}: {each.message}" for each in fitting])
             raise Misused(f"{len(fitting)} requests are open, say which ({more})")
@@ -83,7 +83,7 @@ def _wants_text(asked: Wait) -> bool:
 
 def _state(run: Run) -> str:
     kinds = sorted({each.kind for each in run.waiting})
-    return f"{run.status}, for {', '.join(kinds)}" if kinds else run.status
+    return f"{run.status}, and waits for: {', '.join(kinds)}" if kinds else run.status
 
 
 def _listed(items: list[str]) -> str:

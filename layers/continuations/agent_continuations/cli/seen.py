@@ -157,6 +157,7 @@ class Decision(Seen):
     approver: str
     reason: str | None = None
     arguments: dict[str, Any] | None = None
+    answer: Any = None
 
 
 class Asked(Seen):

@@ -8,12 +8,14 @@ from typing import Any, TypeAlias
 
 import click
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from agent_continuations.cli.api import Api
 from agent_continuations.cli.ends import Misused
 from agent_continuations.display import shown_json
 
 ADDRESS = Path(".run") / "api_url"
+NEVER_WRAPPED = 10_000_000
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -45,7 +47,10 @@ class Settings:
     @cached_property
     def console(self) -> Console:
         """Where things are printed. What is piped has no colours, and lines as long as they are."""
-        return Console(markup=False, emoji=False, highlight=False)
+        console = Console(markup=False, emoji=False, highlight=False)
+        if not console.is_terminal:
+            console.width = NEVER_WRAPPED
+        return console
 
     def tell(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
         """Print an answer: as it came where JSON is wanted, else in words.
@@ -61,8 +66,18 @@ class Settings:
             self.line(line)
 
     def line(self, what: RenderableType) -> None:
-        """Print something for people."""
-        self.console.print(what, soft_wrap=not self.console.is_terminal)
+        """Print something for people. What does not fit into a line goes on below, moved in, so
+        that no stranger's words stand where ours do.
+        """
+        if not isinstance(what, Text) or not self.console.is_terminal:
+            self.console.print(what)
+            return
+        for whole in what.split("\n", allow_blank=True):
+            indent = len(whole.plain) - len(whole.plain.lstrip(" ")) + 2
+            first, *rest = whole.wrap(self.console, max(self.console.width - indent, 20))
+            self.console.print(first)
+            for line in rest:
+                self.console.print(Text(" " * indent).append_text(line))
 
 
 def _local_address() -> str:

@@ -85,7 +85,8 @@ def _branch(tree: Tree, call: Call, path: str, nodes: dict[str, Tree], waits: se
     nodes[path] = node
     if call.decision:
         because = f"because: {call.decision.reason}" if call.decision.reason else ""
-        node.add(words(f"{call.decision.verdict} by {call.decision.approver} {because}", "dim"))
+        said = "answer" if call.decision.answer is not None else call.decision.verdict
+        node.add(words(f"{said} by {call.decision.approver} {because}", "dim"))
     if call.child:
         _grow(node, call.child, path, nodes, waits)
 
