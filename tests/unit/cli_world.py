@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -139,6 +139,7 @@ def _said(body: dict[str, Any]) -> Answer:
     return Answer(
         verdict=verdict,
         arguments=body.get("arguments"),
+        arguments_hash=body.get("arguments_hash"),
         answer=body.get("answer"),
         approver=body.get("approver"),
         reason=body.get("reason"),
@@ -205,8 +206,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        # Whoever was interrupted does not hear the answer.
+        with suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(text)
 
 
 class Files(SimpleHTTPRequestHandler):

@@ -279,6 +279,16 @@ def test_a_refused_decision_is_told_in_one_line(said: Said, server: Server) -> N
     assert "there is no request" in said("approve", run_id, "nosuch", code=1).stderr
 
 
+def test_an_approval_is_for_the_arguments_that_were_seen(said: Said, server: Server) -> None:
+    run_id = begun(said, "office")
+    [waits] = document(said("show", run_id, "--json"))["waiting"]
+    assert "changed since you saw" in said("approve", run_id, "--hash", "0" * 64, code=1).stderr
+    assert server.runner.get(run_id).status is Status.SUSPENDED
+    told = said("approve", run_id).stdout
+    assert server.of("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
+    assert 'transfer(amount=250, to="bob")' in told
+
+
 def test_a_decision_tells_who_must_agree_yet(said: Said, server: Server) -> None:
     run_id = begun(said, "buyer")
     assert "stage 1: 2 of ann@example.com, bob@example.com" in said("show", run_id).stdout
@@ -570,6 +580,20 @@ def test_what_the_gateway_itself_says_is_told(said: Said, server: Server) -> Non
     assert told == "agent-continuations: Missing Authentication Token\n"
     server.refusals, server.refusal = [(502, {})], "<html>"
     assert "HTTP 502 Bad Gateway" in said("list", code=4).stderr
+
+
+def test_what_is_not_installed_is_named() -> None:
+    code = "import sys; sys.modules['rich'] = None; import agent_continuations.cli as c; c.main()"
+    path = os.pathsep.join(each for each in sys.path if each)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    needs = "agent-continuations: needs pip install 'agent-continuations[cli]'\n"
+    assert (done.returncode, done.stderr) == (1, needs)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        if (error.name or "").partition(".")[0] not in NEEDED:
             raise
         sys.exit("agent-continuations: needs pip install 'agent-continuations[cli]'")

@@ -174,8 +174,13 @@ def outcome(run: Run) -> Iterator[Text]:
             yield joined("   ", line)
 
 
-def settled_lines(settled: Settled) -> Iterator[Text]:
-    """What stands after a decision."""
+def settled_lines(settled: Settled, asked: Wait | None) -> Iterator[Text]:
+    """What stands after a decision.
+
+    Args:
+        settled: that.
+        asked: the request, if it was open.
+    """
     decision = settled.decision if settled.answer is None else "answer"
     yield joined(
         words(settled.request_id, "dim"),
@@ -183,6 +188,8 @@ def settled_lines(settled: Settled) -> Iterator[Text]:
         words(f"by {settled.approver}"),
         words(f"because: {settled.reason}" if settled.reason else ""),
     )
+    if asked and asked.tool:
+        yield joined(" ", call_text(asked.tool, asked.arguments or {}))
     if settled.arguments is not None:
         yield joined("  with", arguments_text(settled.arguments))
     if settled.answer is not None:

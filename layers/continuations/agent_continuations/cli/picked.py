@@ -35,10 +35,13 @@ def whole_run_id(api: Api, given: str) -> str:
             raise Misused(f"{len(several)} runs begin with {given!r} ({more})")
 
 
-def picked_request(run: Run, kinds: Collection[str], given: str | None) -> str:
+def picked_request(run: Run, kinds: Collection[str], given: str | None) -> tuple[str, Wait | None]:
     """The request that is meant: as given, in full or how it begins, or the only open one.
 
     What fits no open request is taken as it is: the service knows what was decided about it.
+
+    Returns:
+        The request's id, and the request if it is open.
 
     Raises:
         Refused: none is open.
@@ -47,10 +50,10 @@ def picked_request(run: Run, kinds: Collection[str], given: str | None) -> str:
     fitting = [each for each in run.waiting if each.kind in kinds]
     if given is not None:
         found = [each for each in fitting if each.request_id.startswith(given)]
-        return found[0].request_id if len(found) == 1 else given
+        return (found[0].request_id, found[0]) if len(found) == 1 else (given, None)
     match fitting:
         case [one]:
-            return one.request_id
+            return one.request_id, one
         case []:
             raise Refused(f"nothing is open that fits: the run is {_state(run)}")
         case _:
@@ -58,7 +61,7 @@ def picked_request(run: Run, kinds: Collection[str], given: str | None) -> str:
             raise Misused(f"{len(fitting)} requests are open, say which ({more})")
 
 
-def answer_value(run: Run, request_id: str, text: str) -> Any:
+def answer_value(asked: Wait | None, text: str) -> Any:
     """The value that a text on the command line stands for: JSON if it is, else the text itself.
 
     A question for a text gets the text: `42` is no number there.
@@ -67,7 +70,6 @@ def answer_value(run: Run, request_id: str, text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         return text
-    asked = next((each for each in run.waiting if each.request_id == request_id), None)
     wants_text = asked is not None and _wants_text(asked)
     return value if isinstance(value, str) or not wants_text else text
 

@@ -36,6 +36,7 @@ class Wait(Seen):
     agents: tuple[str, ...] = ()
     tool: str | None = None
     arguments: dict[str, Any] | None = None
+    arguments_hash: str | None = None
     approvers: tuple[str, ...] | None = None
     expires_at: str | None = None
     message: str = ""

@@ -12,7 +12,7 @@ from agent_continuations.cli.drawn import joined, settled_lines, words
 from agent_continuations.cli.follow import run_path
 from agent_continuations.cli.group import cli, finish, key_option, read_text, wait_option
 from agent_continuations.cli.picked import answer_value, picked_request, whole_run_id
-from agent_continuations.cli.seen import Accepted, Run, Settled, seen
+from agent_continuations.cli.seen import Accepted, Run, Settled, Wait, seen
 from agent_continuations.cli.settings import Settings, shared
 
 approver_option = click.option("--approver", help="Who says so, where you may speak for others.")
@@ -42,9 +42,9 @@ def _object(
     raise click.BadParameter("must be a JSON object")
 
 
-def _decide(settings: Settings, run_id: str, **said: Any) -> None:
+def _decide(settings: Settings, run_id: str, asked: Wait | None, **said: Any) -> None:
     document = settings.api.post(run_path(run_id, "decisions"), said)
-    settings.tell(document, lambda: settled_lines(seen(Settled, document)))
+    settings.tell(document, lambda: settled_lines(seen(Settled, document), asked))
 
 
 def _given(**more: Any) -> dict[str, Any]:
@@ -60,6 +60,11 @@ def _found(settings: Settings, run: str) -> Run:
 @click.argument("run")
 @click.argument("request", required=False)
 @click.option("--arguments", type=Json(), callback=_object, help="Other ones, as a JSON object.")
+@click.option(
+    "--hash",
+    "arguments_hash",
+    help="Only the arguments with this hash, which is arguments_hash in show --json.",
+)
 @approver_option
 @reason_option
 @shared()
@@ -69,6 +74,7 @@ def approve(
     run: str,
     request: str | None,
     arguments: dict[str, Any] | None,
+    arguments_hash: str | None,
     approver: str | None,
     reason: str | None,
 ) -> None:
@@ -77,9 +83,11 @@ def approve(
     A call; or that a held agent goes on; or say that a call in doubt did happen.
     """
     view = _found(settings, run)
-    picked = picked_request(view, ("approval", "condition", "doubt"), request)
-    more = _given(arguments=arguments, approver=approver, reason=reason)
-    _decide(settings, view.run_id, request_id=picked, decision="approve", **more)
+    picked, asked = picked_request(view, ("approval", "condition", "doubt"), request)
+    # What is approved is what is told here, however it is changed meanwhile.
+    hashed = arguments_hash or (asked.arguments_hash if asked else None)
+    more = _given(arguments=arguments, arguments_hash=hashed, approver=approver, reason=reason)
+    _decide(settings, view.run_id, asked, request_id=picked, decision="approve", **more)
 
 
 @cli.command()
@@ -98,9 +106,9 @@ def reject(
     """
     view = _found(settings, run)
     kinds = ("approval", "condition", "doubt", "question")
-    picked = picked_request(view, kinds, request)
+    picked, asked = picked_request(view, kinds, request)
     more = _given(approver=approver, reason=reason)
-    _decide(settings, view.run_id, request_id=picked, decision="reject", **more)
+    _decide(settings, view.run_id, asked, request_id=picked, decision="reject", **more)
 
 
 @cli.command()
@@ -117,10 +125,12 @@ def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | 
     if len(said) > 2:
         raise click.UsageError("one VALUE, please, in quotes where it has spaces")
     view = _found(settings, run)
-    picked = picked_request(view, ("question",), said[0] if len(said) == 2 else None)
-    value = answer_value(view, picked, said[-1])
+    picked, asked = picked_request(view, ("question",), said[0] if len(said) == 2 else None)
+    value = answer_value(asked, said[-1])
     more = _given(approver=approver)
-    _decide(settings, view.run_id, request_id=picked, decision="answer", answer=value, **more)
+    _decide(
+        settings, view.run_id, asked, request_id=picked, decision="answer", answer=value, **more
+    )
 
 
 @cli.command()
