@@ -234,6 +234,13 @@ def test_a_run_id_may_be_cut_short_where_it_is_clear(said: Said, server: Server)
     assert "there is no run" in said("show", "a" * 24, code=1).stderr
 
 
+def test_a_word_that_is_empty_means_nothing(said: Said, server: Server) -> None:
+    run_id = begun(said, "office")
+    assert said("cancel", "", code=2).stderr == "agent-continuations: RUN is empty\n"
+    said("approve", run_id, "", code=1)
+    assert server.runner.get(run_id).status is Status.SUSPENDED
+
+
 # -- deciding and talking --------------------------------------------------------------------------
 
 

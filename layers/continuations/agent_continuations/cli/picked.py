@@ -18,8 +18,11 @@ def whole_run_id(api: Api, given: str) -> str:
 
     Raises:
         Refused: there is none.
-        Misused: there are several.
+        Misused: there are several, or nothing is given.
     """
+    if not given:
+        # A variable that is not set must not mean the only run there is.
+        raise Misused("RUN is empty")
     if len(given) >= RUN_ID_CHARACTERS:
         return given
     page = seen(Page, api.get("/runs", {"limit": NEWEST}))
@@ -49,7 +52,7 @@ def picked_request(run: Run, kinds: Collection[str], given: str | None) -> tuple
     """
     fitting = [each for each in run.waiting if each.kind in kinds]
     if given is not None:
-        found = [each for each in fitting if each.request_id.startswith(given)]
+        found = [each for each in fitting if given and each.request_id.startswith(given)]
         return (found[0].request_id, found[0]) if len(found) == 1 else (given, None)
     match fitting:
         case [one]:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import httpx2
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from agent_continuations.cli.ends import Misused
@@ -41,7 +41,7 @@ class Signature(httpx2.Auth):
             session = Session(profile=profile)
             found = gateway_region(host) or region or session.get_config_variable("region")
             credentials = session.get_credentials()
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             raise Misused(str(error)) from None
         if credentials is None:
             raise Misused("there are no AWS credentials to sign with")
@@ -60,7 +60,7 @@ class Signature(httpx2.Auth):
         try:
             # The default chain may have to ask somebody, and its credentials may have expired.
             frozen = self._credentials.get_frozen_credentials()
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             raise Misused(str(error)) from None
         SigV4Auth(frozen, SERVICE, self._region).add_auth(signed)
         request.headers.update(dict(signed.headers.items()))
