@@ -1,0 +1,24 @@
+"""`agent-continuations`, the command line client of the HTTP API."""
+
+import sys
+
+NEEDED = ("click", "httpx2", "rich")
+
+
+def main() -> None:
+    """Entry point. The exit codes stand in `--help`."""
+    try:
+        # These add their commands to the group.
+        from agent_continuations.cli import commands, talking  # noqa: F401
+        from agent_continuations.cli.group import cli
+
+        for stream in (sys.stdout, sys.stderr):
+            # What a terminal's alphabet does not have is told as an escape, and no reason to fail.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        cli(prog_name="agent-continuations")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in NEEDED:
+            raise
+        sys.exit("agent-continuations: needs pip install 'agent-continuations[cli]'")
