@@ -7,7 +7,8 @@ UV_VERSION := 0.13.9
 UV := .cache/uv/bin/uv
 BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
-FUNCTIONS := advance approvals_api authorize callbacks eventbridge notify runs_api signin sweep
+FUNCTIONS := advance approvals_api authorize callbacks eventbridge notify runs_api signin sweep \
+  web
 
 # Tests that need nothing but processors.
 SIMULATED := tests/faults/test_simulator.py tests/faults/test_ablations.py

@@ -17,6 +17,7 @@ from agent_continuations.core.grant import Grant, Rule
 from agent_continuations.dispatch import hash_of
 from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import ContinuationError, NotFound
+from agent_continuations.pages.times import left
 from agent_continuations.ports import Asked
 from agent_continuations.requests import Answer
 from agent_continuations.signin import Person
@@ -152,7 +153,7 @@ def _granted(grant: Grant, now: datetime) -> Granted:
             (shown(name), _RULES[each.rule], shown_json(each.value)[:MAX_ARGUMENTS_CHARACTERS])
             for name, each in sorted(grant.conditions.items())
         ),
-        left=request_page.left(grant.expires_at, now),
+        left=left(grant.expires_at, now),
         uses=grant.uses,
     )
 
@@ -180,7 +181,7 @@ def _entry(visit: Visit, now: datetime) -> Entry:
         agent=visit.loaded.continuation.agents_to(request.path)[-1],
         effect=_effect(visit),
         arguments=shown_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
-        left=request_page.left(approval.expires_at if approval else None, now),
+        left=left(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,
     )

@@ -19,12 +19,14 @@ from agent_continuations.core.approval import (
 from agent_continuations.core.asking import asked_by, place, voted
 from agent_continuations.core.continuation import Continuation, PendingCall, Turn
 from agent_continuations.core.identity import canonical_json
-from agent_continuations.core.path import Path, Step, path_text
+from agent_continuations.core.path import path_text
 from agent_continuations.dispatch import hash_of
 from agent_continuations.display import shown, shown_json
 from agent_continuations.errors import Conflict, Forbidden
 from agent_continuations.forms import Placed, fields
 from agent_continuations.forms import place as placed
+from agent_continuations.pages.times import left, span
+from agent_continuations.pages.tree import nodes
 from agent_continuations.requests import Request
 from agent_continuations.views import totals
 from agent_continuations.waiting import stage_views
@@ -37,16 +39,6 @@ MAX_DONE = 30
 MAX_ARGUMENTS_CHARACTERS = 100_000
 MAX_EXCERPT_CHARACTERS = 600
 MAX_EXPLANATION_CHARACTERS = 1200
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A call in the drawn tree, with what its sub-agent does."""
-
-    label: str
-    state: str
-    here: bool
-    inside: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +140,11 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
         "explanation": _explanation(turns_there),
-        "tree": tuple(_nodes(root, (), request.path)),
+        "tree": nodes(root, {request.path}),
         "done": list(_done(root))[-MAX_DONE:],
         "turns": turns,
         "tokens": usage.input_tokens + usage.output_tokens,
-        "age": _span((now - head.created_at).total_seconds()),
+        "age": span((now - head.created_at).total_seconds()),
         "requester": head.requester,
         "path": path_text(request.path),
         "run_id": head.run_id,
@@ -298,39 +290,6 @@ def _capped(text: str) -> str:
         return text
     more = len(text) - MAX_ARGUMENTS_CHARACTERS
     return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
-
-
-def left(deadline: datetime | None, now: datetime) -> str:
-    """How much time is left, in words; nothing where there is no deadline."""
-    if deadline is None:
-        return ""
-    return f"{_span(max((deadline - now).total_seconds(), 0))} left"
-
-
-def _span(seconds: float) -> str:
-    """A time in words, in the unit that it is told in."""
-    minutes = int(seconds // 60)
-    for unit, size in (("days", 1440), ("hours", 60)):
-        if minutes >= 2 * size:
-            return f"{round(minutes / size)} {unit}"
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"
-
-
-def _nodes(frame: Continuation, path: Path, here: Path) -> Iterator[Node]:
-    """The calls of a frame: all that lead here or are still open, and how the others ended."""
-    for number, turn in enumerate(frame.turns):
-        for index, call in enumerate(turn.calls):
-            at = (*path, Step(number, index))
-            inside = tuple(_nodes(call.child, at, here)) if call.child else ()
-            yield Node(call.plan.tool, _call_state(call), at == here, inside)
-
-
-def _call_state(call: PendingCall) -> str:
-    if call.outcome:
-        return {"ok": "done", "error": "failed", "rejected": "rejected"}[call.outcome.kind]
-    if call.approval and not call.decision:
-        return "waits for approval"
-    return "in doubt" if call.doubt else "at work"
 
 
 def _done(root: Continuation) -> Iterator[Done]:

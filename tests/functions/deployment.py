@@ -43,7 +43,7 @@ CURL: dict[str, str | None] = {
     "Sec-Fetch-Site": None,
     "Sec-Fetch-User": None,
 }
-_LINK = re.compile(r"https://\S+/approvals/[\w.-]+")
+_LINK = re.compile(r"https?://\S+/approvals/[\w.-]+")
 _WIRING: tuple[Any, ...] = (
     bootstrap.store,
     bootstrap.inbox,
@@ -277,7 +277,7 @@ class Deployment:
         own = StreamHandler(self.log)
         services = (
             *("runs-api", "approvals-api", "advance", "notify", "sweep"),
-            *("authorize", "signin", "callbacks", "eventbridge"),
+            *("authorize", "signin", "callbacks", "eventbridge", "web"),
         )
         with self._patch.context() as patch, redirect_stdout(self.log), redirect_stderr(self.log):
             for service in services:

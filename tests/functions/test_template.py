@@ -38,12 +38,13 @@ HINTS = {
     "SweepFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
     "AuthorizeFunction": set[str](),
     "SigninFunction": set[str](),
+    "WebFunction": set[str](),
 }
 # These keep nothing, though every function is told where things are kept.
 STATELESS = {"AuthorizeFunction": {"TABLE", "BUCKET"}, "SigninFunction": {"TABLE", "BUCKET"}}
 # What people open in a browser, which signs nothing; what Slack signs in its own way; and jobs,
 # whose address is a capability.
-FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/")
+FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/", "/web")
 
 
 def given(function: str) -> set[str]:
@@ -166,7 +167,7 @@ assert callable({module}.{entry})
 loaded = set(sys.modules)
 assert "openai" not in loaded, "a cold start must not load the model client"
 assert "slack_sdk" not in loaded, "a cold start must not load Slack's client"
-assert "jinja2" not in loaded or {module!r} == "approvals_api"
+assert "jinja2" not in loaded or {module!r} in ("approvals_api", "web")
 assert "pytest" not in loaded and "moto" not in loaded
 if {uses_agents}:
     from agent_continuations import bootstrap

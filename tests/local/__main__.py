@@ -116,6 +116,7 @@ def _watch(inbox: Inbox, stop: Event) -> None:
 
 _WELCOME = """\
   API        {url}/runs
+  runs       {url}/web, all of them, each with a page of its own
   mails      {url}/inbox, every mail with its link
   approvals  {url}/approvals, all that waits for whoever signs in; the test provider asks for no
              password, so sign in as security@example.com, or with any address and the group legal

@@ -56,6 +56,7 @@ class Parameters:
             "OidcClientSecret": self.provider.client_secret,
             "OidcGroupsClaim": self.provider.groups_claim,
             "CallersMayActForApprovers": "yes",
+            "WebIsOpen": "yes",
             "CreateSenderIdentity": "yes",
             "Operators": "operator@example.com",
             "Recipients": json.dumps(RECIPIENTS),

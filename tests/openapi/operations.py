@@ -380,9 +380,38 @@ _SIGN_IN: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
 }
+_WEB: dict[tuple[str, str], dict[str, Any]] = {
+    ("/web", "get"): {
+        "operationId": "webRuns",
+        "summary": "Runs, newest first, as a page for operators",
+        "parameters": [
+            _query(
+                "status", "only these", type="string", enum=["", *(each.value for each in Status)]
+            ),
+            _query("agent", "only this agent's", type="string"),
+            _query("cursor", "of the link on the page before", type="string"),
+        ],
+        "responses": {
+            "200": _page("the list"),
+            **_TO_SIGN_IN,
+            **_refusals(401, 403, 422, 503, page=True),
+        },
+    },
+    ("/web/runs/{run_id}", "get"): {
+        "operationId": "webRun",
+        "summary": "The page of a run",
+        "parameters": [_query("still", "do not look again by itself", type="string")],
+        "responses": {
+            "200": _page("the run"),
+            **_TO_SIGN_IN,
+            **_refusals(401, 403, 404, 422, 503, page=True),
+        },
+    },
+}
 OPERATIONS = {
     **_RUNS,
     **_CALLBACKS,
     **_APPROVALS,
     **{route: {"tags": ["sign-in"], **about} for route, about in _SIGN_IN.items()},
+    **{route: {"tags": ["web"], **about} for route, about in _WEB.items()},
 }

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from agent_continuations.display import shown
 from agent_continuations.forms import Field
 from agent_continuations.forms.typed import is_date
+from agent_continuations.pages import Pages
 
 TEMPLATES = Path(__file__).parents[2] / "functions" / "approvals_api" / "templates"
 PAGE = """{% extends "base.html" %}{% from "fields.html" import draw %}
@@ -18,21 +16,13 @@ PAGE = """{% extends "base.html" %}{% from "fields.html" import draw %}
 </form>
 {% endblock %}"""
 
-_environment = Environment(
-    loader=FileSystemLoader(TEMPLATES),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_environment.filters["shown"] = shown
-_page = _environment.from_string(PAGE)
+_pages = Pages(TEMPLATES)
+_page = _pages.environment.from_string(PAGE)
 
 
 def page(fields: Iterable[Field]) -> str:
     """The page as the approver's function would answer with it."""
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return _page.render(fields=tuple(fields), style=style)
+    return _page.render(fields=tuple(fields), style=_pages.style)
 
 
 class Browser(HTMLParser):

@@ -282,6 +282,13 @@ class World:
         """Without having signed in, open the page for those who have."""
         return self._http("signed-in-page", {"token": run_id, "request_id": request_id})
 
+    def open_as_operator(self) -> tuple[Response, Response]:
+        """The list of runs, with a filter that finds this one, and the run."""
+        run, query = {"run_id": self.head.run_id}, {"agent": self.head.agent}
+        return self._http("web", {}, query=query, function="web"), self._http(
+            "web-run", run, function="web"
+        )
+
     def api(self, name: str) -> Any:
         return self._http(name, {"run_id": self.head.run_id}, function="runs_api").json()
 
@@ -326,4 +333,6 @@ class World:
             patch.setattr(bootstrap, "registry", _registry)
             patch.setattr(bootstrap, "capabilities", lambda: _capabilities)
             patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
+            patch.setenv("WEB_IS_OPEN", "yes")
+            patch.setenv("PUBLIC_URL", "http://localhost")
             yield

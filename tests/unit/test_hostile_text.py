@@ -140,6 +140,7 @@ def pages(name: str, words: Words) -> Iterator[Answer]:
     for who in (ANN, CARL):
         yield world.open(who)
         yield world.open_inbox(who)
+    yield from world.open_as_operator()
     # Whoever comes too late is told what stands, and whoever sends nonsense, what was wrong.
     yield World(name, words).post({"decision": "reject", "reason": words["why"]}, BOB)
     yield world.post({words["other"][:60]: words["why"], "decision": words["key"]})

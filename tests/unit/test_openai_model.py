@@ -106,6 +106,16 @@ def test_the_deployments_model_is_asked_where_the_agent_names_none(serve: Serve)
     assert [each["model"] for each in asked.server.requests] == ["standard", "special"]
 
 
+@pytest.mark.parametrize(
+    ("named", "kept"), [('"gpt-5-mini-2025-08-07"', "gpt-5-mini-2025-08-07"), ("5", None)]
+)
+def test_a_reply_keeps_which_model_it_is_of(serve: Serve, named: str, kept: str | None) -> None:
+    choices = '[{"message": {"content": "hello"}, "finish_reason": "stop"}]'
+    answer = Fault(status=200, body=f'{{"model": {named}, "choices": {choices}}}'.encode())
+    reply = serve(answer).model().reply(request())
+    assert (reply.content, reply.model) == ("hello", kept)
+
+
 def test_settings_go_over_the_wire_and_cannot_replace_what_is_ours(serve: Serve) -> None:
     asked = serve(HELLO)
     settings = {"temperature": 0.5, "max_tokens": 9, "model": "other", "messages": []}

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from tests.unit.form_page import TEMPLATES
+from agent_continuations.pages import Pages
+from tests.local.template import ROOT
 
-STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+STYLE = Pages(ROOT / "functions" / "web" / "templates").style
 TEXT, CONTROL = 4.5, 3.0
 GROUNDS = ("paper", "card")
 

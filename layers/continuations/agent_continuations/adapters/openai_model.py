@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from random import uniform
 from time import sleep
 from typing import Any, cast
@@ -28,6 +29,7 @@ from agent_continuations.ports import ModelRequest
 
 TRIES = 3
 LONGEST_SLEEP_SECONDS = 5.0
+MAX_NAME_CHARACTERS = 200
 LONGEST_WAIT_SECONDS = 24 * 3600.0
 REQUEST_TIMEOUT_SECONDS = 300.0
 _PASSING = {408, 409, 425, 429}
@@ -152,7 +154,7 @@ class _Completion(BaseModel):
 
     choices: list[_Choice]
     usage: _Usage | None = None
-    model: str | None = None
+    model: Any = None  # a reply is no worse for a name that is none
 
 
 def _reply(body: str) -> Reply:
@@ -164,19 +166,23 @@ def _reply(body: str) -> Reply:
         raise ModelUnavailable(f"the model service sent no completion: {body[:200]!r}") from error
     used = completion.usage or _Usage()
     usage = Usage(input_tokens=used.prompt_tokens or 0, output_tokens=used.completion_tokens or 0)
+    named = completion.model[:MAX_NAME_CHARACTERS] if isinstance(completion.model, str) else None
     content = choice.message.content or choice.message.refusal
+    said = partial(Reply, content=content, usage=usage, model=named)
     requests = tuple(
         ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
         for call in choice.message.tool_calls or ()
     )
-    said = Reply(content=content, usage=usage, model=completion.model)
-    match choice.finish_reason:
-        case "content_filter" | "length" as fault:
-            # Calls that were cut off may read as whole, with fewer arguments than were meant.
-            return said.model_copy(update={"fault": fault})
+    reason = choice.finish_reason
+    if reason == "content_filter":
+        return said(fault="content_filter")
+    if reason == "length":
+        # Calls that were cut off may read as whole, with fewer arguments than were meant.
+        return said(fault="length")
     if requests:
-        return said.model_copy(update={"requests": requests})
-    return said if content and content.strip() else said.model_copy(update={"fault": "empty"})
+        return said(requests=requests)
+    fault = None if content and content.strip() else "empty"
+    return said(fault=fault)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -1,0 +1,80 @@
+"""The agents of a run and what they call, as a drawn tree."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.path import Path, Step, parse_path
+
+MAX_DRAWN = 300
+MAX_LABEL = 200
+_ENDED = {"ok": "done", "error": "failed", "rejected": "rejected"}
+_WAITS = {
+    "timer": "sleeps",
+    "question": "waits for an answer",
+    "event": "waits for an event",
+    "job": "waits for its job",
+    "child": "waits for its run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A call in the drawn tree, with what its sub-agent does; without a label, some left out.
+
+    Attributes:
+        here: whether it is one of those that the page is about.
+        run_id: of the run that the call has started, if it has.
+    """
+
+    label: str
+    state: str
+    here: bool
+    inside: tuple["Node", ...]
+    run_id: str = ""
+
+
+def nodes(root: Continuation, here: Collection[Path]) -> tuple[Node, ...]:
+    """The calls of a run, and where conditions hold it. Of very many, those that are open and
+    those that ended last.
+
+    Args:
+        root: the run.
+        here: the calls that the page is about.
+    """
+    calls = list(root.calls())
+    still_open = [path for path, call in calls if not call.outcome or path in here]
+    ended = [path for path, call in calls if call.outcome and path not in here]
+    room = MAX_DRAWN - len(still_open)
+    chosen = {*still_open[:MAX_DRAWN], *(ended[-room:] if room > 0 else ())}
+    return tuple(_inside(root, (), frozenset(here), chosen))
+
+
+def _inside(
+    frame: Continuation, path: Path, here: frozenset[Path], chosen: set[Path]
+) -> Iterator[Node]:
+    places = [
+        ((*path, Step(number, index)), call)
+        for number, turn in enumerate(frame.turns)
+        for index, call in enumerate(turn.calls)
+    ]
+    places += [((*path, *parse_path(place)), hold) for place, hold in frame.holds.items()]
+    drawn = [(at, call) for at, call in places if at in chosen]
+    if more := len(places) - len(drawn):
+        yield Node("", f"{more} more {'call' if more == 1 else 'calls'}", False, ())
+    for at, call in drawn:
+        inside = tuple(_inside(call.child, at, here, chosen)) if call.child else ()
+        run_id = call.wait.run_id if call.wait and call.wait.kind == "child" else ""
+        yield Node(call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, run_id)
+
+
+def _state(call: PendingCall) -> str:
+    if call.outcome:
+        return _ENDED[call.outcome.kind]
+    if call.asks == "condition":
+        return "asks whether to go on"
+    if call.wait:
+        return _WAITS[call.wait.kind]
+    if call.approval and not call.decision:
+        return "waits for approval"
+    return "in doubt" if call.doubt else "at work"

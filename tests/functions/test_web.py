@@ -1,0 +1,446 @@
+"""The pages for operators: who may see them, the list of runs, and a run in each state."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from html import unescape
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import pytest
+
+from agent_continuations.ports import Status
+from tests.functions.deployment import CURL, SECURITY, Answer, Deployment, functions
+from tests.functions.test_approvals_page import BIDI, HOSTILE, assert_is_a_safe_page
+from tests.functions.test_inbox import SignedIn
+from tests.local import script
+from tests.local.issuer import IssuerServer
+from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
+
+REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">\n')
+TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
+LOOPBACK = "http://127.0.0.1:8000"
+
+
+def assert_is_a_safe_run(answer: Answer) -> None:
+    """As every page, but that it may look again by itself: at itself and nowhere else."""
+    body = REFRESH.sub("", answer.body, count=1)
+    assert_is_a_safe_page(Answer(answer.status, answer.headers, body))
+    assert "<form" not in body
+
+
+def refresh(answer: Answer) -> int | None:
+    found = REFRESH.findall(answer.body)
+    return int(found[0]) if found else None
+
+
+@pytest.fixture
+def opened(deployment: Deployment) -> Deployment:
+    """A stack on somebody's own machine."""
+    deployment.parameters |= {"WebIsOpen": "yes", "PublicUrl": LOOPBACK}
+    return deployment
+
+
+def listed(deployment: Deployment, **query: str) -> Answer:
+    return deployment.http("web", query=query or None, headers={"Cookie": None})
+
+
+def page(deployment: Deployment, run_id: str, **query: str) -> Answer:
+    answer = deployment.http(
+        "web-run", params={"run_id": run_id}, query=query or None, headers={"Cookie": None}
+    )
+    if answer.status == 200:
+        assert_is_a_safe_run(answer)
+    return answer
+
+
+def runs_on(answer: Answer) -> list[str]:
+    return re.findall(r'href="web/runs/(\w+)"', answer.body)
+
+
+def status_of(answer: Answer) -> list[str]:
+    """What the badges at the head of a run's page say."""
+    [badges] = re.findall(r'<p class="badges" role="status">(.*?)</p>', answer.body)
+    return re.findall(r'<span class="status (?:\w+)">(\w+)</span>', badges)
+
+
+def links(answer: Answer) -> set[str]:
+    return set(re.findall(r'href="([^"]*)"', answer.body))
+
+
+# -- who may look ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def issuer(deployment: Deployment) -> Iterator[IssuerServer]:
+    with IssuerServer() as server:
+        deployment.trust(server)
+        yield server
+
+
+def both_pages(
+    deployment: Deployment, run_id: str, headers: Mapping[str, str | None]
+) -> Iterator[Answer]:
+    yield deployment.http("web", headers=headers)
+    yield deployment.http("web-run", params={"run_id": run_id}, headers=headers)
+
+
+def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_comes_back(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended()
+    answers = list(both_pages(deployment, run_id, {"Cookie": None}))
+    assert [(each.status, each.headers["location"]) for each in answers] == [
+        (303, "signin?next=/web"),
+        (303, f"../../signin?next=/web/runs/{run_id}"),
+    ]
+    for answer in both_pages(deployment, run_id, {"Cookie": None, "Accept": "*/*"}):
+        answer.refused(401)
+
+
+@pytest.mark.parametrize("groups", [(), ("finance",), ("Operators",), ("group:operators",)])
+def test_whoever_is_in_another_group_sees_nothing(
+    deployment: Deployment, issuer: IssuerServer, groups: tuple[str, ...]
+) -> None:
+    run_id = deployment.suspended()
+    cookie = SignedIn(deployment, issuer, "eve@example.com", *groups).cookie
+    for answer in both_pages(deployment, run_id, {"Cookie": cookie}):
+        assert answer.status == 403
+        assert_is_a_safe_page(answer)
+        assert "only the group operators sees runs" in answer.body
+        assert "Ada" not in answer.body and ">suspended<" not in answer.body
+        [way] = links(answer)
+        assert "signin?next=/web" in way
+
+
+def test_operators_see_every_run_and_the_stack_says_who_they_are(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = deployment.suspended()
+    operator = SignedIn(deployment, issuer, "ann@example.com", "finance", "operators")
+    assert runs_on(operator.get("web")) == [run_id]
+    assert status_of(operator.get("web-run", run_id=run_id)) == ["suspended"]
+    deployment.parameters["OperatorsGroup"] = "on-call"
+    assert operator.get("web").status == 403
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ({"WebIsOpen": "yes", "PublicUrl": LOOPBACK}, 200),
+        ({"WebIsOpen": "no", "PublicUrl": LOOPBACK}, 303),
+        ({"WebIsOpen": "yes", "PublicUrl": "https://agents.example.com"}, 303),
+        ({"WebIsOpen": "yes"}, 303),
+    ],
+)
+def test_it_is_open_on_ones_own_machine_only_and_if_one_says_so(
+    deployment: Deployment, parameters: dict[str, str], status: int
+) -> None:
+    deployment.parameters |= parameters
+    run_id = deployment.suspended()
+    answers = both_pages(deployment, run_id, {"Cookie": None})
+    assert [each.status for each in answers] == [status, status]
+
+
+def test_looking_changes_nothing(opened: Deployment) -> None:
+    run_id = opened.suspended()
+    before = opened.state()
+    listed(opened)
+    page(opened, run_id)
+    assert opened.state() == before
+
+
+def test_its_role_lets_it_read_and_no_more() -> None:
+    [policy] = functions()["WebFunction"]["Policies"]
+    allowed = {}
+    for each in policy["Statement"]:
+        assert each["Effect"] == "Allow"
+        actions = each["Action"]
+        allowed[str(each["Resource"])] = [actions] if isinstance(actions, str) else list(actions)
+    assert list(allowed.values()) == [
+        ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+        ["dynamodb:Query"],
+        ["s3:GetObject"],
+    ]
+    assert set(functions()["WebFunction"]) <= {
+        *("CodeUri", "Handler", "Environment", "Policies", "Events"),
+    }
+
+
+# -- the list --------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_runs_newest_first_with_words_for_their_status(opened: Deployment) -> None:
+    done = opened.started("treasury", "Pay 50 to ops")
+    opened.drain()
+    waits, new = opened.suspended(), opened.started()
+    answer = listed(opened)
+    assert_is_a_safe_page(answer)
+    assert runs_on(answer) == [new, waits, done]
+    statuses = re.findall(r'<p><span class="status (\w+)">(\w+)</span>', answer.body)
+    assert statuses == [(each, each) for each in ("ready", "suspended", "completed")]
+    assert answer.body.count("<time datetime=") == 6
+    assert "<strong>treasury</strong>" in answer.body
+    assert f"{datetime.now(UTC):%Y-%m-%d}" in answer.body
+
+
+def test_a_form_finds_runs_by_status_and_agent(opened: Deployment) -> None:
+    treasury, waits = opened.suspended("treasury", TREASURY), opened.suspended()
+    new = opened.started()
+    assert runs_on(listed(opened, status="", agent="")) == [new, waits, treasury]
+    assert runs_on(listed(opened, status="suspended", agent="")) == [waits, treasury]
+    answer = listed(opened, status="suspended", agent="treasury")
+    assert runs_on(answer) == [treasury]
+    assert "<option selected>suspended</option>" in answer.body
+    assert answer.form_value("agent") == "treasury"
+    assert re.findall("<form[^>]*>", answer.body) == [
+        '<form method="get" action="" class="filters" aria-label="Which runs">'
+    ]
+    assert "There is no such run." in listed(opened, status="parked").body
+
+
+def test_the_next_page_goes_on_where_this_one_ends(
+    opened: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("list_page.PAGE_SIZE", 2)
+    started = [opened.started() for _ in range(3)] + [opened.started("treasury", TREASURY)]
+    query, seen = {"agent": "hr"}, []
+    answer = listed(opened, **query)
+    seen += runs_on(answer)
+    assert "Newest" not in answer.body
+    [further] = [each for each in links(answer) if "cursor=" in each]
+    found = dict(parse_qsl(unescape(further.removeprefix("?"))))
+    assert found.keys() == {"agent", "cursor"}
+    answer = listed(opened, **found)
+    seen += runs_on(answer)
+    assert seen == started[2::-1]
+    assert links(answer) & {"?agent=hr"}
+    assert "Older" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"status": "asleep"}, "status"),
+        ({"cursor": "nonsense"}, "cursor"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_cannot_be_listed_is_told_on_a_page(
+    opened: Deployment, query: dict[str, str], field: str
+) -> None:
+    answer = listed(opened, **query)
+    assert answer.status == 422
+    assert_is_a_safe_page(answer)
+    assert f"<code>{field}</code>" in answer.body
+    answer = opened.http("web", query=query, headers=CURL)
+    assert answer.faults() == {field}
+
+
+@pytest.mark.parametrize("run_id", ["mzxw6ytboi2dgnjrgezdgnbv", "nonsense", "<b>\u202e"])
+def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: str) -> None:
+    answer = page(opened, run_id)
+    assert answer.status == 404
+    assert_is_a_safe_page(answer)
+    assert links(answer) == {"../../web"}
+
+
+# -- a run -----------------------------------------------------------------------------------------
+
+
+def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deployment) -> None:
+    run_id = opened.suspended("treasury", TREASURY)
+    answer = page(opened, run_id)
+    assert status_of(answer) == ["suspended"]
+    assert refresh(answer) == 30
+    # The clerk inside the treasury, a worker for each order inside the clerk.
+    tree = re.sub(r"\s+", " ", re.sub(r"<(?!/?(?:ul|li))[^>]*>", "", answer.body))
+    assert re.search(
+        r"<ul> <li>clerk at work <ul> <li>payment_worker done <ul> <li>balance done </li>"
+        r" <li>transfer done </li> </ul> </li> <li>payment_worker at work <ul>"
+        r' <li>balance done </li> <li class="here">transfer waits for approval waits here </li>',
+        tree.replace('<ul class="plain waits">', ""),
+    ), tree
+    for waiting in opened.read(run_id)["waiting"]:
+        assert f"../../approvals/{run_id}/{waiting['request_id']}" in links(answer)
+    assert "Asked: cfo@example.com, audit@example.com" in answer.body
+    assert "7 days left" in answer.body
+    assert "treasury \u203a clerk \u203a closing_worker" in answer.body
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+def test_a_run_that_has_ended_says_how_and_looks_no_more(
+    opened: Deployment, model: ModelServer, status: Status
+) -> None:
+    if status is Status.FAILED:
+        model.respond = lambda _request: Reply(content="")
+    run_id = opened.started("treasury", "Pay 50 to ops")
+    if status is Status.CANCELLED:
+        assert opened.http("cancel-run", params={"run_id": run_id}).status == 202
+        assert "It was told to end, and ends once" in page(opened, run_id).body
+    opened.drain()
+    answer = page(opened, run_id)
+    assert status_of(answer) == [status.value]
+    assert refresh(answer) is None
+    assert "looks again" not in answer.body
+    assert "What it waits for" not in answer.body
+    told = re.findall(r'<h2 id="answer">(.*?)</h2>\s*<p class="goal">(.*?)</p>', answer.body)
+    assert [(head, text.split(" (")[0]) for head, text in told] == {
+        Status.COMPLETED: [("The answer", "Transferred 50 euros to ops")],
+        Status.FAILED: [("Why it failed", "the model gave no usable answer: empty, empty, empty")],
+        Status.CANCELLED: [],
+    }[status]
+
+
+def test_a_parked_run_says_why_and_what_lets_it_go_on(
+    opened: Deployment, model: ModelServer
+) -> None:
+    model.respond = lambda _request: Fault(status=403)
+    run_id = opened.started()
+    opened.drain()
+    answer = page(opened, run_id)
+    assert status_of(answer) == ["parked"]
+    assert refresh(answer) is None
+    assert "Why it is parked" in answer.body
+    assert f"POST /runs/{run_id}/redrive" in answer.body
+    [note] = re.findall(r'<h2 id="answer">.*?</h2>\s*<p class="goal">(.*?)</p>', answer.body)
+    assert note
+
+
+def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> None:
+    answer = page(opened, opened.started())
+    assert status_of(answer) == ["ready"]
+    assert refresh(answer) == 3
+    assert "has called nothing yet" in answer.body
+    assert "No model has replied yet." in answer.body
+
+
+def test_a_page_can_be_held_still(opened: Deployment) -> None:
+    run_id = opened.started()
+    assert "?still=1" in links(page(opened, run_id))
+    answer = page(opened, run_id, still="1")
+    assert refresh(answer) is None
+    assert "?" in links(answer)
+
+
+def test_the_timeline_ends_with_the_newest_and_says_who_decided(opened: Deployment) -> None:
+    run_id = opened.suspended()
+    opened.click(opened.token(SECURITY), "reject", reason="not before monday")
+    opened.drain()
+    answer = page(opened, run_id)
+    [timeline] = re.findall(r'<ol class="timeline">(.*?)</ol>', answer.body, re.DOTALL)
+    kinds = re.findall(r'<span class="kind">(\w+)</span>', timeline)
+    assert kinds == [each["kind"] for each in opened.timeline(run_id)]
+    assert (kinds[0], kinds[-1]) == ("started", "ended")
+    assert "not before monday" in timeline
+    assert timeline.count("<time datetime=") == len(kinds)
+    assert all(each.endswith("UTC") for each in re.findall("<time[^>]*>([^<]*)", timeline))
+
+
+def test_what_could_not_be_told_is_on_the_page(opened: Deployment) -> None:
+    opened.forbid_sender()
+    run_id = opened.started()
+    opened.drain()
+    [lost] = opened.read(run_id)["undelivered"]
+    answer = page(opened, run_id)
+    assert "Not everybody could be told" in answer.body
+    assert f"email:{SECURITY}" in answer.body
+    assert lost["failure"][:20] in answer.body
+    assert "1 attempt;" in answer.body
+    opened.allow_sender()
+
+
+def test_each_model_has_its_cost_and_one_without_a_price_is_named(
+    opened: Deployment, model: ModelServer
+) -> None:
+    def costly(request: Json) -> Reply | Fault:
+        reply = script.respond(request)
+        return Reply(reply.content, reply.tool_calls, usage=(1_000_000, 100_000))
+
+    model.respond = costly
+    run_id = opened.suspended()
+    opened.parameters["Model"] = "wise-owl-1"
+    opened.click(opened.token(SECURITY))
+    opened.drain()
+    answer = page(opened, run_id)
+    rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', answer.body)
+    table = {name: re.findall(r"<td>(.*?)</td>", cells) for name, cells in rows}
+    # gpt-5-mini: $0.25 a million tokens in, $2.00 out.
+    assert table == {
+        "gpt-5-mini": ["3", "3,000,000", "300,000", "$1.3500"],
+        "wise-owl-1": ["2", "2,000,000", "200,000", "not known"],
+        "All": ["5", "5,000,000", "500,000", "$1.3500"],
+    }
+    assert "no price known for wise-owl-1" in answer.body
+
+
+def test_every_link_leads_to_a_page_of_this_stage(opened: Deployment) -> None:
+    run_id = opened.suspended()
+    opened.started()
+    asked = opened.request_id(run_id)
+    here = {"/v1/web": listed(opened), f"/v1/web/runs/{run_id}": page(opened, run_id)}
+    found = set()
+    for address, answer in here.items():
+        for link in links(answer):
+            assert not urlsplit(link).scheme and not link.startswith("/")
+            found.add(_seen_from(address, link))
+    assert found == {
+        f"/v1/web/runs/{run_id}",
+        *(f"/v1/web/runs/{each}" for each in runs_on(here["/v1/web"])),
+        f"/v1/web/runs/{run_id}?still=1",
+        "/v1/web",
+        f"/v1/approvals/{run_id}/{asked}",
+    }
+
+
+def _seen_from(address: str, link: str) -> str:
+    return (
+        urlsplit(urljoin(f"https://a.example{address}", link.replace("&amp;", "&")))
+        ._replace(scheme="", netloc="")
+        .geturl()
+    )
+
+
+def test_hostile_text_stays_text_and_shows_what_it_hides(
+    opened: Deployment, model: ModelServer
+) -> None:
+    def hostile(request: Json) -> Reply | Fault:
+        reply = script.respond(request)
+        calls = tuple(
+            Call("transfer", {"amount": 250, "to": HOSTILE}) if each.name == "transfer" else each
+            for each in reply.tool_calls
+        )
+        return Reply(content=f"{reply.content} {HOSTILE}", tool_calls=calls)
+
+    model.respond = hostile
+    run_id = opened.suspended("treasury", f"Transfer 250 to acme. {HOSTILE}")
+    waiting = page(opened, run_id)
+    opened.click(opened.token("cfo@example.com"), "reject", reason=f"No. {HOSTILE}")
+    opened.drain()
+    ended = page(opened, run_id)
+    for answer in (waiting, ended):
+        assert not BIDI.search(answer.body)
+        assert "<script" not in answer.body and "<img" not in answer.body
+        assert r"\u{202e}tfosorcim\u{2066}" in answer.body  # the input
+    assert r"\u202etfosorcim\u2066" in waiting.body  # arguments, which still are JSON
+    assert "No. &lt;script&gt;" in ended.body
+    assert ended.body.count("&lt;script&gt;alert(1)") > waiting.body.count("&lt;script&gt;alert(1)")
+
+
+def test_a_very_long_run_makes_no_page_that_cannot_be_sent(
+    opened: Deployment, model: ModelServer
+) -> None:
+    """Lambda's answers end at 6 MB."""
+    long = "\u202e" * 60_000
+
+    def endless(request: Json) -> Reply | Fault:
+        if len(request["messages"]) > 4:
+            return Reply(content=long)
+        return Reply(tool_calls=tuple(Call("balance", {"account": long[:5000]}) for _ in range(99)))
+
+    model.respond = endless
+    run_id = opened.started("treasury", long)
+    opened.drain()
+    answer = page(opened, run_id)
+    assert status_of(answer) == ["completed"]
+    assert len(answer.body.encode()) < 3 * 1024 * 1024
+    assert "more characters" in answer.body

@@ -1,0 +1,253 @@
+"""The page of a run in all the ways in which one can wait, be held, and be talked to.
+
+The function is the deployed one; the runs are made in memory, on a clock that the tests move.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from agent_continuations import (
+    Agent,
+    Approval,
+    EveryTurns,
+    Job,
+    Question,
+    WaitFor,
+    bootstrap,
+    call,
+    calls,
+    say,
+    tool,
+)
+from agent_continuations.adapters.scripted import Script
+from agent_continuations.agent import Registry
+from agent_continuations.core.approval import Verdict
+from agent_continuations.core.continuation import Intent
+from agent_continuations.core.identity import child_run_id
+from agent_continuations.core.path import parse_path
+from agent_continuations.local import LocalHints
+from agent_continuations.requests import Answer as Said
+from agent_continuations.runs import Runs
+from tests.functions.deployment import Answer, Context, example
+from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
+from tests.unit.test_waits import ANN, BOB, Place, nap
+
+Page = Callable[..., Answer]
+
+
+@tool(approval=Approval([ANN]))
+def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@tool(effect="read")
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+@tool
+def wonder(about: str) -> Question:
+    """Ask."""
+    return Question(f"What about {about}?", [BOB], timeout_seconds=86400)
+
+
+@tool
+def listen() -> WaitFor:
+    """Wait for an event."""
+    return WaitFor("parcel", timeout_seconds=3600)
+
+
+@tool
+def build() -> Job:
+    """Build elsewhere."""
+    return Job(handle="42", timeout_seconds=7200)
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """Opens the page of a run of a place."""
+    monkeypatch.setenv("WEB_IS_OPEN", "yes")
+    monkeypatch.setenv("PUBLIC_URL", "http://localhost:8000")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
+
+    def opened(place: Place, run_id: str) -> Answer:
+        monkeypatch.setattr(bootstrap, "runs", lambda: runs_of(place))
+        function = import_module("web")
+        monkeypatch.setattr(function, "utc_now", lambda: place.now)
+        event = example("web-run") | {"pathParameters": {"run_id": run_id}}
+        got = function.handler(event, Context("WebFunction"))
+        told = {each.lower(): value for each, [value] in got["multiValueHeaders"].items()}
+        answer = Answer(got["statusCode"], told, got["body"])
+        assert_is_a_safe_run(answer)
+        return answer
+
+    return opened
+
+
+def runs_of(place: Place) -> Runs:
+    """The commands on the runs of a place, which nothing then advances."""
+    registry = Registry(place.agents)
+    return Runs(
+        store=place.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: place.now
+    )
+
+
+def place_of(*requests: tuple[str, dict[str, Any]], **agent: Any) -> Place:
+    tools = [pay, wonder, listen, build, nap]
+    script = [calls(*requests), say("done")]
+    return Place(agents=[Agent("a", tools=tools, **agent)], scripts={"a": script})
+
+
+def waits_of(answer: Answer) -> list[str]:
+    """What each place waits for, in words."""
+    found = re.search(r'id="waits">.*?<ul class="plain waits">(.*?)\n  </ul>', answer.body, re.S)
+    items = re.findall(r"<li>(.*?)</li>", found[1], re.S) if found else []
+    return [" ".join(re.sub("<[^>]*>", " ", each).split()) for each in items]
+
+
+def tree_of(answer: Answer) -> str:
+    found = re.search(r'<div class="tree">(.*?)</div>', answer.body, re.S)
+    assert found
+    return " ".join(re.sub("<[^>]*>", " ", found[1]).split())
+
+
+def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
+    place = place_of(
+        ("pay", {"amount": 5}),
+        ("wonder", {"about": "lunch"}),
+        ("nap", {"minutes": 10}),
+        ("listen", {}),
+        ("build", {}),
+    )
+    view = place.runner.start("a", "go")
+    answer = page(place, view.run_id)
+    approval, question, timer, event, job = waits_of(answer)
+    assert approval.startswith(f"An approval pay a asks to call pay Asked: {ANN} 7 days left")
+    assert question.startswith(f"An answer wonder What about lunch? Asked: {BOB} 24 hours left")
+    assert timer.startswith("A time nap nap sleeps 10 minutes left , until 2026-11-26 12:10 UTC")
+    assert event.startswith("An event listen listen waits for the event parcel 60 minutes left")
+    assert job.startswith("A job build build waits for its job 2 hours left")
+    asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
+    assert {each for each in links(answer) if "approvals" in each} == {*asked}
+    assert tree_of(answer) == (
+        "a pay waits for approval waits here wonder waits for an answer waits here"
+        " nap sleeps waits here listen waits for an event waits here"
+        " build waits for its job waits here"
+    )
+
+
+def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
+    far = EveryTurns(limit=1, approval=Approval([ANN]))
+    place = Place(
+        agents=[Agent("a", tools=[look], conditions=[far])],
+        scripts={"a": [call("look"), say("done")]},
+    )
+    view = place.runner.start("a", "go")
+    [waits] = view.waiting
+    assert waits.kind == "condition"
+    answer = page(place, view.run_id)
+    assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
+    assert waits_of(answer)[0].startswith("A word to go on")
+    assert "asks whether to go on waits here" in tree_of(answer)
+
+
+def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
+    place = place_of(("pay", {"amount": 5}))
+    view = place.runner.start("a", "go")
+    lose(place, view.run_id, view.waiting[0].request_id)
+    [waits] = place.runner.get(view.run_id).waiting
+    answer = page(place, view.run_id)
+    assert waits_of(answer)[0].startswith("Whether it happened pay It is not known whether pay")
+    assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
+    assert tree_of(answer) == "a pay in doubt waits here"
+
+
+def lose(place: Place, run_id: str, request_id: str) -> None:
+    """Approve the one call, and let its process be gone in the middle of it."""
+    said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
+    runs_of(place).decide(run_id, request_id, said)
+    until = place.now + timedelta(seconds=1)
+    head = place.store.claim(run_id, owner="gone", now=place.now, lease_until=until)
+    assert head
+    intent = Intent(attempt=1, started_at=place.now, deadline=until)
+    place.store.intend(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
+    place.later(hours=1)
+    place.runner.advance(run_id)
+
+
+def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
+    worker = Agent("worker", tools=[pay])
+    boss = Agent("boss", tools=[worker.as_tool(description="Work.", spawn=True)])
+    scripts: dict[str, Script] = {
+        "boss": [calls(("worker", {"input": "one"})), say("all done")],
+        "worker": [call("pay", amount=5), say("paid")],
+    }
+    place = Place(agents=[boss], scripts=scripts)
+    view = place.runner.start("boss", "go")
+    child = child_run_id(view.run_id, parse_path("0.0"))
+    answer = page(place, view.run_id)
+    assert child in links(answer)
+    assert tree_of(answer) == "boss worker waits for its run waits here open its run"
+    [waits] = waits_of(answer)
+    assert waits.startswith("A run of its own worker worker is a run of its own In boss")
+    assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open the run of worker")
+    assert "1 call is a run of its own, and counted there." in answer.body
+    inner = page(place, child)
+    assert view.run_id in links(inner)
+    assert "has started it" in inner.body
+    assert "counted there" not in inner.body
+
+
+def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
+    place = place_of(("pay", {"amount": 5}))
+    view = place.runner.start("a", "go")
+    place.runner.pause(view.run_id)
+    answer = page(place, view.run_id)
+    assert status_of(answer) == ["suspended", "paused"]
+    assert "nothing new begins until it is resumed" in answer.body
+    place.runner.cancel(view.run_id)
+    assert status_of(page(place, view.run_id)) == ["cancelled"]
+
+
+def test_a_run_at_work_looks_again_soon(page: Page) -> None:
+    place = place_of(("pay", {"amount": 5}))
+    view = place.runner.start("a", "go")
+    later = place.now + timedelta(minutes=1)
+    place.store.wake(view.run_id, now=place.now)
+    assert place.store.claim(view.run_id, owner="x", now=place.now, lease_until=later)
+    answer = page(place, view.run_id)
+    assert (status_of(answer), refresh(answer)) == (["running"], 3)
+
+
+def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
+    place = Place(nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")])
+    view = place.runner.start("a", "go")
+    runs_of(place).message(view.run_id, "hurry up", sender=ANN)
+    answer = page(place, view.run_id)
+    assert re.search(rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not heard yet", answer.body)
+    place.later(minutes=11)
+    place.runner.advance(view.run_id)
+    heard = page(place, view.run_id)
+    assert "hurry up" in heard.body and "not heard yet" not in heard.body
+
+
+def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page: Page) -> None:
+    turns = [calls(*[("look", {})] * 100)] * 4
+    place = Place(
+        look,
+        pay,
+        script=[call("pay", amount=1), *turns, call("pay", amount=2)],
+    )
+    view = place.runner.start("a", "go")
+    view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
+    tree = tree_of(page(place, view.run_id))
+    assert tree.startswith("a 102 more calls look done")
+    assert tree.endswith("look done pay waits for approval waits here")
+    assert tree.count("look done") == 299
