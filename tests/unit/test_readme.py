@@ -29,6 +29,14 @@ def test_the_first_example_prints_what_is_shown() -> None:
     assert printed.getvalue() == shown[1]
 
 
+def test_everything_that_can_be_waited_for_prints_what_is_shown() -> None:
+    shown = re.findall(r"prints\n\n```text\n(.*?)```", README, re.DOTALL)[1]
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(BLOCKS[3], "README.md", "exec"), {})
+    assert printed.getvalue() == shown
+
+
 def test_the_example_agents_can_be_deployed() -> None:
     names: dict[str, object] = {}
     exec(compile(BLOCKS[1], "README.md", "exec"), names)
