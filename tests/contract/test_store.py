@@ -19,10 +19,13 @@ from agent_continuations.ports import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
+    MAX_STARTS_AT_ONCE,
     Head,
     Notice,
+    Parent,
     Register,
     Release,
+    Start,
     Status,
     Store,
     TrailMove,
@@ -583,3 +586,104 @@ def test_of_many_decisions_at_once_one_stands(store: Store, run: Head) -> None:
 def _at_once(act: Callable[[int], T], times: int) -> list[T]:
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(act, range(times)))
+
+
+# -- what is held, what goes on again, and what starts others --------------------------------------
+
+
+def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: Head) -> None:
+    held = store.pause(run.run_id, paused=True, now=at(1))
+    assert held
+    assert (held.paused, held.status, held.due) == (True, Status.SUSPENDED, None)
+    assert store.pause(run.run_id, paused=True, now=at(2)) == held
+    assert store.deliver(run.run_id, [returned("0.0")], now=at(3)) is None
+    decided = store.head(run.run_id)
+    assert decided
+    assert (decided.paused, decided.status, decided.due) == (True, Status.READY, at(3))
+    resumed = store.pause(run.run_id, paused=False, now=at(4))
+    assert resumed
+    assert (resumed.paused, resumed.status) == (False, Status.READY)
+    assert resumed.wake > held.wake
+    assert store.pause("unknown", paused=True, now=NOW) is None
+
+
+def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    held = store.pause(run.run_id, paused=True, now=at(1))
+    assert held
+    assert (held.paused, held.status) == (True, Status.RUNNING)
+    with pytest.raises(Fenced):
+        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+    assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=at(2))
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(held), now=at(3))
+    left = store.head(run.run_id)
+    assert left
+    assert (left.paused, left.status, left.due) == (True, Status.SUSPENDED, None)
+    resumed = store.pause(run.run_id, paused=False, now=at(4))
+    assert resumed
+    assert (resumed.status, resumed.due) == (Status.READY, at(4))
+
+
+def test_what_has_ended_is_held_no_more(store: Store, run: Head) -> None:
+    mine = claimed(store, run)
+    held = store.pause(run.run_id, paused=True, now=at(1))
+    assert held
+    assert store.commit(
+        run.run_id, epoch=mine.epoch, release=release(held, Status.COMPLETED), now=NOW
+    )
+    ended = store.pause(run.run_id, paused=True, now=at(2))
+    assert ended
+    assert (ended.status, ended.paused) == (Status.COMPLETED, False)
+
+
+def test_a_completed_run_goes_on_with_what_reopens_it_and_only_then(
+    store: Store, run: Head
+) -> None:
+    mine = claimed(store, run)
+    ended = release(mine, Status.COMPLETED)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=ended, now=NOW)
+    with pytest.raises(Conflict):
+        store.deliver(run.run_id, [returned("0.0")], now=at(1))
+    assert store.deliver(run.run_id, [returned("0.0")], reopen=True, now=at(2)) is None
+    again = store.head(run.run_id)
+    assert again
+    assert (again.status, again.due) == (Status.READY, at(2))
+    assert claimed(store, run, now=at(3)).epoch == mine.epoch + 1
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.PARKED])
+def test_nothing_reopens_what_has_ended_in_another_way(
+    store: Store, run: Head, status: Status
+) -> None:
+    mine = claimed(store, run)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
+    with pytest.raises(Conflict):
+        store.deliver(run.run_id, [returned("0.0")], reopen=True, now=NOW)
+
+
+def test_runs_are_started_with_what_waits_for_them_or_not_at_all(store: Store, run: Head) -> None:
+    epoch = claimed(store, run).epoch
+    parent = Parent(run_id=run.run_id, path="0.0")
+    heads = [new_head().model_copy(update={"parent": parent}) for _ in range(MAX_STARTS_AT_ONCE)]
+    starts = [Start(head, start("job")) for head in heads]
+    waits = [returned(f"0.{number}") for number in range(len(starts))]
+    assert store.commit(run.run_id, epoch=epoch, registers=waits, starts=starts, now=NOW)
+    for head in heads:
+        kept = store.load(head.run_id)
+        assert kept
+        assert (kept.head.parent, kept.registers) == (parent, (start("job"),))
+    other = new_head()
+    again = [Start(other, start()), starts[0]]
+    assert not store.commit(
+        run.run_id, epoch=epoch, registers=[returned("1.0")], starts=again, now=NOW
+    )
+    assert store.head(other.run_id) is None
+    with pytest.raises(Fenced):
+        store.commit(
+            run.run_id,
+            epoch=epoch - 1,
+            registers=[returned("1.0")],
+            starts=[Start(other, start())],
+            now=NOW,
+        )
+    assert store.head(other.run_id) is None

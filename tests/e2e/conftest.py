@@ -56,12 +56,14 @@ from agent_continuations.tool import Tool as _Tool
 _run = _Tool.run
 
 
-def _noted(self, arguments, context):
+def _noted(self, arguments, context, now):
     ran = {{"run_id": context.run_id, "path": context.path, "tool": self.name}}
     ran |= {{"arguments": dict(arguments), "attempt": context.attempt}}
+    if self.name == "book_truck":
+        ran["callback_url"] = context.callback_url
     with open({ledger!r}, "a", encoding="utf-8") as ledger:
         ledger.write(_json.dumps(ran) + "\\n")
-    return _run(self, arguments, context)
+    return _run(self, arguments, context, now)
 
 
 _Tool.run = _noted
