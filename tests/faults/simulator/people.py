@@ -127,7 +127,9 @@ class People:
         """An operator holds a run, and lets it go on later."""
         run_id = self._minds.choice(self._world.run_ids)
         at = self._minds.uniform(0, 600)
-        for after, name in ((at, "pause"), (at + self._minds.uniform(60, 900), "resume")):
+        soon = at + self._minds.uniform(60, 900)
+        # Where nobody was answered, he may be told of the pause after he has ended it: look again.
+        for after, name in ((at, "pause"), (soon, "resume"), (4000.0, "resume")):
             work = partial(self._hold, run_id, name)
             self._world.scheduler.later(after, partial(self.insist, name, work))
 

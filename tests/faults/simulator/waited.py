@@ -91,6 +91,6 @@ def _timers(world: "World", loaded: Loaded) -> Iterator[str]:
             yield f"E3: the timer of {event.path} went off at {event.at}, before {wait.until}"
         calm = EPOCH + timedelta(seconds=1500)
         held = world.scenario.waits  # an operator may have held the run, for a while
-        latest = max(wait.until, calm) + LATE + (timedelta(seconds=1500) if held else timedelta())
+        latest = max(wait.until, calm) + LATE + (timedelta(seconds=4000) if held else timedelta())
         if event.at > latest:
             yield f"E3: the timer of {event.path} went off at {event.at}, long after {wait.until}"
