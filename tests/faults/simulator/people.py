@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -15,7 +15,7 @@ from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFou
 from agent_continuations.ports import Notice, Status
 from agent_continuations.requests import Answer, PassOn, Said, Settled, TakeBack
 from tests.faults.simulator.ledger import Heard, Told
-from tests.faults.simulator.scenario import ANY, APPROVERS, COLLEAGUES, deployment
+from tests.faults.simulator.scenario import ANY, APPROVERS, COLLEAGUES
 from tests.faults.simulator.scheduler import Process
 
 if TYPE_CHECKING:
@@ -205,10 +205,9 @@ class People:
         """Deployments that change prompts, lose a tool, or change one; then the first again."""
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
-        body, gate = self._world.tool, self._world.gate
-        poll = self._world.poll
-        worse = deployment(body, gate=gate, poll=poll, prompt="Work better.", **{change: tool})
-        better = deployment(body, gate=gate, poll=poll, prompt="Work best.")
+        changed: dict[str, Any] = {change: tool}
+        worse = self._world.deployed(prompt="Work better.", **changed)
+        better = self._world.deployed(prompt="Work best.")
         self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._switch(worse))
         self._world.scheduler.later(
             self._world.random.uniform(300, 3000), lambda: self._switch(better)

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any
 
 from agent_continuations import (
     Agent,
     Approval,
+    Condition,
     Escalation,
+    EveryCost,
+    EverySeconds,
+    EveryTokens,
     EveryTurns,
     Stage,
     ToolContext,
@@ -68,6 +73,14 @@ WAITING: dict[str, EffectName] = {
     "polled": "idempotent",
 }
 ONCE = ("pay", "inquire", "job")
+# When people are asked whether a run, or an agent, shall go on. The model has no price.
+CONDITIONS: dict[str, Callable[..., Condition]] = {
+    "turns": partial(EveryTurns, limit=3),
+    "tokens": partial(EveryTokens, limit=2),
+    "seconds": partial(EverySeconds, limit=200),
+    "cost": partial(EveryCost, limit=1),
+    "own": partial(Condition, name="own", check=lambda frame, _now: len(frame.turns) == 1),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class Scenario:
     lambda_seconds: float = 900.0
     policy: str = ANY
     waits: bool = False
+    condition: str = "turns"
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -99,6 +113,7 @@ class Scenario:
             lambda_seconds=random.choice([150.0, 300.0, 900.0]),
             policy=Random(f"policy {seed}").choices(list(POLICIES), WEIGHTS)[0],
             waits=Random(f"waits {seed}").random() < 0.4,
+            condition=Random(f"condition {seed}").choice(list(CONDITIONS)),
         )
 
     def small(self) -> "Scenario":
@@ -140,6 +155,7 @@ def deployment(
     prompt: str = "Work.",
     gate: Approval = POLICIES[ANY],
     poll: Poll | None = None,
+    condition: str = "turns",
 ) -> Registry:
     """The agents of one deployment.
 
@@ -151,6 +167,7 @@ def deployment(
         gate: what all calls that ask for approval need, and what lets a run go on.
         poll: how a job stands; with it there are tools that wait, agents that become runs of their
             own, and conditions.
+        condition: which of `CONDITIONS`.
     """
     inner: Agent | None = None
     for level in reversed(LEVELS):
@@ -163,7 +180,7 @@ def deployment(
         if inner and poll:
             tools.append(inner.as_tool(name="ask_spawned", description="Ask.", spawn=True))
         scope: Any = "run" if level == "root" else "agent"
-        held = [EveryTurns(limit=3, scope=scope, approval=gate)] if poll else []
+        held = [CONDITIONS[condition](scope=scope, approval=gate)] if poll else []
         inner = Agent(level, prompt, tools=tools, conditions=held)
     assert inner
     return Registry([inner])

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 from unittest.mock import patch
@@ -71,9 +72,14 @@ class World:
         self.people = People(self)
         self.tool = Tools(self).tool
         self.outside = Elsewhere(self)
-        self.poll = self.outside.poll if scenario.waits else None
-        self.gate = POLICIES[scenario.policy]
-        self.registry: Registry = deployment(self.tool, gate=self.gate, poll=self.poll)
+        self.deployed = partial(
+            deployment,
+            self.tool,
+            gate=POLICIES[scenario.policy],
+            poll=self.outside.poll if scenario.waits else None,
+            condition=scenario.condition,
+        )
+        self.registry: Registry = self.deployed()
         self.run_ids = [
             run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
         ]
