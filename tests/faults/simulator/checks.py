@@ -73,9 +73,9 @@ class Watch:
     def minute(self, world: World) -> None:
         self._now = world.scheduler.now
         now = EPOCH + timedelta(seconds=self._now)
-        for head in world.heads():
+        for head in world.heads(Status.SUSPENDED):
             state = (head.run_id, head.epoch, head.wake)
-            if head.status is not Status.SUSPENDED or state in self._seen:
+            if state in self._seen:
                 continue
             self._seen.add(state)
             loaded = world.truth(head.run_id)

@@ -190,10 +190,9 @@ class People:
             self._world.runs(None).cancel(run_id)
 
     def redrive_parked(self) -> None:
-        for head in self._world.heads():
-            if head.status is Status.PARKED:
-                self._world.trace.append(f"{self._world.scheduler.now:.0f} parked: {head.note}")
-                self._world.process("redrive", partial(self._redrive, head.run_id))
+        for head in self._world.heads(Status.PARKED):
+            self._world.trace.append(f"{self._world.scheduler.now:.0f} parked: {head.note}")
+            self._world.process("redrive", partial(self._redrive, head.run_id))
 
     def _redrive(self, run_id: str, process: Process) -> None:
         try:

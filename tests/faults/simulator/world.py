@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Any, Protocol
 from unittest.mock import patch
@@ -14,13 +14,14 @@ from botocore.exceptions import ClientError
 from agent_continuations.adapters.dynamodb import DynamoDBStore
 from agent_continuations.adapters.dynamodb import indexes as store_indexes
 from agent_continuations.adapters.dynamodb import requests as store_requests
+from agent_continuations.adapters.dynamodb import store as store_module
 from agent_continuations.adapters.sqs import SqsHints
 from agent_continuations.agent import Registry
 from agent_continuations.core.identity import run_id_for
 from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.liveness import sweep
 from agent_continuations.outbox import Outbox
-from agent_continuations.ports import Head, Notice
+from agent_continuations.ports import Head, Notice, Status
 from agent_continuations.requests import Loaded
 from agent_continuations.runner import Runner
 from agent_continuations.runs import DEFAULT_TENANT, Runs
@@ -48,6 +49,13 @@ class Watch(Protocol):
 
     def minute(self, world: "World") -> None:
         """A minute has passed."""
+
+
+class _Remembered:
+    """The store's reader of events, which remembers: a world reads each register many times."""
+
+    dump_json = store_module._EVENTS.dump_json
+    validate_json = staticmethod(lru_cache(4096)(store_module._EVENTS.validate_json))
 
 
 class World:
@@ -99,6 +107,7 @@ class World:
             patch.object(store_requests, "sleep", self.scheduler.sleep),
             patch.object(store_requests, "uniform", self.random.uniform),
             patch.object(store_indexes, "sleep", self.scheduler.sleep),
+            patch.object(store_module, "_EVENTS", _Remembered()),
         ):
             for number in range(self.scenario.runs):
                 self.people.start(number)
@@ -136,16 +145,24 @@ class World:
         with self.quiet():
             return self._store().notices(run_id)
 
-    def heads(self) -> list[Head]:
-        """The heads of all runs, as they really stand."""
+    def heads(self, status: Status) -> list[Head]:
+        """The heads of all runs that have a status, as they really stand."""
         with self.quiet():
-            found = [self._store().head(run_id) for run_id in self.all_run_ids()]
+            found = [
+                self._store().head(run_id)
+                for run_id in self.all_run_ids()
+                if self._status(run_id) == status.value
+            ]
         return [head for head in found if head]
 
     def all_run_ids(self) -> list[str]:
         """The runs that were started, and those that they have started."""
         inner = [key[2:] for key in self.dynamodb.items if key.startswith("R#")]
         return list(dict.fromkeys([*self.run_ids, *sorted(inner)]))
+
+    def _status(self, run_id: str) -> str | None:
+        head = self.dynamodb.items.get(f"R#{run_id}", {}).get("#H")
+        return str(head["status"]["S"]) if head else None
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -157,11 +174,8 @@ class World:
             self.wire.quiet = before
 
     def _ended(self) -> bool:
-        for run_id in self.all_run_ids() if self.scenario.waits else self.run_ids:
-            head = self.dynamodb.items.get(f"R#{run_id}", {}).get("#H")
-            if head is None or head["status"]["S"] not in ("completed", "failed", "cancelled"):
-                return False
-        return True
+        runs = self.all_run_ids() if self.scenario.waits else self.run_ids
+        return all(self._status(run_id) in ("completed", "failed", "cancelled") for run_id in runs)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         def again() -> None:
