@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, call, calls, say, tool
-from agent_continuations.core.continuation import Reply
+from agent_continuations.core.continuation import MAX_CALLS_WITH_RUNS, Reply
 from agent_continuations.core.identity import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.wait import ChildWait
@@ -167,9 +167,18 @@ def test_a_child_that_has_answered_hears_no_more() -> None:
         place.runner.message(child_run_id(view.run_id, parse_path("0.0")), "and?")
 
 
-def test_more_children_than_fit_into_one_write() -> None:
-    place = family(lambda request: say(f"did {job(request)}"), count=100)
+def test_two_hundred_children_of_one_turn() -> None:
+    place = family(lambda request: say(f"did {job(request)}"), count=200)
     view = place.runner.start("boss", "go")
     assert view.result == "all done"
-    assert place.result(view.run_id, "0.99") == "did job 99"
+    assert place.result(view.run_id, "0.199") == "did job 199"
     assert sum(request.agent == "boss" for request in place.model.requests) == 2
+
+
+def test_children_beyond_the_limit_of_a_turn_are_refused_and_the_others_run() -> None:
+    place = family(lambda request: say(f"did {job(request)}"), count=MAX_CALLS_WITH_RUNS + 1)
+    view = place.runner.start("boss", "go")
+    assert view.result == "all done"
+    told = [place.result(view.run_id, f"0.{n}") for n in range(MAX_CALLS_WITH_RUNS + 1)]
+    assert told[-2] == f"did job {MAX_CALLS_WITH_RUNS - 1}"
+    assert "only 256 tool calls are possible in one turn" in str(told[-1])

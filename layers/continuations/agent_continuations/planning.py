@@ -10,6 +10,7 @@ from agent_continuations.arguments import ArgumentsRefused
 from agent_continuations.core.approval import Decision, Verdict
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
+    MAX_CALLS_WITH_RUNS,
     MAX_DEPTH,
     AgentPlan,
     Continuation,
@@ -60,15 +61,18 @@ def plan_calls(
         turns: of the frame so far.
     """
     return tuple(
-        _plan(agent, path, request, turns)
-        if index < MAX_CALLS_PER_TURN
-        else _refused(request, f"only {MAX_CALLS_PER_TURN} tool calls are possible in one turn")
-        for index, request in enumerate(reply.requests)
+        _plan(agent, path, request, turns, index) for index, request in enumerate(reply.requests)
     )
 
 
-def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:
+def _plan(
+    agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn], index: int
+) -> Plan:
     found = agent.tool(request.name)
+    wide = isinstance(found, AgentTool) and found.spawn
+    most = MAX_CALLS_WITH_RUNS if wide else MAX_CALLS_PER_TURN
+    if index >= most:
+        return _refused(request, f"only {most} tool calls are possible in one turn")
     if found is None:
         names = ", ".join(each.name for each in agent.tools) or "none"
         return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")
