@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent_continuations.core.event import Suspended
+from agent_continuations.core.event import Held, Suspended
 from tests.faults.simulator.checks import explored, played
 from tests.faults.simulator.scenario import ANY, Scenario
 from tests.faults.simulator.wire import Faults
@@ -21,9 +21,11 @@ KILLED = (
     *(63, 69, 79, 86, 106, 110, 115, 123, 125, 159, 178, 296, 361, 365, 727, 805),
     *(366, 435, 640),
 )
-# Where runs wait for everything else: all kinds of waiting, and being held and spoken to.
-WAITING = (0, 17, 116, 141, 244, 247, 251, 279, 301, 313, 1, 178)
+# Where runs wait for everything else: all kinds of waiting, being held by each kind of condition,
+# and being spoken to.
+WAITING = (251, 435, 164, 301, 657, 533, 663, 501, 134, 0, 642, 518, 705, 211, 116)
 WAITED = "timer question event job child polled spoken signalled held"
+HELD = "turns tokens time cost own"
 CANCELLED = (7, 8, 13, 33, 79, 110, 125, 159, 296, 365, 435)
 HAPPENINGS = "voted told withdrawn reassigned escalated decided"
 
@@ -74,12 +76,15 @@ def test_every_promise_holds_wherever_a_run_is_cancelled_that_waits(seed: int) -
 
 def test_runs_wait_for_everything_where_processes_are_killed() -> None:
     seen: set[str] = set()
+    held: set[str] = set()
     for seed in WAITING:
         world = explored(Scenario.drawn(seed).waiting(), Faults())
         for loaded in map(world.truth, world.all_run_ids()):
             assert loaded
             for each in loaded.snapshot.events():
                 seen.add(each.wait.kind if isinstance(each, Suspended) else each.kind)
+                held |= {each.plan.tool} if isinstance(each, Held) else set()
+    assert held == {*HELD.split()}
     assert seen >= {*WAITED.split()}
 
 
