@@ -83,6 +83,12 @@ TAMPERED: dict[str, Callable[[Document], Any]] = {
     "no such call": lambda each: each["calls"].clear(),
     "another run": lambda each: each.update(run_id="elsewhere"),
     "no document": lambda each: each.pop("end"),
+    "a request in a word": lambda each: changed(each, 0, "request", to="?"),
+    "a decision in a list": lambda each: changed(each, 1, "decision", to=["approve"]),
+    "edited arguments in a number": lambda each: changed(each, 2, "decision", "arguments", to=8),
+    "a number that JSON does not have": lambda each: changed(each, 1, "at", to=float("nan")),
+    "a call at no place": lambda each: each["calls"]["0.0"].update(path="somewhere"),
+    "an entry about no place": lambda each: changed(each, 1, "path", to={}),
     "a newer form": lambda each: each.update(form=99),
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, call, calls, say, tool
-from agent_continuations.core.continuation import MAX_CALLS_WITH_RUNS, Reply
+from agent_continuations.core.continuation import MAX_CALLS_PER_TURN, MAX_CALLS_WITH_RUNS, Reply
 from agent_continuations.core.identity import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.wait import ChildWait
@@ -182,3 +182,20 @@ def test_children_beyond_the_limit_of_a_turn_are_refused_and_the_others_run() ->
     told = [place.result(view.run_id, f"0.{n}") for n in range(MAX_CALLS_WITH_RUNS + 1)]
     assert told[-2] == f"did job {MAX_CALLS_WITH_RUNS - 1}"
     assert "only 256 tool calls are possible in one turn" in str(told[-1])
+
+
+def test_runs_of_their_own_take_no_room_from_other_calls() -> None:
+    @tool
+    def note() -> str:
+        """Note."""
+        return "noted"
+
+    many = [("worker", {"input": "job"})] * (MAX_CALLS_WITH_RUNS - MAX_CALLS_PER_TURN)
+    many += [("note", {})] * (MAX_CALLS_PER_TURN + 1)
+    boss = Agent("boss", tools=[Agent("worker").as_tool(description="Work.", spawn=True), note])
+    replies = [calls(*many[:-1]), calls(*many), say("done")]
+    place = Place(agents=[boss], scripts={"boss": replies, "worker": lambda _: say("did")})
+    view = place.runner.start("boss", "go")
+    fits, too_many = place.runner.continuation(view.run_id).turns[:2]
+    assert not [each for each in fits.calls if each.plan.kind == "refused"]
+    assert [each.plan.kind for each in too_many.calls].index("refused") == MAX_CALLS_WITH_RUNS

@@ -11,16 +11,16 @@ earlier one elsewhere, and expect it.
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from agent_continuations.core.approval import Gate
 from agent_continuations.core.audit import Chain, OnTrail, digest, entry, faults
 from agent_continuations.core.continuation import RefusedPlan
-from agent_continuations.core.identity import arguments_hash, policy_hash
+from agent_continuations.core.identity import arguments_hash, canonical_json, policy_hash
 from agent_continuations.core.path import parse_path
 from agent_continuations.dispatch import asked_of, question_of
 from agent_continuations.requests import Loaded
@@ -28,12 +28,17 @@ from agent_continuations.requests import Loaded
 FORM = 1
 
 
+def _read(path: str) -> str:
+    parse_path(path)
+    return path
+
+
 class AuditedCall(BaseModel):
     """A call that people were asked about, in full: what the hashes on the trail stand for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+    path: Annotated[str, AfterValidator(_read)]
     agent: str
     tool: str
     schema_version: str
@@ -105,28 +110,49 @@ def document_faults(document: Mapping[str, Any], expected: str | None = None) ->
     """
     try:
         read = Audit.model_validate(document)
+        entries = [_Entry.model_validate(each) for each in read.items]
+        canonical_json(dict(document))
     except ValidationError as error:
         return [f"this is not an audit trail: {error.error_count()} fields do not fit"]
+    except ValueError as error:
+        return [f"this is not an audit trail: {error}"]
     if read.form > FORM:
         return [f"the document has form {read.form}, and this code knows {FORM}"]
-    return [*faults(read.items, read.end, expected), *_argument_faults(read)]
+    return [*faults(read.items, read.end, expected), *_argument_faults(read, entries)]
 
 
-def _argument_faults(read: Audit) -> Iterator[str]:
+class _Hashed(BaseModel):
+    """What is hashed of a request, or of a decision with its edited arguments."""
+
+    arguments_hash: str | None = None
+    policy_hash: str | None = None
+    arguments: dict[str, Any] | None = None
+
+
+class _Entry(BaseModel):
+    """What an entry says of a call. How entries follow each other is looked at as they stand."""
+
+    number: int
+    path: str
+    request: _Hashed | None = None
+    decision: _Hashed | None = None
+
+
+def _argument_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
     """Hashes on the trail that are not those of the arguments and policies beside it."""
-    for each in read.items:
-        call = read.calls.get(str(each.get("path")))
-        where = f"entry {each.get('number')}"
+    for each in entries:
+        call, where = read.calls.get(each.path), f"entry {each.number}"
         if call is None:
             yield f"{where} is about a call that is not in the document"
             continue
-        request, decision = each.get("request") or {}, each.get("decision") or {}
-        edited = decision.get("arguments")
-        if request.get("policy_hash") not in (None, call.policy and policy_hash(call.policy)):
+        request, decision = each.request, each.decision or _Hashed()
+        policy = request.policy_hash if request else None
+        if policy not in (None, call.policy and policy_hash(call.policy)):
             yield f"{where}: the policy is not the one that applied"
-        if request and request.get("arguments_hash") != _hash(read, call, call.arguments):
+        if request and request.arguments_hash != _hash(read, call, call.arguments):
             yield f"{where}: the arguments are not those that people were shown"
-        if edited is not None and decision.get("arguments_hash") != _hash(read, call, edited):
+        edited = decision.arguments
+        if edited is not None and decision.arguments_hash != _hash(read, call, edited):
             yield f"{where}: the edited arguments are not those that were approved"
 
 

@@ -60,19 +60,23 @@ def plan_calls(
         reply: with the calls.
         turns: of the frame so far.
     """
-    return tuple(
-        _plan(agent, path, request, turns, index) for index, request in enumerate(reply.requests)
-    )
+    plans: list[Plan] = []
+    inside = 0  # of those so far, the ones that become no run of their own
+    for request in reply.requests:
+        found = agent.tool(request.name)
+        spawns = isinstance(found, AgentTool) and found.spawn
+        full = inside >= MAX_CALLS_PER_TURN and not spawns
+        if full or len(plans) >= MAX_CALLS_WITH_RUNS:
+            most = MAX_CALLS_PER_TURN if full else MAX_CALLS_WITH_RUNS
+            plans.append(_refused(request, f"only {most} tool calls are possible in one turn"))
+        else:
+            plans.append(_plan(agent, path, request, turns))
+            inside += not spawns
+    return tuple(plans)
 
 
-def _plan(
-    agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn], index: int
-) -> Plan:
+def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:
     found = agent.tool(request.name)
-    wide = isinstance(found, AgentTool) and found.spawn
-    most = MAX_CALLS_WITH_RUNS if wide else MAX_CALLS_PER_TURN
-    if index >= most:
-        return _refused(request, f"only {most} tool calls are possible in one turn")
     if found is None:
         names = ", ".join(each.name for each in agent.tools) or "none"
         return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")

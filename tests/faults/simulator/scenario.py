@@ -73,11 +73,11 @@ WAITING: dict[str, EffectName] = {
     "polled": "idempotent",
 }
 ONCE = ("pay", "inquire", "job")
-# When people are asked whether a run, or an agent, shall go on. The model has no price.
+# When people are asked whether a run, or an agent, shall go on, by name. The model has no price.
 CONDITIONS: dict[str, Callable[..., Condition]] = {
     "turns": partial(EveryTurns, limit=3),
     "tokens": partial(EveryTokens, limit=2),
-    "seconds": partial(EverySeconds, limit=200),
+    "time": partial(EverySeconds, limit=200),
     "cost": partial(EveryCost, limit=1),
     "own": partial(Condition, name="own", check=lambda frame, _now: len(frame.turns) == 1),
 }

@@ -18,7 +18,7 @@ from agent_continuations.core.wait import QuestionWait, Wait
 
 MAX_DEPTH = 32
 MAX_CALLS_PER_TURN = 128
-# With those that become runs of their own: they are for width, and take up no room here.
+# Together with those that become runs of their own, which are for width.
 MAX_CALLS_WITH_RUNS = 256
 MAX_FAULTY_TURNS = 3
 # Where a frame is held has the place of a call that comes after all that a turn can have.
