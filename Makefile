@@ -7,11 +7,9 @@ UV_VERSION := 0.13.9
 UV := .cache/uv/bin/uv
 BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
-FUNCTIONS := advance approvals_api authorize callbacks eventbridge notify runs_api signin sweep \
-  web
 
 # Tests that need nothing but processors.
-SIMULATED := tests/faults/test_simulator.py tests/faults/test_ablations.py
+SIMULATED := tests/simulation/test_simulator.py tests/simulation/test_ablations.py
 
 # What a deployment is built for; `make deploy RUNTIME=python3.12`.
 RUNTIME ?= python3.13
@@ -30,7 +28,7 @@ test: tools browser .venv/.made ## run every test that needs no AWS account
 	$(BIN)/pytest -n auto $(SIMULATED)
 
 soak: .venv/.made ## play 50,000 worlds of faults; tells the seed of each that breaks a promise
-	$(BIN)/python -m tests.faults.simulator --seeds 50000
+	$(BIN)/python -m tests.simulation --seeds 50000
 
 bench: tools .venv/.made ## measure what a run costs, and keep it in tests/bench/results.json
 	$(BIN)/python -m tests.bench
@@ -45,9 +43,7 @@ lint: .venv/.made
 	$(BIN)/ruff check .
 
 types: .venv/.made
-	$(BIN)/mypy layers/continuations/agent_continuations layers/agents/agents tests
-	@for each in $(FUNCTIONS); do echo mypy functions/$$each; \
-	  MYPYPATH=functions/$$each $(BIN)/mypy functions/$$each/*.py || exit 1; done
+	$(BIN)/mypy layers/continuations/agent_continuations layers/agents/agents functions tests
 
 template: tools .venv/.made
 	$(BIN)/cfn-lint template.yaml

@@ -7,21 +7,18 @@ from hashlib import sha256
 
 from aws_lambda_powertools.event_handler import Response
 
-import doors
-import pages
-import posted
-import request_page
 from agent_continuations import bootstrap
-from agent_continuations.core.approval import Verdict
-from agent_continuations.core.grant import Grant, Rule
-from agent_continuations.dispatch import hash_of
-from agent_continuations.display import shown, shown_json
+from agent_continuations.auth.identity import Person
+from agent_continuations.core.approvals.grant import Grant, Rule
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.call_hash import hash_of
+from agent_continuations.core.decisions.responses import Answer
 from agent_continuations.errors import ContinuationError, NotFound
-from agent_continuations.pages.times import left
-from agent_continuations.ports import Asked
-from agent_continuations.requests import Answer
-from agent_continuations.signin import Person
-from doors import Visit
+from agent_continuations.html.durations import left
+from agent_continuations.ports.inbox import Asked
+from agent_continuations.safe_text import shown, shown_json
+from approvals_api import access, form_parsing, rendering, request_page
+from approvals_api.access import Visit
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
@@ -82,10 +79,10 @@ def of_inbox(person: Person, now: datetime, done: Sequence[Done] = ()) -> Respon
         "nonce": bootstrap.capabilities().nonce(seal(person)),
         "most": MAX_SHOWN,
     }
-    return pages.of("inbox.html", words)
+    return rendering.of("inbox.html", words)
 
 
-def revoke(person: Person, form: posted.Revocation) -> Done:
+def revoke(person: Person, form: form_parsing.Revocation) -> Done:
     """End one of a person's grants.
 
     Raises:
@@ -97,14 +94,14 @@ def revoke(person: Person, form: posted.Revocation) -> Done:
     return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
 
 
-def answer(person: Person, form: posted.Batch) -> list[Done]:
+def answer(person: Person, form: form_parsing.Batch) -> list[Done]:
     """Answer each chosen request by itself, as if it had been opened: one may be taken and
     another refused.
     """
     return [_answered(person, pick, form) for pick in form.picks]
 
 
-def _answered(person: Person, pick: posted.Pick, form: posted.Batch) -> Done:
+def _answered(person: Person, pick: form_parsing.Pick, form: form_parsing.Batch) -> Done:
     path, tool, effect = f"{pick.run_id}/{pick.request_id}", pick.request_id, ""
     try:
         visit = _visit(person, Asked(pick.run_id, pick.request_id))
@@ -159,7 +156,7 @@ def _granted(grant: Grant, now: datetime) -> Granted:
 
 
 def _visit(person: Person, asked: Asked) -> Visit:
-    return doors.by_session(person, asked.run_id, asked.request_id)
+    return access.by_session(person, asked.run_id, asked.request_id)
 
 
 def _found(person: Person, asked: Asked) -> Visit | None:

@@ -8,30 +8,25 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-import pages
-from agent_continuations.core.approval import (
-    ApprovalRequest,
-    Decision,
-    Preview,
-    Verdict,
-    person,
-)
-from agent_continuations.core.asking import asked_by, place, voted
+from agent_continuations.core.approvals.policy import Preview, person
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
+from agent_continuations.core.call_hash import hash_of
 from agent_continuations.core.continuation import Continuation, PendingCall, Turn
-from agent_continuations.core.identity import canonical_json
+from agent_continuations.core.decisions.lookup import Request
+from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.dispatch import hash_of
-from agent_continuations.display import shown, shown_json
+from agent_continuations.core.voting import asked_by, place, voted
 from agent_continuations.errors import Conflict, Forbidden
-from agent_continuations.forms import Placed, fields
-from agent_continuations.forms import place as placed
-from agent_continuations.pages.times import left, span
-from agent_continuations.pages.tree import nodes
-from agent_continuations.requests import Request
-from agent_continuations.views import totals
-from agent_continuations.waiting import stage_views
-from doors import Visit
-from posted import ARGUMENTS, form_of, grantable
+from agent_continuations.html.durations import left, span
+from agent_continuations.html.forms.form import Placed, fields
+from agent_continuations.html.forms.form import place as placed
+from agent_continuations.html.run_tree import nodes
+from agent_continuations.safe_text import shown, shown_json
+from agent_continuations.views.run import totals
+from agent_continuations.views.waiting import stage_views
+from approvals_api import rendering
+from approvals_api.access import Visit
+from approvals_api.form_parsing import ARGUMENTS, form_of, grantable
 
 HOUR_SECONDS = 3600
 _HOURS = (1, 4, 8, 24, 72, 168)
@@ -103,7 +98,7 @@ def of_request(
         "grant": _grant(visit) if grants and state == "open" else None,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
-    return pages.of("request.html", words, status)
+    return rendering.of("request.html", words, status)
 
 
 def _about(visit: Visit, now: datetime) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from tests.bench.place import Ground
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
 from tests.bench.wire import Meter, Tally
-from tests.faults.simulator.dynamodb import item_bytes
-from tests.functions.deployment import REGION, Deployment
 from tests.local import script
 from tests.local.model_server import Call, Json, ModelServer, Reply
+from tests.simulation.dynamodb import item_bytes
+from tests.support.deployment import REGION, Deployment
 
 CFO = "cfo@example.com"
 CASES = {"flat": "payer", "three levels": "treasury"}

@@ -13,15 +13,16 @@ from time import perf_counter
 from typing import Any
 
 from agent_continuations import Agent, Approval, ToolContext, tool
-from agent_continuations.agent import Registry
-from agent_continuations.core.approval import Verdict
-from agent_continuations.core.continuation import Reply, ToolRequest
-from agent_continuations.means import Limits
-from agent_continuations.ports import ModelRequest, Status
-from agent_continuations.requests import Answer
-from agent_continuations.runner import Runner
-from agent_continuations.runs import Runs
-from agent_continuations.views import run_view
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.replies import Reply, ToolRequest
+from agent_continuations.core.run import Status
+from agent_continuations.engine.context import Limits
+from agent_continuations.engine.runner import Runner
+from agent_continuations.ports.model import ModelRequest
+from agent_continuations.services.runs import Runs
+from agent_continuations.views.run import run_view
 from tests.bench.place import Ground, Place
 from tests.bench.reader import APPROVER
 from tests.bench.scale import Scale

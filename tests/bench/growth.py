@@ -4,8 +4,8 @@ from math import log
 from time import perf_counter
 from typing import Any
 
-from agent_continuations.ports import Status
-from agent_continuations.tool import EffectName
+from agent_continuations.authoring.tool import EffectName
+from agent_continuations.core.run import Status
 from tests.bench.place import Ground
 from tests.bench.reader import Desk, Reader, reader
 from tests.bench.scale import Scale

@@ -21,13 +21,14 @@ BARE, ALONE = "bare interpreter", "boto3 + openai alone"
 ADVANCE, APPROVALS = "advance", "approvals_api"
 # What a function imports of the library when its first event comes, beyond its handler's module.
 LATER = {
-    ADVANCE: "agent_continuations.runner, agent_continuations.adapters.openai_model,"
-    " agent_continuations.adapters.sqs, agents",
-    APPROVALS: "agent_continuations.capability, agent_continuations.adapters.sqs",
-    "runs_api": "agent_continuations.adapters.sqs, agents",
-    "notify": "agent_continuations.adapters.email, agent_continuations.adapters.topic,"
-    " agent_continuations.capability, agent_continuations.outbox",
-    "sweep": "agent_continuations.adapters.sqs",
+    ADVANCE: "agent_continuations.engine.runner, agent_continuations.adapters.models.openai,"
+    " agent_continuations.adapters.queues.sqs, agents",
+    APPROVALS: "agent_continuations.auth.approval_links, agent_continuations.adapters.queues.sqs",
+    "runs_api": "agent_continuations.adapters.queues.sqs, agents",
+    "deliver_notices": "agent_continuations.adapters.channels.email,"
+    " agent_continuations.adapters.channels.sns,"
+    " agent_continuations.auth.approval_links, agent_continuations.notifications.outbox",
+    "sweep": "agent_continuations.adapters.queues.sqs",
 }
 
 
@@ -37,8 +38,8 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
     programs = {BARE: "pass", ALONE: "import boto3, openai"}
     for name, later in LATER.items():
         if not scale.quick:
-            programs[f"{name}, the handler"] = f"import {name}"
-        programs[name] = f"import {name}, {later}"
+            programs[f"{name}, the handler"] = f"import {name}.app"
+        programs[name] = f"import {name}.app, {later}"
     with tempfile.TemporaryDirectory(prefix="layers-") as home:
         # Building takes longer than a quick look may: that one sees this process's packages.
         layers = (
@@ -69,7 +70,7 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
 
 def _start(path: Sequence[str], program: str) -> Callable[[], Any]:
     """An interpreter that runs a program and ends."""
-    where = [*path, *(str(ROOT / "functions" / name) for name in LATER)]
+    where = [*path, str(ROOT / "functions")]
     code = f"import sys; sys.path[:0] = {where!r}\n{program}"
     command = [sys.executable, "-I", "-S", "-c", code]
     environment = {"AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -7,8 +7,8 @@ from typing import Any
 from openai import OpenAI
 
 from agent_continuations import LocalRunner, OpenAIModel
-from agent_continuations.adapters.memory import InMemoryStore
-from agent_continuations.ports import Status
+from agent_continuations.adapters.stores.memory import InMemoryStore
+from agent_continuations.core.run import Status
 from tests.bench import model
 from tests.bench.place import Ground
 from tests.bench.reader import INSTRUCTIONS, Desk, reader

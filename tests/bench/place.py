@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from agent_continuations.adapters.dynamodb import DynamoDBStore
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from tests.bench.wire import Meter
-from tests.faults.simulator.dynamodb import item_bytes
 from tests.local import dynamodb_local
 from tests.local.ministack import MiniStack, client
 from tests.local.template import ROOT, create_table
+from tests.simulation.dynamodb import item_bytes
 
 # As `bootstrap` sets up the clients of AWS.
 AS_DEPLOYED: Any = {

@@ -5,16 +5,18 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from agent_continuations import Agent, Approval, tool
-from agent_continuations.agent import Registry
-from agent_continuations.core.approval import Verdict
-from agent_continuations.core.continuation import Reply, ToolRequest, Usage
-from agent_continuations.means import Limits
-from agent_continuations.ports import Model, ModelRequest, Status, Store
-from agent_continuations.requests import Answer
-from agent_continuations.runner import Runner
-from agent_continuations.runs import Runs
-from agent_continuations.tool import EffectName
-from agent_continuations.views import run_view
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.authoring.tool import EffectName
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.replies import Reply, ToolRequest, Usage
+from agent_continuations.core.run import Status
+from agent_continuations.engine.context import Limits
+from agent_continuations.engine.runner import Runner
+from agent_continuations.ports.model import Model, ModelRequest
+from agent_continuations.ports.store import Store
+from agent_continuations.services.runs import Runs
+from agent_continuations.views.run import run_view
 from tests.bench.texts import page
 
 INSTRUCTIONS = (

@@ -6,7 +6,7 @@ from tests.bench.place import Ground
 from tests.bench.reader import Waiting
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.faults.simulator.dynamodb import INDEXES, item_bytes
+from tests.simulation.dynamodb import INDEXES, item_bytes
 
 KIB = 1024
 # US dollars a GB-month in us-east-1, beyond the free tier. These pages carry no date, and the

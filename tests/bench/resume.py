@@ -5,13 +5,13 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from agent_continuations.ports import read_run
+from agent_continuations.ports.store import read_run
 from tests.bench.place import Ground, Place
 from tests.bench.reader import Waiting
 from tests.bench.rounds import interleaved, ratio
 from tests.bench.scale import Scale
 from tests.bench.tables import Goal, Row, Table
-from tests.faults.simulator.dynamodb import item_bytes
+from tests.simulation.dynamodb import item_bytes
 
 KIB = 1024
 

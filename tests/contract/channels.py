@@ -20,11 +20,13 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from agent_continuations.adapters.email import EmailNotifier
-from agent_continuations.adapters.slack import METADATA, SlackNotifier, SlackWorkspace
-from agent_continuations.adapters.topic import TopicNotifier
-from agent_continuations.adapters.webhook import WebhookNotifier
-from agent_continuations.ports import Notice, Notifier
+from agent_continuations.adapters.channels.email import EmailNotifier
+from agent_continuations.adapters.channels.slack.client import METADATA, SlackWorkspace
+from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
+from agent_continuations.adapters.channels.sns import TopicNotifier
+from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
+from agent_continuations.core.notice import Notice
+from agent_continuations.ports.notifier import Notifier
 from tests.local.hook_server import HookServer, Says, trusting
 from tests.local.slack_server import Fault, Message, SlackServer
 
@@ -121,7 +123,7 @@ class Email:
 
     def _read(self, raw: str) -> Arrived:
         # Imported late: the module of the mail's own tests makes a mail when it is imported.
-        from tests.unit.test_email import Markup, part
+        from tests.unit.adapters.channels.test_email import Markup, part
 
         mail = message_from_string(raw, _class=EmailMessage, policy=policy.default)
         text, markup = part(mail, "plain"), Markup(part(mail, "html"))

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from agent_continuations.adapters.dynamodb import DynamoDBStore
-from agent_continuations.adapters.memory import InMemoryStore
-from agent_continuations.ports import Store
-from tests.faults.simulator.aws import Direct, SimulatedS3
-from tests.faults.simulator.dynamodb import SimulatedDynamoDB
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.adapters.stores.memory import InMemoryStore
+from agent_continuations.ports.store import Store
 from tests.local import dynamodb_local
 from tests.local.ministack import MiniStack, client
 from tests.local.template import create_table
+from tests.simulation.aws import Direct, SimulatedS3
+from tests.simulation.dynamodb import SimulatedDynamoDB
 
 CACHE = Path(__file__).parents[2] / ".cache"
 

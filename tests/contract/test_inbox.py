@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from agent_continuations.adapters.dynamodb import DynamoDBInbox
-from agent_continuations.adapters.inbox import InboxNotifier
-from agent_continuations.adapters.memory import InMemoryInbox
-from agent_continuations.ports import Asked, Inbox
+from agent_continuations.adapters.channels.inbox import InboxNotifier
+from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox
+from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.ports.inbox import Asked, Inbox
 from tests.contract.test_notifier import notice
 from tests.local.ministack import client
 from tests.local.template import create_table

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
-from agent_continuations.ports import Notice
 from tests.contract.channels import ADA, CHANNELS, LINK, PAGE, Arrived, Channel, opened
-from tests.unit.test_email import HOSTILE, about, half
+from tests.unit.adapters.channels.test_email import HOSTILE, about, half
 
 SECRET = "DE89370400440532013000"
 HIDDEN = re.compile(

@@ -8,29 +8,26 @@ from typing import Any, TypeVar
 
 import pytest
 
-from agent_continuations.core.audit import Chain
+from agent_continuations.core.approvals.audit_chain import Chain
+from agent_continuations.core.approvals.grant import Condition, Grant
+from agent_continuations.core.backoff import ModelPause
 from agent_continuations.core.continuation import Continuation, Intent, Outcome
-from agent_continuations.core.event import Started, ToolReturned
-from agent_continuations.core.grant import Condition, Grant
-from agent_continuations.core.identity import opaque_id
-from agent_continuations.core.path import START_KEY, call_key, parse_path
+from agent_continuations.core.events import Started, ToolReturned
+from agent_continuations.core.ids import opaque_id
+from agent_continuations.core.keys import START_KEY, call_key
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.path import parse_path
+from agent_continuations.core.run import Head, Parent, Register, Start, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
-from agent_continuations.ports import (
+from agent_continuations.ports.store import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     MAX_STARTS_AT_ONCE,
-    Head,
-    Notice,
-    Parent,
-    Register,
     Release,
-    Start,
-    Status,
     Store,
     TrailMove,
 )
-from agent_continuations.rest import ModelPause
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from agent_continuations import LocalRunner
-from agent_continuations.adapters.dynamodb.items import FORM
+from agent_continuations.adapters.stores.dynamodb.items import FORM
+from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
-from agent_continuations.ports import Status
 from tests.contract import stored_forms
 from tests.contract.stored_forms import ANN, HERE, LATER, SEAL, House, Said, agents, request_id
 

@@ -8,11 +8,11 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from agent_continuations.core.identity import canonical_json
-from agent_continuations.forms import Read, fields, place, read
-from tests.unit.form_page import Browser as Simulated
-from tests.unit.form_page import page as drawn
-from tests.unit.test_forms import PAID, PREFIX, pay, schema_of
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.html.forms.form import Read, fields, place, read
+from tests.support.form_page import Browser as Simulated
+from tests.support.form_page import page as drawn
+from tests.unit.html.test_forms import PAID, PREFIX, pay, schema_of
 
 # Texts of every sort, in controls of one line, of many, and of JSON.
 TEXTS = {

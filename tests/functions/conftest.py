@@ -6,10 +6,10 @@ import pytest
 from moto import mock_aws
 
 from agent_continuations import bootstrap
-from tests.functions.deployment import REGION, Deployment
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import ModelServer
+from tests.support.deployment import REGION, Deployment
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,9 +10,9 @@ import pytest
 import agents
 from agent_continuations import Agent, Approval, tool
 from agents.onboarding import account_agent
-from tests.functions.deployment import CURL, SECURITY, Deployment, example
 from tests.functions.test_approvals_page import assert_is_a_safe_page
-from tests.unit.form_page import Browser
+from tests.support.deployment import CURL, SECURITY, Deployment, example
+from tests.support.form_page import Browser
 
 APPROVE = {"decision": "approve"}
 

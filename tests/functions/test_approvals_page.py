@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from agent_continuations.capability import Capabilities
-from tests.functions.deployment import CURL, SECURITY, Answer, Deployment
+from agent_continuations.auth.approval_links import Capabilities
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
-from tests.unit.form_page import Browser
+from tests.support.deployment import CURL, SECURITY, Answer, Deployment
+from tests.support.form_page import Browser
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functions.deployment import Deployment
 from tests.functions.test_approvals_page import assert_is_a_safe_page
 from tests.functions.test_inbox import CFO, LEAD, SignedIn
 from tests.local.issuer import IssuerServer
-from tests.unit.form_page import Browser
+from tests.support.deployment import Deployment
+from tests.support.form_page import Browser
 
 CHAIRS = "Order two chairs for 450 from acme."
 CHEAPER = "Order two chairs for 300 from acme."

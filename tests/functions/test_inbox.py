@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.functions.deployment import Answer, Deployment
 from tests.functions.test_approvals_page import LATER, assert_is_a_safe_page
 from tests.local.issuer import IssuerServer
-from tests.unit.form_page import Browser
+from tests.support.deployment import Answer, Deployment
+from tests.support.form_page import Browser
 
 LEAD, CFO, AUDIT = "lead@example.com", "cfo@example.com", "audit@example.com"
 LAWYER = "lena@example.com"

@@ -35,7 +35,7 @@ def imported(layers: dict[str, Path], function: str) -> set[str]:
     properties = template()["Resources"][function]["Properties"]
     own = [each["Ref"] for each in properties.get("Layers", [])]
     path = [ROOT / properties["CodeUri"], *(layers[name] / "python" for name in BASE_LAYER + own)]
-    module = properties["Handler"].partition(".")[0]
+    module = properties["Handler"].rpartition(".")[0]
     code = (
         f"import sys; sys.path[:0] = {[str(each) for each in path]!r}\n"
         f"import {module}, json; print(json.dumps(sorted(sys.modules)))"
@@ -56,7 +56,7 @@ def test_a_function_finds_all_that_it_imports_in_its_layers(
     layers: dict[str, Path], function: str
 ) -> None:
     # The authorizer asks nothing of AWS, and so is spared its clients.
-    wired = "issuer" if function == "AuthorizeFunction" else "bootstrap"
+    wired = "auth.oidc" if function == "AuthorizeFunction" else "bootstrap"
     modules = imported(layers, function)
     assert f"agent_continuations.{wired}" in modules
     assert ("boto3" in modules) == (wired == "bootstrap")
@@ -71,18 +71,21 @@ def test_a_function_that_calls_no_model_never_loads_a_model_client(
     assert "agents" not in modules
     assert "slack_sdk" not in modules
     if function not in ("AdvanceFunction", "ResumeFunction"):
-        assert "agent_continuations.runner" not in modules
+        assert "agent_continuations.engine.runner" not in modules
 
 
 def test_what_is_imported_later_is_in_the_layers_too(layers: dict[str, Path]) -> None:
     path = [str(layer / "python") for layer in layers.values()]
     code = (
         f"import sys; sys.path[:0] = {path!r}\n"
-        "import agents, agent_continuations.adapters.openai_model\n"
-        "import agent_continuations.adapters.email, agent_continuations.adapters.topic\n"
-        "import agent_continuations.adapters.slack, agent_continuations.adapters.webhook\n"
-        "import agent_continuations.slack_answers, agent_continuations.issuer\n"
-        "import agent_continuations.capability, agent_continuations.local"
+        "import agents, agent_continuations.adapters.models.openai\n"
+        "import agent_continuations.adapters.channels.email\n"
+        "import agent_continuations.adapters.channels.slack.interactions\n"
+        "import agent_continuations.adapters.channels.slack.notifier\n"
+        "import agent_continuations.adapters.channels.sns\n"
+        "import agent_continuations.adapters.channels.webhook.notifier\n"
+        "import agent_continuations.auth.approval_links, agent_continuations.auth.oidc\n"
+        "import agent_continuations.local.runner"
     )
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.deployment import CURL, ONBOARD_ADA, Deployment, example
+from tests.support.deployment import CURL, ONBOARD_ADA, Deployment, example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 MANY = 100_000

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.functions.deployment import ONBOARD_ADA, SECURITY, Deployment
 from tests.local.model_server import ModelServer
+from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment
 
 
 def test_a_colleague_is_onboarded_with_one_click(

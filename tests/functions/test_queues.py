@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import agents
-from tests.functions.deployment import SECURITY, Deployment, example
 from tests.functions.test_approvals_decide import hurried
 from tests.local import script
 from tests.local.model_server import Fault, Json, ModelServer, Reply
+from tests.support.deployment import SECURITY, Deployment, example
 
 
 def kinds(deployment: Deployment, run_id: str) -> list[tuple[str, str | None]]:

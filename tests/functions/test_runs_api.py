@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.deployment import ONBOARD_ADA, SECURITY, Deployment, example
+from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment, example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 PORTAL = example("decide-run")["requestContext"]["identity"]["userArn"]

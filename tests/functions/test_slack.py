@@ -8,10 +8,10 @@ from urllib.parse import parse_qs
 import pytest
 
 import agents
-from agent_continuations.adapters.slack import METADATA
-from tests.functions.deployment import SECURITY, Answer, Deployment
+from agent_continuations.adapters.channels.slack.client import METADATA
 from tests.functions.test_approvals_decide import hurried
 from tests.local.slack_server import OTHER_TEAM, Fault, Message, Sent, SlackServer
+from tests.support.deployment import SECURITY, Answer, Deployment
 
 HEAD = "U0HEAD"
 

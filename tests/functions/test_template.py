@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.deployment import (
+from tests.local.template import ROOT, template
+from tests.support.deployment import (
     Deployment,
     authorizer,
     consumer,
@@ -21,7 +22,6 @@ from tests.functions.deployment import (
     route,
     triggers,
 )
-from tests.local.template import ROOT, template
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 FUNCTIONS = sorted(functions())
@@ -93,7 +93,7 @@ def needed_by_part(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
 def needed_by(function: str) -> set[str]:
     """What a function's code reads by itself and by the parts of bootstrap that it uses."""
     found: set[str] = set()
-    for path in (ROOT / functions()[function]["CodeUri"]).glob("*.py"):
+    for path in package_of(function).glob("*.py"):
         tree = ast.parse(path.read_text())
         found |= read_in(tree)
         for node in ast.walk(tree):
@@ -103,6 +103,12 @@ def needed_by(function: str) -> set[str]:
                 case _:
                     pass
     return found
+
+
+def package_of(function: str) -> Path:
+    """The folder of a function's package."""
+    properties = functions()[function]
+    return ROOT / properties["CodeUri"] / properties["Handler"].partition(".")[0]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -157,7 +163,7 @@ def test_a_function_is_imported_with_its_own_layers_only(
     names = {"ContinuationsLayer": "continuations", "AgentsLayer": "agents"}
     path = [str(ROOT / properties["CodeUri"])]
     path += [str(opt / names[layer["Ref"]]) for layer in layers]
-    module, _, entry = properties["Handler"].partition(".")
+    module, _, entry = properties["Handler"].rpartition(".")
     uses_agents = "AgentsLayer" in str(layers)
     code = f"""
 import sys
@@ -167,7 +173,7 @@ assert callable({module}.{entry})
 loaded = set(sys.modules)
 assert "openai" not in loaded, "a cold start must not load the model client"
 assert "slack_sdk" not in loaded, "a cold start must not load Slack's client"
-assert "jinja2" not in loaded or {module!r} in ("approvals_api", "web")
+assert "jinja2" not in loaded or {module!r} in ("approvals_api.app", "dashboard.app")
 assert "pytest" not in loaded and "moto" not in loaded
 if {uses_agents}:
     from agent_continuations import bootstrap

@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, ScriptedModel, call, tool
-from agent_continuations.adapters.memory import InMemoryInbox, InMemoryStore
-from agent_continuations.agent import Registry
-from agent_continuations.core.approval import Verdict
+from agent_continuations.adapters.stores.memory import InMemoryStore
+from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import NotFound
-from agent_continuations.local import LocalHints
-from agent_continuations.ports import Asked
-from agent_continuations.requests import Answer
-from agent_continuations.runner import Runner
-from agent_continuations.runs import Runs
-from tests.functions.deployment import CURL, SECURITY, Deployment, functions
+from agent_continuations.local.queue import LocalHints
+from agent_continuations.ports.inbox import Asked
+from agent_continuations.services.runs import Runs
 from tests.local.template import ROOT
-from tests.unit.form_page import Browser
+from tests.support.deployment import CURL, SECURITY, Deployment, functions
+from tests.support.form_page import Browser
 
 APPROVE = {"decision": "approve"}
 LATER = datetime.now(UTC) + timedelta(days=7)
@@ -46,7 +47,7 @@ ELSEWHERE = {
             "test_keys_rotate_and_retire",
             "test_each_approver_has_a_link_of_his_own",
         ],
-        "unit/test_capability.py": [
+        "unit/auth/test_approval_links.py": [
             "test_a_nonce_is_no_token_and_a_token_no_nonce",
             "test_keys_can_be_changed_without_breaking_links",
             "test_a_token_is_short_and_safe_in_a_url",
@@ -62,8 +63,8 @@ ELSEWHERE = {
         ],
     },
     "other arguments run than were seen": {
-        "unit/test_runner.py": ["test_what_runs_must_be_what_was_approved"],
-        "unit/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
+        "unit/engine/test_runner.py": ["test_what_runs_must_be_what_was_approved"],
+        "unit/services/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
         "functions/test_inbox.py": ["test_what_has_changed_since_it_was_shown_is_not_approved"],
         "functions/test_slack.py": ["test_what_has_changed_since_it_was_shown_is_not_decided"],
     },
@@ -71,7 +72,7 @@ ELSEWHERE = {
         "functions/test_approvals_decide.py": [
             "test_after_the_deadline_a_call_is_rejected_and_never_approved"
         ],
-        "unit/test_policies.py": ["test_the_deadline_rejects_and_never_approves"],
+        "unit/services/test_policies.py": ["test_the_deadline_rejects_and_never_approves"],
     },
     "somebody decides who may not": {
         "functions/test_runs_api.py": [
@@ -83,22 +84,22 @@ ELSEWHERE = {
             "test_who_is_signed_in_and_not_asked_does_not_even_see_it",
             "test_a_link_alone_does_not_decide_what_is_of_high_risk",
         ],
-        "unit/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
+        "unit/services/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
         "functions/test_signin.py": ["test_nobody_can_say_who_he_is_by_a_header_or_query"],
     },
     "hostile text in the page, the mail, Slack": {
-        "unit/test_hostile_text.py": [
+        "functions/test_hostile_text.py": [
             "test_strange_words_stay_words_on_every_page",
             "test_strange_words_stay_words_in_mail",
             "test_strange_words_stay_words_in_slack",
             "test_strange_words_come_back_exactly_in_json",
             "test_strange_words_stand_in_the_forms_exactly",
         ],
-        "unit/test_email.py": ["test_a_recipient_with_a_line_feed_is_refused"],
+        "unit/adapters/channels/test_email.py": ["test_a_recipient_with_a_line_feed_is_refused"],
         "contract/test_notifier.py": ["test_no_text_makes_structure"],
     },
     "the token, or another secret, leaks": {
-        "unit/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
+        "unit/adapters/channels/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
         "contract/test_notifier.py": ["test_what_is_private_is_told_in_private_only"],
         "functions/test_queues.py": ["test_machines_are_told_by_the_topic_without_any_link"],
         "functions/test_signin.py": ["test_each_answer_is_private_and_inert"],
@@ -122,10 +123,10 @@ ELSEWHERE = {
             "test_a_forged_slack_request_is_refused",
             "test_a_slack_request_with_another_secret_or_body_is_refused",
         ],
-        "unit/test_slack.py": ["test_where_nobody_was_asked_nobody_may_answer"],
+        "unit/adapters/channels/test_slack.py": ["test_where_nobody_was_asked_nobody_may_answer"],
     },
     "a webhook to a private address": {
-        "unit/test_webhook.py": [
+        "unit/adapters/channels/test_webhook.py": [
             "test_a_webhook_target_on_a_private_address_is_refused",
             "test_a_name_with_one_private_address_among_public_ones_is_refused",
             "test_a_name_that_has_moved_to_a_private_address_is_refused_then",

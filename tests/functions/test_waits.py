@@ -16,8 +16,8 @@ from agent_continuations import (
     WaitFor,
     tool,
 )
-from tests.functions.deployment import Answer, Deployment, example
 from tests.local.model_server import Call, Json, ModelServer, Reply
+from tests.support.deployment import Answer, Deployment, example
 
 BUYER, BOSS = "buyer@example.com", "boss@example.com"
 DELIVER = ("logistics", "Deliver the order o-1 in 2 parcels.")
@@ -368,7 +368,7 @@ def test_a_long_poll_answers_when_there_is_something_to_say(
         if len(slept) == 3:
             deployment.drain()
 
-    monkeypatch.setattr("agent_continuations.runs.pause_for", sleep)
+    monkeypatch.setattr("agent_continuations.services.runs.pause_for", sleep)
 
     def poll(**query: str) -> Any:
         return deployment.http("read-run", params={"run_id": run_id}, query=query)

@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 
-from agent_continuations.ports import Status
-from tests.functions.deployment import CURL, SECURITY, Answer, Deployment, functions
+from agent_continuations.core.run import Status
 from tests.functions.test_approvals_page import BIDI, HOSTILE, assert_is_a_safe_page
 from tests.functions.test_inbox import SignedIn
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
+from tests.support.deployment import CURL, SECURITY, Answer, Deployment, functions
 
 REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">\n')
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
@@ -201,7 +201,7 @@ def test_a_form_finds_runs_by_status_and_agent(opened: Deployment) -> None:
 def test_the_next_page_goes_on_where_this_one_ends(
     opened: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("list_page.PAGE_SIZE", 2)
+    monkeypatch.setattr("dashboard.run_list_page.PAGE_SIZE", 2)
     started = [opened.started() for _ in range(3)] + [opened.started("treasury", TREASURY)]
     query, seen = {"agent": "hr"}, []
     answer = listed(opened, **query)

@@ -24,18 +24,18 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.scripted import Script
-from agent_continuations.agent import Registry
-from agent_continuations.core.approval import Verdict
+from agent_continuations.adapters.models.scripted import Script
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Intent
-from agent_continuations.core.identity import child_run_id
+from agent_continuations.core.decisions.responses import Answer as Said
+from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
-from agent_continuations.local import LocalHints
-from agent_continuations.requests import Answer as Said
-from agent_continuations.runs import Runs
-from tests.functions.deployment import Answer, Context, example
+from agent_continuations.local.queue import LocalHints
+from agent_continuations.services.runs import Runs
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
-from tests.unit.test_waits import ANN, BOB, Place, nap
+from tests.support.deployment import Answer, Context, example
+from tests.unit.engine.test_waits import ANN, BOB, Place, nap
 
 Page = Callable[..., Answer]
 
@@ -79,7 +79,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 
     def opened(place: Place, run_id: str) -> Answer:
         monkeypatch.setattr(bootstrap, "runs", lambda: runs_of(place))
-        function = import_module("web")
+        function = import_module("dashboard.app")
         monkeypatch.setattr(function, "utc_now", lambda: place.now)
         event = example("web-run") | {"pathParameters": {"run_id": run_id}}
         got = function.handler(event, Context("WebFunction"))

@@ -2,5 +2,5 @@
 
     python -m tests.openapi
 
-writes `openapi.json`; a test fails if that is not what this makes.
+writes `functions/openapi.json`; a test fails if that is not what this makes.
 """

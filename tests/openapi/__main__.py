@@ -5,7 +5,7 @@ import tomllib
 
 from tests.local.template import ROOT
 
-# The functions' folders are no packages; the tests say where they are.
+# The import paths are those of the tests.
 settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
 sys.path[:0] = [str(ROOT / each) for each in settings["pythonpath"]]
 

@@ -8,7 +8,7 @@ from tests.local.template import ROOT, template
 from tests.openapi.operations import OPERATIONS, PARAMETERS, SLACK
 from tests.openapi.schemas import components
 
-PLACE = ROOT / "openapi.json"
+PLACE = ROOT / "functions" / "openapi.json"
 
 _INFO = {
     "title": "Agent continuations",

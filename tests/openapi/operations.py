@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agent_continuations.ports import Status
-from agent_continuations.problem import CONTENT_TYPE
+from agent_continuations.core.run import Status
+from agent_continuations.handlers.problems import CONTENT_TYPE
 
 SLACK = ("/slack/interactions", "post")
 FORM = "application/x-www-form-urlencoded"
@@ -166,7 +166,10 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
     ("/runs/{run_id}/audit", "get"): _run(
         "readAudit",
         "Who was asked, who answered, and what they saw, chained by hash",
-        _gives(_of("Audit"), "the trail; `python -m agent_continuations.audit` checks it"),
+        _gives(
+            _of("Audit"),
+            "the trail; `python -m agent_continuations.operations.verify_audit` checks it",
+        ),
     ),
     ("/runs/{run_id}/decisions", "post"): {
         **_run(

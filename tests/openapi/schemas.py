@@ -1,19 +1,18 @@
 """The schemas of the document, from the models of the code."""
 
-from importlib import import_module
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import DataclassField, ModelField, TypedDictField
 
-from agent_continuations.answers import GrantPage, GrantView, SettledView
-from agent_continuations.audit import Audit
-from agent_continuations.core.approval import Verdict
+from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.problem import Problem
-from agent_continuations.timeline import Timeline
-from agent_continuations.views import (
+from agent_continuations.handlers.problems import Problem
+from agent_continuations.services.audit import Audit
+from agent_continuations.views.decision import SettledView
+from agent_continuations.views.grant import GrantPage, GrantView
+from agent_continuations.views.run import (
     Accepted,
     CompletedView,
     MessageView,
@@ -22,11 +21,11 @@ from agent_continuations.views import (
     SignalView,
     Summary,
 )
-
-# Their folders are no packages, so that mypy, which looks at each by itself, cannot follow.
-_bodies, _signin = import_module("bodies"), import_module("signin")
-_callbacks = import_module("callbacks")
-_posted, _inbox_page = import_module("posted"), import_module("inbox_page")
+from agent_continuations.views.timeline import Timeline
+from approvals_api import form_parsing, inbox_page
+from callbacks import app as callbacks
+from runs_api import schemas as bodies
+from signin import app as signin
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -43,11 +42,11 @@ class _Shown(GenerateJsonSchema):
 
 # In `validation` mode what has a default may be missing: in requests, and where None is left out.
 _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
-    (_bodies.Start, "validation"),
-    (_bodies.Decide, "validation"),
-    (_bodies.Say, "validation"),
-    (_bodies.Happen, "validation"),
-    (_callbacks.Callback, "validation"),
+    (bodies.Start, "validation"),
+    (bodies.Decide, "validation"),
+    (bodies.Say, "validation"),
+    (bodies.Happen, "validation"),
+    (callbacks.Callback, "validation"),
     (CompletedView, "serialization"),
     (MessageView, "serialization"),
     (SignalView, "serialization"),
@@ -62,8 +61,8 @@ _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
     (GrantView, "validation"),
     (GrantPage, "validation"),
     (Problem, "validation"),
-    (_signin.Me, "serialization"),
-    (_inbox_page.Done, "serialization"),
+    (signin.Me, "serialization"),
+    (inbox_page.Done, "serialization"),
 ]
 
 
@@ -78,7 +77,7 @@ def components() -> dict[str, Any]:
 def _forms() -> dict[str, Any]:
     """What pages post. No model reads them; a test compares them with the fields that are known."""
     text = {"type": "string"}
-    reason = {"type": "string", "maxLength": _posted.MAX_REASON_CHARACTERS}
+    reason = {"type": "string", "maxLength": form_parsing.MAX_REASON_CHARACTERS}
     verdicts = [each.value for each in Verdict]
     answer = {
         "decision": {"enum": [*verdicts, "withdraw", "reassign"]},

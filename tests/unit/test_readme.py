@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import ToolCall
-from agent_continuations.agent import Registry
+from agent_continuations.authoring.registry import Registry
 from tests.bench import report
 
 ROOT = Path(__file__).parents[2]

@@ -2,26 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from agent_continuations.agent import Agent
-from agent_continuations.approval import Approval, Stage, ToolCall
-from agent_continuations.conditions import (
+from agent_continuations.authoring.agent import Agent
+from agent_continuations.authoring.approval import Approval, Stage, ToolCall
+from agent_continuations.authoring.conditions import (
     Condition,
     EveryCost,
     EverySeconds,
     EveryTokens,
     EveryTurns,
 )
-from agent_continuations.core.approval import Escalation, Preview
-from agent_continuations.prices import Price
-from agent_continuations.signature import ToolContext
-from agent_continuations.tool import tool
-from agent_continuations.waits import Job, Pending, Question, Sleep, WaitFor
+from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.pricing import Price
+from agent_continuations.authoring.tool import tool
+from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
+from agent_continuations.core.approvals.policy import Escalation, Preview
 
 if TYPE_CHECKING:
-    from agent_continuations.adapters.memory import InMemoryStore
-    from agent_continuations.adapters.openai_model import OpenAIModel
-    from agent_continuations.adapters.scripted import ScriptedModel, call, calls, say
-    from agent_continuations.local import LocalRunner
+    from agent_continuations.adapters.models.openai import OpenAIModel
+    from agent_continuations.adapters.models.scripted import ScriptedModel, call, calls, say
+    from agent_continuations.adapters.stores.memory import InMemoryStore
+    from agent_continuations.local.runner import LocalRunner
 
 __all__ = [
     "Agent",
@@ -53,13 +53,13 @@ __all__ = [
 ]
 
 _LAZY = {
-    "InMemoryStore": "agent_continuations.adapters.memory",
-    "LocalRunner": "agent_continuations.local",
-    "OpenAIModel": "agent_continuations.adapters.openai_model",
-    "ScriptedModel": "agent_continuations.adapters.scripted",
-    "call": "agent_continuations.adapters.scripted",
-    "calls": "agent_continuations.adapters.scripted",
-    "say": "agent_continuations.adapters.scripted",
+    "InMemoryStore": "agent_continuations.adapters.stores.memory",
+    "LocalRunner": "agent_continuations.local.runner",
+    "OpenAIModel": "agent_continuations.adapters.models.openai",
+    "ScriptedModel": "agent_continuations.adapters.models.scripted",
+    "call": "agent_continuations.adapters.models.scripted",
+    "calls": "agent_continuations.adapters.models.scripted",
+    "say": "agent_continuations.adapters.models.scripted",
 }
 
 

@@ -16,23 +16,29 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from agent_continuations.adapters.dynamodb import DynamoDBInbox, DynamoDBStore
-from agent_continuations.agent import Registry
+from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.notice import Notice
 from agent_continuations.errors import NotFound, Retryable
-from agent_continuations.ports import Hints, Inbox, Model, Notice, Notifier, Store
-from agent_continuations.runs import Runs
+from agent_continuations.ports.inbox import Inbox
+from agent_continuations.ports.model import Model
+from agent_continuations.ports.notifier import Notifier
+from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.store import Store
+from agent_continuations.services.runs import Runs
 
 if TYPE_CHECKING:
-    from agent_continuations.adapters.slack import SlackNotifier, SlackWorkspace
-    from agent_continuations.adapters.webhook import WebhookNotifier
-    from agent_continuations.callback import Callbacks
-    from agent_continuations.capability import Capabilities
-    from agent_continuations.issuer import Issuer
-    from agent_continuations.outbox import Outbox
-    from agent_continuations.recipients import Routes
-    from agent_continuations.runner import Runner
-    from agent_continuations.signin import CodeFlow
-    from agent_continuations.slack_answers import SlackAnswers
+    from agent_continuations.adapters.channels.slack.client import SlackWorkspace
+    from agent_continuations.adapters.channels.slack.interactions import SlackAnswers
+    from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
+    from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
+    from agent_continuations.auth.approval_links import Capabilities
+    from agent_continuations.auth.callback_tokens import Callbacks
+    from agent_continuations.auth.login import CodeFlow
+    from agent_continuations.auth.oidc import Issuer
+    from agent_continuations.engine.runner import Runner
+    from agent_continuations.notifications.outbox import Outbox
+    from agent_continuations.notifications.routes import Routes
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
 DOUBT_LINK_SECONDS = 90 * 24 * 3600
@@ -59,7 +65,7 @@ def inbox() -> Inbox:
 @cache
 def hints() -> Hints:
     """The queues."""
-    from agent_continuations.adapters.sqs import SqsHints
+    from agent_continuations.adapters.queues.sqs import SqsHints
 
     return SqsHints(
         sqs=_client("sqs"),
@@ -86,7 +92,7 @@ def runs() -> Runs:
 @cache
 def model() -> Model:
     """The model service that the deployment names."""
-    from agent_continuations.adapters.openai_model import OpenAIModel
+    from agent_continuations.adapters.models.openai import OpenAIModel
 
     return OpenAIModel(
         api_key=_secret(os.environ["MODEL_SECRET"])["api_key"] or "none",
@@ -98,7 +104,7 @@ def model() -> Model:
 @cache
 def runner() -> "Runner":
     """What advances runs."""
-    from agent_continuations.runner import Runner
+    from agent_continuations.engine.runner import Runner
 
     return Runner(
         store=store(),
@@ -121,7 +127,7 @@ def callbacks() -> "Callbacks":
 
 @lru_cache(maxsize=1)
 def _callbacks(_period: int) -> "Callbacks":
-    from agent_continuations.callback import Callbacks
+    from agent_continuations.auth.callback_tokens import Callbacks
 
     return Callbacks(_keys(os.environ["CALLBACK_SECRET"]))
 
@@ -136,7 +142,7 @@ def capabilities() -> "Capabilities":
 
 @lru_cache(maxsize=1)
 def _capabilities(_period: int) -> "Capabilities":
-    from agent_continuations.capability import Capabilities
+    from agent_continuations.auth.approval_links import Capabilities
 
     return Capabilities(_signing_keys())
 
@@ -148,7 +154,7 @@ def code_flow(base_url: str) -> "CodeFlow":
 
 @lru_cache(maxsize=1)
 def _code_flow(base_url: str, _period: int) -> "CodeFlow":
-    from agent_continuations.signin import CodeFlow
+    from agent_continuations.auth.login import CodeFlow
 
     return CodeFlow(
         _issuer(),
@@ -160,7 +166,7 @@ def _code_flow(base_url: str, _period: int) -> "CodeFlow":
 
 @cache
 def _issuer() -> "Issuer":
-    from agent_continuations.issuer import Issuer
+    from agent_continuations.auth.oidc import Issuer
 
     return Issuer(
         os.environ["OIDC_ISSUER"],
@@ -172,10 +178,10 @@ def _issuer() -> "Issuer":
 @cache
 def outbox() -> "Outbox":
     """The channels. A new one is a file in `adapters/` and a line here."""
-    from agent_continuations.adapters.email import EmailNotifier
-    from agent_continuations.adapters.inbox import InboxNotifier
-    from agent_continuations.adapters.topic import TopicNotifier
-    from agent_continuations.outbox import Outbox
+    from agent_continuations.adapters.channels.email import EmailNotifier
+    from agent_continuations.adapters.channels.inbox import InboxNotifier
+    from agent_continuations.adapters.channels.sns import TopicNotifier
+    from agent_continuations.notifications.outbox import Outbox
 
     notifiers: dict[str, Notifier] = {
         "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
@@ -199,14 +205,14 @@ class _Later:
 
 @cache
 def _slack_notifier() -> "SlackNotifier":
-    from agent_continuations.adapters.slack import SlackNotifier
+    from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
 
     return SlackNotifier(_workspace, link=_link, page=_page)
 
 
 @cache
 def _webhook_notifier() -> "WebhookNotifier":
-    from agent_continuations.adapters.webhook import WebhookNotifier
+    from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
 
     return WebhookNotifier(_webhook_keys, hosts=_addresses(os.environ["WEBHOOK_HOSTS"]))
 
@@ -225,7 +231,7 @@ def slack_answers() -> "SlackAnswers":
     secret = _secret_of_now(os.environ["SLACK_SECRET"])
     if not secret["signing_secret"]:
         raise NotFound("there is no such route")
-    from agent_continuations.slack_answers import SlackAnswers
+    from agent_continuations.adapters.channels.slack.interactions import SlackAnswers
 
     return SlackAnswers(_workspace(), runs())
 
@@ -239,7 +245,7 @@ def _workspace() -> "SlackWorkspace":
 
 @lru_cache(maxsize=1)
 def _workspace_of(bot_token: str, signing_secret: str) -> "SlackWorkspace":
-    from agent_continuations.adapters.slack import SlackWorkspace
+    from agent_continuations.adapters.channels.slack.client import SlackWorkspace
 
     return SlackWorkspace(
         bot_token=bot_token, signing_secret=signing_secret, api_url=os.environ["SLACK_API_URL"]
@@ -268,7 +274,7 @@ def _recipients() -> "Routes":
         Fatal: what the deployment says cannot be read; then nothing is advanced, and an alarm
             tells so, rather than that somebody is not asked.
     """
-    from agent_continuations.recipients import Routes, read_routes
+    from agent_continuations.notifications.routes import Routes, read_routes
 
     machines = {"topic": os.environ.get("TOPIC"), "webhook": os.environ.get("WEBHOOK_URL")}
     return Routes(
@@ -281,7 +287,7 @@ def _link(notice: Notice, approver: str) -> str:
     """An approver's own page, or for a group the one that asks to sign in."""
     from datetime import timedelta
 
-    from agent_continuations.recipients import is_group
+    from agent_continuations.notifications.routes import is_group
 
     if is_group(approver):
         return _page(notice)

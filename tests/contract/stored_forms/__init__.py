@@ -15,18 +15,19 @@ from random import Random
 from typing import Any, cast
 
 from agent_continuations import Agent, Approval, LocalRunner, ScriptedModel, call, calls, say, tool
-from agent_continuations.adapters.dynamodb import DynamoDBStore
-from agent_continuations.agent import Registry
-from agent_continuations.core.approval import Verdict
-from agent_continuations.core.continuation import Reply
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.run import Status
+from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import ModelUnavailable
-from agent_continuations.local import LocalHints
-from agent_continuations.ports import ModelRequest, Status
-from agent_continuations.requests import Answer
-from agent_continuations.runner import Runner
-from agent_continuations.runs import Runs
-from tests.faults.simulator.aws import Direct, SimulatedS3
-from tests.faults.simulator.dynamodb import SimulatedDynamoDB
+from agent_continuations.local.queue import LocalHints
+from agent_continuations.ports.model import ModelRequest
+from agent_continuations.services.runs import Runs
+from tests.simulation.aws import Direct, SimulatedS3
+from tests.simulation.dynamodb import SimulatedDynamoDB
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from agent_continuations.adapters.dynamodb.items import FORM
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from tests.contract.stored_forms import HERE, written
 
 path = HERE / f"{FORM}.json"

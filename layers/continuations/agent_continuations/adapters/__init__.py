@@ -1,1 +1,1 @@
-"""The outside: one file for each thing that a port can stand for; none knows another."""
+"""Implementations of the ports, one folder a kind."""

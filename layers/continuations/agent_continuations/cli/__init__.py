@@ -8,9 +8,7 @@ NEEDED = ("click", "httpx2", "rich")
 def main() -> None:
     """Entry point. The exit codes stand in `--help`."""
     try:
-        # These add their commands to the group.
-        from agent_continuations.cli import commands, talking  # noqa: F401
-        from agent_continuations.cli.group import cli
+        from agent_continuations.cli.app import cli
 
         for stream in (sys.stdout, sys.stderr):
             # What a terminal's alphabet does not have is told as an escape, and no reason to fail.

@@ -1,1 +1,1 @@
-"""The pure heart: a continuation, what it needs next, and how it takes in what happened."""
+"""The pure core: values, and two functions over them. No clock, no I/O."""

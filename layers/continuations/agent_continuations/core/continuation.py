@@ -6,72 +6,33 @@ when its frame starts, and what each call needs (its effect, its approval) when 
 
 from collections.abc import Iterator
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import Field
 
-from agent_continuations.core.approval import ApprovalRequest, Decision, Gate, Preview, Risk
+from agent_continuations.core.approvals.policy import Gate, Preview, Risk
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision
+from agent_continuations.core.base import Stored
 from agent_continuations.core.path import Path, Step, parse_path, path_text
-from agent_continuations.core.stored import Stored
-from agent_continuations.core.wait import QuestionWait, Wait
+from agent_continuations.core.plans import HoldPlan, Plan, RefusedPlan
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.waits import QuestionWait, Wait
 
 MAX_DEPTH = 32
+
+
 MAX_CALLS_PER_TURN = 128
+
+
 # Together with those that become runs of their own, which are for width.
 MAX_CALLS_WITH_RUNS = 256
+
+
 MAX_FAULTY_TURNS = 3
+
+
 # Where a frame is held has the place of a call that comes after all that a turn can have.
 FIRST_HOLD = 900
-
-
-class Effect(StrEnum):
-    """What a tool does to the world, which decides how it may be run again.
-
-    READ changes nothing and may run again at will. IDEMPOTENT may run again with the same
-    idempotency key. ONCE must never run again by itself: after a crash a person is asked.
-    """
-
-    READ = "read"
-    IDEMPOTENT = "idempotent"
-    ONCE = "once"
-
-
-class Usage(Stored):
-    """Tokens that model calls took."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-        )
-
-
-class ToolRequest(Stored):
-    """One tool call as the model wrote it; `arguments` is its text, which may be no JSON."""
-
-    name: str
-    arguments: str
-
-
-class Reply(Stored):
-    """What a model said.
-
-    Attributes:
-        fault: why the text cannot be taken as an answer.
-        detail: what is wrong with it, where there is more to say.
-        model: which model it was, as its service calls it.
-    """
-
-    content: str | None = None
-    requests: tuple[ToolRequest, ...] = ()
-    fault: Literal["empty", "length", "content_filter", "output"] | None = None
-    detail: str | None = None
-    usage: Usage = Usage()
-    model: str | None = None
 
 
 class Message(Stored):
@@ -91,92 +52,6 @@ class Signal(Stored):
     correlation: str | None = None
     payload: Any = None
     at: datetime
-
-
-class ToolPlan(Stored):
-    """A call of a tool, its arguments validated."""
-
-    kind: Literal["tool"] = "tool"
-    tool: str
-    arguments: dict[str, Any]
-    effect: Effect
-    schema_version: str
-    gate: Gate | None = None
-
-
-class AgentPlan(Stored):
-    """A call of a sub-agent, with all that its frame starts from.
-
-    Attributes:
-        output: the JSON schema of its answer, where it has one.
-        spawn: whether it is a run of its own.
-    """
-
-    kind: Literal["agent"] = "agent"
-    tool: str
-    arguments: dict[str, Any]
-    agent: str
-    instructions: str
-    max_turns: int
-    output: dict[str, Any] | None = None
-    spawn: bool = False
-    schema_version: str
-    gate: Gate | None = None
-
-
-class Tally(Stored):
-    """How far an agent or a run has come.
-
-    Attributes:
-        cost: by the prices of whoever counts.
-        unpriced: how many turns no price is known of.
-        seconds: since the start.
-    """
-
-    turns: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    unpriced: int = 0
-    seconds: float = 0.0
-
-    def since(self, before: "Tally | None") -> "Tally":
-        """How much of it came after `before`."""
-        if before is None:
-            return self
-        mine, theirs = dict(self), dict(before)
-        return Tally(**{name: mine[name] - theirs[name] for name in mine})
-
-
-class HoldPlan(Stored):
-    """Not a call that a model asks for: a condition holds, and people say whether to go on.
-
-    Attributes:
-        tool: the condition's name.
-        arguments: its limit, if it has one, which whoever lets it go on can change.
-        scope: whether this frame is held, or the whole run.
-        tally: how far it had come; the next limit counts from there.
-    """
-
-    kind: Literal["hold"] = "hold"
-    tool: str
-    arguments: dict[str, Any]
-    scope: Literal["agent", "run"]
-    tally: Tally
-    schema_version: str = "condition-1"
-    gate: Gate
-
-
-class RefusedPlan(Stored):
-    """A call that cannot be made, with the words that tell the model why."""
-
-    kind: Literal["refused"] = "refused"
-    tool: str
-    reason: str
-
-
-Plan: TypeAlias = Annotated[
-    ToolPlan | AgentPlan | RefusedPlan | HoldPlan, Field(discriminator="kind")
-]
 
 
 class Intent(Stored):

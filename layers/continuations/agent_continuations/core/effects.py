@@ -4,21 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
-from agent_continuations.core.approval import ApprovalRequest, Gate
-from agent_continuations.core.continuation import (
-    AgentPlan,
-    Continuation,
-    Effect,
-    HoldPlan,
-    Intent,
-    PendingCall,
-    RefusedPlan,
-    Signal,
-    ToolPlan,
-)
+from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.base import Stored
+from agent_continuations.core.continuation import Continuation, Intent, PendingCall, Signal
 from agent_continuations.core.path import ROOT, Path, Step
-from agent_continuations.core.stored import Stored
-from agent_continuations.core.wait import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
+from agent_continuations.core.plans import AgentPlan, Effect, HoldPlan, RefusedPlan, ToolPlan
+from agent_continuations.core.waits import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
 
 
 class CallModel(Stored):

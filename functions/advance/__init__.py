@@ -1,0 +1,1 @@
+"""Advances runs, from a queue."""

@@ -1,0 +1,30 @@
+"""From a queue: lease a run and advance it until it ends or waits. Two functions share this code,
+one for new work and one for decided work, so that a flood of one never starves the other.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.sqs_batch import BatchResponse, for_each
+
+logger = Logger(service="advance")
+count = counter("advance")
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Entry point for SQS: advance the run that each hint names."""
+
+    def advance(hint: dict[str, Any]) -> None:
+        left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+        status = bootstrap.runner().advance(hint["run_id"], deadline=datetime.now(UTC) + left)
+        logger.info("advanced", extra={"run_id": hint["run_id"], "status": status})
+        if status:
+            count(f"Runs{status.value.title()}")
+
+    return for_each(event, advance, logger)

@@ -1,0 +1,80 @@
+"""How somebody comes to a request, and how it is known who that is."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from agent_continuations import bootstrap
+from agent_continuations.auth.identity import Person
+from agent_continuations.core.approvals.policy import SURE_DOORS, Door, Risk
+from agent_continuations.core.decisions.lookup import Request, find_request
+from agent_continuations.core.run import Loaded
+from agent_continuations.core.voting import asked_by
+from agent_continuations.errors import Conflict, NotFound
+from agent_continuations.ports.clock import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody before a request.
+
+    Attributes:
+        seal: what the nonces of this visitor's pages are made from.
+    """
+
+    loaded: Loaded
+    request: Request
+    approver: str
+    groups: tuple[str, ...]
+    via: Door
+    authentication: str
+    seal: str
+
+    @property
+    def nonce(self) -> str:
+        """What the page carries in its forms, to show that a post came from it."""
+        return bootstrap.capabilities().nonce(self.seal)
+
+    @property
+    def must_sign_in(self) -> bool:
+        """Whether the request wants to know for certain who decides, and this door does not."""
+        return self.request.call.risk is Risk.HIGH and self.via not in SURE_DOORS
+
+
+def by_link(token: str) -> Visit:
+    """Who comes by a mailed link.
+
+    Raises:
+        NotFound: the token is not ours, or nobody of its approver's name is asked.
+        Conflict: it is too old.
+    """
+    capability = bootstrap.capabilities().read(token)
+    if capability.expires_at <= utc_now():
+        raise Conflict("this link has expired")
+    loaded = bootstrap.runs().load(capability.run_id)
+    request = find_request(loaded, capability.request_id)
+    approver = capability.holder(_known(request))
+    if approver is None:
+        raise NotFound("this link is not valid", [("token", "not valid")])
+    return Visit(loaded, request, approver, (), "link", "link", token)
+
+
+def by_session(person: Person, run_id: str, request_id: str) -> Visit:
+    """Who is signed in. Only those who are, or were, asked may know of a request.
+
+    Raises:
+        NotFound: there is no such request for this person.
+    """
+    loaded = bootstrap.runs().load(run_id)
+    request = find_request(loaded, request_id)
+    if asked_by(_known(request), person.name, person.groups) is None:
+        raise NotFound(f"there is no request {request_id!r}")
+    seal = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
+    return Visit(
+        loaded, request, person.name, person.groups, "session", person.authentication, seal
+    )
+
+
+def _known(request: Request) -> tuple[str, ...]:
+    """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
+    approval = request.approval
+    return (*request.approvers, *(approval.former if approval else ()))

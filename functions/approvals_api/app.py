@@ -1,0 +1,193 @@
+"""HTTP for people: the approver's page, which changes nothing, and the form that decides."""
+
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.auth.identity import Person, signed_in
+from agent_continuations.errors import ContinuationError, Invalid
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.problems import problem, problem_of
+from agent_continuations.handlers.responses import bare_response, json_response, problem_response
+from agent_continuations.handlers.routing import resolver
+from agent_continuations.ports.clock import utc_now
+from agent_continuations.views.decision import settled_view
+from approvals_api import access, form_parsing, inbox_page, rendering, request_page
+from approvals_api.access import Visit
+
+logger = Logger(service="approvals-api")
+count = counter("approvals-api")
+app = resolver(logger)
+
+
+@app.route("/approvals/<token>", method=["GET", "HEAD"])
+def page(token: str) -> Response[str]:
+    """Show the request. Nothing is changed, whoever or whatever opens the link."""
+    try:
+        return _shown(access.by_link(token))
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.route("/approvals/<token>", method=["OPTIONS"])
+def options(token: str) -> Response[str]:
+    """Say what the link can do."""
+    del token
+    return bare_response(HTTPStatus.NO_CONTENT, {"Allow": "GET, HEAD, OPTIONS, POST"})
+
+
+@app.post("/approvals/<token>")
+def decide(token: str) -> Response[str]:
+    """Answer as the approver whom the link was made for."""
+    try:
+        form = form_parsing.parsed(app.current_event)
+        form_parsing.check_sender(app.current_event.headers, token, form.get("nonce", ""))
+        return _decided(access.by_link(token), form, back=token)
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.get("/approvals")
+def inbox() -> Response[str]:
+    """All that waits for whoever is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in("signin?next=/approvals")
+    try:
+        return inbox_page.of_inbox(person, utc_now())
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.post("/approvals")
+def decide_many() -> Response[str]:
+    """Answer many requests at once, each by itself."""
+    person = _person()
+    if person is None:
+        return _sign_in("signin?next=/approvals")
+    try:
+        form = form_parsing.of_inbox(app.current_event)
+        seal = inbox_page.seal(person)
+        form_parsing.check_sender(app.current_event.headers, seal, form.nonce)
+        if isinstance(form, form_parsing.Revocation):
+            done = [inbox_page.revoke(person, form)]
+        else:
+            done = inbox_page.answer(person, form)
+            count("Decisions", sum(each.taken for each in done))
+    except ContinuationError as error:
+        return _refusal(error)
+    if _wants_page():
+        return inbox_page.of_inbox(person, utc_now(), done)
+    return json_response({"items": done, "next": None})
+
+
+@app.get("/approvals/<run_id>/<request_id>")
+def signed_in_page(run_id: str, request_id: str) -> Response[str]:
+    """Show the request to somebody who is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
+    try:
+        return _shown(access.by_session(person, run_id, request_id))
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.post("/approvals/<run_id>/<request_id>")
+def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
+    """Answer as whoever is signed in."""
+    person = _person()
+    if person is None:
+        return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
+    try:
+        form = form_parsing.parsed(app.current_event)
+        visit = access.by_session(person, run_id, request_id)
+        form_parsing.check_sender(app.current_event.headers, visit.seal, form.get("nonce", ""))
+        return _decided(visit, form, back=request_id)
+    except ContinuationError as error:
+        return _refusal(error)
+
+
+@app.post("/slack/interactions")
+def slack() -> Response[str]:
+    """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
+    event = app.current_event
+    told = bootstrap.slack_answers().answer(event.decoded_body or "", event.headers)
+    return json_response(told) if told else bare_response(HTTPStatus.OK)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway. The event holds the token, so it is never logged."""
+    return app.resolve(event, context)
+
+
+def _person() -> Person | None:
+    return signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+
+
+def _sign_in(address: str) -> Response[str]:
+    """Send a browser to sign in, by an address that is seen from the page; tell a program.
+
+    What a form has sent is not sent on: the page's own policy would stop it at the provider's door.
+    """
+    document = problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin")
+    if not _wants_page():
+        return problem_response(document)
+    if app.current_event.http_method == "GET":
+        return rendering.see_other(address)
+    return rendering.of_problem({**document, "detail": "You are not signed in any more."}, address)
+
+
+def _shown(visit: Visit) -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    return request_page.of_request(
+        visit, now=utc_now(), edits="edit" in query, grants="grant" in query
+    )
+
+
+def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
+    """Take what a form says; `back` is the page's address, seen from itself."""
+    try:
+        settled = bootstrap.runs().settle(
+            visit.loaded, visit.request, form_parsing.said(visit, form)
+        )
+    except Invalid as error:
+        typed = form_parsing.typed(form)
+        if not typed or not _wants_page():
+            raise
+        # A browser may send a form without the button that decides. Nothing typed is lost.
+        faults = error.fields if "decision" in form else ()
+        return request_page.of_request(
+            visit,
+            now=utc_now(),
+            edits=True,
+            posted=typed,
+            faults=faults,
+            reason=form.get("reason", ""),
+        )
+    count("Decisions")
+    if _wants_page() and form["decision"] == "reassign":
+        # The page itself is gone now for whoever sent this.
+        return rendering.of("passed.html", {"to": form["to"].strip()})
+    if _wants_page():
+        # Back to the page by a GET, so that a reload sends no second decision.
+        # Relative, because only the browser knows under which address it came here.
+        return rendering.see_other(back)
+    return json_response(settled_view(visit.loaded.head.run_id, settled))
+
+
+def _refusal(error: ContinuationError) -> Response[str]:
+    document = problem_of(error)
+    if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.exception("the request failed")
+    return rendering.of_problem(document) if _wants_page() else problem_response(document)
+
+
+def _wants_page() -> bool:
+    return "text/html" in (app.current_event.headers.get("Accept") or "")

@@ -1,0 +1,228 @@
+"""What a posted form says."""
+
+import json
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+from urllib.parse import parse_qs
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+from agent_continuations import bootstrap
+from agent_continuations.core.approvals.grant import Rule
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer, InAdvance, PassOn, Said, TakeBack
+from agent_continuations.errors import Forbidden, Invalid
+from agent_continuations.html.forms.form import Read, read
+from agent_continuations.services.edits import schema_of
+from approvals_api.access import Visit
+
+ARGUMENTS = "arguments"
+GRANT = "grant"
+MAX_REASON_CHARACTERS = 4000
+MAX_FIELDS = 300
+_FIELDS = {"decision", ARGUMENTS, "arguments_hash", "reason", "to", "nonce"}
+_BATCH_FIELDS = {"pick", "decision", "reason", "revoke", "nonce"}
+
+
+def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
+    """The posted fields, each at most once.
+
+    Raises:
+        Invalid: it is not such a form.
+    """
+    fields = _fields(event)
+    parts = (f"{ARGUMENTS}.", f"{GRANT}.")
+    known = _FIELDS | {name for name in fields if name.startswith(parts)}
+    _check(fields, known=known)
+    return {name: values[0] for name, values in fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One of many requests that are answered together, as it was shown."""
+
+    run_id: str
+    request_id: str
+    arguments_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A grant that is to end."""
+
+    grant_id: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One answer to many requests."""
+
+    picks: tuple[Pick, ...]
+    verdict: Verdict
+    reason: str | None
+    nonce: str
+
+
+def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
+    """The posted form of the inbox.
+
+    Raises:
+        Invalid: it is not such a form, or nothing was chosen.
+    """
+    fields = _fields(event)
+    _check(fields, known=_BATCH_FIELDS, many={"pick"})
+    nonce = fields.get("nonce", [""])[0]
+    if grant_id := fields.get("revoke", [""])[0]:
+        return Revocation(grant_id, nonce)
+    parts = [text.split("/") for text in fields.get("pick", [])]
+    if not parts or any(len(each) != 3 for each in parts):
+        raise Invalid("choose what you answer", [("pick", "choose at least one")])
+    verdict = fields.get("decision", [""])[0]
+    if verdict not in set(Verdict):
+        raise Invalid("the form does not fit", [("decision", "approve or reject")])
+    return Batch(
+        picks=tuple(Pick(*each) for each in parts),
+        verdict=Verdict(verdict),
+        reason=_reason(fields.get("reason", [""])[0]),
+        nonce=nonce,
+    )
+
+
+def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
+    """A browser must have been shown the page; what is no browser sends none of these headers.
+
+    Raises:
+        Forbidden: the post comes from somewhere else.
+    """
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if site not in (None, "same-origin"):
+        raise Forbidden("a decision can be sent from its own page only")
+    from_browser = site is not None or origin is not None
+    if from_browser and not bootstrap.capabilities().accepts(seal, nonce):
+        raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
+
+
+def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            event.decoded_body or "",
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+
+
+def _check(
+    fields: Mapping[str, list[str]], *, known: Set[str], many: Set[str] = frozenset()
+) -> None:
+    unknown = [(name, "unknown") for name in fields if name not in known]
+    single = (name for name, values in fields.items() if len(values) > 1 and name not in many)
+    repeated = [(name, "given twice") for name in single]
+    if unknown or repeated:
+        raise Invalid("the form does not fit", [*unknown, *repeated])
+
+
+def _reason(text: str) -> str | None:
+    reason = text.strip()
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
+    return reason or None
+
+
+def said(visit: Visit, form: Mapping[str, str]) -> Said:
+    """What a form says to a request.
+
+    Raises:
+        Invalid: it says nothing that can be said.
+    """
+    who: dict[str, Any] = {
+        "approver": visit.approver,
+        "decided_by": visit.approver,
+        "via": visit.via,
+        "reason": _reason(form.get("reason", "")),
+        "groups": visit.groups,
+        "authentication": visit.authentication,
+        "arguments_hash": form.get("arguments_hash") or None,
+    }
+    match form.get("decision"):
+        case "approve" if visit.request.kind == "question":
+            answer = _arguments(visit, form)
+            return Answer(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
+        case "approve":
+            return Answer(
+                verdict=Verdict.APPROVE,
+                arguments=_arguments(visit, form),
+                grant=_grant(visit, form),
+                **who,
+            )
+        case "reject":
+            if form.get(ARGUMENTS, "").strip():
+                raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
+            return Answer(verdict=Verdict.REJECT, **who)
+        case "withdraw":
+            return TakeBack(**who)
+        case "reassign":
+            return PassOn(to=form.get("to", "").strip(), **who)
+        case _:
+            raise Invalid("the form does not fit", [("decision", "approve or reject")])
+
+
+def grantable(visit: Visit) -> list[str]:
+    """The arguments of a call in the order in which a grant's rules are posted."""
+    return sorted(visit.request.asked.arguments)
+
+
+def _grant(visit: Visit, form: Mapping[str, str]) -> InAdvance | None:
+    if not any(name.startswith(f"{GRANT}.") for name in form):
+        return None
+    hours = form.get(f"{GRANT}.hours", "")
+    if not (hours.isascii() and hours.isdigit() and len(hours) < 6):
+        raise Invalid("the form does not fit", [(f"{GRANT}.hours", "a number of hours")])
+    rules: dict[str, Rule] = {}
+    for number, name in enumerate(grantable(visit)):
+        rule = form.get(f"{GRANT}.{number}", "is")
+        if rule not in get_args(Rule):
+            raise Invalid("the form does not fit", [(f"{GRANT}.{number}", "no such rule")])
+        rules[name] = cast(Rule, rule)
+    return InAdvance(seconds=int(hours) * 3600, rules=rules)
+
+
+def form_of(visit: Visit) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of what can be given with an approval, and what stands there now.
+
+    Raises:
+        Conflict: the tool is gone.
+    """
+    request = visit.request
+    schema = schema_of(bootstrap.registry, visit.loaded, request)
+    return schema, {} if request.kind == "question" else request.asked.arguments
+
+
+def typed(form: Mapping[str, str]) -> dict[str, str]:
+    """What stands in the controls of the arguments, if it is that form."""
+    return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
+
+
+def _arguments(visit: Visit, form: Mapping[str, str]) -> dict[str, Any] | None:
+    controls = typed(form)
+    if controls:
+        schema, standing = form_of(visit)
+        found: Read = read(schema, controls, standing, prefix=ARGUMENTS)
+        if found.faults:
+            faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
+            raise Invalid("the arguments cannot be read", faults)
+        return found.arguments
+    text = form.get(ARGUMENTS, "").strip()
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Invalid("the form does not fit", [(ARGUMENTS, "not JSON")]) from None
+    if not isinstance(value, dict):
+        raise Invalid("the form does not fit", [(ARGUMENTS, "a JSON object is needed")])
+    return value

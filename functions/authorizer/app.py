@@ -1,0 +1,86 @@
+"""Before the API: who is it? It authenticates; who may do what is for the functions to say.
+
+Whoever is not signed in comes through as nobody, so that a page can answer with the way to sign
+in. Results are not cached: API Gateway keeps them by headers that must all be there, and refuses
+by itself where one is missing; but here a cookie or a token may be, and nothing may be, too.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations.auth.cookies import SESSION, read_cookie
+from agent_continuations.auth.identity import Person
+from agent_continuations.auth.oidc import Issuer
+from agent_continuations.errors import Forbidden
+
+logger = Logger(service="authorize")
+
+
+@cache
+def issuer() -> Issuer:
+    """The identity provider. Made here, because `bootstrap` loads clients of AWS: 0.3 s more."""
+    return Issuer(
+        os.environ["OIDC_ISSUER"],
+        os.environ["OIDC_CLIENT_ID"],
+        groups_claim=os.environ["OIDC_GROUPS_CLAIM"],
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway. The event holds tokens, so it is never logged."""
+    del context
+    try:
+        person = _person(event)
+    except Forbidden as error:
+        logger.info("refused", extra={"reason": str(error)})
+        # API Gateway answers 401 to this very text, and 500 to any other.
+        raise Exception("Unauthorized") from None
+    return {
+        "principalId": person.name if person else "nobody",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
+            ],
+        },
+        "context": person.context() if person else {"signed_in": "no"},
+    }
+
+
+def _person(event: Mapping[str, Any]) -> Person | None:
+    """Whoever a token speaks for, or else a cookie that is good.
+
+    Raises:
+        Forbidden: there is a token that is not good. A program should hear of that.
+        Retryable: the provider does not answer, and so nobody can tell.
+    """
+    for value in _headers(event, "authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer":
+            return _verified(token.strip())
+    secure = not os.environ["PUBLIC_URL"].startswith("http:")
+    session = read_cookie(_headers(event, "cookie"), SESSION, secure=secure)
+    try:
+        return _verified(session) if session else None
+    except Forbidden as error:
+        logger.info("not signed in", extra={"reason": str(error)})
+        return None
+
+
+def _verified(token: str) -> Person:
+    if not os.environ["OIDC_ISSUER"]:
+        raise Forbidden("no identity provider is configured")
+    return issuer().verify(token)
+
+
+def _headers(event: Mapping[str, Any], name: str) -> Iterator[str]:
+    """All values of a header, whose name may come in any case."""
+    for each, values in (event.get("multiValueHeaders") or {}).items():
+        if each.lower() == name:
+            yield from values

@@ -1,0 +1,1 @@
+"""Outcomes of jobs, from other systems."""

@@ -1,0 +1,61 @@
+"""HTTP for machines: where something that a tool has started elsewhere tells its outcome."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field, RootModel
+
+from agent_continuations import bootstrap
+from agent_continuations.authoring.result_text import result_text
+from agent_continuations.core.continuation import Outcome
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.responses import json_response
+from agent_continuations.handlers.routing import RequestBody, parsed_body, resolver
+from agent_continuations.views.run import CompletedView
+
+logger = Logger(service="callbacks")
+count = counter("callbacks")
+app = resolver(logger)
+
+
+class Succeeded(RequestBody):
+    """It is done, with this result."""
+
+    status: Literal["ok"]
+    result: Any = None
+
+
+class Failed(RequestBody):
+    """It has failed; the model is told why."""
+
+    status: Literal["error"]
+    error: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+Ended: TypeAlias = Annotated[Succeeded | Failed, Field(discriminator="status")]
+
+
+class Callback(RootModel[Ended]):
+    """What is told."""
+
+
+@app.post("/callbacks/<token>")
+def ended(token: str) -> Response[str]:
+    """Take the outcome of one call; the first one stands, and the same again is answered alike."""
+    run_id, path = bootstrap.callbacks().read(token)
+    body = parsed_body(app, Callback).root
+    if isinstance(body, Succeeded):
+        outcome = Outcome(kind="ok", content=result_text(body.result))
+    else:
+        outcome = Outcome(kind="error", content=f"The job failed. {body.error}")
+    bootstrap.runs().complete(run_id, path, outcome)
+    count("Callbacks")
+    return json_response(CompletedView(run_id=run_id, path=path, status=body.status))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway. The event holds the token, so it is never logged."""
+    return app.resolve(event, context)

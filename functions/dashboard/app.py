@@ -1,0 +1,118 @@
+"""HTTP for operators: the list of runs, and the page of each. Nothing here changes anything."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations.auth.identity import signed_in
+from agent_continuations.core.approvals.policy import GROUP
+from agent_continuations.errors import ContinuationError, Forbidden, Invalid
+from agent_continuations.handlers.problems import problem, problem_of
+from agent_continuations.handlers.responses import problem_response
+from agent_continuations.handlers.routing import resolver
+from agent_continuations.ports.clock import utc_now
+from dashboard import run_list_page, run_page
+from dashboard.rendering import PAGES
+
+logger = Logger(service="web")
+app = resolver(logger)
+
+
+@app.get("/web")
+def runs() -> Response[str]:
+    """Runs, newest first."""
+    query = app.current_event.query_string_parameters or {}
+    return _looked_at("/web", "", lambda: run_list_page.of_runs(_known(query, run_list_page.QUERY)))
+
+
+@app.get("/web/runs/<run_id>")
+def run(run_id: str) -> Response[str]:
+    """One run: what it does, what it waits for, what it cost."""
+    query = app.current_event.query_string_parameters or {}
+    return _looked_at(
+        f"/web/runs/{run_id}",
+        "../../",
+        lambda: run_page.of_run(run_id, utc_now(), still="still" in _known(query, ("still",))),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway. The event holds a cookie, so it is never logged."""
+    return app.resolve(event, context)
+
+
+def _looked_at(path: str, base: str, page: Callable[[], Response[str]]) -> Response[str]:
+    """A page, for whoever may see it; for all others the way to sign in, or what is wrong.
+
+    Args:
+        path: of the page.
+        base: the API's base, seen from the page: only the browser knows the stage before it.
+        page: draws it.
+    """
+    sign_in = f"{base}signin?next={quote(path)}"
+    try:
+        return page() if _is_open() or _operates() else _sent_to(sign_in)
+    except Forbidden as error:
+        return _refusal(error, base, sign_in)
+    except ContinuationError as error:
+        return _refusal(error, base)
+
+
+def _is_open() -> bool:
+    """Whether whoever comes may look: only where the API is reached on this very machine.
+
+    The template takes `http:` for loopback alone, so that the wrong parameter opens no real stack.
+    """
+    local = os.environ["PUBLIC_URL"].startswith("http:")
+    return local and os.environ["WEB_IS_OPEN"] == "yes"
+
+
+def _operates() -> bool:
+    """Whether somebody is signed in, who then must be an operator.
+
+    Raises:
+        Forbidden: it is somebody else.
+    """
+    person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+    if person is None:
+        return False
+    group = os.environ["OPERATORS_GROUP"]
+    if f"{GROUP}{group}" not in person.groups:
+        raise Forbidden(f"only the group {group} sees runs, and {person.name} is not in it")
+    return True
+
+
+def _sent_to(sign_in: str) -> Response[str]:
+    """Send a browser to sign in; tell a program."""
+    if _wants_page():
+        return PAGES.see_other(sign_in)
+    return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
+
+
+def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response[str]:
+    document = problem_of(error)
+    status = HTTPStatus(document["status"])
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.exception("the request failed")
+    if not _wants_page():
+        return problem_response(document)
+    words = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}
+    return PAGES.of("problem.html", words, status)
+
+
+def _known(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
+    unknown = [(name, "unknown") for name in query if name not in names]
+    if unknown:
+        raise Invalid("there is no such parameter", unknown)
+    return query
+
+
+def _wants_page() -> bool:
+    return "text/html" in (app.current_event.headers.get("Accept") or "")

@@ -1,0 +1,66 @@
+"""What the model calls of a run took, and cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent_continuations.authoring.pricing import Price, cost
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.replies import Usage
+
+MAX_MODELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one model took.
+
+    Attributes:
+        model: as its service calls it; empty where that is not known.
+        cost: in dollars; None where the model has no price.
+    """
+
+    model: str
+    replies: int
+    usage: Usage
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a whole tree took.
+
+    Attributes:
+        shares: of each model, in the order in which they were first called.
+        cost: of those with a price.
+        unpriced: whether there are others.
+        elsewhere: how many calls are runs of their own, which are not counted here.
+    """
+
+    shares: tuple[Share, ...]
+    replies: int
+    usage: Usage
+    cost: float
+    unpriced: bool
+    elsewhere: int
+
+
+def spending(root: Continuation, prices: Mapping[str, Price]) -> Spending:
+    """What each model took, and all together."""
+    taken: dict[str, tuple[int, Usage]] = {}
+    for frame in root.frames():
+        for turn in frame.turns:
+            name = turn.reply.model or ""
+            replies, usage = taken.get(name, (0, Usage()))
+            taken[name] = (replies + 1, usage + turn.reply.usage)
+    shares = tuple(
+        Share(name, replies, usage, cost(usage, name or None, prices))
+        for name, (replies, usage) in taken.items()
+    )
+    return Spending(
+        shares=shares[:MAX_MODELS],
+        replies=sum(each.replies for each in shares),
+        usage=sum((each.usage for each in shares), Usage()),
+        cost=sum(each.cost or 0.0 for each in shares),
+        unpriced=any(each.cost is None for each in shares),
+        elsewhere=sum(bool(call.wait and call.wait.kind == "child") for _, call in root.calls()),
+    )

@@ -1,0 +1,45 @@
+"""The list of runs."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+
+from agent_continuations import bootstrap
+from agent_continuations.core.run import Status
+from agent_continuations.errors import Invalid
+from dashboard.rendering import PAGES
+
+QUERY = ("status", "agent", "cursor")
+PAGE_SIZE = 50
+
+
+def of_runs(query: Mapping[str, str]) -> Response[str]:
+    """The page of those runs that a query asks for. A form sends what is empty, too.
+
+    Raises:
+        Invalid: there is no such status, or the cursor is none of ours.
+    """
+    wanted = {name: value for name, value in query.items() if value}
+    found = bootstrap.runs().page(
+        status=_status(wanted.get("status")),
+        agent=wanted.get("agent"),
+        cursor=wanted.get("cursor"),
+        limit=PAGE_SIZE,
+    )
+    chosen = {name: value for name, value in wanted.items() if name != "cursor"}
+    words = {
+        "heads": found.heads,
+        "statuses": [each.value for each in Status],
+        "status": chosen.get("status", ""),
+        "agent": chosen.get("agent", ""),
+        "further": urlencode({**chosen, "cursor": found.next}) if found.next else "",
+        "newest": f"?{urlencode(chosen)}" if "cursor" in wanted else "",
+    }
+    return PAGES.of("runs.html", words)
+
+
+def _status(text: str | None) -> Status | None:
+    if text is None or text in set(Status):
+        return Status(text) if text else None
+    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])

@@ -1,0 +1,151 @@
+"""The page of a run: where it stands, what it waits for, what happened, and what it cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from agent_continuations import bootstrap
+from agent_continuations.authoring.pricing import PRICES
+from agent_continuations.core.path import Path, parse_path
+from agent_continuations.core.run import Head, Loaded, Status
+from agent_continuations.html.durations import left, span
+from agent_continuations.html.run_tree import nodes
+from agent_continuations.safe_text import shown_json
+from agent_continuations.views.run import RunView, run_view
+from agent_continuations.views.waiting import Waiting
+from dashboard.cost_section import spending
+from dashboard.rendering import PAGES, Text, text
+from dashboard.timeline_section import lines, said
+
+# How often a page looks again by itself, in seconds; once the run has ended, never.
+REFRESH = {Status.READY: 3, Status.RUNNING: 3, Status.SUSPENDED: 30}
+MAX_WAITS = 50
+MAX_TEXT_CHARACTERS = 20_000
+MAX_MESSAGE_CHARACTERS = 1000
+_ASKED = ("approval", "question", "condition", "doubt")
+_KINDS = {
+    "approval": "An approval",
+    "question": "An answer",
+    "condition": "A word to go on",
+    "doubt": "Whether it happened",
+    "timer": "A time",
+    "event": "An event",
+    "job": "A job",
+    "child": "A run of its own",
+    "model": "The model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A place in the tree where the run waits.
+
+    Attributes:
+        whom: who is asked now.
+        address: of the page where it is answered, or of the run that is waited for; seen from here.
+    """
+
+    kind: str
+    what: str
+    agents: tuple[str, ...]
+    tool: str
+    message: Text
+    preview: str
+    arguments: Text | None
+    whom: tuple[str, ...]
+    until: datetime | None
+    left: str
+    risk: str
+    address: str
+
+
+def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
+    """The page of a run.
+
+    Args:
+        run_id: of the run.
+        now: the time.
+        still: whether the page must not look again by itself.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    runs = bootstrap.runs()
+    loaded = runs.load(run_id)
+    head, root = loaded.head, loaded.continuation
+    # Only who waits for people may wait for somebody who was never told.
+    notices = runs.store.notices(run_id) if head.status is Status.SUSPENDED else ()
+    view = run_view(head, root, notices)
+    happened, before = lines(loaded)
+    every = REFRESH.get(head.status, 0)
+    words = {
+        **_about(loaded, view, now),
+        "every": every,
+        "refresh": 0 if still else every,
+        "waits": [_wait(head, each, now) for each in view.waiting[:MAX_WAITS]],
+        "more_waits": max(len(view.waiting) - MAX_WAITS, 0),
+        "undelivered": view.undelivered[:MAX_WAITS],
+        "tree": nodes(root, set(_places(view))),
+        "lines": happened,
+        "lines_before": before,
+        "messages": said(root),
+        "spending": spending(root, PRICES),
+    }
+    return PAGES.of("run.html", words)
+
+
+def _about(loaded: Loaded, view: RunView, now: datetime) -> dict[str, Any]:
+    head, root = loaded.head, loaded.continuation
+    told = view.result if view.error is None else view.error
+    return {
+        "run_id": head.run_id,
+        "agent": head.agent,
+        "status": head.status.value,
+        "paused": view.paused,
+        "stopping": head.cancelled and not head.status.terminal,
+        "started": head.created_at,
+        "changed": head.updated_at,
+        "ago": _ago(head.updated_at, now),
+        "requester": head.requester,
+        "metadata": head.metadata,
+        "parent": view.parent,
+        "goal": text(root.input, MAX_TEXT_CHARACTERS, stands_open=1000),
+        "answer": text(told, MAX_TEXT_CHARACTERS, stands_open=4000) if told else None,
+    }
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    seconds = (now - at).total_seconds()
+    return f"{span(seconds)} ago" if seconds >= 60 else "just now"
+
+
+def _places(view: RunView) -> Iterator[Path]:
+    """The calls where the run waits; a model is not called for one, but for the frame inside."""
+    return (parse_path(each.path) for each in view.waiting if each.path)
+
+
+def _wait(head: Head, waiting: Waiting, now: datetime) -> Wait:
+    until = waiting.expires_at
+    if waiting.kind == "model" and head.model_pause:
+        until = head.model_pause.until
+    address = waiting.run_id or ""
+    if waiting.kind in _ASKED:
+        address = f"../../approvals/{head.run_id}/{waiting.request_id}"
+    given, told = waiting.arguments, waiting.kind == "approval"  # the others' message has it
+    return Wait(
+        kind=waiting.kind,
+        what=_KINDS[waiting.kind],
+        agents=waiting.agents,
+        tool=waiting.tool or "",
+        message=text(waiting.message, MAX_MESSAGE_CHARACTERS, stands_open=MAX_MESSAGE_CHARACTERS),
+        preview=(waiting.preview or "")[:MAX_MESSAGE_CHARACTERS] if told else "",
+        arguments=text(shown_json(given), MAX_MESSAGE_CHARACTERS) if given else None,
+        whom=waiting.approvers or (),
+        until=until,
+        left=left(until, now),
+        risk=waiting.risk.value if waiting.risk else "",
+        address=address,
+    )

@@ -1,0 +1,72 @@
+"""What happened in a run, and what was said to it, as it stands on its page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.run import Loaded
+from agent_continuations.safe_text import shown_json
+from agent_continuations.views.timeline import Entry, timeline
+from dashboard.rendering import Text, text
+
+MAX_LINES = 200
+MAX_MESSAGES = 50
+MAX_CHARACTERS = 1000
+MAX_NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the timeline; `arguments` are those of a tool that has returned."""
+
+    at: datetime
+    kind: str
+    agent: str
+    tool: str
+    text: Text
+    arguments: Text | None
+    reason: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody has said to the run after its start."""
+
+    at: datetime
+    sender: str
+    text: Text
+    heard: bool
+
+
+def lines(loaded: Loaded) -> tuple[list[Line], int]:
+    """The timeline's last lines, the newest at the end, and how many came before them."""
+    entries = timeline(loaded.snapshot, loaded.continuation)
+    return [_line(each) for each in entries[-MAX_LINES:]], max(len(entries) - MAX_LINES, 0)
+
+
+def _line(entry: Entry) -> Line:
+    returned = entry.kind == "tool" and entry.arguments
+    given = text(shown_json(entry.arguments), MAX_CHARACTERS) if returned else None
+    return Line(
+        at=entry.at,
+        kind=entry.kind,
+        agent=entry.agent[:MAX_NAME_CHARACTERS],
+        tool=(entry.tool or "")[:MAX_NAME_CHARACTERS],
+        text=text(entry.text, MAX_CHARACTERS),
+        arguments=given,
+        reason=text(entry.reason, MAX_CHARACTERS) if entry.reason else None,
+    )
+
+
+def said(root: Continuation) -> list[Said]:
+    """The messages of people, as the model heard them, and then those that it has not heard."""
+    return list(_said(root))[-MAX_MESSAGES:]
+
+
+def _said(root: Continuation) -> Iterator[Said]:
+    heard = [message for turn in root.turns for message in turn.heard]
+    for known, messages in ((True, heard), (False, root.messages)):
+        for each in messages:
+            sender = (each.sender or "")[:MAX_NAME_CHARACTERS]
+            yield Said(each.at, sender, text(each.text, MAX_CHARACTERS), known)

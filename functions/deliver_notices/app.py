@@ -1,0 +1,32 @@
+"""From a queue: deliver a notice that stands in the outbox."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.sqs_batch import BatchResponse, for_each
+
+logger = Logger(service="notify")
+count = counter("notify")
+
+
+def deliver(hint: dict[str, Any]) -> None:
+    """Deliver the notice that a hint names."""
+    notice = bootstrap.outbox().deliver(hint["run_id"], hint["notice_id"])
+    if notice is None:
+        return
+    logger.info(
+        "notified",
+        extra={"run_id": notice.run_id, "notice_id": notice.notice_id, "failure": notice.failure},
+    )
+    count("NoticesUndelivered" if notice.undelivered else "NoticesDelivered")
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Entry point for SQS."""
+    del context
+    return for_each(event, deliver, logger)

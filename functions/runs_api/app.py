@@ -1,0 +1,198 @@
+"""HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from agent_continuations import bootstrap
+from agent_continuations.core.run import Status
+from agent_continuations.errors import Invalid
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.responses import json_response
+from agent_continuations.handlers.routing import parsed_body, resolver
+from agent_continuations.services.audit import audit
+from agent_continuations.views.decision import settled_view
+from agent_continuations.views.grant import grant_view
+from agent_continuations.views.run import (
+    Accepted,
+    MessageView,
+    RunPage,
+    SignalView,
+    links,
+    run_view,
+    summary,
+)
+from agent_continuations.views.timeline import Timeline, timeline
+from runs_api.caller_identity import caller, may_speak_for_others, speaks_for
+from runs_api.schemas import Decide, Happen, Say, Start, said
+
+# API Gateway gives up after 29 seconds.
+MAX_WAIT_SECONDS = 20
+
+logger = Logger(service="runs-api")
+count = counter("runs-api")
+app = resolver(logger)
+
+
+@app.post("/runs")
+def start() -> Response[str]:
+    body, who, key = parsed_body(app, Start), caller(app), _key()
+    head = bootstrap.runs().start(
+        body.agent,
+        body.input,
+        key=key,
+        metadata=body.metadata,
+        requester=speaks_for(body.requester, who, "requester") or who,
+    )
+    count("RunsStarted")
+    started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
+    return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
+
+
+@app.get("/runs")
+def page() -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    _refuse_unknown(query, ("status", "agent", "cursor", "limit"))
+    found = bootstrap.runs().page(
+        status=_status(query.get("status")),
+        agent=query.get("agent"),
+        cursor=query.get("cursor"),
+        limit=_number("limit", query.get("limit", "50"), 100),
+    )
+    return json_response(RunPage(items=tuple(map(summary, found.heads)), next=found.next))
+
+
+@app.get("/runs/<run_id>")
+def read(run_id: str) -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    _refuse_unknown(query, ("wait", "after"))
+    runs = bootstrap.runs()
+    if "wait" in query:
+        seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
+        runs.watch(run_id, seconds, after=query.get("after"))
+    loaded = runs.load(run_id)
+    # Only who waits for people may wait for somebody who was never told.
+    waits = loaded.head.status is Status.SUSPENDED
+    notices = runs.store.notices(run_id) if waits else ()
+    inner = runs.waiting(loaded)
+    return json_response(run_view(loaded.head, loaded.continuation, notices, inner))
+
+
+@app.get("/runs/<run_id>/continuation")
+def continuation(run_id: str) -> Response[str]:
+    return json_response(bootstrap.runs().load(run_id).continuation)
+
+
+@app.get("/runs/<run_id>/timeline")
+def what_happened(run_id: str) -> Response[str]:
+    loaded = bootstrap.runs().load(run_id)
+    return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
+
+
+@app.get("/runs/<run_id>/audit")
+def trail(run_id: str) -> Response[str]:
+    return json_response(audit(bootstrap.runs().load(run_id)).model_dump(mode="json"))
+
+
+@app.post("/runs/<run_id>/decisions")
+def decide(run_id: str) -> Response[str]:
+    body = parsed_body(app, Decide)
+    settled = bootstrap.runs().decide(run_id, body.request_id, said(body, caller(app)))
+    count("Decisions")
+    return json_response(settled_view(run_id, settled))
+
+
+@app.post("/runs/<run_id>/messages")
+def message(run_id: str) -> Response[str]:
+    body, who = parsed_body(app, Say), caller(app)
+    sender = speaks_for(body.sender, who, "sender") or who
+    told = bootstrap.runs().message(run_id, body.content, key=_key(), sender=sender)
+    accepted = MessageView(run_id=run_id, message_id=told.message_id, at=told.at)
+    return json_response(accepted, HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/events/<name>")
+def happened(run_id: str, name: str) -> Response[str]:
+    body = parsed_body(app, Happen)
+    signal = bootstrap.runs().signal(
+        run_id, unquote(name), body.payload, correlation=body.correlation, key=_key()
+    )
+    accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
+    return json_response(accepted, HTTPStatus.ACCEPTED)
+
+
+@app.get("/grants")
+def grants() -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    _refuse_unknown(query, ("approver",))
+    runs = bootstrap.runs()
+    now, found = runs.clock(), runs.grants.all(query.get("approver"))
+    return json_response({"items": [grant_view(each, now) for each in found], "next": None})
+
+
+@app.post("/grants/<grant_id>/revoke")
+def revoke(grant_id: str) -> Response[str]:
+    who, runs = caller(app), bootstrap.runs()
+    mine = None if may_speak_for_others() else who
+    grant = runs.grants.revoke(grant_id, by=who, only_of=mine)
+    return json_response(grant_view(grant, runs.clock()))
+
+
+@app.post("/runs/<run_id>/cancel")
+def cancel(run_id: str) -> Response[str]:
+    head = bootstrap.runs().cancel(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/pause")
+def pause(run_id: str) -> Response[str]:
+    head = bootstrap.runs().pause(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/resume")
+def resume(run_id: str) -> Response[str]:
+    head = bootstrap.runs().resume(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@app.post("/runs/<run_id>/redrive")
+def redrive(run_id: str) -> Response[str]:
+    head = bootstrap.runs().redrive(run_id)
+    return json_response(summary(head), HTTPStatus.ACCEPTED)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway."""
+    return app.resolve(event, context)
+
+
+def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
+    unknown = [(name, "unknown") for name in query if name not in known]
+    if unknown:
+        raise Invalid("there is no such parameter", unknown)
+
+
+def _status(text: str | None) -> Status | None:
+    if text is None or text in set(Status):
+        return Status(text) if text else None
+    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+
+
+def _number(name: str, text: str, most: int) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= most:
+        return int(text)
+    raise Invalid(f"the {name} does not fit", [(name, f"a number from 1 to {most}")])
+
+
+def _key() -> str | None:
+    key: str | None = app.current_event.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= 255:
+        raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
+    return key

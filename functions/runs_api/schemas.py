@@ -1,0 +1,109 @@
+"""What requests may carry, and what a decision among them says."""
+
+from typing import Annotated, Any, Literal, TypeAlias, assert_never
+
+from pydantic import Field
+
+from agent_continuations.core.approvals.grant import Rule
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer, InAdvance, PassOn, Said, TakeBack
+from agent_continuations.errors import Forbidden, Invalid
+from agent_continuations.handlers.routing import RequestBody
+from runs_api.caller_identity import may_speak_for_others, speaks_for
+
+Short: TypeAlias = Annotated[str, Field(max_length=256)]
+
+
+class Start(RequestBody):
+    """What starts a run."""
+
+    agent: Short
+    input: str
+    metadata: dict[Short, Short] = Field(default={}, max_length=20)
+    requester: Short | None = None
+
+
+class GrantBody(RequestBody):
+    """What else is agreed to with an approval."""
+
+    seconds: int
+    rules: dict[Short, Rule] = Field(default={}, max_length=100)
+    max_uses: int | None = None
+
+
+class Decide(RequestBody):
+    """What is said to a request."""
+
+    request_id: Short
+    decision: Literal["approve", "reject", "answer", "withdraw", "reassign"]
+    arguments: dict[str, Any] | None = None
+    reason: str | None = Field(default=None, max_length=4000)
+    approver: Short | None = None
+    groups: tuple[Short, ...] = Field(default=(), max_length=50)
+    arguments_hash: Short | None = None
+    to: Short | None = None
+    grant: GrantBody | None = None
+    answer: Any = None
+
+
+class Say(RequestBody):
+    """What is said to a run after its start."""
+
+    content: str
+    sender: Short | None = None
+
+
+class Happen(RequestBody):
+    """An event that a run is told of."""
+
+    payload: Any = None
+    correlation: Short | None = None
+
+
+def said(body: Decide, caller: str) -> Said:
+    """What a body says, and for whom.
+
+    Raises:
+        Invalid: fields that do not belong to the decision, or one that is missing.
+        Forbidden: the caller may not speak for this person.
+    """
+    more = {
+        "answer": body.decision != "answer",
+        "arguments": body.decision != "approve",
+        "grant": body.decision != "approve",
+        "to": body.decision != "reassign",
+    }
+    wrong = [name for name, unfit in more.items() if unfit and getattr(body, name) is not None]
+    if body.decision == "reject" and body.arguments is not None:
+        wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
+    if wrong:
+        raise Invalid("the fields do not fit together", [(each, "not here") for each in wrong])
+    if body.groups and not may_speak_for_others():
+        raise Forbidden("callers decide as themselves only", [("groups", "not known here")])
+    who: dict[str, Any] = {
+        "approver": speaks_for(body.approver, caller, "approver"),
+        "decided_by": caller,
+        "via": "api",
+        "reason": body.reason,
+        "groups": body.groups,
+        "authentication": f"iam {caller}",
+        "arguments_hash": body.arguments_hash,
+    }
+    match body.decision:
+        case "withdraw":
+            return TakeBack(**who)
+        case "reassign":
+            if body.to is None:
+                raise Invalid("say to whom", [("to", "required")])
+            return PassOn(to=body.to, **who)
+        case "answer":
+            return Answer(verdict=Verdict.APPROVE, answer=body.answer, **who)
+        case "approve" | "reject":
+            return Answer(
+                verdict=Verdict(body.decision),
+                arguments=body.arguments,
+                grant=InAdvance(**dict(body.grant)) if body.grant else None,
+                **who,
+            )
+        case _:
+            assert_never(body.decision)

@@ -1,0 +1,173 @@
+"""HTTP for people: sign in with the deployer's identity provider, and sign out."""
+
+import os
+from collections.abc import Sequence
+from html import escape
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing_extensions import TypedDict
+
+from agent_continuations import bootstrap
+from agent_continuations.auth.cookies import SESSION, SIGN_IN, read_cookie, set_cookie
+from agent_continuations.auth.identity import signed_in
+from agent_continuations.auth.login import SIGN_IN_SECONDS
+from agent_continuations.errors import ContinuationError, Forbidden
+from agent_continuations.handlers.metrics import counter
+from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
+from agent_continuations.handlers.responses import json_response, page_headers, problem_response
+from agent_continuations.handlers.routing import resolver
+from agent_continuations.safe_text import shown
+
+ME = "/signin/me"
+
+logger = Logger(service="signin")
+count = counter("signin")
+app = resolver(logger)
+
+
+class Me(TypedDict):
+    """Who is signed in."""
+
+    name: str
+    groups: tuple[str, ...]
+
+
+@app.get("/signin")
+def begin() -> Response[str]:
+    """Send the browser to the provider, with a cookie that it must bring back."""
+    if not os.environ["OIDC_ISSUER"]:
+        return _nobody_to_ask()
+    url, cookie = bootstrap.code_flow(_base_url()).begin(_query("next") or ME)
+    return _see_other(url, _cookie(SIGN_IN, cookie, SIGN_IN_SECONDS))
+
+
+@app.get("/signin/callback")
+def callback() -> Response[str]:
+    """Keep the token that the provider's code stands for, and go on."""
+    if not os.environ["OIDC_ISSUER"]:
+        return _nobody_to_ask()
+    if _query("error"):
+        raise Forbidden(f"the identity provider did not sign you in: {_query('error')[:40]}")
+    cookies = app.current_event.multi_value_headers.get("Cookie", [])
+    begun = read_cookie(cookies, SIGN_IN, secure=_secure())
+    flow = bootstrap.code_flow(_base_url())
+    token, next_path = flow.finish(_query("code"), _query("state"), begun)
+    count("SignIns")
+    return _see_other(_base_url() + next_path, _cookie(SESSION, token), _cookie(SIGN_IN, "", 0))
+
+
+@app.get(ME)
+def me() -> Response[str]:
+    """Who one is, to see that signing in works."""
+    person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+    if person is None:
+        return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
+    return json_response(Me(name=person.name, groups=person.groups))
+
+
+@app.post("/signout")
+def sign_out() -> Response[str]:
+    """Forget the token. The provider is not told: one is still signed in there."""
+    if app.current_event.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
+        raise Forbidden("another site cannot sign you out")
+    gone = _cookie(SESSION, "", 0)
+    if _wants_page():
+        return _page(HTTPStatus.OK, "You are signed out.", [gone])
+    return Response(HTTPStatus.NO_CONTENT.value, body="", headers=_headers([gone]))
+
+
+@app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
+def refusal(error: ContinuationError) -> Response[str]:
+    """Tell people on a page, and programs by a problem document."""
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.exception("the request failed")
+    return _told(problem_of(error))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point for API Gateway. The event holds codes and cookies, so it is never logged."""
+    return app.resolve(event, context)
+
+
+def _base_url() -> str:
+    """Where the browser sees the API.
+
+    The template cannot say it: the API is made of the functions, so it does not stand before them.
+    """
+    asked = app.current_event.request_context
+    ours = f"https://{asked.domain_name}{asked.path.removesuffix(asked.resource_path)}"
+    return os.environ["PUBLIC_URL"].rstrip("/") or ours
+
+
+def _secure() -> bool:
+    return _base_url().startswith("https:")
+
+
+def _cookie(name: str, value: str, seconds: int | None = None) -> str:
+    return set_cookie(name, value, secure=_secure(), seconds=seconds)
+
+
+def _query(name: str) -> str:
+    return (app.current_event.query_string_parameters or {}).get(name, "")
+
+
+def _nobody_to_ask() -> Response[str]:
+    return _told(problem(HTTPStatus.NOT_IMPLEMENTED, "no identity provider is configured"))
+
+
+def _told(document: Problem) -> Response[str]:
+    if not _wants_page():
+        return problem_response(document)
+    faults = [f"{each['field']}: {each['message']}" for each in document.get("errors", ())]
+    return _page(HTTPStatus(document["status"]), "; ".join([document["detail"], *faults]))
+
+
+def _wants_page() -> bool:
+    return "text/html" in (app.current_event.headers.get("Accept") or "")
+
+
+def _see_other(location: str, *cookies: str) -> Response[str]:
+    headers = {**_headers(cookies), "Location": location}
+    return Response(HTTPStatus.SEE_OTHER.value, headers=headers, body="")
+
+
+def _page(status: HTTPStatus, text: str, cookies: Sequence[str] = ()) -> Response[str]:
+    body = _PAGE.format(style=_STYLE, text=escape(shown(text)), url=escape(f"{_base_url()}/signin"))
+    return Response(
+        status.value,
+        content_type="text/html; charset=utf-8",
+        headers=_headers(cookies),
+        body=body,
+    )
+
+
+def _headers(cookies: Sequence[str]) -> dict[str, str | list[str]]:
+    return {**page_headers(_STYLE), "Set-Cookie": list(cookies)}
+
+
+_STYLE = (
+    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;"
+    "margin:0 auto;padding:1rem}h1{font-size:1.35rem;overflow-wrap:anywhere}"
+    "h1::first-letter{text-transform:uppercase}a{display:inline-block;padding:.625rem 0}"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sign in</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<h1>{text}</h1>
+<p><a href="{url}">Sign in</a></p>
+</main>
+</body>
+</html>
+"""

@@ -1,0 +1,1 @@
+"""Sends due work again, every minute."""

@@ -1,0 +1,142 @@
+"""E-mail to approvers by SES: text and HTML, each with the approver's own link."""
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import make_msgid
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from agent_continuations.core.approvals.policy import Risk
+from agent_continuations.core.notice import Notice
+from agent_continuations.errors import Fatal, Retryable
+from agent_continuations.notifications.routes import is_group
+from agent_continuations.safe_text import shown_json, shown_line
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
+
+# A sender that is not verified yet, or a sandbox, can be mended; a malformed request cannot.
+_REFUSED = {"BadRequestException"}
+
+
+class EmailNotifier:
+    """Sends a notice to one mail address.
+
+    Args:
+        link: from a notice and an approver to the approver's page; a group's asks to sign in.
+    """
+
+    def __init__(
+        self, *, ses: "SESV2Client", sender: str, link: Callable[[Notice, str], str]
+    ) -> None:
+        self._ses = ses
+        self._sender = sender
+        self._link = link
+
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        """Send one mail.
+
+        Raises:
+            Retryable: SES did not take it now.
+            Fatal: SES refuses it.
+        """
+        message = self.message(notice, address, approver)
+        try:
+            self._ses.send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [address]},
+                Content={"Raw": {"Data": message.as_bytes()}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSED:
+                raise Fatal(str(error)) from error
+            raise Retryable(str(error)) from error
+        except BotoCoreError as error:
+            raise Retryable(str(error)) from error
+
+    def message(self, notice: Notice, address: str, approver: str) -> EmailMessage:
+        """The mail as it goes out. The model's words stand in the body only, never in a header.
+
+        Raises:
+            Fatal: the address is no mail address.
+        """
+        words = _words(notice, self._link(notice, approver), approver)
+        message = EmailMessage()
+        message["From"] = self._sender
+        try:
+            message["To"] = address
+            named = message["To"].addresses
+        except (
+            ValueError,
+            IndexError,
+            AttributeError,
+            TypeError,
+        ):  # its parser raises all of these
+            named = ()
+        if len(named) != 1 or not (named[0].username and named[0].domain):
+            raise Fatal("not a mail address, or more than one")
+        message["Subject"] = words["subject"]
+        domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
+        message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)
+        message["X-Notice-Id"] = notice.notice_id
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self._pages.get_template("notice.txt").render(words))
+        html = self._pages.get_template("notice.html").render(words)
+        message.add_alternative(html, subtype="html")
+        return message
+
+    @cached_property
+    def _pages(self) -> Environment:
+        return Environment(
+            loader=FileSystemLoader(Path(__file__).with_name("email_pages")),
+            autoescape=select_autoescape(["html"], default_for_string=True),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+
+def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
+    """What the templates say. Each text of others is one line, but for the arguments, which are
+    JSON: none can put a line of its own between ours.
+    """
+    preview, high = notice.preview, notice.risk is Risk.HIGH
+    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
+    if is_group(approver):
+        about_link = f"You are asked as one of several: {shown_line(approver)}."
+    else:
+        can = "read this, though not decide" if high else "decide in your name"
+        about_link = (
+            f"The link is yours alone: whoever has it can {can}. Opening it decides nothing."
+        )
+    return {
+        "notice": notice,
+        "subject": _subject(notice),
+        "link": link,
+        "about_link": about_link,
+        "group": is_group(approver),
+        "high": high,
+        "agents": [shown_line(each) for each in notice.agents],
+        "arguments": shown_json(notice.arguments),
+        "effect": shown_line(preview.effect) if preview else "",
+        "taken_back": taken_back[preview.reversible] if preview else "",
+        "goal": shown_line(notice.goal),
+    }
+
+
+_ASKED = {
+    "approval": "Approval needed",
+    "question": "Answer needed",
+    "condition": "Shall it go on",
+    "doubt": "Did it happen",
+}
+
+
+def _subject(notice: Notice) -> str:
+    again = "Reminder: " if notice.occasion == "reminder" else ""
+    asked = _ASKED[notice.kind]
+    high = " (high risk)" if notice.risk is Risk.HIGH else ""
+    return f"{again}{asked}{high}: {notice.tool}"

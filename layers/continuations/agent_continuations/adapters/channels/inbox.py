@@ -1,0 +1,28 @@
+"""The approver's inbox, as a channel: what they are asked stands there until it is answered."""
+
+from datetime import timedelta
+
+from agent_continuations.core.notice import Notice
+from agent_continuations.ports.inbox import Asked, Inbox
+
+# So long after the deadline an entry is certainly answered, and doubts have no deadline.
+KEPT = timedelta(days=30)
+DOUBT_KEPT = timedelta(days=365)
+
+
+class InboxNotifier:
+    """Puts a notice into one approver's inbox; the address is the approver's name."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        """Keep one entry.
+
+        Raises:
+            Retryable: the table did not take it.
+        """
+        del address
+        until = notice.expires_at + KEPT if notice.expires_at else notice.created_at + DOUBT_KEPT
+        asked = Asked(notice.run_id, notice.request_id)
+        self._inbox.put(notice.tenant, approver, asked, until=until)

@@ -1,0 +1,1 @@
+"""Slack: messages, buttons and dialogs."""

@@ -1,0 +1,303 @@
+"""What Slack shows, as Block Kit. Every text is `plain_text`, so that nothing that a model or a
+person wrote becomes a link, a mention or a format; links are buttons that stand here.
+
+Limits are those of docs.slack.dev/reference/block-kit.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent_continuations.core.approvals.policy import Preview, Risk
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.notice import Notice
+from agent_continuations.errors import Invalid
+from agent_continuations.safe_text import shown, shown_json, shown_line
+
+Block = dict[str, Any]
+
+MAX_HEADER_CHARACTERS = 150
+MAX_SECTION_CHARACTERS = 3000
+MAX_REASON_CHARACTERS = 3000
+MAX_ARGUMENT_SECTIONS = 10
+REASON = "reason"
+OPEN = "open"
+
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_WORDS = {
+    "approval": {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject"},
+    "question": {Verdict.APPROVE: "Answer", Verdict.REJECT: "I cannot answer"},
+    "condition": {Verdict.APPROVE: "Go on", Verdict.REJECT: "Stop"},
+    "doubt": {Verdict.APPROVE: "It happened", Verdict.REJECT: "It did not happen"},
+}
+_STANDS = {
+    "approval": {Verdict.APPROVE: "Approved", Verdict.REJECT: "Rejected"},
+    "question": {Verdict.APPROVE: "Answered", Verdict.REJECT: "Not answered"},
+    "condition": {Verdict.APPROVE: "Let go on", Verdict.REJECT: "Stopped"},
+    "doubt": {
+        Verdict.APPROVE: "Answered: it happened",
+        Verdict.REJECT: "Answered: it did not happen",
+    },
+}
+_DOUBT = """\
+Its process was lost while it ran, and nobody knows. Please look where it would show. If you answer
+"It happened": the tool does not run again; the agent goes on, and is told what you found.
+"It did not happen": the tool runs now; if it did happen after all, it happens twice.
+Until somebody answers, the run waits and the tool does not run."""
+
+
+class Asked(BaseModel):
+    """What a button or a dialog is about: a request, and the hash of what was shown with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    run_id: str
+    request_id: str
+    shown_hash: str
+
+    @classmethod
+    def of(cls, notice: Notice) -> "Asked":
+        """What the buttons under a notice are about."""
+        return cls(
+            kind=notice.kind,
+            run_id=notice.run_id,
+            request_id=notice.request_id,
+            shown_hash=notice.arguments_hash,
+        )
+
+
+class Reasoning(BaseModel):
+    """What a dialog for a reason keeps while it is open: the answer, and where it was clicked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asked: Asked
+    verdict: Verdict
+    channel: str
+    message: str
+
+
+class Told(NamedTuple):
+    """Blocks, and the words for where there are none: a notification, a screen reader."""
+
+    blocks: list[Block]
+    text: str
+
+
+def read_asked(value: str) -> Asked:
+    """What a button carries.
+
+    Raises:
+        Invalid: it is none of ours.
+    """
+    try:
+        return Asked.model_validate_json(value)
+    except ValidationError:
+        raise Invalid("this button is not one of ours") from None
+
+
+def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
+    """A notice for one person's eyes.
+
+    It can be answered here only where all of it is seen here: not where the arguments are too
+    long, nor where the risk is high. Then, and for a group, the page is the place.
+
+    Args:
+        link: the page.
+        own: the link is the person's own, and decides without signing in.
+    """
+    arguments = list(islice(_sections(shown_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
+    whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
+    here = own and whole and notice.risk is Risk.LOW and notice.kind != "question"
+    buttons = _decisions(notice) if here else []
+    opening = "Open the page" if own else "Sign in to decide"
+    blocks = [
+        _header(_title(notice)),
+        _section(_question(notice)),
+        *([_section(_effect(notice.preview))] if notice.preview else []),
+        *arguments[:MAX_ARGUMENT_SECTIONS],
+        *([] if whole else [_section("… and more; the page shows all of it.")]),
+        _section(f"{_facts(notice)}\nThe goal: {shown_line(notice.goal)}"),
+        {"type": "actions", "elements": [*buttons, _link(opening, link)]},
+    ]
+    if own:
+        blocks.append(
+            _small("The link is yours alone: whoever has it can decide in your name. "
+                   "Opening it decides nothing.")
+        )  # fmt: skip
+    return Told(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
+
+
+def public_notice(notice: Notice, page: str) -> Told:
+    """A notice for a channel, where others read: ids, and where to sign in."""
+    ids = f"Run: {notice.run_id}\nRequest: {notice.request_id}"
+    blocks = [
+        _header(_title(notice)),
+        _section(_question(notice)),
+        _section(f"{_facts(notice)}\n{ids}"),
+        {"type": "actions", "elements": [_link("Sign in to decide", page)]},
+    ]
+    return Told(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
+
+
+def settled(
+    asked: Asked, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
+) -> Told:
+    """What takes a notice's place once a decision stands.
+
+    Args:
+        decision: as `views.settled_view` gives it.
+    """
+    verdict = Verdict(decision["decision"])
+    stands = _STANDS[asked.kind][verdict]
+    line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
+    if decision.get("reason"):
+        line += f"\n{shown_line(decision['reason'])}"
+    if decision.get("open"):
+        line += "\nOthers must still agree."
+    edited = decision.get("arguments")
+    blocks = [
+        _header(f"{tool}: {stands}" if asked.kind == "doubt" else f"{stands}: {tool}"),
+        *islice(_sections(shown_json(arguments)), MAX_ARGUMENT_SECTIONS),
+        *([_section("With these arguments instead:")] if edited else []),
+        *islice(_sections(shown_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
+        _section(line),
+    ]
+    return Told(blocks, plain(f"{stands}: {tool}", MAX_HEADER_CHARACTERS))
+
+
+def message(words: str) -> Told:
+    """A sentence."""
+    return Told([_section(words)], plain(words, MAX_SECTION_CHARACTERS))
+
+
+def dialog(reasoning: Reasoning, tool: str) -> dict[str, Any]:
+    """A modal that asks for a reason."""
+    word = _WORDS[reasoning.asked.kind][reasoning.verdict]
+    doubt = reasoning.asked.kind == "doubt"
+    return {
+        "type": "modal",
+        "callback_id": "decide",
+        "private_metadata": reasoning.model_dump_json(),
+        "title": _text("Did it happen?" if doubt else word, 24),
+        "submit": _text(word, 24),
+        "close": _text("Back", 24),
+        "blocks": [
+            _section(f"{tool}: {word}"),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "optional": True,
+                "label": _text("What you found" if doubt else "Why", 2000),
+                "hint": _text("It is told to the model.", 2000),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": MAX_REASON_CHARACTERS,
+                },
+            },
+        ],
+    }
+
+
+def plain(text: str, limit: int) -> str:
+    """Text in which nothing hides and nothing is markup, cut to a number of characters.
+
+    `&`, `<` and `>` are escaped in plain text, too: Slack's clients decode entities there, and
+    `&lt;` must look like what it is.
+    """
+    kept: list[str] = []
+    size = 0
+    for each in shown(text):
+        size += len(escaped := _ESCAPES.get(each, each))
+        if size > limit - 1:
+            return "".join(kept) + "…"
+        kept.append(escaped)
+    return "".join(kept) if text.strip() else "(blank)"
+
+
+def _sections(text: str) -> Iterator[Block]:
+    """A long text as so many sections as it needs."""
+    part, size = "", 0
+    for each in text:
+        width = len(_ESCAPES.get(each, each))
+        if size + width > MAX_SECTION_CHARACTERS - 1:
+            yield _section(part)
+            part, size = "", 0
+        part, size = part + each, size + width
+    if part.strip():
+        yield _section(part)
+
+
+def _title(notice: Notice) -> str:
+    if notice.kind == "doubt":
+        return f"Did {notice.tool} happen?"
+    high = " (high risk)" if notice.risk is Risk.HIGH else ""
+    what = {"question": "answer", "condition": "go-ahead"}.get(notice.kind, "approval")
+    again = f"Reminder: {what}" if notice.occasion == "reminder" else what.capitalize()
+    return f"{again} needed{high}: {notice.tool}"
+
+
+def _question(notice: Notice) -> str:
+    if notice.kind == "doubt":
+        return f"Did {notice.tool} happen? {_DOUBT}"
+    agent = shown_line(notice.agents[-1])
+    if notice.kind == "question":
+        return f"{agent} asks you:"
+    if notice.kind == "condition":
+        return f"Shall {agent} go on?"
+    return f"{agent} asks to call {notice.tool}."
+
+
+def _effect(preview: Preview) -> str:
+    """The tool's author on what the call would do."""
+    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
+    return f"{shown_line(preview.effect)}\n{taken_back[preview.reversible]}"
+
+
+def _facts(notice: Notice) -> str:
+    agents, approvers = (map(shown_line, each) for each in (notice.agents, notice.approvers))
+    lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
+    if notice.expires_at:
+        until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")
+        lines.append(f"Until: {until}; without an answer it is not approved.")
+    return "\n".join([*lines, f"Hash: {notice.arguments_hash[:12]}"])
+
+
+def _decisions(notice: Notice) -> Sequence[Block]:
+    value = Asked.of(notice).model_dump_json()
+    styles = {Verdict.APPROVE: "primary", Verdict.REJECT: "danger"}
+    return [
+        {
+            "type": "button",
+            "action_id": verdict.value,
+            "text": _text(_WORDS[notice.kind][verdict], 75),
+            "value": value,
+            "style": style,
+        }
+        for verdict, style in styles.items()
+    ]
+
+
+def _link(words: str, url: str) -> Block:
+    return {"type": "button", "action_id": OPEN, "text": _text(words, 75), "url": url}
+
+
+def _header(text: str) -> Block:
+    return {"type": "header", "text": _text(text, MAX_HEADER_CHARACTERS)}
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _text(text, MAX_SECTION_CHARACTERS)}
+
+
+def _small(text: str) -> Block:
+    return {"type": "context", "elements": [_text(text, MAX_SECTION_CHARACTERS)]}
+
+
+def _text(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": plain(text, limit), "emoji": False}

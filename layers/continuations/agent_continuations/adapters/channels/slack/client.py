@@ -1,0 +1,171 @@
+"""Slack, by its own SDK: the one place that loads it.
+
+Slack promises nothing about a message that is posted twice: `client_msg_id` is for its own clients
+only (github.com/slackapi/java-slack-sdk/issues/852). So each message carries the notice's id in its
+metadata, by which a repetition can be told; a person may see the same question twice.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from http.client import HTTPException
+from typing import Any
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web import WebClient
+
+from agent_continuations.adapters.channels.slack.blocks import Told
+from agent_continuations.core.notice import Notice
+from agent_continuations.errors import ContinuationError, Fatal, Forbidden, Retryable
+
+API_URL = "https://slack.com/api/"
+
+
+METADATA = "agent_continuations_notice"
+
+
+# What is wrong with the address or the message, and will be tomorrow. All else can pass or be
+# mended: a token renewed, a permission given, the app invited into the channel.
+_REFUSED = {
+    "cannot_dm_bot",
+    "channel_not_found",
+    "invalid_arguments",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "is_archived",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "user_disabled",
+    "user_not_found",
+    "users_not_found",
+}
+
+
+class SlackWorkspace:
+    """One workspace, as one app sees it. Implements `slack_answers.Workspace`.
+
+    Args:
+        timeout_seconds: for each request.
+    """
+
+    def __init__(
+        self,
+        *,
+        bot_token: str,
+        signing_secret: str,
+        api_url: str = API_URL,
+        timeout_seconds: int = 5,
+    ) -> None:
+        # At DEBUG the SDK logs what it sends, and that holds links.
+        logger = logging.getLogger("agent_continuations.slack")
+        logger.setLevel(logging.WARNING)
+        # What fails is tried again by the outbox, or by the person who clicked.
+        self._client = WebClient(
+            bot_token,
+            base_url=api_url,
+            timeout=timeout_seconds,
+            retry_handlers=[],
+            logger=logger,
+        )
+        self._verifier = SignatureVerifier(signing_secret)
+
+    def sent(self, body: str, headers: Mapping[str, str]) -> bool:
+        """Whether Slack sent this within the last five minutes."""
+        try:
+            return self._verifier.is_valid_request(body, dict(headers))
+        except (ValueError, TypeError):  # a timestamp that is no number, a signature not in ASCII
+            return False
+
+    def email_of(self, user_id: str) -> str:
+        """The mail address of a full member of this workspace.
+
+        Raises:
+            Forbidden: he is none, or Slack has not confirmed the address.
+        """
+        user = self.call(self._client.users_info, user=user_id)["user"]
+        barred = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
+        if user["team_id"] != self._team_id or any(user.get(each) for each in barred):
+            raise Forbidden("only full members of this workspace can decide here")
+        email = user.get("profile", {}).get("email")
+        if not user.get("is_email_confirmed") or not email:
+            raise Forbidden("Slack knows no confirmed mail address of yours")
+        return str(email)
+
+    def post(self, channel: str, told: Told, notice: Notice) -> None:
+        """Post a message that carries a notice's id."""
+        ids = {"notice_id": notice.notice_id, "run_id": notice.run_id}
+        self.call(
+            self._client.chat_postMessage,
+            channel=channel,
+            blocks=told.blocks,
+            text=told.text,
+            metadata={"event_type": METADATA, "event_payload": ids},
+            mrkdwn=False,
+            parse="none",
+            link_names=False,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+
+    def update(self, channel: str, message: str, told: Told) -> None:
+        """Put other words in a message's place."""
+        self.call(
+            self._client.chat_update,
+            channel=channel,
+            ts=message,
+            blocks=told.blocks,
+            text=told.text,
+            parse="none",
+            link_names=False,
+        )
+
+    def whisper(self, channel: str, user_id: str, told: Told) -> None:
+        """Say something that only one person sees."""
+        self.call(
+            self._client.chat_postEphemeral,
+            channel=channel,
+            user=user_id,
+            blocks=told.blocks,
+            text=told.text,
+            parse="none",
+            link_names=False,
+        )
+
+    def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
+        """Show a dialog to whoever has clicked."""
+        self.call(self._client.views_open, trigger_id=trigger_id, view=dict(view))
+
+    def user_id(self, email: str) -> str:
+        """The member who has a mail address."""
+        found = self.call(self._client.users_lookupByEmail, email=email)
+        return str(found["user"]["id"])
+
+    def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
+        """Call a method of the Web API.
+
+        Raises:
+            Retryable: Slack cannot be reached, or refuses for a reason that can be mended.
+            Fatal: it refuses for good.
+        """
+        try:
+            return method(**arguments)
+        except SlackApiError as error:
+            raise _meant(error) from error
+        # The SDK takes any JSON for an object, hence AttributeError.
+        except (SlackClientError, HTTPException, OSError, ValueError, AttributeError) as error:
+            raise Retryable(f"Slack cannot be reached: {error}") from error
+
+    @cached_property
+    def _team_id(self) -> str:
+        return str(self.call(self._client.auth_test)["team_id"])
+
+
+def _meant(error: SlackApiError) -> ContinuationError:
+    response = error.response
+    said = response.data.get("error") if isinstance(response.data, dict) else None
+    code = str(said or f"status {response.status_code}")[:200]
+    after = str(response.headers.get("Retry-After") or "")
+    if code in _REFUSED:
+        return Fatal(f"Slack refuses: {code}")
+    return Retryable(f"Slack refuses: {code}", float(after[:9]) if after.isdecimal() else None)

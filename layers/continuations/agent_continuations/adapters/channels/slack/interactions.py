@@ -1,0 +1,229 @@
+"""Answers that people give in Slack: a click on a button, or a reason in a dialog.
+
+Slack says who clicked, and signs it. Who that is to us, only his confirmed mail address in our own
+workspace says; it must be among those who were asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent_continuations.adapters.channels.slack.blocks import (
+    REASON,
+    Asked,
+    Reasoning,
+    Told,
+    dialog,
+    message,
+    read_asked,
+    settled,
+)
+from agent_continuations.core.approvals.policy import person
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.lookup import Request, find_request
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.run import Loaded
+from agent_continuations.errors import (
+    AlreadyDecided,
+    ContinuationError,
+    Forbidden,
+    Invalid,
+    Retryable,
+)
+from agent_continuations.services.runs import Runs
+from agent_continuations.views.decision import settled_view
+
+
+class Workspace(Protocol):
+    """What is needed of Slack. All methods may raise `Retryable` and `Fatal`."""
+
+    def sent(self, body: str, headers: Mapping[str, str]) -> bool:
+        """Whether Slack sent this within the last five minutes."""
+
+    def email_of(self, user_id: str) -> str:
+        """The confirmed mail address of a full member; `Forbidden` for anybody else."""
+
+    def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
+        """Show a dialog to whoever has clicked."""
+
+    def update(self, channel: str, message: str, told: Told) -> None:
+        """Put other words in a message's place."""
+
+    def whisper(self, channel: str, user_id: str, told: Told) -> None:
+        """Say something that only one person sees."""
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(frozen=True)  # Slack sends much more than is looked at
+
+
+class _User(_Sent):
+    id: str
+
+
+class _Action(_Sent):
+    action_id: str
+    value: str = ""
+
+
+class _Place(_Sent):
+    channel_id: str = ""
+    message_ts: str = ""
+
+
+class _Clicked(_Sent):
+    type: Literal["block_actions"]
+    user: _User
+    trigger_id: str
+    container: _Place
+    actions: Annotated[tuple[_Action, ...], Field(min_length=1)]
+
+
+class _Typed(_Sent):
+    value: str | None = None
+
+
+class _State(_Sent):
+    values: dict[str, dict[str, _Typed]]
+
+
+class _View(_Sent):
+    private_metadata: str
+    state: _State
+
+
+class _Submitted(_Sent):
+    type: Literal["view_submission"]
+    user: _User
+    view: _View
+
+
+_Interaction: TypeAlias = Annotated[_Clicked | _Submitted, Field(discriminator="type")]
+_INTERACTION: TypeAdapter[_Clicked | _Submitted] = TypeAdapter(_Interaction)
+
+
+class SlackAnswers:
+    """Takes what Slack sends when somebody clicks or writes, and decides."""
+
+    def __init__(self, workspace: Workspace, runs: Runs) -> None:
+        self._workspace = workspace
+        self._runs = runs
+
+    def answer(self, body: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        """Do what an interaction asks for.
+
+        Args:
+            body: exactly as it came; the signature is of these characters.
+
+        Returns:
+            What Slack is to be told, if anything. The person is told in Slack.
+
+        Raises:
+            Forbidden: Slack did not send this, or not just now.
+            Invalid: it is no interaction of ours.
+            Retryable: Slack or the store does not answer; the same click may come again.
+        """
+        if not self._workspace.sent(body, headers):
+            raise Forbidden("not signed by Slack, or too old")
+        match _interaction(body):
+            case _Clicked() as clicked:
+                self._clicked(clicked)
+                return None
+            case _Submitted() as submitted:
+                return self._submitted(submitted)
+
+    def _clicked(self, clicked: _Clicked) -> None:
+        action, place = clicked.actions[0], clicked.container
+        if action.action_id not in set(Verdict):
+            return  # a button that is a link; Slack tells of it, too
+        verdict = Verdict(action.action_id)
+        try:
+            asked = read_asked(action.value)
+            if asked.kind in ("approval", "condition") and verdict is Verdict.APPROVE:
+                told = self._decide(asked, verdict, clicked.user, reason=None)
+                self._workspace.update(place.channel_id, place.message_ts, told)
+                return
+            _, request, _ = self._found(asked, clicked.user)
+            reasoning = Reasoning(
+                asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
+            )
+            self._workspace.open(clicked.trigger_id, dialog(reasoning, request.call.plan.tool))
+        except Retryable:
+            raise
+        except ContinuationError as error:
+            self._workspace.whisper(place.channel_id, clicked.user.id, message(str(error)))
+
+    def _submitted(self, submitted: _Submitted) -> dict[str, Any] | None:
+        typed = submitted.view.state.values.get(REASON, {}).get(REASON)
+        reason = typed.value.strip() if typed and typed.value else ""
+        try:
+            reasoning = _reasoning(submitted.view.private_metadata)
+            told = self._decide(
+                reasoning.asked, reasoning.verdict, submitted.user, reason=reason or None
+            )
+        except Retryable:
+            raise
+        except ContinuationError as error:
+            return {"response_action": "errors", "errors": {REASON: message(str(error)).text}}
+        self._workspace.update(reasoning.channel, reasoning.message, told)
+        return None
+
+    def _decide(self, asked: Asked, verdict: Verdict, user: _User, *, reason: str | None) -> Told:
+        """Record the answer; what takes the message's place.
+
+        Where another decision stands already, that is what it is told.
+        """
+        loaded, request, approver = self._found(asked, user)
+        answer = Answer(
+            verdict=verdict,
+            approver=approver,
+            via="slack",
+            authentication=f"slack:{user.id}",
+            reason=reason,
+            arguments_hash=asked.shown_hash,
+        )
+        try:
+            stands = settled_view(asked.run_id, self._runs.settle(loaded, request, answer))
+        except AlreadyDecided as error:
+            stands = error.decision
+        return settled(asked, request.call.plan.tool, request.asked.arguments, stands)
+
+    def _found(self, asked: Asked, user: _User) -> tuple[Loaded, Request, str]:
+        """The request, and the approver who this user is.
+
+        Raises:
+            Forbidden: he was not asked.
+        """
+        email = self._workspace.email_of(user.id)
+        loaded = self._runs.load(asked.run_id)
+        request = find_request(loaded, asked.request_id)
+        return loaded, request, approver_of(request.approvers, email)
+
+
+def _interaction(body: str) -> _Clicked | _Submitted:
+    try:
+        [payload] = parse_qs(body, strict_parsing=True, max_num_fields=5)["payload"]
+        return _INTERACTION.validate_json(payload)
+    except (KeyError, ValueError):  # pydantic's is a ValueError
+        raise Invalid("no interaction that is known here", [("payload", "unknown")]) from None
+
+
+def _reasoning(text: str) -> Reasoning:
+    try:
+        return Reasoning.model_validate_json(text)
+    except ValidationError:
+        raise Invalid("this dialog is not one of ours") from None
+
+
+def approver_of(approvers: Sequence[str], email: str) -> str:
+    """Which of those who were asked has this mail address.
+
+    Raises:
+        Forbidden: none of them; where nobody was asked, nobody may.
+    """
+    for each in approvers:
+        if person(each) == person(email):
+            return each
+    raise Forbidden("you were not asked for this decision")

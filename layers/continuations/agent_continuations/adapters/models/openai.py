@@ -1,0 +1,201 @@
+"""Any server that speaks OpenAI's Chat Completions, by the `openai` client.
+
+The client's own retries are off: a short wait is slept here, a long one is told to the caller, who
+makes a timer of it instead of paying for a process that sleeps.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from random import uniform
+from time import sleep
+from typing import Any, cast
+from weakref import finalize
+
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    OpenAI,
+)
+from pydantic import BaseModel, ValidationError
+
+from agent_continuations.core.replies import Reply, ToolRequest, Usage
+from agent_continuations.errors import ModelRefused, ModelUnavailable
+from agent_continuations.ports.model import ModelRequest
+
+TRIES = 3
+LONGEST_SLEEP_SECONDS = 5.0
+MAX_NAME_CHARACTERS = 200
+LONGEST_WAIT_SECONDS = 24 * 3600.0
+REQUEST_TIMEOUT_SECONDS = 300.0
+_PASSING = {408, 409, 425, 429}
+# Settings that are about the request and not in it: the names that `create` has for them, and ours.
+_OPTIONS = {
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "extra_body": "extra_json",
+    "timeout": "timeout",
+}
+
+
+class OpenAIModel:
+    """A model behind Chat Completions.
+
+    Args:
+        api_key, base_url: as the `openai` client knows them.
+        model: the model's name where an agent names none.
+        timeout_seconds: for one request.
+        pause: sleeps; a test may count instead.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        model: str,
+        base_url: str | None = None,
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        self._client = OpenAI(
+            api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout_seconds
+        )
+        # Whoever drops the model drops its connections: nobody need remember to close it.
+        finalize(self, self._client.close)
+        self._model = model
+        self._pause = pause
+
+    def reply(self, request: ModelRequest) -> Reply:
+        """Ask for one reply; passing faults are tried again as long as the waits are short.
+
+        Raises:
+            ModelUnavailable: the service asks for a longer wait, or did not recover.
+            ModelRefused: the service refuses the request for good.
+        """
+        parameters: dict[str, Any] = {
+            **request.settings,
+            "model": request.model or self._model,
+            "messages": list(request.messages),
+        }
+        if request.tools:
+            parameters["tools"] = list(request.tools)
+        if request.output is not None:
+            schema = {"name": request.agent, "schema": dict(request.output)}
+            parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+        for tries in range(1, TRIES + 1):
+            try:
+                return self._ask(parameters)
+            except ModelUnavailable as error:
+                wait = error.after_seconds
+                seconds = uniform(0.1, 0.5 * 2**tries) if wait is None else wait
+                if tries == TRIES or seconds > LONGEST_SLEEP_SECONDS:
+                    raise
+                self._pause(seconds)
+        raise AssertionError("unreachable")
+
+    def _ask(self, parameters: Mapping[str, Any]) -> Reply:
+        body = {name: value for name, value in parameters.items() if name not in _OPTIONS}
+        options = {_OPTIONS[name]: parameters[name] for name in _OPTIONS if name in parameters}
+        options["security"] = {"bearer_auth": True}  # no other key that stands in the environment
+        try:
+            # Not by `chat.completions.create`: it walks through every message of every request by
+            # its types, which takes most of a turn's time, and changes nothing of what we send.
+            answer = self._client.post(
+                "/chat/completions", cast_to=str, body=body, options=cast(Any, options)
+            )
+            return _reply(answer)
+        except APITimeoutError as error:
+            # It has taken its time already; a wait that is no sleep comes next.
+            wait = LONGEST_SLEEP_SECONDS + 1
+            raise ModelUnavailable("the model service did not answer in time", wait) from error
+        except APIConnectionError as error:
+            raise ModelUnavailable(f"the model service cannot be reached: {error}") from error
+        except APIStatusError as error:
+            status = error.status_code
+            if status in _PASSING or status >= 500:
+                after = _retry_after(error.response.headers.get("retry-after"))
+                raise ModelUnavailable(f"the model service answered {status}", after) from error
+            raise ModelRefused(f"the model service answered {status}: {error.message}") from error
+        except APIError as error:
+            raise ModelUnavailable(f"the model service failed: {error}") from error
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str | None = None
+
+
+class _ToolCall(BaseModel):
+    function: _Function
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(BaseModel):
+    """What we read of a completion. The client does not check what a server sends; this does."""
+
+    choices: list[_Choice]
+    usage: _Usage | None = None
+    model: Any = None  # a reply is no worse for a name that is none
+
+
+def _reply(body: str) -> Reply:
+    try:
+        completion = _Completion.model_validate_json(body)
+        choice = completion.choices[0]
+    except (ValidationError, IndexError) as error:
+        # A half answer or a proxy's error page: the request is good, so it may be sent again.
+        raise ModelUnavailable(f"the model service sent no completion: {body[:200]!r}") from error
+    used = completion.usage or _Usage()
+    usage = Usage(input_tokens=used.prompt_tokens or 0, output_tokens=used.completion_tokens or 0)
+    named = completion.model[:MAX_NAME_CHARACTERS] if isinstance(completion.model, str) else None
+    content = choice.message.content or choice.message.refusal
+    said = partial(Reply, content=content, usage=usage, model=named)
+    requests = tuple(
+        ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
+        for call in choice.message.tool_calls or ()
+    )
+    reason = choice.finish_reason
+    if reason == "content_filter":
+        return said(fault="content_filter")
+    if reason == "length":
+        # Calls that were cut off may read as whole, with fewer arguments than were meant.
+        return said(fault="length")
+    if requests:
+        return said(requests=requests)
+    fault = None if content and content.strip() else "empty"
+    return said(fault=fault)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", value.strip()):
+        seconds = float(value)
+    else:
+        try:
+            until = parsedate_to_datetime(value)
+            until = until if until.tzinfo else until.replace(tzinfo=UTC)
+            seconds = (until - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)

@@ -1,0 +1,64 @@
+"""The scripted model: says what a test or a demonstration tells it to say."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any, TypeAlias
+
+from agent_continuations.core.replies import Reply, ToolRequest, Usage
+from agent_continuations.errors import ModelRefused
+from agent_continuations.ports.model import ModelRequest
+
+Script: TypeAlias = Sequence[Reply] | Callable[[ModelRequest], Reply]
+
+
+def say(content: str) -> Reply:
+    """A reply in words, which ends an agent's work."""
+    return Reply(content=content, usage=Usage(input_tokens=1, output_tokens=1))
+
+
+def call(tool: str, **arguments: Any) -> Reply:
+    """A reply that calls one tool."""
+    return calls((tool, arguments))
+
+
+def calls(*requests: tuple[str, Mapping[str, Any]]) -> Reply:
+    """A reply that calls several tools at once."""
+    return Reply(
+        requests=tuple(
+            ToolRequest(name=name, arguments=json.dumps(arguments)) for name, arguments in requests
+        ),
+        usage=Usage(input_tokens=1, output_tokens=1),
+    )
+
+
+class ScriptedModel:
+    """A model that follows a script for each agent; safe between threads.
+
+    Args:
+        scripts: by agent name, the replies in order (each frame of the agent begins anew), or a
+            function from the request to a reply.
+
+    Attributes:
+        requests: every request that was made, in order.
+    """
+
+    def __init__(self, scripts: Mapping[str, Script]) -> None:
+        self.scripts = scripts
+        self.requests: list[ModelRequest] = []
+        self._lock = Lock()
+
+    def reply(self, request: ModelRequest) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+        script = self.scripts.get(request.agent)
+        if script is None:
+            raise ModelRefused(f"there is no script for the agent {request.agent}")
+        if not isinstance(script, Sequence):
+            return script(request)
+        # The place in the script comes from the conversation, so it survives every process.
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        if turn >= len(script):
+            raise ModelRefused(f"the script of {request.agent} ends before turn {turn}")
+        reply: Reply = script[turn]
+        return reply

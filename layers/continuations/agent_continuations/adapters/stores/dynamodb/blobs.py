@@ -1,0 +1,52 @@
+"""Where compressed values stand: in their item, or in S3 under the hash of their content."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from agent_continuations.adapters.stores.dynamodb.client import Missing, ask
+from agent_continuations.adapters.stores.dynamodb.items import Item
+from agent_continuations.errors import CorruptValue
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+OFFLOAD_BYTES = 32 * 1024
+
+
+class Values:
+    """Where compressed values stand: in their item, or in S3 under the hash of their content."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def kept(self, run_id: str, value: bytes) -> Item:
+        """The attributes that hold a value; a large one is stored first."""
+        if len(value) <= OFFLOAD_BYTES:
+            return {"v": value}
+        digest = sha256(value).hexdigest()
+        key = f"runs/{run_id}/{digest}"
+        ask(self._s3.put_object, Bucket=self._bucket, Key=key, Body=value)
+        return {"p": key, "h": digest}
+
+    def read(self, item: Item) -> bytes:
+        """The value that attributes hold.
+
+        Raises:
+            CorruptValue: what stands in S3 is not what was written, or is gone.
+        """
+        if "v" in item:
+            return bytes(item["v"])
+        try:
+            answer = ask(self._s3.get_object, Bucket=self._bucket, Key=item["p"])
+            value = bytes(ask(answer["Body"].read))
+        except Missing:
+            raise CorruptValue(f"the value of {item['sk']} is gone") from None
+        except ClientError as error:
+            # What S3 answers for a missing object, too, where a role may not list the bucket.
+            raise CorruptValue(f"the value of {item['sk']} is gone or may not be read") from error
+        if sha256(value).hexdigest() != item["h"]:
+            raise CorruptValue(f"the value of {item['sk']} has changed")
+        return value

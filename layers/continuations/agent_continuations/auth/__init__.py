@@ -1,0 +1,1 @@
+"""Identity, sessions, sign-in, and signed tokens."""

@@ -1,0 +1,82 @@
+"""Links that let one approver decide one request: signed, expiring, short, and nowhere stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - its name says too little
+
+from agent_continuations.auth.signing import NotSigned, canonical, encoded, signer, unsigned
+from agent_continuations.core.ids import opaque_id, raw_id
+from agent_continuations.errors import NotFound
+
+_PAYLOAD = Struct(">15s10s8sI")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a token lets its bearer do: answer one request of one run, as one approver."""
+
+    run_id: str
+    request_id: str
+    approver_tag: bytes
+    expires_at: datetime
+
+    def holder(self, approvers: Sequence[str]) -> str | None:
+        """The approver that the token was made for, if he is among these."""
+        return next((each for each in approvers if _tag(each) == self.approver_tag), None)
+
+
+class Capabilities:
+    """Makes tokens and checks them.
+
+    Args:
+        keys: newest first: the first signs, all of them are accepted. To rotate, put a new one in
+            front, and drop the last when its tokens have expired.
+
+    Raises:
+        ValueError: no key, or one that is too short to be safe.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._links = signer(keys, "approval-link")
+        self._nonces = signer(keys, "page-nonce")
+
+    def token(self, run_id: str, request_id: str, approver: str, expires_at: datetime) -> str:
+        """The token of one approver for one request; 94 characters, safe in a URL."""
+        payload = _PAYLOAD.pack(
+            raw_id(run_id), raw_id(request_id), _tag(approver), int(expires_at.timestamp())
+        )
+        return self._links.sign(encoded(payload)).decode()
+
+    def read(self, token: str) -> Capability:
+        """What a token stands for, expired or not: the page of an old link can say so.
+
+        Raises:
+            NotFound: it was not made here, or with a key that was retired.
+        """
+        try:
+            payload = unsigned(self._links, token)
+            run, request, tag, expires = _PAYLOAD.unpack(payload)
+        except (NotSigned, StructError):
+            raise NotFound("this link is not valid", [("token", "not valid")]) from None
+        return Capability(
+            run_id=opaque_id(run),
+            request_id=opaque_id(request),
+            approver_tag=tag,
+            expires_at=datetime.fromtimestamp(expires, UTC),
+        )
+
+    def nonce(self, token: str) -> str:
+        """What the page for `token` carries in its form, to show that a POST came from it."""
+        return self._nonces.get_signature(token).decode()
+
+    def accepts(self, token: str, nonce: str) -> bool:
+        """Whether `nonce` stood on the page for `token`."""
+        spelled = token.isascii() and canonical(nonce)
+        return spelled and self._nonces.verify_signature(token, nonce)
+
+
+def _tag(approver: str) -> bytes:
+    return sha256(approver.encode()).digest()[:8]

@@ -1,0 +1,268 @@
+"""The deployer's identity provider: what it publishes, and which tokens are its own.
+
+OpenID Connect Core 1.0 and Discovery 1.0; RFC 7636 for PKCE.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from time import monotonic
+from typing import Any
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
+
+import jwt
+import urllib3
+
+from agent_continuations.auth.identity import Person
+from agent_continuations.errors import Fatal, Forbidden, Retryable
+
+# With a public key only: what verifies a token must not be able to make one.
+ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+LEEWAY_SECONDS = 30
+PUBLISHED_SECONDS = 600
+REFETCH_SECONDS = 30
+CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
+SCOPE = "openid email profile"
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# What an HTML form accepts as an address (HTML Living Standard, 4.10.5.1.5). It holds no colon, so
+# no address looks like a group, and nothing but ASCII, so no two letters become the same one when
+# they are made small, as the Kelvin sign and `k` do.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+_ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What the provider published, and when it was read."""
+
+    document: Mapping[str, Any]
+    keys: tuple[jwt.PyJWK, ...]
+    read_at: float
+
+
+class Issuer:
+    """An OpenID Connect provider, and our client there.
+
+    Args:
+        url: the issuer, spelled as the provider spells it.
+        client_id: our client; tokens for any other are refused.
+        groups_claim: the claim that lists a person's groups; Cognito's is `cognito:groups`.
+        clock: tells the age, in seconds, of what was read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client_id: str,
+        *,
+        groups_claim: str = "groups",
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.url = url
+        self.client_id = client_id
+        self._groups_claim = groups_claim
+        self._clock = clock
+        self._kept: _Published | None = None
+
+    def verify(self, token: str, *, nonce: str | None = None) -> Person:
+        """The person that an ID token is about.
+
+        Args:
+            token: as it was sent.
+            nonce: what it must hold, where it is the answer to a sign-in of ours.
+
+        Raises:
+            Forbidden: it is not this provider's, not for us, not valid now, or says too little.
+                The message names the kind of fault, and nothing of the token.
+            Retryable: the provider does not answer.
+            Fatal: what it publishes is not what this deployment was told.
+        """
+        try:
+            claims = jwt.decode(
+                token,
+                self._key(jwt.get_unverified_header(token).get("kid")),
+                ALGORITHMS,
+                audience=self.client_id,
+                issuer=self.url,
+                leeway=LEEWAY_SECONDS,
+                options={
+                    "require": ["iss", "sub", "aud", "exp", "iat"],
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise Forbidden(f"the token is not accepted: {type(error).__name__}") from None
+        # Core, 3.1.3.7: one of several audiences must be told apart by `azp`.
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp", None if several else self.client_id) != self.client_id:
+            raise Forbidden("the token was given to another client")
+        if nonce is not None and claims.get("nonce") != nonce:
+            raise Forbidden("the token answers another sign-in")
+        return self._person(claims)
+
+    def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
+        """Where a browser must go to sign in."""
+        endpoint = _endpoint(self._published().document, "authorization_endpoint")
+        challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": SCOPE,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+
+    def redeem(self, code: str, *, redirect_uri: str, verifier: str, client_secret: str) -> str:
+        """The ID token that a code stands for. It is not verified yet.
+
+        Raises:
+            Forbidden: the provider refuses the code.
+            Retryable: the provider does not answer.
+            Fatal: the provider refuses our client.
+        """
+        document = self._published().document
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+        }
+        headers = {}
+        # Discovery, 3: whoever does not say how clients authenticate means `basic`.
+        ways = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        if client_secret and "client_secret_basic" in ways:
+            # RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(client_secret)}"
+            headers = urllib3.make_headers(basic_auth=pair)
+        else:
+            form |= {"client_id": self.client_id}
+            form |= {"client_secret": client_secret} if client_secret else {}
+        status, answer = _asked(
+            "POST",
+            _endpoint(document, "token_endpoint"),
+            body=urlencode(form),
+            headers={**headers, "Content-Type": "application/x-www-form-urlencoded"},
+        )
+        if status != HTTPStatus.OK:
+            error = str(answer.get("error"))
+            if error == "invalid_grant":
+                raise Forbidden("the identity provider does not take this code (any more)")
+            told = error if _ERROR_CODE.fullmatch(error) else "no reason"
+            raise Fatal(f"the identity provider refuses our client: {status}, {told}")
+        return str(answer.get("id_token", ""))
+
+    def _person(self, claims: Mapping[str, Any]) -> Person:
+        """Who the claims speak of.
+
+        An address that the provider says it has not checked could be anybody's, and is refused.
+        Some providers, Entra ID among them, never say: those vouch for their directory as a whole.
+        """
+        email, verified = claims.get("email"), claims.get("email_verified", True)
+        if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
+            raise Forbidden("the token names no e-mail address")
+        if verified not in (True, "true"):  # Cognito and Apple may write it as text
+            raise Forbidden("the e-mail address is not verified")
+        groups = claims.get(self._groups_claim, ())
+        groups = [groups] if isinstance(groups, str) else groups
+        if not isinstance(groups, list | tuple) or not all(
+            isinstance(each, str) for each in groups
+        ):
+            raise Forbidden(f"the claim {self._groups_claim} is no list of names")
+        how = [f"oidc {self.url} sub={_quoted(claims['sub'])}"]
+        ways = claims.get("amr")
+        if isinstance(ways, list):
+            how.append(f"amr={','.join(_quoted(str(each)) for each in ways)}")
+        return Person(
+            name=email.lower(),
+            groups=tuple(f"group:{each}" for each in groups),
+            authentication=" ".join(how),
+        )
+
+    def _key(self, kid: object) -> jwt.PyJWK:
+        """The one key that a token can be signed with.
+
+        An unknown name may be that of a new key, so what is published is read again for it; but no
+        more often than each half minute, because anybody can invent names.
+        """
+        for seconds in (PUBLISHED_SECONDS, REFETCH_SECONDS):
+            keys = self._published(seconds).keys
+            found = [each for each in keys if kid is None or each.key_id == kid]
+            if len(found) == 1:
+                return found[0]
+        raise Forbidden("the token is signed with an unknown key")
+
+    def _published(self, seconds: float = PUBLISHED_SECONDS) -> _Published:
+        """What the provider publishes, read no longer ago than that."""
+        now = self._clock()
+        if self._kept is None or now - self._kept.read_at > seconds:
+            base = self.url.removesuffix("/")
+            document = _read(f"{base}/.well-known/openid-configuration")
+            if document.get("issuer") != self.url:  # Discovery, 4.3
+                raise Fatal(f"{self.url} calls itself {document.get('issuer')}: spell it so")
+            self._kept = _Published(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
+        return self._kept
+
+
+def _keys(document: Mapping[str, Any]) -> tuple[jwt.PyJWK, ...]:
+    """The keys that sign; those that encrypt, or that this code does not know, are left out."""
+    try:
+        keys = jwt.PyJWKSet.from_dict(dict(document)).keys
+    except jwt.PyJWTError:
+        raise Fatal("the identity provider publishes no key that can be used") from None
+    return tuple(each for each in keys if each.public_key_use in (None, "sig"))
+
+
+def _endpoint(document: Mapping[str, Any], name: str) -> str:
+    url = document.get(name)
+    if not isinstance(url, str):
+        raise Fatal(f"the identity provider publishes no {name}")
+    return _safe(url)
+
+
+def _safe(url: str) -> str:
+    """The address, if nobody on the way can change what it answers."""
+    parts = urlsplit(url)
+    if not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
+        raise Fatal(f"{url} is neither https nor on this machine")
+    return url
+
+
+def _read(url: str) -> dict[str, Any]:
+    status, document = _asked("GET", url)
+    if status != HTTPStatus.OK:
+        raise Fatal(f"the identity provider answers {status} at {url}")
+    return document
+
+
+def _asked(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    """The provider's answer. It is asked so rarely that no connection is kept."""
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+    try:
+        with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
+            answer = pool.request(method, _safe(url), redirect=False, **more)
+    except urllib3.exceptions.HTTPError:
+        raise Retryable("the identity provider does not answer") from None
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Retryable("the identity provider cannot answer now")
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    return status, document if isinstance(document, dict) else {}
+
+
+def _quoted(text: str) -> str:
+    """So that no space or line break in a name of theirs reads as ours."""
+    return quote(text, safe="@:|,.")

@@ -1,0 +1,1 @@
+"""What authors of agents write with: agents, tools, policies, waits and conditions."""

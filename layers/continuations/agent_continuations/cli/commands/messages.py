@@ -1,0 +1,64 @@
+"""Messages."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import click
+from rich.text import Text
+
+from agent_continuations.cli.arguments import Json, given, key_option, read_text, wait_option
+from agent_continuations.cli.models import Accepted, seen
+from agent_continuations.cli.options import Settings, shared
+from agent_continuations.cli.polling import finish, run_path
+from agent_continuations.cli.rendering import joined, words
+from agent_continuations.cli.selection import whole_run_id
+
+
+@click.command()
+@click.argument("run")
+@click.argument("text", callback=read_text)
+@key_option
+@wait_option
+@shared()
+@click.pass_obj
+def message(settings: Settings, run: str, text: str, key: str | None, wait: bool) -> None:
+    """Say TEXT to a run.
+
+    A completed run goes on with it. Where TEXT is -, it is read from the standard input.
+    """
+    run_id = whole_run_id(settings.api, run)
+    path = run_path(run_id, "messages")
+    document = settings.api.post(path, {"content": text}, key=key or str(uuid4()))
+    if wait:
+        finish(settings, run_id)
+    settings.tell(document, lambda: _taken("message", document))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("name")
+@click.option("--payload", type=Json(), help="What it brings, as JSON.")
+@click.option("--correlation", help="Which of the calls that wait for it is meant.")
+@key_option
+@shared()
+@click.pass_obj
+def event(
+    settings: Settings,
+    run: str,
+    name: str,
+    payload: Any,
+    correlation: str | None,
+    key: str | None,
+) -> None:
+    """Tell a run of the event NAME."""
+    run_id = whole_run_id(settings.api, run)
+    body = given(payload=payload, correlation=correlation)
+    path = run_path(run_id, "events", name)
+    document = settings.api.post(path, body, key=key or str(uuid4()))
+    settings.tell(document, lambda: _taken("event", document))
+
+
+def _taken(what: str, document: Any) -> Iterator[Text]:
+    taken = seen(Accepted, document)
+    yield joined(f"the {what} is taken by", words(taken.run_id))

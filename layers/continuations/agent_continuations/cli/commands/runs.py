@@ -1,0 +1,219 @@
+"""The commands that start, show and steer runs."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import click
+from rich.console import RenderableType
+
+from agent_continuations.cli.arguments import key_option, read_text, wait_option
+from agent_continuations.cli.exit_codes import End, Refused
+from agent_continuations.cli.models import (
+    Accepted,
+    Entry,
+    Frame,
+    Page,
+    Run,
+    Summary,
+    Timeline,
+    seen,
+)
+from agent_continuations.cli.options import Settings, shared
+from agent_continuations.cli.polling import end_of, finish, run_path, views
+from agent_continuations.cli.rendering import entry_line, outcome, run_lines, words
+from agent_continuations.cli.run_tree import ending, heading, run_tree
+from agent_continuations.cli.selection import whole_run_id
+from agent_continuations.core.run import Status
+from agent_continuations.safe_text import shown_json, shown_line
+from agent_continuations.services.audit import document_faults
+
+
+def _pairs(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    split = [each.partition("=") for each in values]
+    for name, equals, _ in split:
+        if not equals or not name:
+            raise click.BadParameter("must be like key=value")
+    return {name: value for name, _, value in split}
+
+
+@click.command()
+@click.argument("agent")
+@click.argument("input", callback=read_text)
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", callback=_pairs)
+@key_option
+@wait_option
+@shared()
+@click.pass_obj
+def start(
+    settings: Settings,
+    agent: str,
+    input: str,
+    metadata: dict[str, str],
+    key: str | None,
+    wait: bool,
+) -> None:
+    """Start a run of AGENT on INPUT.
+
+    Prints the run's id. Where INPUT is -, it is read from the standard input.
+    """
+    body: dict[str, Any] = {"agent": agent, "input": input}
+    if metadata:
+        body["metadata"] = metadata
+    document = settings.api.post("/runs", body, key=key or str(uuid4()))
+    run_id = seen(Accepted, document).run_id
+    if wait:
+        click.echo(shown_line(run_id), err=True)
+        finish(settings, run_id)
+    settings.tell(document, lambda: iter([words(run_id)]))
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice([each.value for each in Status]))
+@click.option("--agent")
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True)
+@click.option("--all", "every", is_flag=True, help="All of them, --limit at a time.")
+@shared()
+@click.pass_obj
+def list_runs(
+    settings: Settings, status: str | None, agent: str | None, limit: int, every: bool
+) -> None:
+    """List runs, newest first."""
+    query: dict[str, str | int | None] = {"status": status, "agent": agent, "limit": limit}
+    document = settings.api.get("/runs", query)
+    page = seen(Page, document)
+    items, found = list(page.items), list(document["items"])
+    while every and page.next:
+        more = settings.api.get("/runs", {**query, "cursor": page.next})
+        page = seen(Page, more)
+        items += page.items
+        found += more["items"]
+    settings.tell({**document, "items": found, "next": page.next}, lambda: run_lines(items))
+    if page.next and not settings.as_json:
+        click.echo("there are more: --all", err=True)
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def show(settings: Settings, run: str) -> None:
+    """Show a run as a tree.
+
+    Its agents and calls, where it waits, for whom and until when, and what came of it.
+    """
+    run_id = whole_run_id(settings.api, run)
+    document = settings.api.get(run_path(run_id))
+
+    def lines() -> Iterator[RenderableType]:
+        root = seen(Frame, settings.api.get(run_path(run_id, "continuation")))
+        view = seen(Run, document)
+        yield from heading(view)
+        yield run_tree(view, root)
+        yield from ending(view)
+
+    settings.tell(document, lines)
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def tail(settings: Settings, run: str) -> None:
+    """Print what happens in a run.
+
+    Until it ends or waits for somebody; then, for what. With --json, only how the run stands then.
+    """
+    run_id = whole_run_id(settings.api, run)
+    if settings.as_json:
+        finish(settings, run_id)
+    told: set[Entry] = set()
+    for _, latest in views(settings.api, run_id, watch=True):
+        view = latest
+        timeline = seen(Timeline, settings.api.get(run_path(run_id, "timeline")))
+        for entry in timeline.items:
+            if entry not in told:
+                told.add(entry)
+                settings.line(entry_line(entry))
+    for line in outcome(view):
+        settings.line(line)
+    click.get_current_context().exit(end_of(view) or End.DONE)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--verify", is_flag=True, help="Check it, and say what is wrong with it.")
+@click.option(
+    "--expect", metavar="DIGEST", help="With --verify: an entry's digest, kept elsewhere."
+)
+@shared()
+@click.pass_obj
+def audit(settings: Settings, run: str, verify: bool, expect: str | None) -> None:
+    """Print the audit trail.
+
+    Who was asked, who said what, and what they saw.
+    """
+    run_id = whole_run_id(settings.api, run)
+    document = settings.api.get(run_path(run_id, "audit"))
+    click.echo(shown_json(document))
+    if not verify and expect is None:
+        return
+    faults = document_faults(document, expect)
+    if faults:
+        raise Refused(f"the trail is not whole: {'; '.join(faults)}")
+    told = f"{len(document['items'])} entries, whole; the last digest is "
+    click.echo(told + (shown_line(document["end"]["digest"]) or "none"), err=True)
+
+
+def _act(settings: Settings, run: str, action: str, *, again: bool = True) -> None:
+    run_id = whole_run_id(settings.api, run)
+    document = settings.api.post(run_path(run_id, action), again=again)
+    settings.tell(document, lambda: run_lines([seen(Summary, document)]))
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def cancel(settings: Settings, run: str) -> None:
+    """End a run.
+
+    Nothing new begins, and what is running is still recorded.
+    """
+    _act(settings, run, "cancel")
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def pause(settings: Settings, run: str) -> None:
+    """Hold a run until it is resumed.
+
+    Decisions are taken meanwhile.
+    """
+    _act(settings, run, "pause")
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def resume(settings: Settings, run: str) -> None:
+    """Let a paused run go on."""
+    _act(settings, run, "resume")
+
+
+@click.command()
+@click.argument("run")
+@shared()
+@click.pass_obj
+def redrive(settings: Settings, run: str) -> None:
+    """Let a parked run go on.
+
+    For when what stopped it was mended.
+    """
+    # Once it has gone on, it is not parked any more: another try would be told so.
+    _act(settings, run, "redrive", again=False)

@@ -1,0 +1,1 @@
+"""Approval policies, requests, grants, and the audit chain."""

@@ -1,0 +1,70 @@
+"""Call hash."""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+from typing import Any
+
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.ids import arguments_hash
+from agent_continuations.core.path import Path, path_text
+from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.run import Head
+from agent_continuations.core.voting import voted
+from agent_continuations.core.waits import QuestionWait
+from agent_continuations.errors import IllegalEvent
+
+
+def call_hash(head: Head, root: Continuation, path: Path) -> str:
+    """The hash of the call at `path` with the arguments that would run.
+
+    Raises:
+        IllegalEvent: the call is one that cannot run.
+    """
+    call = root.call_at(path)
+    return hash_of(head, call, path)
+
+
+def hash_of(head: Head, call: PendingCall, path: Path) -> str:
+    """`call_hash`, for a call that is at hand. That of a question covers its text."""
+    if isinstance(call.plan, RefusedPlan):
+        raise IllegalEvent(f"{path_text(path)} was refused")
+    return arguments_hash(
+        tenant=head.tenant,
+        run_id=head.run_id,
+        path=path,
+        tool=call.plan.tool,
+        schema_version=call.plan.schema_version,
+        arguments=asked_of(call.arguments, question_of(call)),
+    )
+
+
+def question_of(call: PendingCall) -> dict[str, Any] | None:
+    """What a person is asked by a tool, and what the answer must fit; None where nothing is."""
+    wait = call.wait
+    return {"text": wait.text, "answer": wait.answer} if isinstance(wait, QuestionWait) else None
+
+
+def asked_of(arguments: Mapping[str, Any], question: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What the hash of a request covers apart from its place."""
+    return {"question": question, "arguments": arguments} if question else arguments
+
+
+def check_approval(head: Head, root: Continuation, path: Path) -> None:
+    """Make sure that the call at `path` may run: ungated, or approved exactly as it is.
+
+    Raises:
+        IllegalEvent: it may not.
+    """
+    call = root.call_at(path)
+    if call.gate is None:
+        return
+    decision, approval = call.decision, call.approval
+    if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:
+        raise IllegalEvent(f"{path_text(path)} is not approved")
+    if voted(approval, decision).open_stage is not None:
+        raise IllegalEvent(f"{path_text(path)} is not approved by all who must")
+    if decision.decided_at > approval.expires_at:
+        raise IllegalEvent(f"{path_text(path)} was approved after its deadline")
+    if not compare_digest(decision.arguments_hash, call_hash(head, root, path)):
+        raise IllegalEvent(f"{path_text(path)} is not what was approved")

@@ -1,0 +1,68 @@
+"""Lookup."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision
+from agent_continuations.core.continuation import PendingCall
+from agent_continuations.core.events import Doubted, DoubtSettled
+from agent_continuations.core.path import Path, parse_path
+from agent_continuations.core.run import Loaded
+from agent_continuations.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question that people were asked, with the decision that stands, if there is one."""
+
+    kind: Literal["approval", "question", "condition", "doubt"]
+    path: Path
+    call: PendingCall
+    request_id: str
+    approvers: tuple[str, ...]
+    attempt: int = 0
+    decision: Decision | None = None
+
+    @property
+    def approval(self) -> ApprovalRequest | None:
+        """What was asked, by which policy, and who has answered; None for a doubt."""
+        return None if self.kind == "doubt" else self.call.approval
+
+    @property
+    def asked(self) -> PendingCall:
+        """The call as it was asked about, before the last word on it."""
+        if self.kind == "doubt":
+            return self.call
+        return self.call.model_copy(update={"decision": None})
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known by now how the call went, so that nothing is left to answer."""
+        known = self.call.outcome or (self.kind == "doubt" and self.call.wait)
+        return bool(known) and self.decision is None
+
+
+def find_request(loaded: Loaded, request_id: str) -> Request:
+    """A request of a run.
+
+    Raises:
+        NotFound: no request of this run has this id.
+    """
+    root = loaded.continuation
+    for path, call in root.calls():
+        if call.approval and call.approval.request_id == request_id:
+            approvers = call.approval.approvers
+            return Request(call.asks, path, call, request_id, approvers, decision=call.decision)
+    # A doubt that was denied has left the tree; its events have not.
+    found: Request | None = None
+    for event in loaded.snapshot.events():
+        if isinstance(event, Doubted) and event.doubt.request_id == request_id:
+            path, doubt = parse_path(event.path), event.doubt
+            attempt = doubt.intent.attempt
+            call = root.call_at(path)
+            found = Request("doubt", path, call, request_id, doubt.approvers, attempt)
+        elif found and isinstance(event, DoubtSettled) and event.request_id == request_id:
+            return replace(found, decision=event.decision)
+    if found is None:
+        raise NotFound(f"there is no request {request_id!r}")
+    return found

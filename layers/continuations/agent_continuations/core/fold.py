@@ -1,0 +1,265 @@
+"""Fold."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import assert_never
+
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.continuation import Continuation, Outcome, PendingCall, Turn
+from agent_continuations.core.events import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    DoubtSettled,
+    Escalated,
+    Event,
+    Held,
+    ModelReplied,
+    Polled,
+    Reassigned,
+    Signalled,
+    Spoken,
+    Started,
+    Suspended,
+    Told,
+    ToolReturned,
+    ToolStarted,
+    Voted,
+    Withdrawn,
+)
+from agent_continuations.core.path import Path, Step, parse_path, path_text
+from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
+from agent_continuations.core.transcript import answered_text, rejected_text
+from agent_continuations.core.tree import _around, _in_call, _in_frame, _replace_call
+from agent_continuations.core.voting import asked_on
+from agent_continuations.core.waits import ChildWait, JobWait
+from agent_continuations.errors import IllegalEvent
+
+
+def fold(events: Iterable[Event]) -> Continuation:
+    """Rebuild a continuation from its events, in register key order.
+
+    Raises:
+        IllegalEvent: the events cannot have happened in this order, or there are none.
+    """
+    continuation: Continuation | None = None
+    for event in events:
+        continuation = advance(continuation, event)
+    if continuation is None:
+        raise IllegalEvent("a run without its start")
+    return continuation
+
+
+def advance(  # noqa: C901 - one match over the kinds of events
+    continuation: Continuation | None, event: Event
+) -> Continuation:
+    """The continuation after `event`. Only `Started` comes without a continuation before it.
+
+    Raises:
+        IllegalEvent: the event cannot have happened to this continuation.
+    """
+    if isinstance(event, Started):
+        if continuation is not None:
+            raise IllegalEvent("a run starts once")
+        started_at = event.continuation.started_at or event.at
+        return event.continuation.model_copy(update={"started_at": started_at})
+    if continuation is None:
+        raise IllegalEvent(f"{event.kind} before the run's start")
+    if isinstance(event, Spoken | Signalled):
+        return _unasked(continuation, event)
+    path = parse_path(event.path)
+    match event:
+        case ModelReplied():
+            return _in_frame(continuation, path, lambda frame: _model_replied(frame, event))
+        case ToolReturned():
+            after = _in_call(continuation, path, lambda call: _tool_returned(call, event))
+            return _without_signal(after, event.took)
+        case Suspended():
+            return _in_call(continuation, path, lambda call: _suspended(call, event))
+        case Polled():
+            return _in_call(continuation, path, lambda call: _polled(call, event))
+        case Held():
+            return _around(continuation, path[:-1], lambda frame: _held(frame, event))
+        case ToolStarted():
+            return _in_call(continuation, path, lambda call: _tool_started(call, event))
+        case ApprovalRequested():
+            return _in_call(continuation, path, lambda call: _approval_requested(call, event))
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
+            return _in_call(continuation, path, lambda call: _asked_on(call, event))
+        case Decided():
+            after = _in_call(continuation, path, lambda call: _decided(call, event))
+            return _failed_by(after, path, event)
+        case Doubted():
+            return _in_call(continuation, path, lambda call: _doubted(call, event))
+        case DoubtSettled():
+            return _in_call(continuation, path, lambda call: _doubt_settled(call, event))
+        case _:
+            assert_never(event)
+
+
+def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
+    for read in event.reads:
+        frame = _with_read(frame, parse_path(read.path)[-1], read.outcome)
+    if event.turn != len(frame.turns) or frame.outcome:
+        raise IllegalEvent(f"a reply for turn {event.turn} of {event.path or 'the root'}")
+    if frame.turns and not frame.turns[-1].settled:
+        raise IllegalEvent(f"a reply before every call of turn {event.turn - 1} has its outcome")
+    turn = Turn(
+        reply=event.reply,
+        calls=tuple(_begin(plan, event.at) for plan in event.calls),
+        heard=tuple(each for each in frame.messages if each.message_id in event.heard),
+    )
+    left = tuple(each for each in frame.messages if each.message_id not in event.heard)
+    return frame.model_copy(update={"turns": (*frame.turns, turn), "messages": left})
+
+
+def _with_read(frame: Continuation, step: Step, outcome: Outcome) -> Continuation:
+    if step.turn != len(frame.turns) - 1:
+        raise IllegalEvent("a reply carries an outcome that is not of the turn before it")
+    return _replace_call(frame, step, lambda call: call.model_copy(update={"outcome": outcome}))
+
+
+def _begin(plan: Plan, at: datetime) -> PendingCall:
+    match plan:
+        case RefusedPlan():
+            return PendingCall(plan=plan, outcome=Outcome(kind="error", content=plan.reason))
+        case AgentPlan(gate=None):
+            return _start_child(PendingCall(plan=plan), at)
+        case _:
+            return PendingCall(plan=plan)
+
+
+def _start_child(call: PendingCall, at: datetime) -> PendingCall:
+    if not isinstance(call.plan, AgentPlan) or call.plan.spawn:
+        return call
+    child = Continuation(
+        agent=call.plan.agent,
+        instructions=call.plan.instructions,
+        input=call.arguments["input"],
+        max_turns=call.plan.max_turns,
+        output=call.plan.output,
+        started_at=at,
+    )
+    return call.model_copy(update={"child": child})
+
+
+def _tool_returned(call: PendingCall, event: ToolReturned) -> PendingCall:
+    if call.plan.kind != "tool" and not isinstance(call.wait, ChildWait):
+        raise IllegalEvent(f"an outcome for the {call.plan.kind} call {event.path}")
+    # The outcome that was stored first stands; a late one from a lost owner changes nothing.
+    if call.outcome:
+        return call
+    # An intent has served its purpose now; the head drops it, too.
+    return call.model_copy(update={"outcome": event.outcome, "intent": None})
+
+
+def _suspended(call: PendingCall, event: Suspended) -> PendingCall:
+    spawned = isinstance(call.plan, AgentPlan) and call.plan.spawn
+    if spawned is not isinstance(event.wait, ChildWait) or call.plan.kind in ("refused", "hold"):
+        raise IllegalEvent(f"the {call.plan.kind} call {event.path} cannot wait")
+    # As with outcomes: what was stored first stands, and the tool's body is over.
+    if call.wait or call.outcome:
+        return call
+    wait = event.wait
+    if isinstance(wait, JobWait) and wait.poll:
+        wait = wait.model_copy(update={"poll_at": event.at + wait.poll.after(0)})
+    return call.model_copy(update={"wait": wait, "intent": None, "doubt": None})
+
+
+def _polled(call: PendingCall, event: Polled) -> PendingCall:
+    wait = call.wait
+    if not isinstance(wait, JobWait) or wait.poll is None:
+        raise IllegalEvent(f"a poll at {event.path}, where nothing is polled")
+    changes = {"polls": event.number, "poll_at": event.at + wait.poll.after(event.number)}
+    return call.model_copy(update={"wait": wait.model_copy(update=changes)})
+
+
+def _held(frame: Continuation, event: Held) -> Continuation:
+    place = path_text(parse_path(event.path)[-1:])
+    return frame.model_copy(update={"holds": {**frame.holds, place: PendingCall(plan=event.plan)}})
+
+
+def _unasked(root: Continuation, event: Spoken | Signalled) -> Continuation:
+    # In order of time: the registers are in order of their ids.
+    match event:
+        case Spoken(message=message):
+            said = sorted((*root.messages, message), key=lambda each: (each.at, each.message_id))
+            return root.model_copy(update={"messages": tuple(said)})
+        case Signalled(signal=signal):
+            signals = sorted((*root.signals, signal), key=lambda each: (each.at, each.event_id))
+            return root.model_copy(update={"signals": tuple(signals)})
+        case _:
+            assert_never(event)
+
+
+def _without_signal(root: Continuation, event_id: str | None) -> Continuation:
+    if event_id is None:
+        return root
+    left = tuple(each for each in root.signals if each.event_id != event_id)
+    return root.model_copy(update={"signals": left})
+
+
+def _tool_started(call: PendingCall, event: ToolStarted) -> PendingCall:
+    if call.plan.kind != "tool" or (call.plan.gate and not call.decision):
+        raise IllegalEvent(f"an intent for {event.path}, which may not run yet")
+    if call.wait or event.intent.attempt <= call.attempts:
+        return call
+    return call.model_copy(update={"intent": event.intent})
+
+
+def _approval_requested(call: PendingCall, event: ApprovalRequested) -> PendingCall:
+    if call.gate is None or call.approval:
+        raise IllegalEvent(f"an approval request for {event.path}, which needs none")
+    return call.model_copy(update={"approval": event.request})
+
+
+def _asked_on(
+    call: PendingCall, event: Voted | Withdrawn | Reassigned | Escalated | Told
+) -> PendingCall:
+    request = call.approval
+    if request is None or request.request_id != event.request_id or call.decision:
+        raise IllegalEvent(f"{event.kind} at {event.path}, where no such request waits")
+    return call.model_copy(update={"approval": asked_on(request, event)})
+
+
+def _failed_by(root: Continuation, path: Path, event: Decided) -> Continuation:
+    """The run, which ends here if the policy says so where nobody answered in time."""
+    gate = root.call_at(path).gate
+    if event.decision.via != "deadline" or gate is None or gate.on_deadline != "fail":
+        return root
+    return root.model_copy(update={"failed": f"{event.path}: {event.decision.reason}"})
+
+
+def _decided(call: PendingCall, event: Decided) -> PendingCall:
+    if call.approval is None or call.approval.request_id != event.request_id or call.decision:
+        raise IllegalEvent(f"a decision on {event.path}, where no request {event.request_id} waits")
+    decision = event.decision
+    call = call.model_copy(update={"decision": decision})
+    if decision.verdict is Verdict.REJECT:
+        content = rejected_text(decision, call)
+        return call.model_copy(update={"outcome": Outcome(kind="rejected", content=content)})
+    if call.asks == "approval":
+        return _start_child(call, decision.decided_at)
+    content = answered_text(decision)
+    return call.model_copy(update={"outcome": Outcome(kind="ok", content=content)})
+
+
+def _doubted(call: PendingCall, event: Doubted) -> PendingCall:
+    if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:
+        raise IllegalEvent(f"doubt about {event.path}, which may simply run again")
+    if call.wait:
+        return call  # it has become known since
+    return call.model_copy(update={"intent": event.doubt.intent, "doubt": event.doubt})
+
+
+def _doubt_settled(call: PendingCall, event: DoubtSettled) -> PendingCall:
+    if call.wait:
+        return call
+    if call.doubt is None or call.doubt.request_id != event.request_id:
+        raise IllegalEvent(f"an answer on {event.path}, where no doubt {event.request_id} waits")
+    if event.decision.verdict is Verdict.APPROVE:
+        # It happened. Its outcome is a register of its own, written in the same transaction, so
+        # that it and a late outcome of the lost owner exclude each other.
+        return call
+    attempts = call.doubt.intent.attempt
+    return call.model_copy(update={"intent": None, "doubt": None, "attempts": attempts})

@@ -1,0 +1,127 @@
+"""Keys."""
+
+from typing import Literal, TypeAlias, assert_never
+
+from agent_continuations.core.events import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    DoubtSettled,
+    Escalated,
+    Held,
+    Polled,
+    Reassigned,
+    Signalled,
+    Spoken,
+    Suspended,
+    Told,
+    ToolReturned,
+    Trail,
+    Unasked,
+    Voted,
+    Waited,
+    Withdrawn,
+)
+from agent_continuations.core.path import Path, parse_path
+
+CallRegister: TypeAlias = Literal[
+    "hold", "approval", "then", "decision", "doubt", "answer", "wait", "poll", "outcome"
+]
+
+
+START_KEY = "!start"
+
+
+# '!' < '.' < '/' < digits < '~': what happens to a call before it runs sorts before its child,
+# the child before the call's outcome, and all of that before the frame's next turn. One query in
+# key order is therefore a legal order to fold the events in.
+_RANK: dict[CallRegister, str] = {
+    "hold": "!0hold",
+    # Before the question to people that it may lead to.
+    "wait": "!0wait",
+    "approval": "!1approval",
+    "then": "!1then.{attempt:06d}",
+    "decision": "!2decision",
+    "doubt": "!3.{attempt:03d}.1doubt",
+    "answer": "!3.{attempt:03d}.2answer",
+    "poll": "!4poll.{attempt:06d}",
+    "outcome": "~outcome",
+}
+
+
+def _sortable(path: Path) -> str:
+    return "/".join(f"{turn:05d}.{call:03d}" for turn, call in path)
+
+
+def reply_key(frame: Path, turn: int) -> str:
+    """The register of a frame's model reply."""
+    prefix = f"{_sortable(frame)}/" if frame else ""
+    return f"{prefix}{turn:05d}!reply"
+
+
+def told_key(name: str) -> str:
+    """The register of what came from outside without having been asked for: after the start, and
+    before all else, so that it is known whenever something is made of it.
+    """
+    return f"!told.{name}"
+
+
+def call_key(call: Path, register: CallRegister, attempt: int = 0) -> str:
+    """The register of what happened to one call. Doubt can come back, so it counts attempts; what
+    happens to a request between the question and the decision has its number in the run's trail;
+    polls are numbered.
+    """
+    return _sortable(call) + _RANK[register].format(attempt=attempt)
+
+
+def call_register(event: Waited) -> str:
+    """The register of what happened to one call apart from the audit trail."""
+    path = parse_path(event.path)
+    match event:
+        case Suspended():
+            return call_key(path, "wait")
+        case Polled(number=number):
+            return call_key(path, "poll", number)
+        case ToolReturned():
+            return call_key(path, "outcome")
+        case Held():
+            return call_key(path, "hold")
+        case _:
+            assert_never(event)
+
+
+def unasked_register(event: Unasked) -> str:
+    """The register of what came from outside; the same id is the same thing."""
+    match event:
+        case Spoken(message=message):
+            return told_key(f"message.{message.message_id}")
+        case Signalled(signal=signal):
+            return told_key(f"signal.{signal.event_id}")
+        case _:
+            assert_never(event)
+
+
+def trail_key(event: Trail, attempt: int = 0) -> str:
+    """The register of an event of the audit trail.
+
+    What can happen once to a call, or once an attempt, excludes itself by its key. What can happen
+    again and again is told apart by its number in the trail.
+
+    Args:
+        event: with its link, where it can happen again.
+        attempt: of the doubt that an answer is for.
+    """
+    path = parse_path(event.path)
+    match event:
+        case ApprovalRequested():
+            return call_key(path, "approval")
+        case Decided():
+            return call_key(path, "decision")
+        case Doubted(doubt=doubt):
+            return call_key(path, "doubt", doubt.intent.attempt)
+        case DoubtSettled():
+            return call_key(path, "answer", attempt)
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
+            return call_key(path, "then", event.link.number if event.link else 0)
+        case _:
+            assert_never(event)

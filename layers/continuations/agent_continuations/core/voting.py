@@ -1,0 +1,216 @@
+"""What happens to a request between the question and the decision, and who may answer it.
+
+Pure: a policy, what was said so far, and who wants to say something; no clock, no store.
+"""
+
+from collections.abc import Collection
+from typing import assert_never
+
+from agent_continuations.core.approvals.policy import GROUP, Gate, Stage, person
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision
+from agent_continuations.core.events import Escalated, Reassigned, Told, Voted, Withdrawn
+from agent_continuations.errors import Forbidden, Invalid
+
+MAX_ADDRESS_CHARACTERS = 254  # RFC 3696, erratum 1690
+
+
+def asked_on(
+    request: ApprovalRequest, event: Voted | Withdrawn | Reassigned | Escalated | Told
+) -> ApprovalRequest:
+    """The request after one more event."""
+    changes: dict[str, object]
+    match event:
+        case Voted(decision=decision):
+            return voted(request, decision)
+        case Withdrawn(word=word):
+            changes = _withdrawn(request, word.approver)
+        case Reassigned(word=word, to=to):
+            stages = tuple(_with(stage, word.approver, to) for stage in request.stages)
+            changes = {
+                "stages": stages,
+                # One place, one voice: an approval of earlier arguments does not stay behind.
+                "votes": _without(request.votes, word.approver),
+                # Whoever had the place before and gets it back is asked anew.
+                "told": tuple(each for each in request.told if person(each) != person(to)),
+            }
+        case Escalated(stage=stage, expires_at=expires_at):
+            changes = {
+                "former": tuple(dict.fromkeys((*request.former, *request.approvers))),
+                "stages": (stage,),
+                "further": 0,
+                "votes": (),
+                "expires_at": expires_at,
+                "escalated": request.escalated + 1,
+                # Whoever was asked before is asked anew: in another stage, and for longer.
+                "told": (),
+            }
+        case Told(approvers=approvers, occasion=occasion):
+            changes = {
+                "told": tuple(dict.fromkeys((*request.told, *approvers))),
+                "notices": request.notices + 1,
+                "reminded": request.reminded + (occasion == "reminder"),
+            }
+        case _:
+            assert_never(event)
+    return request.model_copy(update=changes)
+
+
+def voted(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
+    """The request with one more approval."""
+    votes = (*_without(request.votes, decision.approver), decision)
+    if decision.arguments_hash == request.arguments_hash:
+        return request.model_copy(update={"votes": votes})
+    # From now on this is what is asked; who has agreed to something else is asked again.
+    changes = {
+        "votes": votes,
+        "arguments": decision.arguments,
+        "arguments_hash": decision.arguments_hash,
+        "original_hash": request.original_hash or request.arguments_hash,
+        "preview": decision.preview,
+        "stages": (*request.stages, *decision.further),
+        "further": request.further + len(decision.further),
+        "told": (decision.approver,),
+    }
+    return request.model_copy(update=changes)
+
+
+def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
+    taken = [vote for vote in request.counted if person(vote.approver) == person(approver)]
+    changes: dict[str, object] = {"votes": _without(request.votes, approver)}
+    if request.original_hash and any(vote.arguments is not None for vote in taken):
+        # Without whoever wanted other arguments, those of the model are asked about again.
+        changes |= {
+            "arguments": None,
+            "arguments_hash": request.original_hash,
+            "preview": None,
+            "stages": request.stages[: len(request.stages) - request.further],
+            "further": 0,
+        }
+    return changes
+
+
+def _without(votes: tuple[Decision, ...], approver: str) -> tuple[Decision, ...]:
+    return tuple(vote for vote in votes if person(vote.approver) != person(approver))
+
+
+def _with(stage: Stage, approver: str, to: str) -> Stage:
+    if person(approver) not in map(person, stage.approvers):
+        return stage
+    approvers = tuple(to if person(each) == person(approver) else each for each in stage.approvers)
+    return stage.model_copy(update={"approvers": approvers})
+
+
+def further(request: ApprovalRequest, pinned: Gate, now: Gate | None) -> tuple[Stage, ...]:
+    """Who must agree to edited arguments beyond those who are asked: an edit may ask for more.
+
+    Args:
+        request: as it stands.
+        pinned: the policy as it applied to the model's arguments.
+        now: the policy as it applies to the edited ones.
+    """
+    # Those of an earlier edit stand at the end. What was reassigned was once pinned, and counts.
+    added = request.stages[len(request.stages) - request.further :]
+    known = (*pinned.stages, *added)
+    return tuple(stage for stage in (now.stages if now else ()) if stage not in known)
+
+
+def place(
+    request: ApprovalRequest,
+    gate: Gate,
+    approver: str,
+    *,
+    groups: Collection[str],
+    requester: str | None,
+) -> tuple[int, str | None]:
+    """In which stage a person may answer, and for which group.
+
+    Args:
+        request: as it stands.
+        gate: the policy.
+        approver: who wants to answer.
+        groups: those that the person is known to be in, as `group:name`.
+        requester: who started the run, if that is known.
+
+    Raises:
+        Forbidden: the person is not asked, or not yet, or asks for it himself.
+    """
+    if requester and person(requester) == person(approver) and not gate.self_approval:
+        raise _refusal(f"{approver} started this run, and so cannot decide for it")
+    number = request.open_stage
+    here = None if number is None else _seat(request.stages[number], approver, groups)
+    if number is not None and here is not None:
+        counted = [vote for vote in request.counted if person(vote.approver) == person(approver)]
+        if any(vote.stage != number for vote in counted):
+            raise _refusal(f"{approver} has agreed in another stage; another person must now")
+        return number, here if here.startswith(GROUP) else None
+    if any(_seat(stage, approver, groups) for stage in request.stages):
+        raise _refusal(f"{approver} is asked in another stage, which is not open")
+    if person(approver) in map(person, request.former):
+        raise _refusal(f"this was escalated, and {approver} is not asked any more")
+    raise _refusal(f"{approver} is not asked for this decision")
+
+
+def _seat(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
+    """The name by which a stage asks for somebody: their own, or a group's."""
+    return asked_by(stage.approvers, approver, groups)
+
+
+def asked_by(approvers: Collection[str], approver: str, groups: Collection[str]) -> str | None:
+    """The name by which somebody is among these approvers: their own, or that of a group.
+
+    A group is nobody: whoever only knows its name is not in it.
+    """
+    known = {person(each) for each in groups if each.startswith(GROUP)}
+    if not approver.startswith(GROUP):
+        known.add(person(approver))
+    return next((each for each in approvers if person(each) in known), None)
+
+
+def check_vote(request: ApprovalRequest, approver: str) -> None:
+    """Whether an approver has something to take back.
+
+    Raises:
+        Forbidden: no approval of theirs counts.
+    """
+    if all(person(vote.approver) != person(approver) for vote in request.counted):
+        raise _refusal(f"{approver} has no approval to take back")
+
+
+def check_delegate(
+    request: ApprovalRequest, gate: Gate, approver: str, to: str, requester: str | None
+) -> None:
+    """Whether an approver may pass their place on.
+
+    Raises:
+        Invalid: not to this person.
+        Forbidden: the approver has no place of his own to give.
+    """
+    if person(approver) not in map(person, request.owing):
+        raise _refusal(f"{approver} owes no answer by name, and so has no place to pass on")
+    if len(to) > MAX_ADDRESS_CHARACTERS or " " in to or not to.isprintable():
+        raise Invalid("this is no mail address", [("to", "not a mail address")])
+    if person(to) in map(person, (*request.approvers, *request.former)):
+        raise Invalid(f"{to} is asked already", [("to", "is asked already")])
+    if requester and person(requester) == person(to) and not gate.self_approval:
+        raise Invalid(f"{to} started this run", [("to", "started this run")])
+    allowed = gate.delegates
+    if allowed is None:
+        allowed = (f"*@{approver.rpartition('@')[2]}",)
+    if to.startswith(GROUP) or "@" not in to or not _among(to, allowed):
+        names = ", ".join(allowed) or "nobody"
+        raise Invalid(f"this can be passed to {names} only", [("to", f"must be {names}")])
+
+
+def _among(name: str, patterns: Collection[str]) -> bool:
+    """Whether a name is one of these; `*@domain` is everybody there, and no other star counts."""
+    for pattern in patterns:
+        if pattern.startswith("*@"):
+            if person(name.rpartition("@")[2]) == person(pattern[2:]):
+                return True
+        elif person(pattern) == person(name):
+            return True
+    return False
+
+
+def _refusal(detail: str) -> Forbidden:
+    return Forbidden(detail, [("approver", detail)])

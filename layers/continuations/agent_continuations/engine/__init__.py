@@ -1,0 +1,1 @@
+"""Advances runs: claims, executes effects, commits, releases."""

@@ -1,0 +1,148 @@
+"""From stored state to the outside, checked: the model request, the tool to run, the question.
+
+What an approver saw is what runs: the hash over tool, schema version and arguments is computed
+anew right before the call and compared with the one that was decided on.
+"""
+
+from asyncio import CancelledError
+from collections.abc import Callable
+
+from agent_continuations.authoring.agent import AgentTool
+from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.authoring.tool import Tool
+from agent_continuations.core.call_hash import check_approval
+from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.ids import canonical_json, idempotency_key
+from agent_continuations.core.path import Path, path_text
+from agent_continuations.core.plans import ToolPlan
+from agent_continuations.core.run import Head
+from agent_continuations.core.transcript import messages
+from agent_continuations.core.waits import JobWait, Wait
+from agent_continuations.engine.context import Means
+from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.ports.model import ModelRequest
+
+
+def model_request(registry: Registry, head: Head, root: Continuation, path: Path) -> ModelRequest:
+    """The model call that the frame at `path` needs next.
+
+    Raises:
+        Vanished: there is no agent of that name any more.
+        IllegalEvent: the agent is not at work on what was approved.
+    """
+    frame = root.frame_at(path)
+    if path:
+        check_approval(head, root, path)
+    agent = registry.find(frame.agent)
+    if agent is None:
+        raise Vanished(f"there is no agent named {frame.agent}")
+    return ModelRequest(
+        agent=agent.name,
+        path=path_text(path),
+        model=agent.model,
+        messages=messages(frame),
+        tools=[
+            {
+                "type": "function",
+                "function": {
+                    "name": each.name,
+                    "description": each.description,
+                    "parameters": each.schema,
+                },
+            }
+            for each in agent.tools
+        ],
+        settings=agent.settings,
+        output=frame.output,
+    )
+
+
+def prepared_tool(
+    means: Means, head: Head, root: Continuation, path: Path, attempt: int
+) -> Callable[[], Outcome | Wait]:
+    """The call at `path`, ready to run; running it never raises.
+
+    Raises:
+        Vanished: the tool is gone, or has changed so that the call no longer fits it.
+        IllegalEvent: what would run is not what was approved.
+    """
+    call = root.call_at(path)
+    plan, tool = _tool(means.registry, root, path)
+    if tool.effect is not plan.effect:
+        raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
+    try:
+        arguments = tool.validated(call.arguments)
+    except ArgumentsRefused as error:
+        raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
+    if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
+        raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
+    check_approval(head, root, path)
+    context = _context(means, head, path, attempt)
+
+    def run() -> Outcome | Wait:
+        try:
+            result = tool.run(arguments, context, means.clock)
+        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model is told
+            return Outcome(kind="error", content=f"The tool failed. {_told(error)}")
+        return Outcome(kind="ok", content=result) if isinstance(result, str) else result
+
+    return run
+
+
+def prepared_poll(
+    means: Means, head: Head, root: Continuation, path: Path
+) -> Callable[[], Outcome | None]:
+    """The poll of the job that the call at `path` waits for. It gives None as long as there is no
+    result, or none was to be had, and never raises.
+
+    Raises:
+        Vanished: the tool is gone.
+    """
+    wait = root.call_at(path).wait
+    _, tool = _tool(means.registry, root, path)
+    if not isinstance(wait, JobWait) or tool.poll is None:
+        raise Vanished(f"the tool {tool.name} no longer polls its jobs")
+    context = _context(means, head, path, wait.polls + 1)
+
+    def poll() -> Outcome | None:
+        try:
+            result = tool.polled(wait.handle, context)
+        except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - asked again next time
+            return None
+        return None if result is None else Outcome(kind="ok", content=result)
+
+    return poll
+
+
+def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:
+    """The tool of the call at `path`, as it is deployed now."""
+    plan = root.call_at(path).plan
+    if not isinstance(plan, ToolPlan):
+        raise IllegalEvent(f"{path_text(path)} is not a tool call")
+    name = root.frame_at(path[:-1]).agent
+    agent = registry.find(name)
+    tool = agent.tool(plan.tool) if agent else None
+    if tool is None or isinstance(tool, AgentTool):
+        raise Vanished(f"the tool {plan.tool} of the agent {name} is gone")
+    return plan, tool
+
+
+def _context(means: Means, head: Head, path: Path, attempt: int) -> ToolContext:
+    called_back, text = means.callback_url, path_text(path)
+    return ToolContext(
+        run_id=head.run_id,
+        path=text,
+        attempt=attempt,
+        idempotency_key=idempotency_key(head.run_id, path),
+        _callback_url=(lambda: called_back(head.run_id, text)) if called_back else None,
+    )
+
+
+def _told(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}".encode("utf-8", "replace").decode()
+    except Exception:  # noqa: BLE001 - an error that cannot even be written down
+        return name

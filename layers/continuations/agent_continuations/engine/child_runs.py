@@ -1,0 +1,117 @@
+"""Runs that a call of another run has started: how they begin, and how they tell their end."""
+
+from datetime import datetime
+
+from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.events import Started, Suspended, ToolReturned
+from agent_continuations.core.ids import arguments_hash, child_run_id
+from agent_continuations.core.keys import START_KEY, call_key
+from agent_continuations.core.path import Path, parse_path, path_text
+from agent_continuations.core.plans import AgentPlan
+from agent_continuations.core.run import Head, Parent, Register, Start, Status
+from agent_continuations.core.waits import ChildWait
+from agent_continuations.engine.context import Means
+from agent_continuations.errors import Conflict, IllegalEvent
+from agent_continuations.ports.store import HINT_GRACE
+
+
+def spawned(head: Head, root: Continuation, path: Path, now: datetime) -> tuple[Suspended, Start]:
+    """What begins the run of the call at `path`, and what is kept of it in the run that calls.
+
+    Raises:
+        IllegalEvent: the call does not start a run.
+    """
+    call = root.call_at(path)
+    plan = call.plan
+    if not isinstance(plan, AgentPlan):
+        raise IllegalEvent(f"{path_text(path)} calls no agent")
+    run_id = child_run_id(head.run_id, path)
+    continuation = Continuation(
+        agent=plan.agent,
+        instructions=plan.instructions,
+        input=call.arguments["input"],
+        max_turns=plan.max_turns,
+        output=plan.output,
+    )
+    child = Head(
+        run_id=run_id,
+        tenant=head.tenant,
+        agent=plan.agent,
+        request_hash=arguments_hash(
+            tenant=head.tenant,
+            run_id=head.run_id,
+            path=path,
+            tool=plan.tool,
+            schema_version=plan.schema_version,
+            arguments=call.arguments,
+        ),
+        status=Status.READY,
+        created_at=now,
+        updated_at=now,
+        due=now + HINT_GRACE,
+        metadata=head.metadata,
+        requester=head.requester,
+        parent=Parent(run_id=head.run_id, path=path_text(path)),
+    )
+    register = Register(START_KEY, (Started(continuation=continuation, at=now),))
+    waits = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
+    return waits, Start(child, register)
+
+
+def children(root: Continuation) -> list[tuple[Path, str]]:
+    """The runs whose end is waited for, each with the call that started it."""
+    return [
+        (path, call.wait.run_id)
+        for path, call in root.calls()
+        if isinstance(call.wait, ChildWait) and not call.outcome
+    ]
+
+
+def tell_parent(
+    means: Means, head: Head, root: Continuation | None, status: Status, note: str | None
+) -> None:
+    """Make the end of a run the outcome of the call that started it. It stands before the run has
+    ended, so that it cannot be lost; a parent that has ended itself wants to hear nothing.
+
+    Args:
+        root: the run; None where it cannot even be loaded.
+    """
+    if head.parent is None:
+        return
+    now = means.clock()
+    outcome = ToolReturned(
+        path=head.parent.path,
+        outcome=_outcome(head, root, status, note),
+        started_at=head.created_at,
+        at=now,
+    )
+    key = call_key(parse_path(head.parent.path), "outcome")
+    try:
+        means.store.deliver(head.parent.run_id, [Register(key, (outcome,))], now=now)
+    except Conflict:
+        return
+    means.hints.resume(head.parent.run_id)
+
+
+def cancel_children(means: Means, root: Continuation) -> None:
+    """End the runs that a run has started, because it ends itself."""
+    for _, run_id in children(root):
+        means.store.wake(run_id, now=means.clock(), cancel=True)
+        means.hints.resume(run_id)
+
+
+def _outcome(head: Head, root: Continuation | None, status: Status, note: str | None) -> Outcome:
+    ended = root.outcome if root else None
+    if status is Status.COMPLETED and ended:
+        return ended
+    why = ended.content if ended else (note or "")
+    text = f"the agent {head.agent} {_TOLD[status]}, in the run {head.run_id}"
+    return Outcome(kind="error", content=f"{text}: {why}" if why else text)
+
+
+_TOLD = {
+    Status.COMPLETED: "has ended",
+    Status.FAILED: "failed",
+    Status.CANCELLED: "was cancelled",
+    Status.PARKED: "cannot go on before a person has mended something",
+}

@@ -1,0 +1,39 @@
+"""Commit batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent_continuations.core.approvals.grant import Grant
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.run import Register, Start
+from agent_continuations.engine.pending_writes import Said
+from agent_continuations.ports.store import (
+    MAX_GRANTS_AT_ONCE,
+    MAX_REGISTERS_AT_ONCE,
+    MAX_STARTS_AT_ONCE,
+    TrailMove,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """What is written at once."""
+
+    registers: list[Register]
+    notices: list[Notice]
+    uses: list[Grant]
+    starts: list[Start]
+    trail: TrailMove | None
+    last: bool
+
+
+def _fits(all_said: Sequence[Said]) -> int:
+    """How much of what was said fits into one write."""
+    grants: set[str] = set()
+    starts = 0
+    for number, said in enumerate(all_said[:MAX_REGISTERS_AT_ONCE]):
+        grants |= {said.grant.grant_id} if said.grant else set()
+        starts += said.start is not None
+        if len(grants) > MAX_GRANTS_AT_ONCE or starts > MAX_STARTS_AT_ONCE:
+            return number
+    return MAX_REGISTERS_AT_ONCE

@@ -1,0 +1,95 @@
+"""Conditions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from agent_continuations.authoring.conditions import LIMIT, Condition
+from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.core.approvals.policy import Preview
+from agent_continuations.core.continuation import FIRST_HOLD, Continuation
+from agent_continuations.core.events import Held
+from agent_continuations.core.path import ROOT, Path, Step, parse_path, path_text
+from agent_continuations.core.plans import HoldPlan, Tally
+
+
+def hold(condition: Condition, root: Continuation, path: Path, now: datetime) -> Held | None:
+    """What holds the agent or the run before its next model call; None if it may go on.
+
+    Args:
+        condition: of the agent, or, for the whole run, of its first agent.
+        root: the run.
+        path: of the agent's frame.
+        now: the time.
+    """
+    at = ROOT if condition.scope == "run" else path
+    frame = root.frame_at(at)
+    if frame.hold:
+        return None
+    reached, last = condition.tally(frame, now), _last(frame, condition.name)
+    if last and last.before.turns == reached.turns:
+        return None
+    arguments = condition.arguments | (last.arguments if last else {})
+    since = reached.since(last.before if last else None)
+    why = condition.reason(frame, since, arguments.get(LIMIT), now)
+    if not why:
+        return None
+    plan = HoldPlan(
+        tool=condition.name,
+        arguments=arguments,
+        scope=condition.scope,
+        tally=reached,
+        gate=condition.approval.pinned(Preview(effect=why)),
+    )
+    turn = len(frame.turns)
+    before = sum(parse_path(place)[0].turn == turn for place in frame.holds)
+    return Held(path=path_text((*at, Step(turn, FIRST_HOLD + before))), plan=plan)
+
+
+def limit_schema(plan: HoldPlan) -> dict[str, Any]:
+    """The JSON schema of what people can change when they let the run go on."""
+    about = "How much until people are asked the next time."
+    limit = {"type": "number", "exclusiveMinimum": 0, "description": about}
+    properties = {LIMIT: limit} if LIMIT in plan.arguments else {}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def checked_limit(plan: HoldPlan, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with which people let the run go on.
+
+    Raises:
+        ArgumentsRefused: they do not fit.
+    """
+    wrong = [(name, "unknown") for name in arguments if name not in plan.arguments]
+    limit = arguments.get(LIMIT)
+    if LIMIT in plan.arguments and (
+        isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < 1e15
+    ):
+        wrong.append((LIMIT, "a number above 0 is needed"))
+    if wrong:
+        raise ArgumentsRefused(wrong)
+    return dict(arguments)
+
+
+class _Last(NamedTuple):
+    """How far a frame had come when people last let it go on, and up to which limit."""
+
+    before: Tally
+    arguments: dict[str, Any]
+
+
+def _last(frame: Continuation, name: str) -> _Last | None:
+    found: _Last | None = None
+    for call in frame.holds.values():
+        plan, decision = call.plan, call.decision
+        if isinstance(plan, HoldPlan) and plan.tool == name and decision:
+            # The time that people took to answer is not the agent's.
+            began, went_on = frame.started_at or decision.decided_at, decision.decided_at
+            seconds = (went_on - began).total_seconds()
+            found = _Last(plan.tally.model_copy(update={"seconds": seconds}), call.arguments)
+    return found

@@ -1,0 +1,99 @@
+"""Deadlines."""
+
+from datetime import datetime, timedelta
+
+from agent_continuations.core.approvals.policy import Gate, Stage
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
+from agent_continuations.core.call_hash import call_hash
+from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.effects import Await, TakeSignal, Tell
+from agent_continuations.core.events import Decided, Escalated, Told, ToolReturned
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.path import path_text
+from agent_continuations.core.run import Head
+from agent_continuations.core.waits import EventWait, JobWait, TimerWait
+from agent_continuations.errors import IllegalEvent
+
+
+def is_up(effect: Await, now: datetime) -> bool:
+    """Whether something is due although nothing has happened."""
+    return effect.until is not None and effect.until <= now
+
+
+def over(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
+    """What a call comes to whose time is over; None where only the next poll is due."""
+    call = root.call_at(effect.path)
+    match call.wait:
+        case TimerWait(until=until):
+            outcome = Outcome(kind="ok", content=f"It is {now.isoformat(timespec='seconds')} now.")
+        case EventWait(name=name, until=until):
+            outcome = Outcome(kind="error", content=f"The event {name} has not come in time.")
+        case JobWait(until=until):
+            outcome = Outcome(kind="error", content="The job has not finished in time.")
+        case _:
+            return None
+    if until is None or until > now:
+        return None
+    return ToolReturned(path=path_text(effect.path), outcome=outcome, started_at=until, at=now)
+
+
+def taken(effect: TakeSignal, now: datetime) -> ToolReturned:
+    """The outcome of a call that has waited for an event: what came with it."""
+    signal = effect.signal
+    payload = signal.payload
+    return ToolReturned(
+        path=path_text(effect.path),
+        outcome=Outcome(
+            kind="ok", content=payload if isinstance(payload, str) else canonical_json(payload)
+        ),
+        took=signal.event_id,
+        started_at=signal.at,
+        at=now,
+    )
+
+
+def on_time(
+    head: Head, root: Continuation, effect: Await, now: datetime
+) -> Told | Escalated | Decided:
+    """What time says where people have not answered: a reminder, an escalation, or a rejection.
+    It is never an approval.
+    """
+    request, gate = _asked(root, effect)
+    path = path_text(effect.path)
+    reminder = request.reminder_at(gate)
+    if reminder and reminder <= now < request.expires_at:
+        return Told(
+            path=path,
+            request_id=request.request_id,
+            occasion="reminder",
+            approvers=request.owing,
+            at=now,
+        )
+    if request.escalated < len(gate.escalations):
+        escalation = gate.escalations[request.escalated]
+        return Escalated(
+            path=path,
+            request_id=request.request_id,
+            stage=Stage(approvers=escalation.approvers, needed=escalation.needed),
+            expires_at=now + timedelta(seconds=escalation.timeout_seconds),
+            at=now,
+        )
+    nobody = "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
+    missed = "not everybody agreed" if request.counted else nobody
+    decision = Decision(
+        verdict=Verdict.REJECT,
+        approver="deadline",
+        decided_by="deadline",
+        via="deadline",
+        reason=f"{missed} before the deadline",
+        arguments_hash=call_hash(head, root, effect.path),
+        decided_at=now,
+    )
+    return Decided(path=path, request_id=request.request_id, decision=decision)
+
+
+def _asked(root: Continuation, effect: Tell | Await) -> tuple[ApprovalRequest, Gate]:
+    call = root.call_at(effect.path)
+    if call.approval is None or call.gate is None:
+        raise IllegalEvent(f"nobody is asked at {path_text(effect.path)}")
+    return call.approval, call.gate

@@ -1,0 +1,285 @@
+"""One owner's time with one run, from its claim to its release."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from agent_continuations.core.backoff import longer_pause
+from agent_continuations.core.effects import CallModel, PollJob, RunTool
+from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
+from agent_continuations.core.keys import call_key, call_register, reply_key
+from agent_continuations.core.path import parse_path, path_text
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.run import Head, Register, Status
+from agent_continuations.engine.context import Means
+from agent_continuations.engine.executor import Crew
+from agent_continuations.engine.in_flight import Flight, Flights, on_record
+from agent_continuations.engine.next_wake import rest
+from agent_continuations.engine.pending_writes import Unwritten
+from agent_continuations.engine.planning import checked_reply, plan_calls
+from agent_continuations.engine.scheduler import Beginnings
+from agent_continuations.engine.unit_of_work import OwnedRun
+from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
+from agent_continuations.ports.store import MAX_STALLS
+
+
+class _Stop(Enum):
+    """Why an owner begins nothing new."""
+
+    CANCELLED = auto()
+    FENCED = auto()
+    PAUSED = auto()
+    OUT_OF_TIME = auto()
+
+
+class Tenure:
+    """One owner's time with one run: what it begins, what comes back, and how it leaves."""
+
+    def __init__(self, means: Means, head: Head, crew: Crew, deadline: datetime | None) -> None:
+        self.means = means
+        self.limits = means.limits
+        self.run = OwnedRun(means, head)
+        self.flights = Flights(crew, means.limits.workers)
+        self.deadline = deadline
+        self.stop: _Stop | None = None
+        self.outcomes: list[ToolReturned | Suspended | Polled] = []
+        self.beginnings = Beginnings(means, self.run, self.flights, deadline)
+        self.model_pause = head.model_pause
+        self.look_up_at = means.clock()
+
+    def serve(self) -> Status | None:
+        """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
+        try:
+            if self.run.head.stalls > 2 * MAX_STALLS:
+                # Not even the load is survived: without this, it would be tried for ever.
+                return self._park(f"{self.run.head.stalls} claims came to nothing")
+            self.run.load()
+            if self._poisoned():
+                return self._park(f"{MAX_STALLS} claims without progress")
+            return self._work()
+        except Fenced:
+            return None
+        except Fatal as error:
+            return self._park(str(error))
+
+    @property
+    def abandons(self) -> bool:
+        """Whether a tool is still running that this owner no longer waits for."""
+        return self.flights.abandoned
+
+    def _park(self, note: str) -> Status | None:
+        """What is stored cannot be gone on from; a person has to look. Intents stay on record."""
+        try:
+            if not self.run.still_mine():
+                return None
+            self.run.unwritten = Unwritten()
+            status = Status.CANCELLED if self.run.head.cancelled else Status.PARKED
+            return status if self.run.leave(status, None, note) else None
+        except Fenced:
+            return None
+
+    def _poisoned(self) -> bool:
+        if self.run.head.stalls < MAX_STALLS:
+            return False
+        if self.run.known == self.run.head.registers:
+            return True
+        self.run.come_on()
+        return False
+
+    def _work(self) -> Status | None:
+        give_up_at = self._in(self.limits.patience)
+        while True:
+            try:
+                status = self._step()
+                if status or (self.stop is _Stop.FENCED and not self.flights):
+                    return status
+                give_up_at = self._in(self.limits.patience)
+            except Fenced:
+                self._fenced()
+            except Retryable:
+                in_hand = self.flights.recorded or self.outcomes
+                if not in_hand or self.means.clock() >= give_up_at:
+                    raise
+                self.means.pause(1)
+
+    def _step(self) -> Status | None:
+        """Record what came back, begin what can be done, and wait; or leave, if nothing can."""
+        self._look_up()
+        self._record_outcomes()
+        if not self.stop:
+            self.beginnings.begin(self.model_pause)
+        if not self.flights:
+            return self._release()
+        if self.run.unwritten.said and not self.stop:
+            self.run.publish()
+        self._collect()
+        return None
+
+    def _look_up(self) -> None:
+        """Find out whether to stop."""
+        if self.stop is _Stop.FENCED:
+            self.look_up_at = self._in(self.limits.renewal)  # it has nothing more to find out
+            return
+        self.look_up_at = self.run.look_up()
+        if self.run.head.cancelled:
+            self.stop = _Stop.CANCELLED
+            self.run.unwritten.drop_questions()
+        elif self.run.head.paused:
+            self.stop = _Stop.PAUSED
+            self.run.unwritten.drop_questions()
+        elif self.stop is _Stop.PAUSED:
+            self.stop = None
+        elif self.deadline and self._in(self.limits.margin) >= self.deadline:
+            self.stop = _Stop.OUT_OF_TIME
+
+    def _fenced(self) -> None:
+        """The run is somebody else's, or was cancelled or paused: begin nothing, but record late
+        outcomes.
+        """
+        if self.stop is _Stop.FENCED:
+            return
+        mine = self.run.still_mine()
+        if mine and self.run.head.cancelled:
+            self.stop = _Stop.CANCELLED
+        else:
+            self.stop = _Stop.PAUSED if mine and self.run.head.paused else _Stop.FENCED
+        if self.stop is _Stop.FENCED and not (self.flights.recorded or self.outcomes):
+            # An outcome that it stored before it knew of this has woken nobody. One that is still
+            # to come will. Where the store does not answer, the run's due time must do.
+            with suppress(Retryable):
+                self.run.wake()
+
+    def _in(self, seconds: float) -> datetime:
+        return self.means.clock() + timedelta(seconds=seconds)
+
+    # -- taking in what was done -----------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Wait until something has come back or it is time to look up, and take it in."""
+        if self.stop in (_Stop.CANCELLED, _Stop.FENCED):
+            self.flights.drop_unrecorded()
+        if not self.flights:
+            return
+        wake_at = self.look_up_at
+        if self.deadline:
+            leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
+            if self.means.clock() >= leave_at:
+                self.flights.leave_behind()
+                return
+            wake_at = min(wake_at, leave_at)
+        for flight in self.flights.landed((wake_at - self.means.clock()).total_seconds()):
+            if isinstance(flight.effect, CallModel):
+                self._model_returned(flight.effect, flight)
+            else:
+                self._returned(flight.effect, flight.future.result())
+
+    def _model_returned(self, effect: CallModel, flight: Flight) -> None:
+        try:
+            reply: Reply = flight.future.result()
+        except ModelUnavailable as error:
+            self._pause_model(error)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
+            self.beginnings.obstacles[effect.path] = f"the model call failed: {error}"
+            return
+        if self.model_pause and self.model_pause.until <= self.means.clock():
+            self.model_pause = None
+        frame = self.run.continuation.frame_at(effect.path)
+        if self.stop is _Stop.FENCED or len(frame.turns) != effect.turn:
+            return  # another owner's reply is on record
+        agent = self.means.registry.find(frame.agent)
+        if agent is None:
+            self.beginnings.obstacles[effect.path] = f"there is no agent named {frame.agent}"
+            return
+        mine = self.run.unwritten.reads_of(effect.path)
+        reply = checked_reply(agent, frame, reply)
+        event = ModelReplied(
+            path=path_text(effect.path),
+            turn=effect.turn,
+            reply=reply,
+            calls=plan_calls(agent, effect.path, reply, frame.turns),
+            reads=mine,
+            heard=effect.heard,
+            at=self.means.clock(),
+        )
+        self.run.record(reply_key(effect.path, effect.turn), event)
+        self.run.unwritten.drop_reads(mine)
+
+    def _pause_model(self, error: ModelUnavailable) -> None:
+        self.model_pause = longer_pause(
+            self.model_pause,
+            error,
+            self.means.clock(),
+            shortest=self.limits.model_retry,
+            longest=self.limits.model_retry_longest,
+        )
+
+    def _returned(
+        self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled
+    ) -> None:
+        if on_record(effect):
+            self.outcomes.append(event)
+        elif self.stop is _Stop.FENCED:
+            return  # whoever has the run now will ask again
+        elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
+            self.run.keep_read(event)
+        else:
+            self.outcomes.append(event)
+
+    def _record_outcomes(self) -> None:
+        """Store what tools with an intent came to, and reads that no reply will carry."""
+        while self.outcomes:
+            event = self.outcomes[0]
+            key = call_register(event)
+            if self.stop is _Stop.FENCED:
+                self.run.deliver_late(Register(key, (event,)))
+            else:
+                self.run.record(key, event)
+                if event.path in self.run.head.intents:
+                    self.run.unwritten.settled.append(event.path)
+            del self.outcomes[0]
+        for read in list(self.run.unwritten.reads):
+            path = parse_path(read.path)
+            # A frame that has ended has no next reply; but its caller may reply at once, and what
+            # that is made from must be on record before.
+            if self.run.continuation.frame_at(path[:-1]).outcome:
+                self.run.record(call_key(path, "outcome"), read)
+                self.run.unwritten.drop_reads((read,))
+
+    # -- leaving -----------------------------------------------------------------------------------
+
+    def _release(self) -> Status | None:
+        """Leave the run, if nothing has happened that this owner does not know; else None."""
+        if self.stop is _Stop.FENCED:
+            return None
+        status, due, note = self._rest()
+        if not self.run.leave(status, due, note, self.model_pause):
+            self.run.load()
+            return None
+        if status is Status.READY:
+            self.means.hints.resume(self.run.run_id)
+        return status
+
+    def _rest(self) -> tuple[Status, datetime | None, str | None]:
+        now = self.means.clock()
+        if self.stop is _Stop.CANCELLED:
+            return Status.CANCELLED, None, None
+        ended = self.run.continuation.outcome
+        if ended:
+            if ended.kind == "ok":
+                return Status.COMPLETED, None, None
+            return Status.FAILED, None, ended.content
+        if self.stop is _Stop.PAUSED:
+            return Status.SUSPENDED, None, None
+        if self.stop is _Stop.OUT_OF_TIME:
+            return Status.READY, now, None
+        waits = rest(
+            self.run.continuation,
+            model_pause=self.model_pause,
+            clock_skew=self.limits.clock_skew,
+            obstacles=self.beginnings.obstacles,
+        )
+        note = "; ".join(self.beginnings.obstacles.values()) or None
+        if not waits.asked and not waits.times:
+            return Status.PARKED, None, note
+        return Status.SUSPENDED, waits.due, note

@@ -1,0 +1,83 @@
+"""What an owner has begun and not heard of yet: model calls, tools and polls, at their places."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeAlias
+
+from agent_continuations.core.effects import CallModel, PollJob, RunTool
+from agent_continuations.core.path import Path
+from agent_continuations.core.plans import Effect
+from agent_continuations.engine.executor import Crew
+
+Begun: TypeAlias = CallModel | RunTool | PollJob
+
+
+class Flight(NamedTuple):
+    """Something that was begun, and what will come of it."""
+
+    effect: Begun
+    future: "Future[Any]"
+
+
+def on_record(effect: Begun) -> bool:
+    """Whether it has an intent: it may have changed the world, so its end must be heard of."""
+    return isinstance(effect, RunTool) and effect.effect is not Effect.READ
+
+
+class Flights:
+    """Model calls and tools on their way, at most `limit` at a time."""
+
+    def __init__(self, crew: Crew, limit: int) -> None:
+        self._crew = crew
+        self._limit = limit
+        self._flying: dict[Path, Flight] = {}
+        self._left_behind: list[Future[Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._flying)
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._flying
+
+    @property
+    def room(self) -> int:
+        """How many more can begin."""
+        return self._limit - len(self._flying)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether something is on its way that has an intent on record."""
+        return any(on_record(flight.effect) for flight in self._flying.values())
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether a tool is still at work that nobody waits for any longer."""
+        running = [each.future for each in self._flying.values() if on_record(each.effect)]
+        return any(not future.done() for future in [*running, *self._left_behind])
+
+    def begin(self, effect: Begun, work: Callable[[], Any]) -> None:
+        """Let something begin."""
+        self._flying[effect.path] = Flight(effect, self._crew.begin(work))
+
+    def landed(self, seconds: float) -> list[Flight]:
+        """What has come back, after at most so much time without anything."""
+        self._crew.wait([each.future for each in self._flying.values()], max(0.0, seconds))
+        landed = [each for each in self._flying.values() if each.future.done()]
+        for each in landed:
+            del self._flying[each.effect.path]
+        return landed
+
+    def drop_unrecorded(self) -> None:
+        """Give up what can be asked again, so as to stop soon."""
+        self._flying = {
+            path: flight
+            for path, flight in self._flying.items()
+            if flight.future.done() or on_record(flight.effect)
+        }
+
+    def leave_behind(self) -> None:
+        """Wait no longer for anything; what has an intent is on record, and will be in doubt."""
+        self._left_behind += [
+            each.future for each in self._flying.values() if on_record(each.effect)
+        ]
+        self._flying.clear()

@@ -1,0 +1,95 @@
+"""Notices."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent_continuations.core.approvals.policy import Gate, person
+from agent_continuations.core.call_hash import call_hash
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.events import (
+    ApprovalRequested,
+    Doubted,
+    Told,
+)
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.path import parse_path
+from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.run import Head
+from agent_continuations.errors import IllegalEvent
+
+MAX_GOAL_CHARACTERS = 2000
+
+
+MAX_NOTICE_CHARACTERS = 8000
+
+
+NOTICE_GRACE = timedelta(seconds=60)
+
+
+def notice(
+    head: Head,
+    root: Continuation,
+    event: ApprovalRequested | Doubted | Told,
+    *,
+    now: datetime,
+    recipients: Callable[[Sequence[str]], Sequence[str]],
+) -> Notice:
+    """The message that tells people of a question, once `root` has taken it in.
+
+    Raises:
+        IllegalEvent: nothing is asked there.
+    """
+    path = parse_path(event.path)
+    call = root.call_at(path)
+    request, plan = call.approval, call.plan
+    if isinstance(plan, RefusedPlan):
+        raise IllegalEvent(f"nothing is asked at {event.path}")
+    if isinstance(event, Doubted):
+        asked, expires_at, notice_id = event.doubt.approvers, None, event.doubt.request_id
+        question = event.doubt.request_id
+    elif request:
+        asked = event.approvers if isinstance(event, Told) else request.told
+        expires_at, question = request.expires_at, request.request_id
+        # The same notice has the same id, whoever writes it; a further one has another.
+        notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
+    else:
+        raise IllegalEvent(f"nothing is asked at {event.path}")
+    may_answer = [each for each in asked if _may_answer(each, head, call.gate)]
+    return Notice(
+        notice_id=notice_id,
+        run_id=head.run_id,
+        tenant=head.tenant,
+        kind="doubt" if isinstance(event, Doubted) else call.asks,
+        request_id=question,
+        path=event.path,
+        agents=root.agents_to(path),
+        goal=root.input[:MAX_GOAL_CHARACTERS],
+        tool=plan.tool,
+        arguments=_fit(call.arguments),
+        arguments_hash=call_hash(head, root, path),
+        expires_at=expires_at,
+        created_at=now,
+        approvers=tuple(asked),
+        undelivered=tuple(recipients(may_answer)),
+        # The hint comes first; the sweeper only where the hint was lost.
+        due=now + NOTICE_GRACE,
+        occasion=event.occasion if isinstance(event, Told) else "asked",
+        risk=call.risk,
+        preview=call.preview,
+    )
+
+
+def _may_answer(approver: str, head: Head, gate: Gate | None) -> bool:
+    """Whoever started the run is not asked to approve it, unless the policy allows it."""
+    own = head.requester is not None and person(head.requester) == person(approver)
+    return not own or gate is None or gate.self_approval
+
+
+def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as they fit into a mail, and into an item of the outbox."""
+    size = len(canonical_json(arguments))
+    if size <= MAX_NOTICE_CHARACTERS:
+        return arguments
+    return {"…": f"{size} characters, too much for a message; the page shows them all"}

@@ -1,0 +1,146 @@
+"""From a model's reply to planned calls: what each needs is fixed here, once, and stored."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent_continuations.authoring.agent import Agent, AgentTool
+from agent_continuations.authoring.approval import ToolCall
+from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.core.approvals.request import Decision, Verdict
+from agent_continuations.core.continuation import (
+    MAX_CALLS_PER_TURN,
+    MAX_CALLS_WITH_RUNS,
+    MAX_DEPTH,
+    Continuation,
+    Turn,
+)
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.path import Path
+from agent_continuations.core.plans import AgentPlan, Plan, RefusedPlan, ToolPlan
+from agent_continuations.core.replies import Reply, ToolRequest
+
+
+def begin(agent: Agent, input: str) -> Continuation:
+    """The first continuation of a run of `agent`."""
+    return Continuation(
+        agent=agent.name,
+        instructions=agent.instructions,
+        input=input,
+        max_turns=agent.max_turns,
+        output=agent.output.schema if agent.output else None,
+    )
+
+
+def checked_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
+    """The reply; one that should be the agent's answer and does not fit gets a fault."""
+    if reply.requests or reply.fault or frame.output is None or agent.output is None:
+        return reply
+    try:
+        answer = agent.output.fitted(json.loads(reply.content or ""))
+    except ArgumentsRefused as error:
+        return reply.model_copy(update={"fault": "output", "detail": str(error)})
+    except (ValueError, RecursionError) as error:
+        return reply.model_copy(update={"fault": "output", "detail": f"This is not JSON: {error}"})
+    return reply.model_copy(update={"content": json.dumps(answer, ensure_ascii=False)})
+
+
+def plan_calls(
+    agent: Agent, path: Path, reply: Reply, turns: Sequence[Turn] = ()
+) -> tuple[Plan, ...]:
+    """What each call of `reply` needs. What the model got wrong becomes an answer to it.
+
+    Args:
+        agent: who calls.
+        path: of its frame.
+        reply: with the calls.
+        turns: of the frame so far.
+    """
+    plans: list[Plan] = []
+    inside = 0  # of those so far, the ones that become no run of their own
+    for request in reply.requests:
+        found = agent.tool(request.name)
+        spawns = isinstance(found, AgentTool) and found.spawn
+        full = inside >= MAX_CALLS_PER_TURN and not spawns
+        if full or len(plans) >= MAX_CALLS_WITH_RUNS:
+            most = MAX_CALLS_PER_TURN if full else MAX_CALLS_WITH_RUNS
+            plans.append(_refused(request, f"only {most} tool calls are possible in one turn"))
+        else:
+            plans.append(_plan(agent, path, request, turns))
+            inside += not spawns
+    return tuple(plans)
+
+
+def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:
+    found = agent.tool(request.name)
+    if found is None:
+        names = ", ".join(each.name for each in agent.tools) or "none"
+        return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")
+    try:
+        arguments = found.validated(_parsed(request.arguments))
+    except ArgumentsRefused as error:
+        return _refused(request, f"the arguments do not fit {request.name}: {error}")
+    if rejected := _just_rejected(turns, found.name, arguments):
+        why = f"{found.name} with these very arguments was rejected by a person just now"
+        reason = f", who said: {rejected.reason}" if rejected.reason else ""
+        return _refused(request, f"{why}{reason}; nobody is asked again")
+    call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
+    gate = found.gate(call)
+    if isinstance(found, AgentTool):
+        if len(path) >= MAX_DEPTH:
+            return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")
+        return AgentPlan(
+            tool=found.name,
+            arguments=arguments,
+            agent=found.agent.name,
+            instructions=found.agent.instructions,
+            max_turns=found.agent.max_turns,
+            output=found.agent.output.schema if found.agent.output else None,
+            spawn=found.spawn,
+            schema_version=found.schema_version,
+            gate=gate,
+        )
+    return ToolPlan(
+        tool=found.name,
+        arguments=arguments,
+        effect=found.effect,
+        schema_version=found.schema_version,
+        gate=gate,
+    )
+
+
+def _just_rejected(
+    turns: Sequence[Turn], tool: str, arguments: Mapping[str, Any]
+) -> Decision | None:
+    """A person's rejection of this very call, if nothing else has been tried since."""
+    wanted = canonical_json(dict(arguments))
+    for turn in reversed(turns):
+        for call in turn.calls:
+            decision = call.decision
+            if decision is None or decision.verdict is not Verdict.REJECT:
+                continue
+            same = call.plan.tool == tool and canonical_json(call.arguments) == wanted
+            if same and decision.via != "deadline":
+                return decision
+        if any(call.plan.kind != "refused" for call in turn.calls):
+            return None
+    return None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The arguments' text as an object; models send an empty text for no arguments.
+
+    Raises:
+        ArgumentsRefused: it is not a JSON object.
+    """
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise ArgumentsRefused([("arguments", f"this is not JSON ({error})")]) from None
+    if not isinstance(value, dict):
+        raise ArgumentsRefused([("arguments", "a JSON object is needed")])
+    return value
+
+
+def _refused(request: ToolRequest, reason: str) -> RefusedPlan:
+    return RefusedPlan(tool=request.name[:64], reason=f"This call was not made: {reason}.")

@@ -1,0 +1,62 @@
+"""Questions to people: what is asked, of whom, how they are told, and what time says when nobody
+answers.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.call_hash import call_hash
+from agent_continuations.core.continuation import Continuation, Doubt
+from agent_continuations.core.effects import AskApproval, ClearDoubt, Tell
+from agent_continuations.core.events import ApprovalRequested, Doubted, Told
+from agent_continuations.core.ids import policy_hash, request_id
+from agent_continuations.core.path import path_text
+from agent_continuations.core.run import Head
+from agent_continuations.engine.deadlines import _asked
+
+
+def approval_question(
+    head: Head, root: Continuation, effect: AskApproval, now: datetime
+) -> ApprovalRequested:
+    """May this call run?"""
+    gate = effect.gate
+    request = ApprovalRequest(
+        request_id=request_id(head.run_id, effect.path, "approval"),
+        arguments_hash=call_hash(head, root, effect.path),
+        stages=gate.stages,
+        requested_at=now,
+        expires_at=now + timedelta(seconds=gate.timeout_seconds),
+        told=gate.stages[0].approvers,
+        policy_hash=policy_hash(gate),
+    )
+    return ApprovalRequested(path=path_text(effect.path), request=request)
+
+
+def told(root: Continuation, effect: Tell, now: datetime) -> Told:
+    """Those of whom an answer is asked only now."""
+    return Told(
+        path=path_text(effect.path),
+        request_id=_asked(root, effect)[0].request_id,
+        occasion="asked",
+        approvers=effect.approvers,
+        at=now,
+    )
+
+
+def doubt_question(
+    head: Head,
+    root: Continuation,
+    effect: ClearDoubt,
+    now: datetime,
+    operators: Sequence[str],
+) -> Doubted:
+    """Did this call happen? It goes to those who approved it, or else to the operators."""
+    attempt, approval = effect.intent.attempt, root.call_at(effect.path).approval
+    doubt = Doubt(
+        request_id=request_id(head.run_id, effect.path, "doubt", attempt),
+        intent=effect.intent,
+        approvers=approval.approvers if approval else tuple(operators),
+        requested_at=now,
+    )
+    return Doubted(path=path_text(effect.path), doubt=doubt)

@@ -1,0 +1,23 @@
+"""Sweeper."""
+
+from datetime import datetime
+
+from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.store import Store
+
+
+def sweep(store: Store, hints: Hints, now: datetime, limit: int = 1000) -> int:
+    """Send the hint of whatever is due again; how much that was.
+
+    Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has
+    come.
+    """
+    found = store.due(now, limit)
+    for due in found:
+        if due.notice_id:
+            hints.notify(due.run_id, due.notice_id)
+        elif due.new:
+            hints.advance(due.run_id)
+        else:
+            hints.resume(due.run_id)
+    return len(found)

@@ -1,0 +1,295 @@
+"""A run in its owner's hands: what is on record of it, and what only this owner knows so far."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from agent_continuations.core.approvals.audit_chain import take_in
+from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.continuation import Continuation, Intent
+from agent_continuations.core.events import (
+    ApprovalRequested,
+    Doubted,
+    Event,
+    Told,
+    ToolReturned,
+    ToolStarted,
+    Trail,
+    Waited,
+)
+from agent_continuations.core.fold import advance
+from agent_continuations.core.keys import call_register, trail_key
+from agent_continuations.core.path import parse_path
+from agent_continuations.core.run import Head, Register, Start, Status
+from agent_continuations.engine.child_runs import cancel_children, tell_parent
+from agent_continuations.engine.commit_batches import _fits, _Portion
+from agent_continuations.engine.context import Means
+from agent_continuations.engine.grant_votes import votes_in_advance
+from agent_continuations.engine.notices import notice
+from agent_continuations.engine.pending_writes import Said, Unwritten
+from agent_continuations.errors import Conflict, Fenced
+from agent_continuations.ports.store import (
+    MAX_REGISTERS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
+    Release,
+    TrailMove,
+    read_run,
+)
+
+MAX_NOTE_CHARACTERS = 400
+
+
+class OwnedRun:
+    """The only writer of a run, as long as its epoch lasts.
+
+    All that writes may raise `Fenced`: the run is another's, or was cancelled.
+
+    Attributes:
+        head: the newest that was seen of it.
+        continuation: what is on record, and what this owner has taken in beyond that.
+        known: how many registers that are.
+        loaded_at: until when it has certainly heard of everything.
+    """
+
+    continuation: Continuation
+
+    def __init__(self, means: Means, head: Head) -> None:
+        self.run_id = head.run_id
+        self.head = head
+        self.known = 0
+        self.loaded_at = head.created_at
+        self.unwritten = Unwritten()
+        self._means = means
+        self._store = means.store
+        self._newest: Head | None = None
+        self._renew_at = means.clock() + timedelta(seconds=means.limits.renewal)
+
+    # -- what is on record -----------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Fold what is stored; what this owner has found out by reading stays known."""
+        now = self._means.clock()
+        read = read_run(self._store, self.run_id)
+        if read is None or read[0].head.epoch != self.head.epoch:
+            raise Fenced(self.run_id)
+        snapshot, self.continuation = read
+        self.loaded_at = now
+        self.head, self.known = snapshot.head, len(snapshot.registers)
+        self.unwritten.drop_questions()
+        reads, self.unwritten.reads = self.unwritten.reads, []
+        for each in reads:
+            self.keep_read(each)
+        # An intent whose outcome is on record has served, whoever left it in the head.
+        self.unwritten.settled = [
+            path
+            for path in self.head.intents
+            if self.continuation.call_at(parse_path(path)).outcome
+        ]
+
+    def look_up(self) -> datetime:
+        """Take in what writes have told of the head, and renew the lease when it is time.
+
+        Returns:
+            When to look up again.
+        """
+        newest, self._newest = self._newest, None
+        if newest:
+            self._seen(newest)
+        now, limits = self._means.clock(), self._means.limits
+        if now >= self._renew_at:
+            self._renew_at = now + timedelta(seconds=limits.renewal)
+            lease_until = now + timedelta(seconds=limits.lease)
+            epoch = self.head.epoch
+            self._seen(self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until))
+        return self._renew_at
+
+    def come_on(self) -> None:
+        """Note that the run has come on since the last claim, which ends the stalls."""
+        epoch = self.head.epoch
+        self._seen(self._store.progress(self.run_id, epoch=epoch, registers=self.known))
+
+    def still_mine(self) -> bool:
+        """After a refused write: whether the run has this owner yet. Nothing new may begin."""
+        head = self._store.head(self.run_id)
+        mine = head is not None and head.epoch == self.head.epoch and not head.status.terminal
+        if head and mine:
+            self.head = head
+        self.unwritten.drop_questions()
+        self.unwritten.reads = []
+        return mine
+
+    def wake(self) -> None:
+        """Whoever has the run now, or nobody, shall look at what is on record."""
+        self._store.wake(self.run_id, now=self._means.clock())
+        self._means.hints.resume(self.run_id)
+
+    def _seen(self, head: Head) -> None:
+        """A newer head: it may say that the run was cancelled or that something happened."""
+        if head.wake == self.head.wake:
+            self.head = head
+        else:
+            self.load()  # if this fails, the old `wake` stands, and no release will hold
+
+    # -- putting on record -----------------------------------------------------------------------
+
+    def record(self, key: str, event: Event) -> None:
+        """Store an event, or take in the one that another owner stored there before."""
+        after = advance(self.continuation, event)  # what cannot be folded is never stored
+        register = Register(key, (event,))
+        if self._store.append(self.run_id, register) == register:
+            self.continuation = after
+            self.known += 1
+        else:
+            # Another owner was here, perhaps with more than this one register.
+            self.load()
+
+    def deliver_late(self, outcome: Register) -> None:
+        """The run is another's by now, and may wait for just this, or for a person's word on it."""
+        try:
+            self._store.deliver(self.run_id, [outcome], now=self._means.clock())
+            self._means.hints.resume(self.run_id)
+        except Conflict:
+            self._store.append(self.run_id, outcome)
+
+    def intend(self, intents: Mapping[str, Intent]) -> None:
+        """Put intents on record; the head after it may tell of something new."""
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        self._newest = self._store.intend(
+            self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
+        )
+        self.unwritten.settled = self.unwritten.settled[MAX_SETTLED_AT_ONCE:]
+        for path, intent in intents.items():
+            self._take(ToolStarted(path=path, intent=intent))
+
+    # -- what is not written yet -----------------------------------------------------------------
+
+    def keep_read(self, read: ToolReturned) -> None:
+        """Know what a read tool found; it is written with the next reply, or on leaving."""
+        if not self.continuation.call_at(parse_path(read.path)).outcome:
+            self.unwritten.reads.append(read)
+            self._take(read)
+
+    def say(self, event: Trail | Waited, start: Start | None = None) -> None:
+        """Ask people, remind them, note that their time is over, or what has come, with the next
+        commit.
+
+        Args:
+            start: a run that begins with it.
+        """
+        self._take(event)
+        told = None
+        if isinstance(event, ApprovalRequested | Doubted | Told):
+            now, recipients = self._means.clock(), self._means.recipients
+            told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
+        self.unwritten.said.append(Said(event, told, start=start))
+
+    def take_grants(self, asked: ApprovalRequested) -> None:
+        """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
+        plan = self.continuation.call_at(parse_path(asked.path)).plan
+        now = self._means.clock()
+        grants = self._store.grants(self.head.tenant, plan.tool)
+        votes = list(votes_in_advance(self.head, self.continuation, asked, grants, now))
+        if not votes:
+            return
+        # Nobody is told yet: whoever still owes an answer after these votes will be.
+        asked = asked.model_copy(update={"request": asked.request.model_copy(update={"told": ()})})
+        self._take(asked)
+        self.unwritten.said.append(Said(asked))
+        for grant, vote in votes:
+            self._take(vote)
+            self.unwritten.said.append(Said(vote, grant=grant))
+
+    def publish(self) -> None:
+        """Write what is unwritten and stay; where something stood in the way, load it."""
+        if not self._commit(None):
+            self.load()
+
+    def leave(
+        self,
+        status: Status,
+        due: datetime | None,
+        note: str | None,
+        model_pause: ModelPause | None = None,
+    ) -> bool:
+        """Write what is unwritten and release the run. False, and nothing released, if something
+        has happened that this owner does not know.
+        """
+        if status.terminal:
+            root = self.continuation if self.known else None
+            tell_parent(self._means, self.head, root, status, note)
+            if root and status is not Status.PARKED:
+                cancel_children(self._means, root)
+
+        def release(known: int) -> Release:
+            return Release(
+                status=status,
+                due=due,
+                wake=self.head.wake,
+                registers=known,
+                note=note[:MAX_NOTE_CHARACTERS] if note else None,
+                progress=status is not Status.READY or known != self.head.registers,
+                model_pause=model_pause,
+            )
+
+        return self._commit(release)
+
+    def _commit(self, release: Callable[[int], Release] | None) -> bool:
+        """Write all that is unwritten together with the head; the last portion may release it."""
+        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        for portion in self._portions():
+            known = self.known + len(portion.registers)
+            written = self._store.commit(
+                self.run_id,
+                epoch=self.head.epoch,
+                registers=portion.registers,
+                notices=portion.notices,
+                settled=settled if portion.last else (),
+                release=release(known) if release and portion.last else None,
+                trail=portion.trail,
+                uses=portion.uses,
+                starts=portion.starts,
+                now=self._means.clock(),
+            )
+            if not written:
+                return False
+            self.known = known
+            if portion.trail:
+                moved = {"trail": portion.trail.after}
+                self.head = self.head.model_copy(update=moved)
+                # It was read before, and would take the trail's end back.
+                self._newest = self._newest and self._newest.model_copy(update=moved)
+            for each in portion.notices:
+                self._means.hints.notify(self.run_id, each.notice_id)
+            for start in portion.starts:
+                self._means.hints.advance(start.head.run_id)
+        self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
+        return True
+
+    def _portions(self) -> Iterator["_Portion"]:
+        """All that is to be written, as much at once as a store takes; one portion at least."""
+        left, reads = list(self.unwritten.said), self.unwritten.read_registers()
+        while True:
+            size = _fits(left)
+            taken, left = left[:size], left[size:]
+            before = after = self.head.trail
+            registers = []
+            for said in taken:
+                if isinstance(said.event, Waited):
+                    registers.append(Register(call_register(said.event), (said.event,)))
+                else:
+                    after, linked = take_in(after, said.event)
+                    registers.append(Register(trail_key(linked), (linked,)))
+            room = MAX_REGISTERS_AT_ONCE - len(registers)
+            registers, reads = registers + reads[:room], reads[room:]
+            yield _Portion(
+                registers=registers,
+                notices=[said.notice for said in taken if said.notice],
+                uses=[said.grant for said in taken if said.grant],
+                starts=[said.start for said in taken if said.start],
+                trail=TrailMove(before.number, after) if after != before else None,
+                last=not (left or reads),
+            )
+            if not (left or reads):
+                return
+
+    def _take(self, event: Event) -> None:
+        self.continuation = advance(self.continuation, event)

@@ -1,0 +1,72 @@
+"""What the HTTP functions share: JSON in, JSON, problem details and safe pages out."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent_continuations.authoring.schema import field_faults
+from agent_continuations.errors import ContinuationError, Invalid
+from agent_continuations.handlers.problems import problem, problem_of, status_of
+from agent_continuations.handlers.responses import problem_response
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class RequestBody(BaseModel):
+    """Base of what a request may carry: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Router(APIGatewayRestResolver):
+    """Goes by the route that API Gateway has found, which IAM and the authorizer have looked at.
+
+    Left to itself it would look for one in the decoded path: `/runs/%0A` would be `/runs` there.
+    """
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+        path = event["resource"]
+        for name, value in (event.get("pathParameters") or {}).items():
+            path = path.replace(f"{{{name}}}", quote(value, "", errors="replace"))
+        return super().resolve({**event, "path": path}, context)
+
+
+def resolver(logger: Logger) -> APIGatewayRestResolver:
+    """A router whose errors are all problem documents, those that nobody foresaw included."""
+    app = _Router()
+
+    @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
+    def ours(error: ContinuationError) -> Response[str]:
+        if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.exception("the request failed")
+        return problem_response(problem_of(error))
+
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+    def unforeseen(error: Exception) -> Response[str]:
+        logger.exception("the request failed", exc_info=error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem_response(problem(status, "something went wrong here"))
+
+    @app.not_found
+    def missing(_error: Exception) -> Response[str]:
+        return problem_response(problem(HTTPStatus.NOT_FOUND, "there is no such route"))
+
+    return app
+
+
+def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
+    """The request's JSON body.
+
+    Raises:
+        Invalid: it is not JSON, or does not fit; the fields are named.
+    """
+    try:
+        return model.model_validate_json(app.current_event.decoded_body or "")
+    except ValidationError as error:
+        raise Invalid("the request body does not fit", field_faults(error)) from None
+    except ValueError:
+        raise Invalid("the request body is not text", [("body", "not UTF-8")]) from None

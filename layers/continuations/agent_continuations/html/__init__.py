@@ -1,0 +1,1 @@
+"""Pages: the renderer, and forms made from JSON schemas."""

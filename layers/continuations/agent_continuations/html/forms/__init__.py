@@ -1,0 +1,1 @@
+"""HTML forms from JSON schemas, and JSON from what is posted."""

@@ -1,0 +1,74 @@
+"""Pages as HTML: no script, nothing from elsewhere, every text escaped.
+
+What the pages of all functions have in common; each has its own templates besides.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agent_continuations.handlers.problems import Problem
+from agent_continuations.handlers.responses import page_headers
+from agent_continuations.safe_text import shown
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+class Pages:
+    """The pages of one function.
+
+    Args:
+        folder: of its own templates. Its `more.css`, if there is one, comes after the common style.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(
+        self, template: str, words: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
+    ) -> Response[str]:
+        """A page from a template."""
+        body = self.environment.get_template(template).render(words, style=self.style)
+        return Response(
+            status.value, content_type="text/html; charset=utf-8", body=body, headers=self._headers
+        )
+
+    def of_problem(self, document: Problem, sign_in: str = "") -> Response[str]:
+        """The page that tells what went wrong, what stands instead if something does, and where to
+        sign in if that is what is missing.
+        """
+        words = {"problem": document, "sign_in": sign_in}
+        return self.of("problem.html", words, HTTPStatus(document["status"]))
+
+    def see_other(self, location: str) -> Response[str]:
+        """Send the browser to look at a page."""
+        headers = {**self._headers, "Location": location}
+        return Response(HTTPStatus.SEE_OTHER.value, headers=headers, body="")
+
+    @cached_property
+    def style(self) -> str:
+        """The style sheet, which stands in every page."""
+        sheets = (TEMPLATES / "style.css", self._folder / "more.css")
+        return "".join(each.read_text(encoding="utf-8") for each in sheets if each.exists())
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The templates: the function's own, then the common ones."""
+        environment = Environment(
+            loader=FileSystemLoader([self._folder, TEMPLATES]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["shown"] = shown
+        return environment
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return page_headers(self.style)

@@ -1,0 +1,1 @@
+"""Commands and queries: what handlers, pages and runners call."""

@@ -1,0 +1,163 @@
+"""A run's audit trail as a document that can be checked anywhere, by anybody, without the store.
+
+    python -m agent_continuations.operations.verify_audit FILE [--expect DIGEST]
+
+says what is wrong with a document that `GET /runs/{id}/audit` gave. It finds an entry that was
+changed, removed or put elsewhere, and arguments or a policy that are not those that people saw.
+Whoever can write the whole document anew can make it whole again: against that, keep a digest of an
+earlier one elsewhere, and expect it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from agent_continuations.core.approvals.audit_chain import Chain, OnTrail, entry, faults
+from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.call_hash import asked_of, question_of
+from agent_continuations.core.ids import arguments_hash, canonical_json, policy_hash
+from agent_continuations.core.path import parse_path
+from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.run import Loaded
+
+FORM = 1
+
+
+def _read(path: str) -> str:
+    parse_path(path)
+    return path
+
+
+class AuditedCall(BaseModel):
+    """A call that people were asked about, in full: what the hashes on the trail stand for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[str, AfterValidator(_read)]
+    agent: str
+    tool: str
+    schema_version: str
+    arguments: dict[str, Any]
+    question: dict[str, Any] | None = None
+    policy: Gate | None = None
+
+
+class Audit(BaseModel):
+    """The document.
+
+    Attributes:
+        items: the entries, in order. `digest` of each is what the next one holds as `previous`.
+        end: how many entries there are, and the last one's digest.
+        calls: by path.
+        earlier: questions and answers from before there was a trail; they have no place in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: int = FORM
+    run_id: str
+    tenant: str
+    agent: str
+    requester: str | None = None
+    items: tuple[dict[str, Any], ...]
+    end: Chain
+    calls: dict[str, AuditedCall]
+    earlier: int = 0
+
+
+def audit(loaded: Loaded) -> Audit:
+    """The audit trail of a run."""
+    head, root = loaded.head, loaded.continuation
+    events = [event for event in loaded.snapshot.events() if isinstance(event, OnTrail)]
+    linked = [(event.link.number, event) for event in events if event.link]
+    calls: dict[str, AuditedCall] = {}
+    for _, event in linked:
+        call = root.call_at(parse_path(event.path))
+        if isinstance(call.plan, RefusedPlan) or event.path in calls:
+            continue
+        calls[event.path] = AuditedCall(
+            path=event.path,
+            agent=root.frame_at(parse_path(event.path)[:-1]).agent,
+            tool=call.plan.tool,
+            schema_version=call.plan.schema_version,
+            arguments=call.plan.arguments,
+            question=question_of(call),
+            policy=call.gate,
+        )
+    return Audit(
+        run_id=head.run_id,
+        tenant=head.tenant,
+        agent=head.agent,
+        requester=head.requester,
+        items=tuple(entry(event) for _, event in sorted(linked, key=lambda each: each[0])),
+        end=head.trail,
+        calls=calls,
+        earlier=len(events) - len(linked),
+    )
+
+
+def document_faults(document: Mapping[str, Any], expected: str | None = None) -> list[str]:
+    """What is wrong with a document, in words; empty if it is whole.
+
+    Args:
+        document: as JSON gives it.
+        expected: the digest of an entry, as it was kept elsewhere.
+    """
+    try:
+        read = Audit.model_validate(document)
+        entries = [_Entry.model_validate(each) for each in read.items]
+        canonical_json(dict(document))
+    except ValidationError as error:
+        return [f"this is not an audit trail: {error.error_count()} fields do not fit"]
+    except ValueError as error:
+        return [f"this is not an audit trail: {error}"]
+    if read.form > FORM:
+        return [f"the document has form {read.form}, and this code knows {FORM}"]
+    return [*faults(read.items, read.end, expected), *_argument_faults(read, entries)]
+
+
+class _Hashed(BaseModel):
+    """What is hashed of a request, or of a decision with its edited arguments."""
+
+    arguments_hash: str | None = None
+    policy_hash: str | None = None
+    arguments: dict[str, Any] | None = None
+
+
+class _Entry(BaseModel):
+    """What an entry says of a call. How entries follow each other is looked at as they stand."""
+
+    number: int
+    path: str
+    request: _Hashed | None = None
+    decision: _Hashed | None = None
+
+
+def _argument_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
+    """Hashes on the trail that are not those of the arguments and policies beside it."""
+    for each in entries:
+        call, where = read.calls.get(each.path), f"entry {each.number}"
+        if call is None:
+            yield f"{where} is about a call that is not in the document"
+            continue
+        request, decision = each.request, each.decision or _Hashed()
+        policy = request.policy_hash if request else None
+        if policy not in (None, call.policy and policy_hash(call.policy)):
+            yield f"{where}: the policy is not the one that applied"
+        if request and request.arguments_hash != _hash(read, call, call.arguments):
+            yield f"{where}: the arguments are not those that people were shown"
+        edited = decision.arguments
+        if edited is not None and decision.arguments_hash != _hash(read, call, edited):
+            yield f"{where}: the edited arguments are not those that were approved"
+
+
+def _hash(read: Audit, call: AuditedCall, arguments: Mapping[str, Any]) -> str:
+    return arguments_hash(
+        tenant=read.tenant,
+        run_id=read.run_id,
+        path=parse_path(call.path),
+        tool=call.tool,
+        schema_version=call.schema_version,
+        arguments=asked_of(arguments, call.question),
+    )

@@ -1,0 +1,115 @@
+"""What people give with an approval: other arguments, another limit, or a question's answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent_continuations.authoring.agent import AgentTool, AnyTool
+from agent_continuations.authoring.approval import ToolCall
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.lookup import Request
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.plans import HoldPlan, RefusedPlan
+from agent_continuations.core.run import Loaded
+from agent_continuations.core.voting import further
+from agent_continuations.core.waits import QuestionWait
+from agent_continuations.engine.conditions import checked_limit, limit_schema
+from agent_continuations.errors import Conflict, Invalid
+
+
+def given(
+    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Answer
+) -> dict[str, Any]:
+    """What an answer adds to a decision, checked against the code as it is deployed now; nothing if
+    it changes nothing.
+
+    Raises:
+        Invalid: it does not fit the tool, the question or the condition, or belongs to none.
+        Conflict: the tool is gone.
+    """
+    if said.verdict is Verdict.APPROVE and request.kind == "question":
+        return {"answer": _answer(registry, loaded, request, said)}
+    if said.answer is not None:
+        raise Invalid("only a question has an answer", [("answer", "not here")])
+    if said.arguments is None:
+        return {}
+    if request.kind not in ("approval", "condition") or said.verdict is Verdict.REJECT:
+        fields = [("arguments", "only an approval of a call can change them")]
+        raise Invalid("arguments cannot be edited here", fields)
+    return _edited(registry, loaded, request, said.arguments)
+
+
+def schema_of(registry: Callable[[], Registry], loaded: Loaded, request: Request) -> dict[str, Any]:
+    """The JSON schema of what people can give with an approval.
+
+    Raises:
+        Conflict: the tool is gone.
+    """
+    plan, wait = request.call.plan, request.call.wait
+    if isinstance(plan, HoldPlan):
+        return limit_schema(plan)
+    if isinstance(wait, QuestionWait):
+        return wait.answer
+    return _tool(registry, loaded, request).schema
+
+
+def _answer(
+    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Answer
+) -> Any:
+    if said.arguments is not None:
+        raise Invalid("a question takes an answer", [("arguments", "not here")])
+    tool = _tool(registry, loaded, request)
+    if isinstance(tool, AgentTool):
+        raise Conflict(f"the tool {tool.name} is gone; its answers cannot be checked")
+    try:
+        if said.from_form:
+            return tool.answer.fitted_fields(said.answer)
+        return tool.answer.fitted(said.answer)
+    except ArgumentsRefused as error:
+        raise Invalid("the answer does not fit the question", _under("answer", error)) from None
+
+
+def _edited(
+    registry: Callable[[], Registry],
+    loaded: Loaded,
+    request: Request,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    plan, approval, pinned = request.call.plan, request.approval, request.call.gate
+    assert approval is not None
+    assert pinned is not None
+    now: Gate | None = pinned
+    try:
+        if isinstance(plan, HoldPlan):
+            checked = checked_limit(plan, arguments)
+        else:
+            tool = _tool(registry, loaded, request)
+            checked = tool.validated(arguments)
+            name = loaded.continuation.frame_at(request.path[:-1]).agent
+            now = tool.gate(ToolCall(tool=plan.tool, arguments=checked, agent=name))
+    except ArgumentsRefused as error:
+        fields = _under("arguments", error)
+        raise Invalid("the edited arguments do not fit the tool", fields) from None
+    if canonical_json(checked) == canonical_json(request.asked.arguments):
+        return {}
+    return {
+        "arguments": checked,
+        "preview": now.preview if now else None,
+        "further": further(approval, pinned, now),
+    }
+
+
+def _tool(registry: Callable[[], Registry], loaded: Loaded, request: Request) -> AnyTool:
+    plan = request.call.plan
+    agent = registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
+    tool = agent.tool(plan.tool) if agent else None
+    if tool is None or isinstance(plan, RefusedPlan):
+        raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
+    return tool
+
+
+def _under(name: str, error: ArgumentsRefused) -> list[tuple[str, str]]:
+    return [(f"{name}.{field}" if field != name else name, fault) for field, fault in error.fields]

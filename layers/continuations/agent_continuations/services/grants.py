@@ -1,0 +1,128 @@
+"""Grants as people make, see and revoke them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from secrets import token_bytes
+
+from agent_continuations.core.approvals.grant import Condition, Grant, Rule
+from agent_continuations.core.approvals.policy import Gate, person
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.lookup import Request
+from agent_continuations.core.decisions.responses import Answer, InAdvance
+from agent_continuations.core.ids import is_opaque_id, opaque_id
+from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.run import Loaded
+from agent_continuations.core.voting import place
+from agent_continuations.errors import Forbidden, Invalid, NotFound
+from agent_continuations.ports.clock import Clock
+from agent_continuations.ports.store import Store
+
+MAX_USES = 1_000_000
+
+
+class Grants:
+    """What approvers of one tenant have agreed to in advance."""
+
+    def __init__(self, *, store: Store, tenant: str, clock: Clock) -> None:
+        self._store = store
+        self._tenant = tenant
+        self._clock = clock
+
+    def proposed(
+        self, loaded: Loaded, request: Request, answer: Answer, wanted: InAdvance
+    ) -> Grant:
+        """A grant of whoever approves a request, for calls like it; it is not stored yet.
+
+        Args:
+            loaded, request: the request, open yet.
+            answer: the approval; its approver makes the grant.
+            wanted: what else is agreed to with it.
+
+        Raises:
+            Invalid: longer than the policy allows, or a rule that does not fit its argument.
+            Forbidden: the approver is not asked.
+        """
+        call, approval, gate = request.call, request.call.approval, request.call.gate
+        if approval is None or gate is None or isinstance(call.plan, RefusedPlan):
+            raise Invalid("nothing can be granted here", [("grant", "not here")])
+        if request.decision or answer.verdict is not Verdict.APPROVE:
+            raise Invalid("only an approval can be given in advance", [("grant", "not here")])
+        if answer.approver is None:
+            raise Invalid("say who grants it", [("approver", "required")])
+        _check(gate, wanted.seconds, wanted.max_uses)
+        head, now = loaded.head, self._clock()
+        _, group = place(
+            approval, gate, answer.approver, groups=answer.groups, requester=head.requester
+        )
+        return Grant(
+            grant_id=opaque_id(token_bytes(10)),
+            tenant=self._tenant,
+            approver=answer.approver,
+            member_of=group,
+            agent=loaded.continuation.frame_at(request.path[:-1]).agent,
+            tool=call.plan.tool,
+            schema_version=call.plan.schema_version,
+            conditions=_conditions(answer.arguments or request.asked.arguments, wanted.rules),
+            made_at=now,
+            expires_at=now + timedelta(seconds=wanted.seconds),
+            via=answer.via,
+            authentication=answer.authentication,
+            run_id=head.run_id,
+            request_id=request.request_id,
+            max_uses=wanted.max_uses,
+        )
+
+    def make(self, grant: Grant) -> None:
+        """Store a grant: from now on it votes."""
+        self._store.grant(grant)
+
+    def all(self, approver: str | None = None) -> list[Grant]:
+        """Grants that are kept, newest first, of one approver or of all; those that ended too."""
+        found = self._store.grants(self._tenant)
+        mine = [
+            each for each in found if approver is None or person(each.approver) == person(approver)
+        ]
+        return sorted(mine, key=lambda each: each.made_at, reverse=True)
+
+    def revoke(self, grant_id: str, *, by: str, only_of: str | None = None) -> Grant:
+        """End a grant. What it has decided stands.
+
+        Args:
+            grant_id: the grant.
+            by: who revokes it, for the record.
+            only_of: whose it must be.
+
+        Raises:
+            NotFound: there is no such grant.
+            Forbidden: it is another's.
+        """
+        found = [each for each in self.all() if each.grant_id == grant_id]
+        if not found or not is_opaque_id(grant_id):
+            raise NotFound(f"there is no grant {grant_id!r}")
+        if only_of is not None and person(found[0].approver) != person(only_of):
+            raise Forbidden("this is another's grant", [("grant_id", "not yours")])
+        return self._store.revoke(found[0], by=by, now=self._clock())
+
+
+def _check(gate: Gate, seconds: int, max_uses: int | None) -> None:
+    if not gate.grant_seconds:
+        raise Invalid("the policy allows no grants here", [("grant", "not here")])
+    if not 1 <= seconds <= gate.grant_seconds:
+        fields = [("grant.seconds", f"from 1 to {gate.grant_seconds}")]
+        raise Invalid("the policy does not allow it for so long", fields)
+    if max_uses is not None and not 1 <= max_uses <= MAX_USES:
+        raise Invalid("the number does not fit", [("grant.max_uses", f"from 1 to {MAX_USES}")])
+
+
+def _conditions(arguments: Mapping[str, object], rules: Mapping[str, Rule]) -> dict[str, Condition]:
+    unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
+    if unknown:
+        raise Invalid("there is no such argument", unknown)
+    conditions = {}
+    for name, value in arguments.items():
+        rule = rules.get(name, "is")
+        if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
+            fields = [(f"grant.rules.{name}", "only a number from 0 on has an upper limit")]
+            raise Invalid("the rule does not fit the argument", fields)
+        conditions[name] = Condition(rule=rule, value=None if rule == "any" else value)
+    return conditions

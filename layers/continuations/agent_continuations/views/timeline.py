@@ -1,0 +1,214 @@
+"""What happened in a run, in order of time, for people to read."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Literal
+
+from agent_continuations.core.approvals.request import Decision, Word
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.events import (
+    ApprovalRequested,
+    Decided,
+    Doubted,
+    DoubtSettled,
+    Escalated,
+    Event,
+    Held,
+    ModelReplied,
+    Reassigned,
+    Signalled,
+    Spoken,
+    Started,
+    Suspended,
+    Told,
+    ToolReturned,
+    Voted,
+    Withdrawn,
+)
+from agent_continuations.core.path import Path, parse_path, path_text
+from agent_continuations.core.run import Head, Snapshot
+from agent_continuations.views.base import Moment, View
+
+
+class Entry(View):
+    """One line of a timeline."""
+
+    at: Moment
+    kind: Literal[
+        "started",
+        "model",
+        "tool",
+        "approval",
+        "decision",
+        "escalation",
+        "doubt",
+        "answer",
+        "wait",
+        "condition",
+        "message",
+        "event",
+        "ended",
+    ]
+    path: str
+    agent: str
+    text: str
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    request_id: str | None = None
+    verdict: str | None = None
+    approver: str | None = None
+    decided_by: str | None = None
+    via: str | None = None
+    reason: str | None = None
+
+
+class Timeline(View):
+    """All lines, in order of time. There are no further pages; `next` is there as in all lists."""
+
+    items: tuple[Entry, ...]
+    next: None = None
+
+
+def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
+    """What happened, in order of time."""
+    entries = [
+        entry for event in snapshot.events() for entry in _entries(event, snapshot.head, root)
+    ]
+    head = snapshot.head
+    if head.status.terminal:
+        ended = root.outcome.content if root.outcome else (head.note or "")
+        text = f"{head.status.value}: {ended}" if ended else head.status.value
+        entries.append(
+            Entry(at=head.updated_at, kind="ended", path="", agent=head.agent, text=text)
+        )
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _entries(event: Event, head: Head, root: Continuation) -> Iterator[Entry]:
+    path = parse_path(getattr(event, "path", ""))
+    match event:
+        case Started():
+            yield Entry(
+                at=event.at, kind="started", path="", agent=head.agent, text=root.input[:500]
+            )
+        case ModelReplied():
+            for read in event.reads:
+                yield from _entries(read, head, root)
+            names = ", ".join(plan.tool for plan in event.calls)
+            said = f"asks for {names}" if names else (event.reply.content or "")[:500]
+            yield Entry(
+                at=event.at,
+                kind="model",
+                path=event.path,
+                agent=root.frame_at(path).agent,
+                text=said or f"gave no usable answer ({event.reply.fault})",
+            )
+        case ToolReturned():
+            yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
+        case Suspended(wait=wait):
+            yield _of_call(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
+        case Held(plan=plan):
+            why = plan.gate.preview.effect if plan.gate.preview else ""
+            at = (root.frame_at(path[:-1]).started_at or head.created_at) + timedelta(
+                seconds=plan.tally.seconds
+            )
+            yield _of_call(root, path, at=at, kind="condition", text=f"held: {why}")
+        case Spoken(message=said):
+            text = f"{said.sender}: {said.text}" if said.sender else said.text
+            yield Entry(at=said.at, kind="message", path="", agent=head.agent, text=text[:500])
+        case Signalled(signal=signal):
+            yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
+        case _:
+            yield from _of_people(event, root, path)
+
+
+_WAITS = {
+    "timer": "sleeps",
+    "question": "has a question",
+    "event": "waits for an event",
+    "job": "waits for its job",
+    "child": "became a run of its own",
+}
+
+
+def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
+    """What people were asked, and what they said."""
+
+    def entry(**more: Any) -> Entry:
+        return _of_call(root, path, **more)
+
+    match event:
+        case ApprovalRequested(request=asked):
+            first = ", ".join(asked.stages[0].approvers)
+            yield entry(
+                at=asked.requested_at,
+                kind="approval",
+                text=f"asked {first}",
+                request_id=asked.request_id,
+            )
+        case Told(approvers=approvers, occasion=occasion):
+            what = "reminded" if occasion == "reminder" else "asked"
+            names = ", ".join(approvers)
+            yield entry(
+                at=event.at, kind="approval", text=f"{what} {names}", request_id=event.request_id
+            )
+        case Escalated(stage=stage):
+            names = ", ".join(stage.approvers)
+            yield entry(
+                at=event.at,
+                kind="escalation",
+                text=f"the deadline passed; asked {names} instead",
+                request_id=event.request_id,
+            )
+        case Doubted(doubt=doubt):
+            yield entry(
+                at=doubt.requested_at,
+                kind="doubt",
+                text="asked whether it happened",
+                request_id=doubt.request_id,
+            )
+        case Voted(decision=decision) | Decided(decision=decision):
+            yield entry(kind="decision", request_id=event.request_id, **_said(decision))
+        case DoubtSettled(decision=decision):
+            yield entry(kind="answer", request_id=event.request_id, **_said(decision))
+        case Withdrawn(word=word):
+            text = f"{word.approver} took the approval back"
+            yield entry(kind="decision", request_id=event.request_id, text=text, **_worded(word))
+        case Reassigned(word=word, to=to):
+            text = f"{word.approver} passed this on to {to}"
+            yield entry(kind="decision", request_id=event.request_id, text=text, **_worded(word))
+        case _:
+            pass
+
+
+def _said(decision: Decision) -> dict[str, Any]:
+    return {
+        "at": decision.decided_at,
+        "text": f"{decision.verdict.value} by {decision.approver}",
+        "verdict": decision.verdict.value,
+        "approver": decision.approver,
+        "decided_by": decision.decided_by,
+        "via": decision.via,
+        "reason": decision.reason,
+    }
+
+
+def _worded(word: Word) -> dict[str, Any]:
+    return {
+        "at": word.at,
+        "approver": word.approver,
+        "decided_by": word.decided_by,
+        "via": word.via,
+        "reason": word.reason,
+    }
+
+
+def _of_call(root: Continuation, path: Path, **more: Any) -> Entry:
+    call = root.call_at(path)
+    return Entry(
+        path=path_text(path),
+        agent=root.frame_at(path[:-1]).agent,
+        tool=call.plan.tool,
+        arguments=call.arguments,
+        **more,
+    )

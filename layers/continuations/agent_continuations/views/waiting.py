@@ -1,0 +1,193 @@
+"""What a run waits for, as the outside sees it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+from agent_continuations.core.approvals.policy import Risk
+from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.call_hash import hash_of
+from agent_continuations.core.continuation import Continuation, Doubt, PendingCall
+from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
+from agent_continuations.core.path import path_text
+from agent_continuations.core.run import Head, Status
+from agent_continuations.core.waits import EventWait, JobWait, QuestionWait, TimerWait, Wait
+from agent_continuations.views.base import Moment, View
+
+
+class StageView(View):
+    """One stage of an approval: who is asked, how many must agree, and who has."""
+
+    approvers: tuple[str, ...]
+    needed: int
+    approved_by: tuple[str, ...]
+    open: bool
+
+
+class Waiting(View):
+    """One place in the tree where a run waits, and for what.
+
+    `approvers` are those who are asked now; `stages` shows them all, with who has answered what. An
+    answer to a question must fit `answer_schema`. `run_id` is the run, where it is another than
+    this one: a call's own, which is waited for, or inside of which something is.
+    """
+
+    request_id: str
+    kind: Literal[
+        "approval", "question", "condition", "doubt", "timer", "event", "job", "child", "model"
+    ]
+    path: str
+    agents: tuple[str, ...]
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    arguments_hash: str | None = None
+    approvers: tuple[str, ...] | None = None
+    expires_at: Moment | None = None
+    message: str
+    stages: tuple[StageView, ...] | None = None
+    risk: Risk | None = None
+    preview: str | None = None
+    answer_schema: dict[str, Any] | None = None
+    event: str | None = None
+    correlation: str | None = None
+    run_id: str | None = None
+
+
+def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
+    """The stages of an open request."""
+    return tuple(
+        StageView(
+            approvers=stage.approvers,
+            needed=stage.needed,
+            approved_by=tuple(vote.approver for vote in request.counted if vote.stage == number),
+            open=number == request.open_stage,
+        )
+        for number, stage in enumerate(request.stages)
+    )
+
+
+def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
+    """Everything that a run waits for, in call order. Nothing once it has ended."""
+    if head.status.terminal:
+        return
+    for effect in effects(root):
+        match effect:
+            case Await(reason="approval" | "question" | "condition" | "doubt"):
+                yield _question(head, root, effect)
+            case Await():
+                yield _awaited(root, effect)
+            case CallModel() if head.status is Status.SUSPENDED:
+                pause = head.model_pause
+                message = pause.reason if pause else "the model is not called yet"
+                yield _pause(root, effect, "model", message)
+            case ClearDoubt() if head.status is Status.SUSPENDED:
+                message = "the tool was begun and may still be running; its owner is gone"
+                yield _pause(root, effect, "timer", message)
+            case _:
+                pass
+
+
+def inside(outer: Waiting, inner: Waiting) -> Waiting:
+    """What a run of its own waits for, as it is seen from the run whose call has started it.
+
+    Args:
+        outer: the call.
+        inner: what its run waits for.
+    """
+    return inner.model_copy(
+        update={
+            "path": f"{outer.path}/{inner.path}" if inner.path else outer.path,
+            "agents": (*outer.agents, *inner.agents),
+            "run_id": inner.run_id or outer.run_id,
+        }
+    )
+
+
+def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
+    call, path = root.call_at(effect.path), effect.path
+    doubted = effect.reason == "doubt"
+    question = call.doubt if doubted else call.approval
+    request = None if doubted else call.approval
+    # Whoever is held is asked about itself, and whoever calls is asked about its call.
+    agents = root.agents_to(path)
+    return Waiting(
+        request_id=effect.request_id or "",
+        kind=effect.reason,
+        path=path_text(path),
+        agents=agents,
+        tool=call.plan.tool,
+        arguments=call.arguments,
+        arguments_hash=hash_of(head, call, path),
+        approvers=_asked_now(question) if question else None,
+        expires_at=request.expires_at if request else None,
+        message=_told(call, agents[-1], effect),
+        stages=stage_views(request) if request else None,
+        risk=call.risk if call.gate else None,
+        preview=call.preview.effect if call.preview and request else None,
+        answer_schema=call.wait.answer if isinstance(call.wait, QuestionWait) else None,
+    )
+
+
+def _told(call: PendingCall, agent: str, effect: Await) -> str:
+    match effect.reason:
+        case "question":
+            return call.wait.text if isinstance(call.wait, QuestionWait) else ""
+        case "condition":
+            why = call.preview.effect if call.preview else ""
+            return f"{agent} shall it go on? {why} Approve: it goes on. Reject: it ends here."
+        case "doubt":
+            return (
+                f"It is not known whether {call.plan.tool} happened: its process was lost while it"
+                " ran. Approve: it happened, the run goes on and your reason is told as its result."
+                " Reject: it did not happen, and it runs now."
+            )
+        case _:
+            return f"{agent} asks to call {call.plan.tool}"
+
+
+def _asked_now(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
+    if isinstance(question, ApprovalRequest) and question.open_stage is not None:
+        return question.stages[question.open_stage].approvers
+    return question.approvers
+
+
+def _until(wait: Wait | None) -> datetime | None:
+    return wait.until if isinstance(wait, TimerWait | EventWait | JobWait) else None
+
+
+def _awaited(root: Continuation, effect: Await) -> Waiting:
+    """What no person is asked for."""
+    call = root.call_at(effect.path)
+    wait = call.wait if isinstance(call.wait, EventWait) else None
+    message = {
+        "timer": f"{call.plan.tool} sleeps",
+        "event": f"{call.plan.tool} waits for the event {wait.name if wait else ''}",
+        "job": f"{call.plan.tool} waits for its job",
+        "child": f"{call.plan.tool} is a run of its own",
+    }[effect.reason]
+    return Waiting(
+        request_id=f"{effect.reason}-{path_text(effect.path)}",
+        kind=effect.reason,
+        path=path_text(effect.path),
+        agents=root.agents_to(effect.path),
+        tool=call.plan.tool,
+        arguments=call.arguments,
+        expires_at=_until(call.wait),
+        message=message,
+        event=wait.name if wait else None,
+        correlation=wait.correlation if wait else None,
+        run_id=effect.request_id,
+    )
+
+
+def _pause(
+    root: Continuation, effect: NextEffect, kind: Literal["timer", "model"], message: str
+) -> Waiting:
+    frame = effect.path if kind == "model" else effect.path[:-1]
+    return Waiting(
+        request_id=f"{kind}-{path_text(effect.path) or 'root'}",
+        kind=kind,
+        path=path_text(effect.path),
+        agents=(*root.agents_to(frame), root.frame_at(frame).agent),
+        message=message,
+    )

@@ -1,0 +1,155 @@
+"""The real stores of a campaign, which can be restarted in the middle with what they hold.
+
+MiniStack saves its state when it is asked to stop, and is stopped so. DynamoDB Local has a folder,
+and is killed: what it has acknowledged must be there when it is back. It has no S3 beside it, so
+large values stand in a folder, too.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import get_ident
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from tests.local import dynamodb_local
+from tests.local.ministack import MiniStack, client
+from tests.local.template import ROOT, create_table
+
+STORES = ("ministack", "dynamodb-local")
+# As the functions' clients, but that they wait less long for an answer.
+HASTY: Any = {
+    "retries": {"mode": "standard", "total_max_attempts": 5},
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "max_pool_connections": 32,
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a store is: its endpoint, its table (the bucket has the same name), its S3.
+
+    Attributes:
+        objects: the endpoint of S3, or a folder in its place.
+    """
+
+    endpoint: str
+    table: str
+    objects: str
+
+    def keep(self, place: Path) -> None:
+        """Write it down for other processes."""
+        place.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def kept(cls, place: Path) -> "Address":
+        """What `keep` wrote."""
+        return cls(**json.loads(place.read_text()))
+
+
+class Place(Protocol):
+    """A store that runs."""
+
+    address: Address
+
+    def restart(self) -> None:
+        """Stop it, with whatever it is in the middle of, and start it with what it holds."""
+
+
+@contextmanager
+def running(store: str, home: Path) -> Iterator[Place]:
+    """An empty store for as long as the block lasts; `store` is one of `STORES`.
+
+    Raises:
+        dynamodb_local.Unavailable: this machine cannot have it.
+    """
+    kind = _MiniStack if store == "ministack" else _DynamoDBLocal
+    place = kind(home / "store")
+    try:
+        yield place
+    finally:
+        place.stop()
+
+
+class Opened:
+    """A store as one process has it, with the client that its requests go through."""
+
+    def __init__(self, address: Address) -> None:
+        self.dynamodb = client("dynamodb", address.endpoint, **HASTY)
+        if address.objects.startswith("http"):
+            objects = client("s3", address.objects, **HASTY)
+        else:
+            objects = Folder(Path(address.objects))
+        self.store = DynamoDBStore(
+            dynamodb=self.dynamodb, s3=objects, table=address.table, bucket=address.table
+        )
+
+
+class Folder:
+    """As much of S3 as the store uses, in a folder."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def put_object(self, *, Key: str, Body: bytes, **_bucket: str) -> dict[str, Any]:  # noqa: N803
+        place = self._file(Key)
+        draft = place.with_suffix(f".{os.getpid()}.{get_ident()}")
+        draft.write_bytes(Body)
+        draft.rename(place)  # a whole object or none
+        return {}
+
+    def get_object(self, *, Key: str, **_bucket: str) -> dict[str, Any]:  # noqa: N803
+        with suppress(FileNotFoundError):
+            return {"Body": io.BytesIO(self._file(Key).read_bytes())}
+        raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+
+    def _file(self, key: str) -> Path:
+        return self._place / key.replace("/", "_")
+
+
+class _MiniStack:
+    def __init__(self, home: Path) -> None:
+        self._stack = MiniStack(home)
+        self._stack.start()
+        table = create_table(client("dynamodb", self._stack.url, **HASTY))
+        client("s3", self._stack.url, **HASTY).create_bucket(Bucket=table)
+        self.address = Address(self._stack.url, table, self._stack.url)
+
+    def restart(self) -> None:
+        self._stack.stop()
+        self._stack.start()
+
+    def stop(self) -> None:
+        self._stack.stop()
+
+
+class _DynamoDBLocal:
+    def __init__(self, home: Path) -> None:
+        self._data, objects = home / "data", home / "objects"
+        for folder in (self._data, objects):
+            folder.mkdir(parents=True)
+        self._running = ExitStack()
+        endpoint = self._start(0)
+        self._port = cast(int, urlsplit(endpoint).port)
+        self.address = Address(
+            endpoint, create_table(client("dynamodb", endpoint, **HASTY)), str(objects)
+        )
+
+    def _start(self, port: int) -> str:
+        one = dynamodb_local.running(ROOT / ".cache", data=self._data, port=port)
+        return self._running.enter_context(one)
+
+    def restart(self) -> None:
+        self._running.close()
+        self._start(self._port)
+
+    def stop(self) -> None:
+        self._running.close()

@@ -1,0 +1,180 @@
+"""A worker: a process that does what the functions do, message by message, until it is killed.
+
+    python -m tests.crash.worker HOME
+
+is the nursery: it imports everything once and forks a worker for each number that it reads from its
+standard input, because a new Python for each kill would take a second. Its end is the workers' end.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from agent_continuations.authoring.context import ToolContext
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.replies import Reply
+from agent_continuations.engine.context import Limits
+from agent_continuations.engine.runner import Runner
+from agent_continuations.engine.sweeper import sweep
+from agent_continuations.errors import Retryable
+from agent_continuations.notifications.outbox import Outbox
+from agent_continuations.ports.clock import utc_now
+from agent_continuations.ports.model import ModelRequest
+from agent_continuations.ports.store import Store
+from tests.crash.ledger import Entry, Ledger
+from tests.crash.script import digest, job_of, reply, turn_of
+from tests.crash.stores import Address, Opened
+from tests.crash.talk import Done, Mail, Message, Slot, Within
+from tests.simulation.scenario import LARGE, OPERATOR, deployment
+
+# As short as a busy machine of two cores allows; how they relate to each other is as deployed.
+LIMITS = Limits(
+    lease=1.5,
+    renewal=0.5,
+    margin=0.8,
+    farewell=0.2,
+    clock_skew=0.3,
+    patience=1.0,
+    model_retry=0.2,
+    model_retry_longest=1.0,
+)
+LAMBDA_SECONDS = 3.0
+STEP_SECONDS = 0.15
+
+random: Random = SystemRandom()  # forked processes must not all draw the same
+
+
+class Line(Protocol):
+    """The way to the parent."""
+
+    def send(self, said: Any, /) -> None: ...
+
+
+class Worker:
+    """One process: model, tools, queues and mail, wired to the production code."""
+
+    def __init__(self, line: Line, slot: Slot, ledger: Ledger, store: Store) -> None:
+        self._line, self._slot, self._ledger = line, slot, ledger
+        self._store = store
+        self._asked = 0
+        self._run_id = ""
+        self._runner = Runner(
+            store=self._store,
+            model=self,
+            registry=deployment(self._tool),
+            hints=self,
+            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
+            limits=LIMITS,
+            operators=(OPERATOR,),
+            abandon=lambda: os._exit(1),
+        )
+        self._outbox = Outbox(self._store, {"mail": self})
+
+    def handle(self, message: Message, deadline: float) -> Done:
+        """What the function of a message's queue does."""
+        self._asked, self._run_id = 0, message.run_id
+        try:
+            with self._slot.inside(Within.MESSAGE):
+                status = self._handled(message, datetime.fromtimestamp(deadline, UTC))
+        except (Retryable, ClientError, BotoCoreError) as error:
+            return Done(asked=self._asked, failed=str(error) or type(error).__name__)
+        except Exception:  # noqa: BLE001 - told to the parent, which reports it
+            return Done(asked=self._asked, broken=traceback.format_exc())
+        return Done(status, self._asked)
+
+    def _handled(self, message: Message, deadline: datetime) -> str | None:
+        if message.kind == "sweep":
+            sweep(self._store, self, utc_now())
+        elif message.kind == "notify":
+            self._outbox.deliver(message.run_id, message.notice_id)
+        else:
+            return self._runner.advance(message.run_id, deadline=deadline)
+        return None
+
+    # -- hints and mail go to the parent, who has the queues and the people ----------------------
+
+    def advance(self, run_id: str) -> None:
+        self._line.send(Message("advance", run_id))
+
+    def resume(self, run_id: str) -> None:
+        self._line.send(Message("resume", run_id))
+
+    def notify(self, run_id: str, notice_id: str) -> None:
+        self._line.send(Message("notify", run_id, notice_id))
+
+    def deliver(self, notice: Notice, address: str, approver: str) -> None:
+        del approver
+        self._line.send(Mail(notice, address))
+
+    # -- the model and the tools -----------------------------------------------------------------
+
+    def reply(self, request: ModelRequest) -> Reply:
+        with self._slot.inside(Within.MODEL):
+            self._asked += 1
+            made_from = digest(request.messages)
+            called = Entry(
+                job_of(request), request.path, "", turn_of(request), made_from, 0, time.time()
+            )
+            self._ledger.note(called)
+            time.sleep(random.uniform(0.3, 2) * STEP_SECONDS)
+            return reply(request)
+
+    def _tool(self, name: str, context: ToolContext, amount: int) -> str:
+        with self._slot.inside(Within.TOOL):
+            time.sleep(random.uniform(0, 1) * STEP_SECONDS)
+            ran = Entry(
+                context.run_id,
+                context.path,
+                name,
+                context.attempt,
+                context.idempotency_key,
+                amount,
+                time.time(),
+            )
+            self._ledger.note(ran)
+            time.sleep(random.uniform(0, 1) * STEP_SECONDS)
+        if amount == 13:
+            raise ValueError("unlucky")
+        return random.randbytes(LARGE).hex() if name.endswith("_large") else f"{name} {amount}"
+
+
+def serve(number: int, home: Path, opened: Opened) -> None:
+    """Do what the parent says, until it says no more."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(str(home / "door"))
+        line = Connection(door.detach())
+    line.send((number, os.getpid()))
+    slot = Slot(home / f"slot-{number}")
+    slot.watch(opened.dynamodb)
+    worker = Worker(line, slot, Ledger(home / "ledger"), opened.store)
+    while True:
+        message, deadline = line.recv()
+        line.send(worker.handle(message, deadline))
+
+
+def main() -> None:
+    home = Path(sys.argv[1])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are buried at once
+    opened = Opened(Address.kept(home / "address"))  # no connection yet, so it can be forked
+    for number in sys.stdin:
+        if os.fork() == 0:
+            try:
+                serve(int(number), home, opened)
+            except (EOFError, OSError):
+                os._exit(0)  # the parent is gone
+            finally:
+                os._exit(1)  # never back into the loop above
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Many worlds, or one again.
+
+python -m tests.simulation --seeds 50000     the seed of each that broke a promise
+python -m tests.simulation 4711              that world again, step by step
+python -m tests.simulation 17 --kill-at 60   the small one, with one kill and no other fault
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from time import monotonic
+
+from tests.simulation.checks import Violation, explored, played
+from tests.simulation.scenario import Scenario
+from tests.simulation.wire import Faults
+
+BATCH = 50
+
+
+def main() -> int:
+    """How many worlds broke a promise, as an exit status of 0 or 1."""
+    logging.disable(logging.CRITICAL)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("seed", nargs="?", type=int, help="replay this world and print its steps")
+    parser.add_argument("--kill-at", type=int, help="the small world, killed at this point")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many worlds")
+    parser.add_argument("--first", type=int, default=0, help="the first one's seed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    given = parser.parse_args()
+    if given.seed is not None:
+        return replay(given.seed, given.kill_at)
+    return soak(given.first, given.seeds, given.workers)
+
+
+def replay(seed: int, kill_at: int | None) -> int:
+    """One world, with all that happened in it."""
+    scenario, faults = Scenario.drawn(seed), Faults.drawn(seed)
+    if kill_at:
+        scenario, faults = scenario.small(), Faults(kill_at=kill_at)
+    world, broken = played(scenario, faults)
+    for line in world.trace:
+        print(line)
+    for line in broken:
+        print(line)
+    return 1 if broken else 0
+
+
+def soak(first: int, seeds: int, workers: int) -> int:
+    """Many worlds; each that breaks a promise is told at once."""
+    began, failed = monotonic(), 0
+    starts = range(first, first + seeds, BATCH)
+    ends = [min(start + BATCH, first + seeds) for start in starts]
+    with ProcessPoolExecutor(workers) as pool:
+        for number, found in enumerate(pool.map(_batch, starts, ends), 1):
+            failed += len(found)
+            print(*found, sep="\n", end="\n" if found else "", flush=True)
+            if sys.stderr.isatty() or number % 20 == 0:
+                print(f"{ends[number - 1] - first} of {seeds} worlds", file=sys.stderr)
+    print(f"{seeds} worlds from seed {first}, {failed} failed, {monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+def _batch(start: int, end: int) -> list[str]:
+    logging.disable(logging.CRITICAL)
+    return list(_failures(start, end))
+
+
+def _failures(start: int, end: int) -> Iterator[str]:
+    for seed in range(start, end):
+        try:
+            explored(Scenario.drawn(seed), Faults.drawn(seed))
+        except Violation as violation:
+            yield str(violation)
+        except Exception as error:  # noqa: BLE001 - the other worlds are to be seen as well
+            yield f"seed {seed}\n{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

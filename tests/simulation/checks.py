@@ -1,0 +1,226 @@
+"""What must hold in every world, checked from outside: by what is stored, and what really ran.
+
+S1 a register never changes. S2 a `once` tool happens at most once. S3 one idempotency key per call.
+S4 nothing gated happens without its approval. S5 no intent after a cancel. S6 the first decision
+stands. S7 what has ended stays ended. L1 every run comes to its end. T1 the audit trail is whole.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.events import Decided, DoubtSettled, ModelReplied
+from agent_continuations.core.path import parse_path, path_text
+from agent_continuations.core.plans import ToolPlan
+from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.transcript import messages
+from agent_continuations.operations.stuck_runs import LATE, stuck
+from tests.simulation.asked import broken_questions
+from tests.simulation.expressions import Item
+from tests.simulation.scenario import ONCE, Scenario
+from tests.simulation.scheduler import EPOCH
+from tests.simulation.waited import broken_waits
+from tests.simulation.wire import Faults
+from tests.simulation.world import FAULTS_END, World
+
+HELD_UNTIL = 4200.0
+ENDED = {"completed", "failed", "cancelled", "parked"}
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+class Watch:
+    """What must hold at each write to the table, and once a minute."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._now = 0.0
+        self._seen: set[tuple[str, int, int]] = set()
+
+    def wrote(self, before: Item | None, after: Item) -> None:
+        kind = after["sk"]["S"]
+        if kind.startswith("J#") and before is not None:
+            self.found.append(f"S1: the register {kind} was written again")
+        if kind == "#H" and before is not None:
+            self._head(before, after)
+
+    def _head(self, before: Item, after: Item) -> None:
+        was, now = before["status"]["S"], after["status"]["S"]
+        # A person redrives or cancels what is parked, or says something to a run that is done.
+        redriven = (was, now) in (
+            ("parked", "ready"),
+            ("parked", "cancelled"),
+            ("completed", "ready"),
+        )
+        if was in ENDED and now != was and not redriven:
+            self.found.append(f"S7: {was} became {now}")
+        if now == "ready" and not self._is_due_soon(after):
+            self.found.append(f"L1: {was} became ready, and is not due")
+        known, intents = before["intents"]["M"], after["intents"]["M"]
+        if "cancelled" in before and any(known.get(path) != intents[path] for path in intents):
+            self.found.append(f"S5: an intent after the cancel: {sorted(intents)}")
+
+    def _is_due_soon(self, head: Item) -> bool:
+        # The time is up to a minute old here, and the clocks of processes differ.
+        latest = EPOCH + timedelta(seconds=self._now) + 2 * LATE
+        return "due" in head and int(head["due"]["N"]) <= latest.timestamp() * 1000
+
+    def minute(self, world: World) -> None:
+        self._now = world.scheduler.now
+        now = EPOCH + timedelta(seconds=self._now)
+        for head in world.heads(Status.SUSPENDED):
+            state = (head.run_id, head.epoch, head.wake)
+            if state in self._seen:
+                continue
+            self._seen.add(state)
+            loaded = world.truth(head.run_id)
+            why = stuck(head, loaded.continuation, now) if loaded else None
+            if why and not (head.due and head.due < now):
+                self.found.append(f"L1: {why}")
+
+
+def violations(world: World, watch: Watch) -> Iterator[str]:
+    """Every promise that a world that has come to its end has broken."""
+    yield from watch.found
+    yield from _executions(world)
+    yield from _model_calls(world)
+    for run_id in world.all_run_ids():
+        loaded = world.truth(run_id)
+        if loaded is None:
+            yield f"L1: {run_id} was never started"
+            continue
+        yield from _liveness(world, loaded)
+        yield from _decisions(world, loaded)
+        # An operator may have held the run for as long.
+        calm = HELD_UNTIL if world.scenario.waits else FAULTS_END
+        yield from broken_questions(loaded, world.ledger.heard, world.notices(run_id), calm)
+        yield from _history(world, loaded)
+        yield from broken_waits(world, loaded)
+        if loaded.head.status is Status.COMPLETED:
+            yield from _completed(world, loaded, loaded.continuation)
+
+
+def _executions(world: World) -> Iterator[str]:
+    attempts = Counter(
+        (each.run_id, each.path, each.attempt)
+        for each in world.ledger.executions
+        if each.tool.startswith(ONCE)
+    )
+    for call, times in attempts.items():
+        if times > 1:
+            yield f"S2: {call} happened {times} times for one intent"
+    calls = Counter(
+        (each.run_id, each.path) for each in world.ledger.executions if each.tool.startswith(ONCE)
+    )
+    for place, times in calls.items():
+        if times > 1:
+            yield f"S2: {place} happened {times} times in all"
+    keys = defaultdict(set)
+    places = defaultdict(set)
+    for each in world.ledger.executions:
+        keys[each.run_id, each.path].add(each.key)
+        places[each.key].add((each.run_id, each.path))
+        if not each.approved:
+            yield f"S4: {each.path} ({each.tool}) ran without an approval of {each.amount}"
+    yield from (f"S3: {place} has {len(of)} keys" for place, of in keys.items() if len(of) > 1)
+    yield from (f"S3: the key {key} is that of {of}" for key, of in places.items() if len(of) > 1)
+
+
+def _model_calls(world: World) -> Iterator[str]:
+    """Where at most one process ends in the middle, nothing else is asked twice than its calls.
+
+    The model does not know the run, so each run may ask once.
+    """
+    if replace(world.faults, kill_at=None, cancel_at=None) != Faults() or world.scenario.waits:
+        return  # where runs start others, a place in the tree does not name the run
+    for (path, turn), times in world.ledger.asked.items():
+        if times > world.scenario.runs + ((path, turn) in world.in_flight):
+            yield f"the reply {turn} of {path or 'the root'} was asked for {times} times"
+
+
+def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
+    now = EPOCH + timedelta(seconds=world.scheduler.now)
+    why = stuck(loaded.head, loaded.continuation, now)
+    if why:
+        yield f"L1: {why}"
+    if not loaded.head.status.terminal or loaded.head.status is Status.PARKED:
+        yield f"L1: still {loaded.head.status.value} in the end: {loaded.head.note}"
+    told = {(run_id, request_id) for run_id, request_id, _ in world.ledger.mails}
+    for event in loaded.snapshot.events():
+        if event.kind == "doubt_settled" and (loaded.head.run_id, event.request_id) not in told:
+            yield f"L1: {event.request_id} was answered, but nobody had been told of it"
+
+
+def _decisions(world: World, loaded: Loaded) -> Iterator[str]:
+    stands = {
+        event.request_id: event.decision
+        for event in loaded.snapshot.events()
+        if isinstance(event, Decided | DoubtSettled)
+    }
+    for told in world.ledger.told:
+        if told.run_id != loaded.head.run_id:
+            continue
+        decision = stands.get(told.request_id)
+        said = (told.verdict, told.approver)
+        if decision is None:
+            yield f"S6: {told.approver} was told of a decision that is not on record"
+        elif said != (decision.verdict.value, decision.approver):
+            yield f"S6: {said} was told, but {decision.verdict} by {decision.approver} stands"
+
+
+def _history(world: World, loaded: Loaded) -> Iterator[str]:
+    """Each reply on record was made from just the conversation that is on record."""
+    for event in loaded.snapshot.events():
+        if not isinstance(event, ModelReplied):
+            continue
+        number = int((event.reply.content or "").rpartition("#")[2])
+        frame = loaded.continuation.frame_at(parse_path(event.path))
+        before = frame.model_copy(
+            update={"turns": frame.turns[: event.turn], "messages": frame.turns[event.turn].heard}
+        )
+        if world.ledger.conversations[number] != json.dumps(messages(before), sort_keys=True):
+            yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
+
+
+def _completed(world: World, loaded: Loaded, root: Continuation) -> Iterator[str]:
+    """In a run that completed, all that was to happen did."""
+    ran = Counter(
+        each.path for each in world.ledger.executions if each.run_id == loaded.head.run_id
+    )
+    for path, call in root.calls():
+        outcome = call.outcome
+        if outcome is None:
+            yield f"{path_text(path)} has no outcome"
+        elif isinstance(call.plan, ToolPlan):
+            times = ran[path_text(path)]
+            if outcome.kind == "rejected" and times and call.asks == "approval":
+                yield f"S4: {path_text(path)} was rejected and ran"
+            if outcome.kind != "rejected" and not times:
+                yield f"{path_text(path)} has an outcome, and never ran"
+
+
+def played(scenario: Scenario, faults: Faults) -> tuple[World, list[str]]:
+    """Run a world to its end; the world then, and every promise that it broke."""
+    watch = Watch()
+    world = World(scenario, faults, watch)
+    world.run()
+    return world, list(violations(world, watch))
+
+
+def explored(scenario: Scenario, faults: Faults) -> World:
+    """Run a world to its end.
+
+    Raises:
+        Violation: it broke a promise.
+    """
+    world, broken = played(scenario, faults)
+    if broken:
+        where = f", killed in {world.killed_in}" if world.killed_in else ""
+        where += f", cancelled in {world.cancelled_in}" if world.cancelled_in else ""
+        raise Violation(f"seed {scenario.seed}{where}\n" + "\n".join(broken[:10]))
+    return world

@@ -1,0 +1,233 @@
+"""Each mechanism of the protocol is needed: without it, the simulator finds a broken promise.
+
+The mechanisms are switched off from here, by rewriting requests to the store or by replacing a
+function; the product knows nothing of it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Any, TypeAlias
+
+import pytest
+
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.core import voting as asking
+from agent_continuations.core.approvals.policy import Stage
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.effects import ClearDoubt, NextEffect, RunTool, Tell, effects
+from agent_continuations.core.plans import Effect
+from agent_continuations.core.voting import voted
+from agent_continuations.engine import calls as dispatch
+from agent_continuations.engine import next_wake as rest
+from agent_continuations.engine import scheduler as beginnings
+from agent_continuations.services import decisions
+from tests.simulation import world
+from tests.simulation.checks import played
+from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.scenario import ANY, Scenario
+from tests.simulation.wire import Faults
+
+WORLDS = 400
+
+Request: TypeAlias = dict[str, Any]
+Patch: TypeAlias = pytest.MonkeyPatch
+
+
+def rewrite(patch: Patch, rule: Callable[[str, Request], Request]) -> None:
+    """Rewrite all writes to the table; `rule` is given the sort key and the request."""
+
+    def rewritten(write: Request) -> Request:
+        key = write.get("Key") or write["Item"]
+        return {**write, **rule(key["sk"]["S"], write)}
+
+    class Ablated(SimulatedDynamoDB):
+        def put_item(self, **request: Any) -> Request:
+            return super().put_item(**rewritten(request))
+
+        def update_item(self, **request: Any) -> Request:
+            return super().update_item(**rewritten(request))
+
+        def transact_write_items(self, **request: Any) -> Request:
+            writes = [
+                {kind: rewritten(write) for kind, write in each.items()}
+                for each in request["TransactItems"]
+            ]
+            return super().transact_write_items(**{**request, "TransactItems": writes})
+
+    patch.setattr(world, "SimulatedDynamoDB", Ablated)
+
+
+def always(write: Request, condition: str) -> Request:
+    """The write, with a part of its condition made to hold in any case."""
+    either = f"({condition} OR attribute_exists(pk))"
+    before = write.get("ConditionExpression", "")
+    return {"ConditionExpression": before.replace(condition, either)} if before else {}
+
+
+def no_write_once(patch: Patch) -> None:
+    def rule(sort_key: str, write: Request) -> Request:
+        return always(write, "attribute_not_exists(pk)") if sort_key.startswith("J#") else {}
+
+    rewrite(patch, rule)
+
+
+def no_intents(patch: Patch) -> None:
+    def intend(store: DynamoDBStore, run_id: str, **_: Any) -> Any:
+        return store.head(run_id)
+
+    patch.setattr(DynamoDBStore, "intend", intend)
+
+
+def no_doubt(patch: Patch) -> None:
+    def guessing(root: Continuation) -> Iterator[NextEffect]:
+        for effect in effects(root):
+            if isinstance(effect, ClearDoubt):
+                attempt = effect.intent.attempt + 1
+                yield RunTool(path=effect.path, attempt=attempt, effect=Effect.ONCE)
+            else:
+                yield effect
+
+    patch.setattr(beginnings, "effects", guessing)
+
+
+def no_wait_for_the_owners_deadline(patch: Patch) -> None:
+    for room in (beginnings, rest):
+        patch.setattr(room, "given_up_at", lambda effect, _skew: effect.intent.started_at)
+
+
+def no_stable_key(patch: Patch) -> None:
+    numbers = count()
+    patch.setattr(dispatch, "idempotency_key", lambda *_: f"key {next(numbers)}")
+
+
+def no_fence_on_intents(patch: Patch) -> None:
+    def rule(_sort_key: str, write: Request) -> Request:
+        begins = "intents.#i0 =" in write.get("UpdateExpression", "")
+        return always(write, "epoch = :epoch") if begins else {}
+
+    rewrite(patch, rule)
+
+
+def no_wake_counter(patch: Patch) -> None:
+    rewrite(patch, lambda _sort_key, write: always(write, "wake = :wake"))
+
+
+def no_due_on_decide(patch: Patch) -> None:
+    def rule(_sort_key: str, write: Request) -> Request:
+        update = write.get("UpdateExpression", "")
+        if "wake = wake + :one" not in update or "due = :now" not in update:
+            return {}
+        values = {**write["ExpressionAttributeValues"]}
+        if ":now" not in update.replace("due = :now", ""):
+            del values[":now"]
+        update = update.replace(", due = :now", "")
+        return {"UpdateExpression": update, "ExpressionAttributeValues": values}
+
+    rewrite(patch, rule)
+
+
+def no_due_at_the_end_of_a_lease(patch: Patch) -> None:
+    def rule(_sort_key: str, write: Request) -> Request:
+        update = write.get("UpdateExpression", "")
+        if ", due = :lease" not in update:
+            return {}
+        return {"UpdateExpression": update.replace(", due = :lease", "") + " REMOVE due"}
+
+    rewrite(patch, rule)
+
+
+def no_end_of_the_trail(patch: Patch) -> None:
+    """Two can write to the trail at once, each as if the other had said nothing."""
+    rewrite(patch, lambda _sort_key, write: always(write, "entries = :before"))
+
+
+def no_count_of_votes(patch: Patch) -> None:
+    """Whoever answers first closes the request. What then runs is checked once more before."""
+    patch.setattr(decisions, "voted", _enough)
+
+
+def no_count_of_votes_at_all(patch: Patch) -> None:
+    for room in (decisions, dispatch):
+        patch.setattr(room, "voted", _enough)
+
+
+def _enough(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
+    return voted(request, decision).model_copy(update={"stages": ()})
+
+
+def no_place_is_given_up(patch: Patch) -> None:
+    """Whoever passes a request on can still answer it."""
+
+    def kept(stage: Stage, _approver: str, to: str) -> Stage:
+        return stage.model_copy(update={"approvers": (*stage.approvers, to)})
+
+    patch.setattr(asking, "_with", kept)
+
+
+def nobody_is_told_later(patch: Patch) -> None:
+    def silent(root: Continuation) -> Iterator[NextEffect]:
+        return (each for each in effects(root) if not isinstance(each, Tell))
+
+    patch.setattr(beginnings, "effects", silent)
+
+
+def no_sweeper(patch: Patch) -> None:
+    patch.setattr(world, "sweep", lambda *_: 0)
+
+
+# Each with the promises that break without it, and the first seed to try: some break in few worlds.
+# Of the protocol; in these worlds any one decides.
+PROTOCOL = [
+    (no_write_once, "S1", 0),
+    (no_intents, "S2", 0),
+    (no_doubt, "S2", 0),
+    (no_wait_for_the_owners_deadline, "S2", 0),
+    (no_stable_key, "S3", 0),
+    # What an owner of the past begins happens twice, or nobody looks when it is overdue.
+    (no_fence_on_intents, "S2 L1", 530),
+    (no_wake_counter, "L1", 0),
+    (no_due_on_decide, "L1", 0),
+    (no_due_at_the_end_of_a_lease, "L1", 0),
+    (no_sweeper, "L1", 0),
+]
+# Of what people are asked, in worlds of all policies.
+POLICIES = [
+    (no_end_of_the_trail, "T1", 0),
+    # The second line of defence holds: nothing runs, and the run is parked.
+    (no_count_of_votes, "L1", 0),
+    (no_count_of_votes_at_all, "S4", 0),
+    (no_place_is_given_up, "S4", 0),
+    (nobody_is_told_later, "L1", 0),
+]
+
+
+def shown(worlds: Iterable[Scenario], promises: str) -> None:
+    """One of these worlds breaks one of these promises."""
+    for scenario in worlds:
+        _, broken = played(scenario, Faults.drawn(scenario.seed))
+        if any(each[:2] in promises.split() for each in broken):
+            return
+    pytest.fail("no world showed it")
+
+
+@pytest.mark.parametrize(
+    ("ablation", "promises", "first"), PROTOCOL, ids=[each.__name__ for each, *_ in PROTOCOL]
+)
+def test_without_it_a_promise_is_broken(
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
+) -> None:
+    ablation(monkeypatch)
+    seeds = range(first, first + WORLDS)
+    shown((replace(Scenario.drawn(seed), policy=ANY) for seed in seeds), promises)
+
+
+@pytest.mark.parametrize(
+    ("ablation", "promises", "first"), POLICIES, ids=[each.__name__ for each, *_ in POLICIES]
+)
+def test_without_it_a_promise_to_those_who_are_asked_is_broken(
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
+) -> None:
+    ablation(monkeypatch)
+    shown((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)

@@ -1,0 +1,310 @@
+"""One world: the functions with their queues, the people, the sweeper, and what goes wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache, partial
+from random import Random
+from typing import Any, Protocol
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+
+from agent_continuations.adapters.queues.sqs import SqsHints
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.adapters.stores.dynamodb import client as store_requests
+from agent_continuations.adapters.stores.dynamodb import indexes as store_indexes
+from agent_continuations.adapters.stores.dynamodb import store as store_module
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.ids import run_id_for
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.run import Head, Loaded, Status
+from agent_continuations.engine.runner import Runner
+from agent_continuations.engine.sweeper import sweep
+from agent_continuations.errors import NotFound, Retryable
+from agent_continuations.notifications.outbox import Outbox
+from agent_continuations.services.runs import DEFAULT_TENANT, Runs
+from tests.simulation.aws import SimulatedS3, SimulatedSQS
+from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.expressions import Item
+from tests.simulation.ledger import Ledger
+from tests.simulation.outside import Elsewhere, MailService, ModelService, Tools
+from tests.simulation.people import People
+from tests.simulation.scenario import OPERATOR, POLICIES, Scenario, deployment
+from tests.simulation.scheduler import EPOCH, Process, Scheduler
+from tests.simulation.wire import Faults, Wire
+
+FAULTS_END = 1500.0
+PATIENCE = 24 * 3600.0
+SWEEP_SECONDS = 60.0
+MAX_RECEIVES = 5
+
+
+class Watch(Protocol):
+    """Looks at a world, and does nothing in it."""
+
+    def wrote(self, before: Item | None, after: Item) -> None:
+        """An item of the table was written."""
+
+    def minute(self, world: "World") -> None:
+        """A minute has passed."""
+
+
+class _Remembered:
+    """The store's reader of events, which remembers: a world reads each register many times."""
+
+    dump_json = store_module._EVENTS.dump_json
+    validate_json = staticmethod(lru_cache(4096)(store_module._EVENTS.validate_json))
+
+
+class World:
+    """Everything, from one seed.
+
+    Args:
+        scenario: what is to be done.
+        faults: what goes wrong meanwhile.
+        watch: looks at what happens, while it does.
+    """
+
+    def __init__(self, scenario: Scenario, faults: Faults, watch: Watch) -> None:
+        self.scenario = scenario
+        self.faults = faults
+        self.random = Random(f"world {scenario.seed}")
+        self.scheduler = Scheduler(self.random, self._at_point)
+        self.wire = Wire(self)
+        self.dynamodb: Any = SimulatedDynamoDB(self.wire, watch.wrote)
+        self.s3: Any = SimulatedS3(self.wire)
+        self.sqs: Any = SimulatedSQS(self.wire, self._message)
+        self.ledger = Ledger()
+        self.people = People(self)
+        self.tool = Tools(self).tool
+        self.outside = Elsewhere(self)
+        self.deployed = partial(
+            deployment,
+            self.tool,
+            gate=POLICIES[scenario.policy],
+            poll=self.outside.poll if scenario.waits else None,
+            condition=scenario.condition,
+        )
+        self.registry: Registry = self.deployed()
+        self.run_ids = [
+            run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
+        ]
+        self.points = 0
+        self.killed_in: str | None = None
+        self.cancelled_in: str | None = None
+        self.in_flight: set[tuple[str, int]] = set()
+        self.trace: list[str] = []
+        self._watch = watch
+        self._numbers = 0
+
+    # -- running it ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """From the start of its runs until they all have ended, or patience has."""
+        with (
+            patch.object(store_requests, "sleep", self.scheduler.sleep),
+            patch.object(store_requests, "uniform", self.random.uniform),
+            patch.object(store_indexes, "sleep", self.scheduler.sleep),
+            patch.object(store_module, "_EVENTS", _Remembered()),
+        ):
+            for number in range(self.scenario.runs):
+                self.people.start(number)
+            self._every(SWEEP_SECONDS, self._sweep)
+            self._every(SWEEP_SECONDS, lambda: self._watch.minute(self))
+            self._every(300.0, self.people.redrive_parked)
+            if self.scenario.waits:
+                self.people.talk()
+                self.people.pause()
+                self.outside.early(self.run_ids[0])
+            if self.scenario.deploy:
+                self.people.deploy()
+            if self.scenario.cancel:
+                self.scheduler.later(self.random.uniform(0, 600), self.people.cancel)
+            self.scheduler.run(PATIENCE, self._ended)
+            # What still is on its way arrives, so that it can do harm if it can.
+            self.scheduler.run(self.scheduler.now + 7200.0)
+            self.scheduler.run(2 * PATIENCE, self._ended)
+
+    @property
+    def rough(self) -> bool:
+        """Whether there are faults yet."""
+        return self.scheduler.now < FAULTS_END
+
+    def truth(self, run_id: str) -> Loaded | None:
+        """A run as it really stands."""
+        with self.quiet():
+            try:
+                return self.runs(None).load(run_id)
+            except NotFound:
+                return None
+
+    def notices(self, run_id: str) -> list[Notice]:
+        """What is or was in a run's outbox."""
+        with self.quiet():
+            return self._store().notices(run_id)
+
+    def heads(self, status: Status) -> list[Head]:
+        """The heads of all runs that have a status, as they really stand."""
+        with self.quiet():
+            found = [
+                self._store().head(run_id)
+                for run_id in self.all_run_ids()
+                if self._status(run_id) == status.value
+            ]
+        return [head for head in found if head]
+
+    def all_run_ids(self) -> list[str]:
+        """The runs that were started, and those that they have started."""
+        inner = [key[2:] for key in self.dynamodb.items if key.startswith("R#")]
+        return list(dict.fromkeys([*self.run_ids, *sorted(inner)]))
+
+    def _status(self, run_id: str) -> str | None:
+        head = self.dynamodb.items.get(f"R#{run_id}", {}).get("#H")
+        return str(head["status"]["S"]) if head else None
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Requests take no time and do not fail as long as the block lasts."""
+        before, self.wire.quiet = self.wire.quiet, True
+        try:
+            yield
+        finally:
+            self.wire.quiet = before
+
+    def _ended(self) -> bool:
+        runs = self.all_run_ids() if self.scenario.waits else self.run_ids
+        return all(self._status(run_id) in ("completed", "failed", "cancelled") for run_id in runs)
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        def again() -> None:
+            if not self._ended():
+                work()
+            # Somebody may say something to a run that is done.
+            talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
+            if talking or not self._ended():
+                self.scheduler.later(seconds, again)
+
+        self.scheduler.later(seconds, again)
+
+    # -- what goes wrong ---------------------------------------------------------------------------
+
+    def _at_point(self, process: Process, label: str) -> None:
+        self.points += 1
+        self.trace.append(f"{self.scheduler.now:.3f} {process.name}: {label}")
+        if self.points == self.faults.kill_at:
+            self.killed_in = self.trace[-1]
+            self.in_flight = self._unrecorded()
+            process.kill()
+        if self.points == self.faults.cancel_at:
+            self.cancelled_in = self.trace[-1]
+            self.people.cancel_at_once(self.run_ids[0])
+        if not self.rough:
+            return
+        draw = self.random.random
+        if draw() < self.faults.kill:
+            process.kill()
+        if draw() < self.faults.pause:
+            process.frozen_until = self.scheduler.now + self.random.uniform(30, 1200)
+        if draw() < self.faults.starve:
+            self.scheduler.sleep(self.random.uniform(30, 400))
+
+    def _unrecorded(self) -> set[tuple[str, int]]:
+        """Model calls that were made, and whose reply is not on record."""
+        recorded: set[tuple[str, int]] = set()
+        for run_id in self.all_run_ids():
+            loaded = self.truth(run_id)
+            for event in loaded.snapshot.events() if loaded else ():
+                if event.kind == "model_replied":
+                    recorded.add((event.path, event.turn))
+        return {call for call in self.ledger.asked if call not in recorded}
+
+    def process(self, name: str, work: Callable[[Process], None]) -> Process:
+        skew = self.random.uniform(-1, 1) * self.faults.skew
+        self._numbers += 1
+        process = Process(self.scheduler, f"{name}-{self._numbers}", skew)
+        process.run(lambda: work(process))
+        return process
+
+    # -- the functions -----------------------------------------------------------------------------
+
+    def _message(self, queue: str, body: str) -> None:
+        """A message has come into a queue."""
+        if self.rough and self.random.random() < self.faults.lost:
+            return
+        copies = 1
+        while self.rough and copies < 4 and self.random.random() < self.faults.repeated:
+            copies += 1
+        for _ in range(copies):
+            delay = self.random.expovariate(1 / 0.5)
+            if copies > 1 and self.random.random() < 0.2:
+                delay = self.random.uniform(0, 300)
+            self.scheduler.later(delay, lambda: self._receive(queue, body, 1))
+
+    def _receive(self, queue: str, body: str, receives: int) -> None:
+        """Lambda takes a message, and gives it back if it was not done with in time."""
+        hint, done = json.loads(body), False
+
+        def work(process: Process) -> None:
+            nonlocal done
+            try:
+                if queue == "notify":
+                    self._outbox(process).deliver(hint["run_id"], hint["notice_id"])
+                else:
+                    deadline = process.clock() + timedelta(seconds=self.scenario.lambda_seconds)
+                    self._runner(process).advance(hint["run_id"], deadline=deadline)
+                done = True
+            except (Retryable, ClientError):
+                pass
+
+        process = self.process(queue, work)
+
+        def time_is_up() -> None:
+            process.kill()
+            if not done and receives < MAX_RECEIVES:
+                self._receive(queue, body, receives + 1)
+
+        self.scheduler.later(self.scenario.lambda_seconds, time_is_up)
+
+    def _sweep(self) -> None:
+        def work(process: Process) -> None:
+            try:
+                sweep(self._store(), self._hints(), process.clock())
+            except (Retryable, ClientError):
+                return
+
+        self.process("sweep", work)
+
+    def _store(self) -> DynamoDBStore:
+        return DynamoDBStore(dynamodb=self.dynamodb, s3=self.s3, table="table", bucket="bucket")
+
+    def _hints(self) -> SqsHints:
+        return SqsHints(
+            sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
+        )
+
+    def runs(self, process: Process | None) -> Runs:
+        return Runs(
+            store=self._store(),
+            hints=self._hints(),
+            registry=lambda: self.registry,
+            clock=process.clock if process else lambda: EPOCH,
+        )
+
+    def _runner(self, process: Process) -> Runner:
+        return Runner(
+            store=self._store(),
+            model=ModelService(self),
+            registry=self.registry,
+            hints=self._hints(),
+            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
+            clock=process.clock,
+            operators=(OPERATOR,),
+            abandon=process.kill,
+            pause=self.scheduler.sleep,
+            crew=lambda: process,
+        )
+
+    def _outbox(self, process: Process) -> Outbox:
+        return Outbox(self._store(), {"mail": MailService(self)}, process.clock)

@@ -1,0 +1,233 @@
+"""The HTTP API on loopback, on a runner in this process, for the command line client to call."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import TypeAdapter
+
+from agent_continuations import LocalRunner
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.run import Status
+from agent_continuations.errors import ContinuationError
+from agent_continuations.handlers.problems import problem, problem_of
+from agent_continuations.views.base import moment
+from agent_continuations.views.decision import settled_view
+from agent_continuations.views.run import Accepted, RunPage, links, summary
+from agent_continuations.views.timeline import Timeline
+
+JSON: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+@dataclass
+class Seen:
+    """A request that came; `target` and `text` are as they came."""
+
+    method: str
+    target: str
+    text: bytes
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Server:
+    """The API.
+
+    Attributes:
+        refusals: answered instead, one for each request, as status and headers.
+        refusal: the document of these, where it is none of ours.
+        dropped: how many requests are taken and then not answered at all.
+    """
+
+    runner: LocalRunner
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    refusal: Any = None
+    dropped: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def of(self, method: str) -> list[Seen]:
+        return [each for each in self.seen if each.method == method]
+
+    def get(self, parts: list[str], query: dict[str, str]) -> Any:
+        match parts:
+            case ["runs"]:
+                return self._page(**query)
+            case ["runs", run_id]:
+                if "wait" in query:
+                    self._watch(run_id, int(query["wait"]), query.get("after"))
+                return self.runner.get(run_id)
+            case ["runs", run_id, "continuation"]:
+                return self.runner.continuation(run_id)
+            case ["runs", run_id, "timeline"]:
+                return Timeline(items=tuple(self.runner.timeline(run_id)))
+            case ["runs", run_id, "audit"]:
+                return self.runner.audit(run_id).model_dump(mode="json")
+            case _:
+                return None
+
+    def _page(
+        self,
+        *,
+        status: str | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: str = "50",
+    ) -> RunPage:
+        found = self.runner._runs.page(
+            status=Status(status) if status else None, agent=agent, cursor=cursor, limit=int(limit)
+        )
+        return RunPage(items=tuple(map(summary, found.heads)), next=found.next)
+
+    def _watch(self, run_id: str, seconds: float, after: str | None) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            view = self.runner.get(run_id)
+            rests = view.status not in (Status.READY, Status.RUNNING)
+            if rests and moment(view.updated_at) != after:
+                return
+            time.sleep(0.02)
+
+    def post(self, parts: list[str], body: Any, key: str | None) -> Any:
+        runs = self.runner._runs
+        match parts:
+            case ["runs"]:
+                head = runs.start(
+                    body["agent"], body["input"], key=key, metadata=body.get("metadata")
+                )
+                accepted = Accepted(
+                    run_id=head.run_id, status=head.status, links=links(head.run_id)
+                )
+                self.runner.advance(head.run_id)
+                return accepted
+            case ["runs", run_id, "decisions"]:
+                settled = runs.decide(run_id, body["request_id"], _said(body))
+                self.runner.advance(run_id)
+                return settled_view(run_id, settled)
+            case ["runs", run_id, "messages"]:
+                message = runs.message(run_id, body["content"], key=key)
+                self.runner.advance(run_id)
+                return {"run_id": run_id, "message_id": message.message_id, "at": message.at}
+            case ["runs", run_id, "events", name]:
+                payload, correlation = body.get("payload"), body.get("correlation")
+                signal = runs.signal(run_id, name, payload, correlation=correlation, key=key)
+                self.runner.advance(run_id)
+                return {"run_id": run_id, "event_id": signal.event_id, "name": name}
+            case ["runs", run_id, "cancel" | "pause" | "resume" | "redrive" as action]:
+                head = getattr(runs, action)(run_id)
+                self.runner.advance(run_id)
+                return summary(head)
+            case _:
+                return None
+
+
+def _said(body: dict[str, Any]) -> Answer:
+    verdict = Verdict.REJECT if body["decision"] == "reject" else Verdict.APPROVE
+    return Answer(
+        verdict=verdict,
+        arguments=body.get("arguments"),
+        arguments_hash=body.get("arguments_hash"),
+        answer=body.get("answer"),
+        approver=body.get("approver"),
+        reason=body.get("reason"),
+        decided_by="cli",
+        via="api",
+    )
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: parsed, remembered, passed to the server, and its answer sent."""
+
+    def __init__(self, server: Server, *arguments: Any) -> None:
+        self.api = server
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+    def _answer(self) -> None:
+        place = urlsplit(self.path)
+        text = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        query = {name: value for name, (value,) in parse_qs(place.query).items()}
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = json.loads(text) if text else None
+        self.api.seen.append(Seen(self.command, self.path, text, place.path, query, headers, body))
+        if self.api.dropped:
+            self.api.dropped -= 1
+            self.close_connection = True
+            return
+        if self.api.refusals:
+            status, more = self.api.refusals.pop(0)
+            ours = problem(HTTPStatus(status), "not now")
+            self._send(status, self.api.refusal or ours, more)
+            return
+        parts = [unquote(part) for part in place.path.split("/")[1:]]
+        self._send(*self._result(parts, query, body, headers.get("idempotency-key")))
+
+    def _result(
+        self, parts: list[str], query: dict[str, str], body: Any, key: str | None
+    ) -> tuple[int, Any]:
+        try:
+            if self.command == "GET":
+                found, status = self.api.get(parts, query), 200
+            else:
+                with self.api.lock:
+                    found = self.api.post(parts, body, key)
+                status = 200 if parts[-1] == "decisions" else 202
+        except ContinuationError as error:
+            document = problem_of(error)
+            return document["status"], document
+        if found is None:
+            return 404, problem(HTTPStatus.NOT_FOUND, "there is no such route")
+        return status, found
+
+    def _send(self, status: int, document: Any, more: dict[str, str] | None = None) -> None:
+        text = JSON.dump_json(document)
+        self.send_response(status)
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        # Whoever was interrupted does not hear the answer.
+        with suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(text)
+
+
+class Files(SimpleHTTPRequestHandler):
+    """No API, but the files of a folder."""
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+@contextmanager
+def served(runner: LocalRunner) -> Iterator[Server]:
+    """The API of a runner, on a free port."""
+    server = Server(runner)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, server)) as listening:
+        server.url = f"http://127.0.0.1:{listening.server_port}"
+        thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
+            thread.join()

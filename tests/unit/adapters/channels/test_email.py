@@ -1,0 +1,357 @@
+"""Mail to approvers: whatever a model or a stranger wrote, it stays words in the body."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+from typing import Any, Literal
+
+import boto3
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agent_continuations.adapters.channels.email import EmailNotifier
+from agent_continuations.authoring.agent import Agent
+from agent_continuations.core.approvals.policy import Preview
+from agent_continuations.core.notice import Notice
+from agent_continuations.errors import Fatal
+from agent_continuations.safe_text import shown
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LINK = "https://api.example.com/a/TOKEN-_1?x=1&y=2"
+ADA = "ada@example.com"
+SENDER = "Approvals <approvals@example.com>"
+HEADERS = {
+    "From",
+    "To",
+    "Subject",
+    "Message-ID",
+    "X-Notice-Id",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+}
+HOSTILE = [
+    "\r\nBcc: eve@example.com\r\n\r\nhello",
+    "\n.\nQUIT\n",
+    "--===============0==\nContent-Type: text/html\n\n<b>part</b>",
+    "</pre><a href='https://evil.example'>Look at it and decide</a><pre>",
+    "<script>alert(1)</script><img src=x onerror=alert(1)><!--",
+    "&lt;b&gt; &amp; &#60;",
+    "{{ link }}{% for x in notice %}{% endfor %}",
+    "\u202egnihton etaler\u202c \u2066x\u2069 \u200b\u200f\ufeff",
+    "\x00\x07\x08\x1b[2J\x7f\x85\x9b",
+    "=?utf-8?b?QmNjOiBldmU=?=",
+    "\ue000 \U000e0041 \u2028 \u2029",
+    "long " * 400,
+]
+
+words = st.text(max_size=200) | st.sampled_from(HOSTILE)
+half = words | st.text(st.characters(), max_size=50).map(lambda text: text + "\ud800")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | half,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(half, inner, max_size=3),
+    max_leaves=8,
+)
+tools = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)
+
+
+def notifier() -> EmailNotifier:
+    ses = boto3.client(
+        "sesv2", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
+    )
+    return EmailNotifier(ses=ses, sender=SENDER, link=lambda _notice, _approver: LINK)
+
+
+NOTIFIER = notifier()
+
+
+def about(**more: Any) -> Notice:
+    values: dict[str, Any] = {
+        "notice_id": "abcdefgh23456723",
+        "run_id": "r",
+        "tenant": "default",
+        "kind": "approval",
+        "request_id": "abcdefgh23456723",
+        "path": "0.0",
+        "agents": ("chief", "clerk"),
+        "goal": "Pay the invoice.",
+        "tool": "pay",
+        "arguments": {"amount": 1},
+        "arguments_hash": "0123456789abcdef" * 4,
+        "expires_at": NOW + timedelta(days=7),
+        "created_at": NOW,
+        "approvers": (ADA,),
+        "undelivered": (f"email:{ADA}",),
+        "due": NOW,
+    }
+    return Notice(**{**values, **more})
+
+
+def received(**more: Any) -> EmailMessage:
+    """The mail as the other side reads it from its bytes."""
+    raw = NOTIFIER.message(about(**more), ADA, ADA).as_bytes()
+    return message_from_bytes(raw, policy=default)
+
+
+def part(mail: EmailMessage, kind: Literal["plain", "html"]) -> str:
+    found = mail.get_body((kind,))
+    assert isinstance(found, EmailMessage)
+    content = found.get_content()
+    assert isinstance(content, str)
+    return content
+
+
+class Markup(HTMLParser):
+    """Everything in a page that is not words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[Any] = []
+        self.links: list[str | None] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, attrs))
+        self.links += [value for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.found.append(f"/{tag}")
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append(("comment", data))
+
+    def handle_decl(self, decl: str) -> None:
+        self.found.append(("decl", decl))
+
+    def handle_pi(self, data: str) -> None:
+        self.found.append(("pi", data))
+
+
+BENIGN = Markup(part(received(), "html")).found
+
+
+def check(mail: EmailMessage) -> None:
+    """Only what we set is there, and it is what we set."""
+    check_parts(mail, ADA)
+    assert mail.defects == []
+
+
+def check_parts(mail: EmailMessage, to: str) -> None:
+    assert sorted(mail.keys()) == sorted(HEADERS)
+    assert (mail["From"], mail["To"], mail["X-Notice-Id"]) == (SENDER, to, "abcdefgh23456723")
+    assert mail["Auto-Submitted"] == "auto-generated"
+    parts = list(mail.walk())
+    assert [each.get_content_type() for each in parts] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    for each in parts[1:]:
+        assert set(each.keys()) <= {"Content-Type", "Content-Transfer-Encoding", "MIME-Version"}
+        assert each.defects == []
+    assert part(mail, "plain").split("\n").count(LINK) == 1
+    assert Markup(part(mail, "html")).links == [LINK]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(half, values, max_size=4))
+@example({"to": "\r\nBcc: eve@example.com\r\n\r\n<b>"})
+@example({"\ud800": "\udfff"})
+def test_arguments_stay_words(arguments: dict[str, Any]) -> None:
+    mail = received(arguments=arguments)
+    check(mail)
+    assert Markup(part(mail, "html")).found == BENIGN
+
+
+@settings(deadline=None)
+@given(half)
+def test_the_goal_stays_words(goal: str) -> None:
+    mail = received(goal=goal)
+    check(mail)
+    assert Markup(part(mail, "html")).found == BENIGN
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_stay_words_wherever_they_stand(text: str) -> None:
+    mail = received(arguments={text: [text]}, goal=text, agents=(text, text))
+    check(mail)
+    assert Markup(part(mail, "html")).found == BENIGN
+
+
+@settings(deadline=None)
+@given(st.lists(words, min_size=1, max_size=3))
+def test_agents_stay_words_even_with_names_that_no_agent_can_have(agents: list[str]) -> None:
+    mail = received(agents=tuple(agents))
+    check(mail)
+    assert Markup(part(mail, "html")).found == BENIGN
+
+
+@pytest.mark.parametrize("name", [each for each in HOSTILE if len(each) < 60])
+def test_no_agent_can_have_a_hostile_name(name: str) -> None:
+    with pytest.raises(ValueError, match="an agent's name"):
+        Agent(name=name)
+
+
+@settings(deadline=None)
+@given(tools, st.sampled_from(["approval", "doubt"]))
+def test_the_subject_names_the_tool(tool: str, kind: str) -> None:
+    mail = received(tool=tool, kind=kind, expires_at=None)
+    check(mail)
+    asked = "Did it happen" if kind == "doubt" else "Approval needed"
+    assert mail["Subject"] == f"{asked}: {tool}"
+
+
+def test_a_reminder_says_so_and_high_risk_too() -> None:
+    subjects = {
+        ("asked", "low"): "Approval needed: pay",
+        ("reminder", "low"): "Reminder: Approval needed: pay",
+        ("asked", "high"): "Approval needed (high risk): pay",
+        ("reminder", "high"): "Reminder: Approval needed (high risk): pay",
+    }
+    for (occasion, risk), subject in subjects.items():
+        mail = received(occasion=occasion, risk=risk)
+        check(mail)
+        assert mail["Subject"] == subject
+        assert part(mail, "plain").startswith("Reminder: ") == (occasion == "reminder")
+        assert (">Reminder<" in part(mail, "html")) == (occasion == "reminder")
+
+
+def test_for_high_risk_one_is_told_to_sign_in() -> None:
+    mail = received(risk="high")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert "This is of high risk: to decide, you must sign in." in body
+        assert "sign in" in body
+        assert "decide in your name" not in body
+        assert "can read this, though not decide" in body
+
+
+@pytest.mark.parametrize(
+    ("reversible", "said"),
+    [(True, "It can be taken back."), (False, "It cannot be taken back."), (None, None)],
+)
+def test_the_tools_author_says_what_a_call_would_do(
+    reversible: bool | None, said: str | None
+) -> None:
+    mail = received(preview=Preview(effect="Pays Bob <b>.", reversible=reversible))
+    assert "The effect: Pays Bob <b>.\n" in part(mail, "plain")
+    assert "Pays Bob &lt;b&gt;.</p>" in part(mail, "html")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert [each for each in ("can be taken back", "cannot be taken back") if each in body] == (
+            [said[3:-1]] if said else []
+        )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_effect_with_a_strangers_words_in_it_stays_words(text: str) -> None:
+    harmless, hostile = (
+        received(preview=Preview(effect=f"Pays {each}.", reversible=False), risk="high")
+        for each in ("Bob", text[:1000])
+    )
+    check(hostile)
+    assert Markup(part(hostile, "html")).found == Markup(part(harmless, "html")).found
+    lines = part(hostile, "plain").splitlines()
+    assert len(lines) == len(part(harmless, "plain").splitlines())
+
+
+@settings(deadline=None)
+@given(half)
+def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
+    mail = received(arguments={"to": text}, goal=text)
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert not re.search(
+            "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]", body
+        )
+        assert not re.search("[\u2066-\u2069\ufeff\ue000-\uf8ff\ud800-\udfff]", body)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029"])
+def test_no_line_breaks_hide_in_what_people_are_shown(separator: str) -> None:
+    assert shown(f"one{separator}two") == f"one\\u{{{ord(separator):x}}}two"
+
+
+def test_a_goal_cannot_put_a_line_of_its_own_into_the_text() -> None:
+    goal = "Pay.\n\nSee all of it, and decide:\n\nhttps://evil.example/\n"
+    lines = part(received(goal=goal), "plain").split("\n")
+    assert lines.count("See all of it, and decide:") == 1
+    assert "https://evil.example/" not in lines
+
+
+def test_both_parts_tell_what_is_asked_and_by_whom() -> None:
+    mail = received(arguments={"to": "Müller & Söhne", "amount": 12.5})
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert "clerk asks to call" in body
+        assert "12.5" in body
+        assert "0123456789ab" in body
+        assert "2026-11-29 12:00 UTC" in body
+    assert '"Müller & Söhne"' in part(mail, "plain")
+    assert "Müller &amp; Söhne" in part(mail, "html")
+    assert "chief > clerk" in part(mail, "plain")
+
+
+def test_a_doubt_is_put_as_a_question() -> None:
+    mail = received(kind="doubt", expires_at=None)
+    check(mail)
+    for body in (part(mail, "plain"), part(mail, "html")):
+        words = " ".join(re.sub("<[^>]*>", "", body).split())
+        assert "happen?" in words
+        assert "the tool does not run again; the agent goes on" in words
+        assert "the tool runs now; if it did happen after all, it happens twice" in words
+        assert "without an answer" not in words
+
+
+def test_each_recipient_gets_his_own_link() -> None:
+    link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
+    ses = boto3.client(
+        "sesv2", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
+    )
+    mine = EmailNotifier(ses=ses, sender=SENDER, link=link)
+    for who in (ADA, "bob@example.com"):
+        mail = mine.message(about(), who, who)
+        assert mail["To"] == who
+        assert f"https://x.example/{who}" in part(mail, "plain")
+
+
+def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
+    link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
+    mine = EmailNotifier(ses=NOTIFIER._ses, sender=SENDER, link=link)
+    mail = mine.message(about(), "desk@example.com", ADA)
+    assert mail["To"] == "desk@example.com"
+    assert f"https://x.example/{ADA}" in part(mail, "plain")
+    assert "The link is yours alone" in part(mail, "plain")
+
+
+def test_a_group_is_asked_to_sign_in() -> None:
+    mail = NOTIFIER.message(about(), "finance@example.com", "group:fi\u202enance\nX")
+    check_parts(mail, "finance@example.com")
+    for body in (part(mail, "plain"), part(mail, "html")):
+        assert "Sign in" in body
+        assert "You are asked as one of several: group:fi\\u{202e}nance X." in body
+        assert "yours alone" not in body
+
+
+@pytest.mark.parametrize("recipient", ["a@x.org\nBcc: eve@example.com", "a@x.org\r\n\r\nhello"])
+def test_a_recipient_with_a_line_feed_is_refused(recipient: str) -> None:
+    with pytest.raises(Fatal, match="not a mail address"):
+        NOTIFIER.message(about(), recipient, ADA)
+
+
+@pytest.mark.parametrize("recipient", ["<", "'.) \u202er ax,\xe9@[", "' .>a;)\t '"])
+def test_a_recipient_that_breaks_the_parser_is_refused(recipient: str) -> None:
+    with pytest.raises(Fatal, match="not a mail address"):
+        NOTIFIER.message(about(), recipient, ADA)
+
+
+@pytest.mark.parametrize("recipient", ["", "@", "a@x.org, eve@example.com"])
+def test_a_recipient_is_exactly_one_address(recipient: str) -> None:
+    with pytest.raises(Fatal, match="not a mail address"):
+        NOTIFIER.message(about(), recipient, ADA)
+
+
+def test_a_megabyte_of_arguments_still_is_a_mail() -> None:
+    check(received(arguments={"text": "é<" * 500_000}))

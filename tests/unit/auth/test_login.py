@@ -1,0 +1,542 @@
+"""Signing in: whose tokens are believed, and the way to the provider and back."""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agent_continuations.auth import identity
+from agent_continuations.auth.cookies import read_cookie, set_cookie
+from agent_continuations.auth.identity import Person
+from agent_continuations.auth.login import SIGN_IN_SECONDS, CodeFlow, local_path
+from agent_continuations.auth.oidc import PUBLISHED_SECONDS, REFETCH_SECONDS, Issuer
+from agent_continuations.errors import Fatal, Forbidden, Invalid, Retryable
+from tests.local.issuer import CLIENT_SECRET, IssuerServer, Key
+
+ADA = "ada@example.com"
+KEY, OTHER = "k" * 32, "o" * 32
+CALLBACK = "http://127.0.0.1:8000/signin/callback"
+FIRST, STRANGE = Key.new(), Key.new()
+
+
+class Clock:
+    """A clock that a test turns on by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[IssuerServer]:
+    with IssuerServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: IssuerServer) -> IssuerServer:
+    shared.keys = [FIRST]
+    shared.broken, shared.groups_claim, shared.client_secret = False, "groups", CLIENT_SECRET
+    shared.auth_methods = ["client_secret_basic", "client_secret_post"]
+    shared.refusals.clear()
+    shared.redirect_uris = {CALLBACK}
+    shared.reads = 0
+    return shared
+
+
+def issuer_of(server: IssuerServer, **more: Any) -> Issuer:
+    return Issuer(server.url, server.client_id, **more)
+
+
+def flow_of(server: IssuerServer, *keys: str, client_secret: str = CLIENT_SECRET) -> CodeFlow:
+    return CodeFlow(
+        issuer_of(server), keys or [KEY], client_secret=client_secret, redirect_uri=CALLBACK
+    )
+
+
+def at_the_provider(url: str, **form: str) -> dict[str, str]:
+    """Sign in as a person does in the provider's form; what it sends the browser back with."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"{parts.path}?{parts.query}"
+    connection.request("POST", path, urlencode({"email": ADA, **form}), headers)
+    answer = connection.getresponse()
+    location = answer.getheader("Location")
+    connection.close()
+    assert location, answer.status
+    assert location.startswith(CALLBACK + "?")
+    return {name: value for name, [value] in parse_qs(urlsplit(location).query).items()}
+
+
+# -- tokens --------------------------------------------------------------
+
+
+def test_a_token_of_the_provider_names_a_person(server: IssuerServer) -> None:
+    token = server.token("Ada@Example.com", ["finance", "admins"], sub="a 1", amr=["pwd", "mfa"])
+    person = issuer_of(server).verify(token)
+    assert person == Person(
+        name=ADA,
+        groups=("group:finance", "group:admins"),
+        authentication=f"oidc {server.url} sub=a%201 amr=pwd,mfa",
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_keys_of_each_kind_will_do(server: IssuerServer, algorithm: str) -> None:
+    server.rotate(algorithm)
+    assert issuer_of(server).verify(server.token(ADA)).name == ADA
+
+
+def unsigned(server: IssuerServer) -> str:
+    claims = jwt.decode(server.token(ADA), options={"verify_signature": False})
+    return jwt.encode(claims, "", "none", headers={"kid": server.keys[0].kid})
+
+
+def signed_with_the_public_key(server: IssuerServer) -> str:
+    """PyJWT would not make such a token, so it is made by hand."""
+    public = server.keys[0].private.public_key()
+    pem = public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    head = encoded({"alg": "HS256", "typ": "JWT", "kid": server.keys[0].kid})
+    signed = f"{head}.{server.token(ADA).split('.')[1]}"
+    mac = jwt.algorithms.get_default_algorithms()["HS256"].sign(signed.encode(), pem)
+    return f"{signed}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def encoded(value: Any) -> str:
+    return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def other_claims(server: IssuerServer) -> str:
+    head, _, signature = server.token(ADA).split(".")
+    return f"{head}.{server.token('eve@example.com').split('.')[1]}.{signature}"
+
+
+def changed_algorithm(server: IssuerServer) -> str:
+    _, body, signature = server.token(ADA).split(".")
+    return f"{encoded({'alg': 'RS512', 'kid': server.keys[0].kid})}.{body}.{signature}"
+
+
+WRONG: dict[str, Callable[[IssuerServer], str]] = {
+    "forged": lambda s: s.token(ADA, key=replace(STRANGE, kid=s.keys[0].kid)),
+    "other claims under the signature": other_claims,
+    "signature of no algorithm": unsigned,
+    "HS256 with the public key": signed_with_the_public_key,
+    "another algorithm than the key's": changed_algorithm,
+    "unknown key": lambda s: s.token(ADA, key=STRANGE),
+    "expired": lambda s: s.token(ADA, exp=int(time.time()) - 60),
+    "without an end": lambda s: s.token(ADA, exp=None),
+    "not yet valid": lambda s: s.token(ADA, nbf=int(time.time()) + 300),
+    "made tomorrow": lambda s: s.token(ADA, iat=int(time.time()) + 86400),
+    "made at no time": lambda s: s.token(ADA, iat=None),
+    "times that are none": lambda s: s.token(ADA, exp="soon"),
+    "another audience": lambda s: s.token(ADA, aud="another-client"),
+    "no audience": lambda s: s.token(ADA, aud=None),
+    "several audiences, none of them the party": lambda s: s.token(ADA, aud=[s.client_id, "b"]),
+    "another party": lambda s: s.token(ADA, azp="another-client"),
+    "another issuer": lambda s: s.token(ADA, iss="https://evil.example"),
+    "issuer with a slash": lambda s: s.token(ADA, iss=f"{s.url}/"),
+    "no issuer": lambda s: s.token(ADA, iss=None),
+    "nobody": lambda s: s.token(ADA, sub=None),
+    "subject that is no text": lambda s: s.token(ADA, sub=7),
+    "e-mail not verified": lambda s: s.token(ADA, email_verified=False),
+    "e-mail not verified, as text": lambda s: s.token(ADA, email_verified="false"),
+    "no e-mail": lambda s: s.token(ADA, email=None),
+    "e-mail that is none": lambda s: s.token("ada"),
+    "e-mail that looks like a group": lambda s: s.token("group:admins@example.com"),
+    "e-mail in letters that only look the same": lambda s: s.token("mi\u212ae@example.com"),
+    "e-mail with a line break": lambda s: s.token(f"{ADA}\n"),
+    "groups that are no list": lambda s: s.token(ADA, groups={"admins": True}),
+    "groups that are no names": lambda s: s.token(ADA, groups=["admins", 7]),
+    "space after it": lambda s: s.token(ADA) + " ",
+    "letters between that base64 leaves out": lambda s: s.token(ADA) + "!!!!",
+    "only two parts": lambda s: s.token(ADA).rpartition(".")[0],
+    "nothing": lambda _: "",
+    "half a character": lambda _: "\ud800.a.b",
+    "no JSON": lambda _: "a.b.c",
+}
+
+
+@pytest.mark.parametrize("way", WRONG)
+def test_a_token_that_is_not_right_is_refused(server: IssuerServer, way: str) -> None:
+    token = WRONG[way](server)
+    with pytest.raises(Forbidden) as refusal:
+        issuer_of(server).verify(token)
+    assert not token or token not in str(refusal.value)
+
+
+@given(st.text())
+@example("..")
+@example("e30.e30.e30")
+def test_no_other_text_breaks_the_reader(shared: IssuerServer, text: str) -> None:
+    with pytest.raises(Forbidden):
+        issuer_of(shared).verify(text)
+
+
+def test_a_clock_that_is_a_little_off_does_no_harm(server: IssuerServer) -> None:
+    now = int(time.time())
+    token = server.token(ADA, iat=now + 10, nbf=now + 10, exp=now - 10)
+    assert issuer_of(server).verify(token).name == ADA
+
+
+def test_several_audiences_will_do_if_we_are_the_party(server: IssuerServer) -> None:
+    token = server.token(ADA, aud=["another", server.client_id], azp=server.client_id)
+    assert issuer_of(server).verify(token).name == ADA
+
+
+@pytest.mark.parametrize("said", [True, "true", None])
+def test_an_address_is_believed_if_it_is_verified_or_nothing_is_said(
+    server: IssuerServer, said: bool | str | None
+) -> None:
+    assert issuer_of(server).verify(server.token(ADA, email_verified=said)).name == ADA
+
+
+@pytest.mark.parametrize(
+    ("said", "groups"),
+    [(["a", "b c"], ("group:a", "group:b c")), ("a", ("group:a",)), ([], ()), (None, ())],
+)
+def test_groups_come_as_a_list_or_one_or_none(
+    server: IssuerServer, said: Any, groups: tuple[str, ...]
+) -> None:
+    issuer = issuer_of(server, groups_claim="cognito:groups")
+    token = server.token(ADA, ["not these"], **{"cognito:groups": said})
+    assert issuer.verify(token).groups == groups
+
+
+def test_what_the_provider_says_cannot_look_like_our_words(server: IssuerServer) -> None:
+    token = server.token(ADA, sub="x amr=mfa\nsub=root", amr=["pwd sub=y"])
+    told = issuer_of(server).verify(token).authentication
+    assert told == f"oidc {server.url} sub=x%20amr%3Dmfa%0Asub%3Droot amr=pwd%20sub%3Dy"
+
+
+# -- keys ----------------------------------------------------------------
+
+
+def test_keys_are_read_once_and_again_when_they_are_old(server: IssuerServer) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    assert server.reads == 0
+    for _ in range(5):
+        issuer.verify(server.token(ADA))
+    assert server.reads == 1
+    clock.now += PUBLISHED_SECONDS + 1
+    issuer.verify(server.token(ADA))
+    assert server.reads == 2
+
+
+def test_a_new_key_is_found_and_the_old_one_is_no_longer_good(server: IssuerServer) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    old = server.token(ADA)
+    issuer.verify(old)
+    server.rotate()
+    clock.now += REFETCH_SECONDS + 1
+    assert issuer.verify(server.token(ADA)).name == ADA
+    with pytest.raises(Forbidden, match="unknown key"):
+        issuer.verify(old)
+
+
+def test_invented_keys_do_not_make_us_ask_all_the_time(server: IssuerServer) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    for _ in range(20):
+        with pytest.raises(Forbidden, match="unknown key"):
+            issuer.verify(server.token(ADA, key=Key(f"k{clock.now}", "RS256", STRANGE.private)))
+        clock.now += 4
+    assert server.reads == 3
+
+
+def test_a_key_that_is_not_for_signatures_is_not_used(server: IssuerServer) -> None:
+    class Encrypts(Key):
+        def published(self) -> dict[str, Any]:
+            return {**super().published(), "use": "enc"}
+
+    server.keys.append(Encrypts(STRANGE.kid, "RS256", STRANGE.private))
+    with pytest.raises(Forbidden, match="unknown key"):
+        issuer_of(server).verify(server.token(ADA, key=STRANGE))
+
+
+def test_a_published_secret_is_not_a_key(server: IssuerServer) -> None:
+    class Secret(Key):
+        def published(self) -> dict[str, Any]:
+            k = urlsafe_b64encode(self.private.encode()).rstrip(b"=").decode()
+            return {"kty": "oct", "k": k, "kid": self.kid, "alg": "HS256"}
+
+    secret = Secret("shared", "HS256", "s" * 32)
+    server.keys.append(secret)
+    with pytest.raises(Forbidden, match="InvalidAlgorithm"):
+        issuer_of(server).verify(server.token(ADA, key=secret))
+
+
+def test_a_token_that_names_no_key_is_good_only_if_there_is_one(server: IssuerServer) -> None:
+    claims = jwt.decode(server.token(ADA), options={"verify_signature": False})
+    token = jwt.encode(claims, server.keys[0].private, "RS256")
+    assert issuer_of(server).verify(token).name == ADA
+    server.keys.append(STRANGE)
+    with pytest.raises(Forbidden, match="unknown key"):
+        issuer_of(server).verify(token)
+
+
+# -- the provider --------------------------------------------------------
+
+
+def test_a_provider_that_does_not_answer_is_no_refusal(server: IssuerServer) -> None:
+    server.broken = True
+    with pytest.raises(Retryable):
+        issuer_of(server).verify(server.token(ADA))
+    with pytest.raises(Retryable):
+        flow_of(server).begin("/")
+
+
+def test_a_provider_that_is_not_there_is_no_refusal() -> None:
+    with IssuerServer() as gone:
+        token = gone.token(ADA)
+    with pytest.raises(Retryable):
+        issuer_of(gone).verify(token)
+
+
+def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server: IssuerServer) -> None:
+    issuer = Issuer(f"{server.url}/", server.client_id)
+    with pytest.raises(Fatal, match="spell"):
+        issuer.verify(server.token(ADA))
+
+
+def test_a_provider_that_is_not_one_is_told(server: IssuerServer) -> None:
+    with pytest.raises(Fatal, match="404"):
+        Issuer(f"{server.url}/realms/x", server.client_id).verify(server.token(ADA))
+
+
+@pytest.mark.parametrize("url", ["http://idp.example.com", "ftp://127.0.0.1", "file:///etc", "x"])
+def test_a_provider_is_asked_over_https_only(url: str) -> None:
+    with pytest.raises(Fatal, match="neither https"):
+        Issuer(url, "client").verify(jwt.encode({"sub": ADA}, STRANGE.private, "RS256"))
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "jwks_uri"])
+def test_a_provider_may_not_send_us_where_others_listen(name: str) -> None:
+    class Careless(IssuerServer):
+        def configuration(self) -> dict[str, Any]:
+            return {**super().configuration(), name: "http://idp.example.com/x"}
+
+    with Careless() as careless, pytest.raises(Fatal, match="neither https"):
+        flow_of(careless).begin("/")
+
+
+# -- the code flow -------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_the_way_there_and_back(server: IssuerServer, method: str) -> None:
+    server.auth_methods = [method]
+    flow = flow_of(server)
+    url, cookie = flow.begin("/approvals/x?y=1")
+    back = at_the_provider(url, groups="finance, admins")
+    token, next_path = flow.finish(back["code"], back["state"], cookie)
+    assert next_path == "/approvals/x?y=1"
+    assert issuer_of(server).verify(token).groups == ("group:finance", "group:admins")
+    assert not server.refusals
+
+
+def test_a_public_client_has_no_secret(server: IssuerServer) -> None:
+    server.client_secret = ""
+    flow = flow_of(server, client_secret="")
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    assert flow.finish(back["code"], back["state"], cookie)[1] == "/"
+
+
+def test_the_browser_carries_neither_secret_nor_verifier_to_the_provider(
+    server: IssuerServer,
+) -> None:
+    url, _ = flow_of(server).begin("/")
+    query = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
+    assert set(query) == {
+        *("response_type", "client_id", "redirect_uri", "scope", "state", "nonce"),
+        *("code_challenge", "code_challenge_method"),
+    }
+    assert query["code_challenge_method"] == "S256"
+
+
+def test_a_code_is_good_once(server: IssuerServer) -> None:
+    flow = flow_of(server)
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    flow.finish(back["code"], back["state"], cookie)
+    with pytest.raises(Forbidden, match="code"):
+        flow.finish(back["code"], back["state"], cookie)
+
+
+def test_an_answer_is_good_only_in_the_browser_that_asked(server: IssuerServer) -> None:
+    flow = flow_of(server)
+    url, mine = flow.begin("/")
+    back = at_the_provider(url)
+    _, another = flow.begin("/")
+    for cookie in (another, "", f"{mine}x", mine[1:]):
+        with pytest.raises(Forbidden, match="not begun here"):
+            flow.finish(back["code"], back["state"], cookie)
+    assert flow.finish(back["code"], back["state"], mine)
+
+
+@pytest.mark.parametrize("state", ["", "forged", "\ud800"])
+def test_a_forged_state_is_refused(server: IssuerServer, state: str) -> None:
+    flow = flow_of(server)
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    with pytest.raises(Forbidden, match="not begun here"):
+        flow.finish(back["code"], state, cookie)
+
+
+def test_a_stolen_code_is_worth_nothing_in_another_sign_in(server: IssuerServer) -> None:
+    flow = flow_of(server)
+    stolen = at_the_provider(flow.begin("/")[0])["code"]
+    url, cookie = flow.begin("/")
+    state = at_the_provider(url)["state"]
+    with pytest.raises(Forbidden, match="code"):
+        flow.finish(stolen, state, cookie)
+    assert server.refusals == ["invalid_grant"], "the verifier is another"
+
+
+def test_a_token_for_another_sign_in_is_refused(server: IssuerServer) -> None:
+    flow = flow_of(server)
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    grant = server.codes[back["code"]]
+    server.codes[back["code"]] = replace(grant, claims={**grant.claims, "nonce": "another"})
+    with pytest.raises(Forbidden, match="another sign-in"):
+        flow.finish(back["code"], back["state"], cookie)
+
+
+def test_a_sign_in_that_took_too_long_is_refused(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = flow_of(server)
+    long_ago = time.time() - SIGN_IN_SECONDS - 2
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: long_ago)
+        url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    with pytest.raises(Forbidden, match="too long ago"):
+        flow.finish(back["code"], back["state"], cookie)
+
+
+def test_keys_can_be_changed_while_somebody_is_at_the_provider(server: IssuerServer) -> None:
+    url, cookie = flow_of(server, KEY).begin("/")
+    back = at_the_provider(url)
+    with pytest.raises(Forbidden):
+        flow_of(server, OTHER).finish(back["code"], back["state"], cookie)
+    both = flow_of(server, OTHER, KEY)
+    assert both.finish(back["code"], back["state"], cookie)
+    url, cookie = both.begin("/")
+    back = at_the_provider(url)
+    assert flow_of(server, OTHER).finish(back["code"], back["state"], cookie), "the newest signs"
+
+
+def test_a_wrong_client_secret_is_a_matter_for_the_deployer(server: IssuerServer) -> None:
+    flow = flow_of(server, client_secret="wrong")
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    with pytest.raises(Fatal, match="401, invalid_client"):
+        flow.finish(back["code"], back["state"], cookie)
+
+
+@pytest.mark.parametrize("secret", ["a:b", "ü&=+ %", "wörd: / ?"])
+def test_any_secret_can_be_sent(server: IssuerServer, secret: str) -> None:
+    server.client_secret = secret
+    flow = flow_of(server, client_secret=secret)
+    url, cookie = flow.begin("/")
+    back = at_the_provider(url)
+    assert flow.finish(back["code"], back["state"], cookie)
+
+
+# -- where to go on to ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/inbox", "/approvals/AAA.bbb-_?x=1&y=%20", "/a//b", "/a:b@c", "/?next=/"]
+)
+def test_a_path_of_ours_may_be_next(path: str) -> None:
+    assert local_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "inbox",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "https://evil.example",
+        "https:evil.example",
+        "javascript:alert(1)",
+        "/a\r\nSet-Cookie: x=y",
+        "/a\x00",
+        "/a\\b",
+        "/\u2215evil.example",
+        "/a#b",
+        "/" + "a" * 1000,
+        "/inbox\n",
+    ],
+)
+def test_nothing_else_may_be_next(server: IssuerServer, path: str) -> None:
+    with pytest.raises(Invalid):
+        flow_of(server).begin(path)
+    assert server.reads == 0
+
+
+# -- cookies and context -------------------------------------------------
+
+
+def test_a_cookie_is_for_this_host_and_no_script() -> None:
+    assert set_cookie("session", "a.b.c", secure=True) == (
+        "__Host-session=a.b.c; Path=/; HttpOnly; SameSite=Lax; Secure"
+    )
+    assert set_cookie("signin", "x", secure=False, seconds=600) == (
+        "signin=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=600"
+    )
+
+
+def test_a_token_that_no_browser_would_keep_is_told() -> None:
+    with pytest.raises(Invalid, match="too large"):
+        set_cookie("session", "a" * 4001, secure=True)
+
+
+def test_a_cookie_is_found_among_others() -> None:
+    headers = ["x=1; __Host-sessions=2;session=plain", "a; __Host-session=3=4 ; y=5"]
+    assert read_cookie(headers, "session", secure=True) == "3=4"
+    assert read_cookie(headers, "session", secure=False) == "plain"
+    assert read_cookie([], "session", secure=True) == ""
+
+
+def test_a_cookie_of_the_plain_name_is_not_the_one_of_https() -> None:
+    assert read_cookie(["session=planted-by-a-neighbour"], "session", secure=True) == ""
+
+
+def test_the_authorizers_word_is_read_back() -> None:
+    ada = Person(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1")
+    assert identity.signed_in({**ada.context(), "principalId": ADA}) == ada
+    assert all(isinstance(value, str) for value in ada.context().values())
+
+
+@pytest.mark.parametrize("context", [{}, {"signed_in": "no"}, {"name": ADA, "principalId": ADA}])
+def test_without_the_authorizers_word_nobody_is_signed_in(context: dict[str, str]) -> None:
+    assert identity.signed_in(context) is None

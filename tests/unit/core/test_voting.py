@@ -1,0 +1,135 @@
+"""Whatever people say, in whatever order and at once: what is approved is what enough different
+people agreed to, in every stage; and the trail tells all of it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_continuations import Agent, Approval, Escalation, ScriptedModel, Stage, call, say, tool
+from agent_continuations.adapters.stores.memory import InMemoryStore
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.audit_chain import entry, faults
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.lookup import find_request
+from agent_continuations.core.decisions.responses import Answer, PassOn, Said, TakeBack
+from agent_continuations.core.run import Loaded
+from agent_continuations.engine.runner import Runner
+from agent_continuations.errors import Conflict, Invalid
+from agent_continuations.local.queue import LocalHints
+from agent_continuations.operations.stuck_runs import stuck
+from agent_continuations.services.runs import Runs
+from tests.crash.agreement import agreed_to, trail
+
+PEOPLE = [f"{name}@example.com" for name in ("ann", "bob", "carl", "dora", "eve")]
+START = datetime(2026, 11, 25, tzinfo=UTC)
+
+people = st.sampled_from(PEOPLE)
+stages = st.lists(
+    st.lists(people, min_size=1, max_size=3, unique=True).flatmap(
+        lambda asked: st.builds(Stage, approvers=st.just(asked), needed=st.integers(1, len(asked)))
+    ),
+    min_size=1,
+    max_size=3,
+)
+policies = st.builds(
+    Approval,
+    stages=stages,
+    timeout_seconds=st.just(1000),
+    self_approval=st.booleans(),
+    on_deadline=st.sampled_from(["reject", "fail"]),
+    remind_after_seconds=st.sampled_from([(), (300,)]),
+    escalations=st.lists(
+        st.builds(
+            Escalation,
+            approvers=st.lists(people, min_size=1, max_size=2, unique=True).map(tuple),
+            timeout_seconds=st.just(500),
+        ),
+        max_size=1,
+    ),
+)
+words = st.one_of(
+    st.builds(
+        Answer,
+        verdict=st.sampled_from([Verdict.APPROVE] * 6 + [Verdict.REJECT]),
+        arguments=st.sampled_from([None, None, None, {"amount": 1}, {"amount": 2}]),
+        approver=people,
+        via=st.just("link"),
+    ),
+    st.builds(TakeBack, approver=people, via=st.just("link")),
+    st.builds(PassOn, to=people, approver=people, via=st.just("link")),
+    st.floats(1, 600),
+)
+
+
+@dataclass
+class House:
+    """One call that is asked about, and a clock."""
+
+    policy: Approval
+    now: datetime = START
+    paid: list[int] = field(default_factory=list)
+    seen: Loaded | None = None
+
+    def __post_init__(self) -> None:
+        @tool(approval=self.policy)
+        def pay(amount: int) -> str:
+            """Pay."""
+            self.paid.append(amount)
+            return "paid"
+
+        store = InMemoryStore()
+        registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
+        self.runner = Runner(
+            store=store,
+            model=ScriptedModel({"clerk": [call("pay", amount=7), say("done")]}),
+            registry=registry,
+            hints=LocalHints(),
+            clock=lambda: self.now,
+        )
+        self.runs = Runs(
+            store=store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
+        )
+        self.run_id = self.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
+        self.runner.advance(self.run_id)
+
+    def say(self, what: Said | float, *, late: bool) -> None:
+        """Somebody says something, perhaps having looked before somebody else spoke."""
+        if isinstance(what, float):
+            self.now += timedelta(seconds=what)
+            self.runner.advance(self.run_id)
+            return
+        now = self.runs.load(self.run_id)
+        seen, self.seen = (self.seen or now) if late else now, now
+        [(_, asked)] = seen.continuation.calls()
+        assert asked.approval
+        request = find_request(seen, asked.approval.request_id)
+        try:
+            self.runs.settle(seen, request, what)
+        except (Conflict, Invalid):
+            return
+        self.runner.advance(self.run_id)
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies, st.lists(st.tuples(words, st.booleans()), max_size=25))
+def test_nothing_runs_that_not_enough_people_agreed_to(
+    policy: Approval, said: list[tuple[Said | float, bool]]
+) -> None:
+    house = House(policy)
+    for what, late in said:
+        house.say(what, late=late)
+    loaded = house.runs.load(house.run_id)
+    [(path, asked)] = loaded.continuation.calls()
+    if house.paid:
+        assert asked.decision
+        assert house.paid == [asked.arguments["amount"]]
+        assert agreed_to(loaded, path, {"amount": house.paid[0]})
+    elif asked.decision:
+        assert asked.decision.verdict is Verdict.REJECT
+    else:
+        assert stuck(loaded.head, loaded.continuation, house.now) is None
+    entries = [entry(each) for each in trail(loaded.snapshot.events())]
+    assert faults(entries, loaded.head.trail) == []

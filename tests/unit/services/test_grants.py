@@ -1,0 +1,264 @@
+"""Agreeing in advance: to calls like one that was seen, for a while, and never to more."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_continuations import Approval, Preview, Stage
+from agent_continuations.core.approvals.grant import Condition, Grant
+from agent_continuations.core.approvals.policy import Risk
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Answer, InAdvance
+from agent_continuations.core.run import Status
+from agent_continuations.errors import AlreadyDecided, Forbidden, Invalid, NotFound
+from tests.unit.services.test_policies import ANN, BOB, CARL, HOUR, House, house
+
+DAY = 24 * HOUR
+
+
+def granting(*approvers: str, **policy: Any) -> House:
+    return house(*approvers, grant_seconds=DAY, **policy)
+
+
+def agree(
+    one: House,
+    who: str = ANN,
+    *,
+    rules: Any = None,
+    seconds: int = HOUR,
+    max_uses: int | None = None,
+    via: Any = "link",
+    **more: Any,
+) -> Grant:
+    """Approve what is asked, and calls like it."""
+    rules = {"amount": "up_to"} if rules is None else rules
+    wanted = InAdvance(seconds=seconds, rules=rules, max_uses=max_uses)
+    answer = Answer(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
+    one.runs.decide(one.run_id, one.request.request_id, answer)
+    one.runner.advance(one.run_id)
+    return one.runs.grants.all()[0]
+
+
+def again(one: House, amount: int) -> Status:
+    """Another run of the same agent, which wants this amount."""
+    one.next_amount = amount
+    one.start()
+    return one.status
+
+
+def test_a_call_like_one_that_was_approved_asks_nobody() -> None:
+    one = granting(ANN, BOB)
+    grant = agree(one)
+    assert again(one, 700) is Status.COMPLETED
+    assert again(one, 1) is Status.COMPLETED
+    assert one.paid == [700, 700, 1]
+    assert one.notices() == []
+    [kept] = one.runs.grants.all()
+    assert kept.uses == 2
+    assert one.trail() == ["approval_requested", "decided"]
+    [(_, asked)] = one.runs.load(one.run_id).continuation.calls()
+    decision = asked.decision
+    assert decision
+    assert (decision.via, decision.grant_id, decision.approver) == ("grant", grant.grant_id, ANN)
+
+
+@pytest.mark.parametrize("amount", [701, -1])
+def test_what_was_not_agreed_to_is_asked(amount: int) -> None:
+    one = granting(ANN)
+    agree(one)
+    assert again(one, amount) is Status.SUSPENDED
+    assert len(one.notices()) == 1
+    assert one.paid == [700]
+
+
+def test_without_a_rule_an_argument_must_be_the_same() -> None:
+    one = granting(ANN)
+    agree(one, rules={})
+    assert again(one, 699) is Status.SUSPENDED
+    assert again(one, 700) is Status.COMPLETED
+
+
+def test_a_grant_ends_at_its_time() -> None:
+    one = granting(ANN)
+    agree(one, seconds=HOUR)
+    one.now += timedelta(seconds=HOUR - 1)
+    assert again(one, 5) is Status.COMPLETED
+    one.now += timedelta(seconds=1)
+    assert again(one, 5) is Status.SUSPENDED
+
+
+def test_a_grant_ends_after_its_uses() -> None:
+    one = granting(ANN)
+    agree(one, max_uses=1)
+    assert again(one, 5) is Status.COMPLETED
+    assert again(one, 5) is Status.SUSPENDED
+
+
+def test_a_revoked_grant_opens_nothing_any_more() -> None:
+    one = granting(ANN)
+    grant = agree(one)
+    with pytest.raises(Forbidden):
+        one.runs.grants.revoke(grant.grant_id, by=BOB, only_of=BOB)
+    revoked = one.runs.grants.revoke(grant.grant_id, by=ANN, only_of=ANN)
+    assert revoked.revoked_by == ANN
+    assert again(one, 5) is Status.SUSPENDED
+    again_revoked = one.runs.grants.revoke(grant.grant_id, by="operator")
+    assert again_revoked.revoked_by == ANN
+    with pytest.raises(NotFound):
+        one.runs.grants.revoke("unknown", by=ANN)
+
+
+def test_a_grant_is_one_vote_of_several() -> None:
+    two = granting(ANN, BOB, CARL, needed=2)
+    agree(two)
+    assert again(two, 700) is Status.SUSPENDED
+    assert two.told() == [(BOB, CARL)]
+    assert [vote.via for vote in two.request.votes] == ["grant"]
+    assert two.approve(BOB)
+    assert two.paid == [700]
+
+
+def test_two_grants_are_enough_where_two_must_agree() -> None:
+    two = granting(ANN, BOB, CARL, needed=2)
+    agree(two, ANN)
+    agree(two, BOB)
+    assert again(two, 700) is Status.COMPLETED
+    assert two.paid == [700, 700]
+
+
+def test_two_grants_of_one_person_are_one_vote() -> None:
+    two = granting(ANN, BOB, needed=2)
+    agree(two, ANN)
+    two.start()
+    two.withdraw(ANN)
+    agree(two, ANN)
+    assert len(two.runs.grants.all()) == 2
+    assert again(two, 700) is Status.SUSPENDED
+    assert two.told() == [(BOB,)]
+
+
+def test_a_grant_does_not_reach_another_stage() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB])], grant_seconds=DAY))
+    staged.start()
+    agree(staged)
+    staged.approve(BOB)
+    assert again(staged, 5) is Status.SUSPENDED
+    assert staged.told() == [(BOB,)]
+    assert staged.approve(BOB)
+
+
+def test_who_starts_a_run_does_not_approve_it_by_a_grant() -> None:
+    one = granting(ANN, BOB)
+    agree(one)
+    one.start(requester=ANN)
+    assert one.status is Status.SUSPENDED
+    assert one.told() == [(BOB,)]
+
+
+def test_who_is_not_asked_any_more_approves_nothing_by_a_grant() -> None:
+    one = granting(ANN)
+    agree(one)
+    one.redeploy(Approval([BOB], grant_seconds=DAY))
+    assert again(one, 5) is Status.SUSPENDED
+
+
+def test_a_policy_that_allows_grants_no_more_ends_them() -> None:
+    one = granting(ANN)
+    agree(one)
+    one.redeploy(Approval([ANN]))
+    assert again(one, 5) is Status.SUSPENDED
+
+
+def test_a_grant_made_by_a_link_does_not_open_what_is_of_high_risk() -> None:
+    one = granting(ANN)
+    agree(one)
+    one.redeploy(Approval([ANN], risk="high", grant_seconds=DAY))
+    assert again(one, 5) is Status.SUSPENDED
+    agree(one, via="session", rules={"amount": "any"})
+    assert again(one, 6) is Status.COMPLETED
+
+
+def test_a_grant_is_for_one_tool_of_one_agent_as_it_was() -> None:
+    one = granting(ANN)
+    grant = agree(one)
+    about = {"agent": "clerk", "tool": "pay", "schema_version": grant.schema_version}
+    assert grant.admits(**about, arguments={"amount": 5})
+    for name in about:
+        assert not grant.admits(**{**about, name: "other"}, arguments={"amount": 5})
+    assert not grant.admits(**about, arguments={"amount": 5, "to": "eve"})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"seconds": DAY + 1}, "so long"),
+        ({"seconds": 0}, "so long"),
+        ({"rules": {"to": "any"}}, "no such argument"),
+        ({"max_uses": 0}, "number"),
+    ],
+)
+def test_no_more_is_granted_than_the_policy_allows(change: dict[str, Any], fault: str) -> None:
+    one = granting(ANN)
+    with pytest.raises(Invalid, match=fault):
+        agree(one, **change)
+    assert one.status is Status.SUSPENDED
+
+
+def test_nothing_is_granted_where_the_policy_does_not_say_so() -> None:
+    with pytest.raises(Invalid, match="no grants"):
+        agree(house(ANN))
+
+
+def test_who_is_not_asked_grants_nothing() -> None:
+    with pytest.raises(Forbidden):
+        agree(granting(ANN), CARL)
+
+
+def test_nothing_is_granted_on_what_is_closed() -> None:
+    one = granting(ANN)
+    one.approve(ANN)
+    with pytest.raises(AlreadyDecided):
+        agree(one, rules={"amount": "any"}, arguments={"amount": 5})
+    assert one.runs.grants.all() == []
+
+
+def test_a_text_has_no_upper_limit() -> None:
+    condition = Condition(rule="up_to", value=5)
+    grant = agree(granting(ANN))
+    bounded = grant.model_copy(update={"conditions": {"amount": condition}})
+    about = {"agent": "clerk", "tool": "pay", "schema_version": grant.schema_version}
+    for value in ("3", True, None, [3], float("nan"), 5.5, -0.5):
+        assert not bounded.admits(**about, arguments={"amount": value})
+    for value in (0, 3, 4.5, 5):
+        assert bounded.admits(**about, arguments={"amount": value})
+
+
+@given(st.integers(0, 700), st.integers(-50, 1500))
+def test_a_call_is_opened_only_if_every_argument_is_agreed_to(limit: int, amount: int) -> None:
+    condition = Condition(rule="up_to", value=limit)
+    base = agree(granting(ANN))
+    grant = base.model_copy(update={"conditions": {"amount": condition}})
+    admitted = grant.admits(
+        agent="clerk",
+        tool="pay",
+        schema_version=grant.schema_version,
+        arguments={"amount": amount},
+    )
+    assert admitted == (0 <= amount <= limit)
+
+
+def test_a_preview_of_high_risk_wants_a_grant_of_somebody_who_was_signed_in() -> None:
+    one = House(
+        Approval([ANN], grant_seconds=DAY),
+        preview=lambda given: Preview(
+            effect="Pays.", risk=Risk.HIGH if given["amount"] > 100 else Risk.LOW
+        ),
+        amount=50,
+    )
+    one.start()
+    agree(one, rules={"amount": "any"})
+    assert again(one, 60) is Status.COMPLETED
+    assert again(one, 700) is Status.SUSPENDED

@@ -1,0 +1,246 @@
+"""Talking to a run: messages, answers that must fit, and operators who hold it."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from agent_continuations import Agent, Approval, calls, say, tool
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.run import Status
+from agent_continuations.errors import Conflict, Invalid, KeyReused
+from agent_continuations.ports.model import ModelRequest
+from agent_continuations.services.runs import MAX_UNHEARD, Runs
+from tests.unit.engine.test_waits import ANN, Place, kinds, nap, wait_any
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+def told(request: ModelRequest) -> list[tuple[str, Any]]:
+    return [(message["role"], message["content"]) for message in request.messages]
+
+
+def test_a_completed_run_goes_on_with_the_next_message() -> None:
+    place = Place(script=[say("hello"), say("fine"), say("bye")])
+    view = place.runner.start("a", "hi")
+    assert view.result == "hello"
+    view = place.restarted().message(view.run_id, "how are you?")
+    assert (view.status, view.result) == (Status.COMPLETED, "fine")
+    assert place.restarted().message(view.run_id, "bye").result == "bye"
+    assert told(place.model.requests[-1]) == [
+        ("user", "hi"),
+        ("assistant", "hello"),
+        ("user", "how are you?"),
+        ("assistant", "fine"),
+        ("user", "bye"),
+    ]
+
+
+def test_a_message_to_a_run_that_waits_is_heard_with_its_next_turn() -> None:
+    place = Place(nap, script=[calls(("nap", {"minutes": 1})), say("done")])
+    view = place.runner.start("a", "hi")
+    place.runner.message(view.run_id, "one")
+    place.later(seconds=1)
+    assert kinds(place.runner.message(view.run_id, "two")) == ["timer"]
+    assert len(place.model.requests) == 1
+    place.later(minutes=1)
+    assert place.runner.advance(view.run_id).result == "done"
+    assert len(place.model.requests) == 2
+    assert told(place.model.requests[-1])[-2:] == [("user", "one"), ("user", "two")]
+
+
+def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> None:
+    def script(request: ModelRequest) -> Reply:
+        heard = [content for role, content in told(request) if role == "user"]
+        if heard == ["hi"]:
+            runs.message(run_ids[0], "and?")
+        return say(f"heard {len(heard)}")
+
+    place = Place(script=script)
+    runs = Runs(
+        store=place.store,
+        hints=place.runner._hints,
+        registry=lambda: place.runner._runs.registry(),
+        clock=lambda: place.now,
+    )
+    run_ids = [runs.start("a", "hi").run_id]
+    view = place.runner.advance(run_ids[0])
+    assert view.result == "heard 2"
+    turns = place.runner.continuation(view.run_id).turns
+    assert [[each.text for each in turn.heard] for turn in turns] == [[], ["and?"]]
+
+
+def test_the_same_message_again_is_one_message() -> None:
+    place = Place(wait_any, script=[calls(("wait_any", {})), say("done")])
+    view = place.runner.start("a", "hi")
+    runs = place.runner._runs
+    first = runs.message(view.run_id, "one", key="k")
+    assert runs.message(view.run_id, "one", key="k") == first
+    with pytest.raises(KeyReused):
+        runs.message(view.run_id, "two", key="k")
+    assert len(place.runner.continuation(view.run_id).messages) == 1
+
+
+def test_turns_are_counted_from_the_last_message() -> None:
+    agent = Agent("a", max_turns=2)
+    place = Place(agents=[agent], scripts={"a": [say("1"), say("2"), say("3"), say("4")]})
+    view = place.runner.start("a", "hi")
+    for number in ("2", "3", "4"):
+        view = place.runner.message(view.run_id, "on")
+        assert view.result == number
+
+
+def test_who_has_failed_or_was_cancelled_hears_nothing() -> None:
+    place = Place(wait_any, script=[calls(("wait_any", {}))])
+    view = place.runner.start("a", "hi")
+    place.runner.cancel(view.run_id)
+    with pytest.raises(Conflict):
+        place.runner.message(view.run_id, "hello?")
+
+
+def test_messages_that_do_not_fit_are_refused_and_so_are_too_many() -> None:
+    place = Place(wait_any, script=[calls(("wait_any", {}))])
+    view = place.runner.start("a", "hi")
+    for text in (" ", "x" * 300_000):
+        with pytest.raises(Invalid):
+            place.runner.message(view.run_id, text)
+    for number in range(MAX_UNHEARD):
+        place.runner.message(view.run_id, str(number))
+    with pytest.raises(Conflict):
+        place.runner.message(view.run_id, "one more")
+
+
+# -- answers that must fit -------------------------------------------------------------------------
+
+
+class Verdict(BaseModel):
+    good: bool
+    marks: int = Field(ge=1, le=5)
+
+
+def judge(*replies: str) -> Place:
+    agent = Agent("a", output_type=Verdict)
+    return Place(agents=[agent], scripts={"a": [say(each) for each in replies]})
+
+
+def test_an_answer_that_fits_is_the_result() -> None:
+    place = judge('{"marks": 5, "good": true}')
+    assert place.runner.start("a", "judge").result == '{"good": true, "marks": 5}'
+    assert place.model.requests[0].output == Verdict.model_json_schema()
+
+
+def test_an_answer_that_does_not_fit_goes_back_with_what_is_wrong() -> None:
+    place = judge('{"good": true, "marks": 9}', "Very good!", '{"good": true, "marks": 5}')
+    view = place.runner.start("a", "judge")
+    assert (view.status, view.turns) == (Status.COMPLETED, 3)
+    second, third = (told(request)[-1] for request in place.model.requests[1:])
+    assert second[0] == third[0] == "user"
+    assert "marks: Input should be less than or equal to 5" in second[1]
+    assert "not JSON" in third[1]
+
+
+def test_it_goes_back_a_bounded_number_of_times() -> None:
+    place = judge(*["nonsense"] * 9)
+    view = place.runner.start("a", "judge")
+    assert view.status is Status.FAILED
+    assert view.turns == 3
+    assert view.error
+    assert "output" in view.error
+
+
+def test_a_sub_agents_answer_must_fit_too() -> None:
+    inner = Agent("inner", output_type=Verdict)
+    outer = Agent("outer", tools=[inner.as_tool(description="Judge.")])
+    scripts = {
+        "outer": [calls(("inner", {"input": "x"})), say("done")],
+        "inner": [say("no"), say('{"good": false, "marks": 1}')],
+    }
+    place = Place(agents=[outer], scripts=scripts)
+    view = place.runner.start("outer", "go")
+    assert place.result(view.run_id) == '{"good": false, "marks": 1}'
+
+
+# -- operators -------------------------------------------------------------------------------------
+
+
+def test_a_paused_run_takes_decisions_and_does_not_move() -> None:
+    ran: list[str] = []
+
+    @tool(approval=Approval([ANN]))
+    def pay() -> str:
+        """Pay."""
+        ran.append("paid")
+        return "paid"
+
+    place = Place(pay, nap, script=[calls(("pay", {}), ("nap", {"minutes": 1})), say("done")])
+    view = place.runner.start("a", "go")
+    paused = place.runner.pause(view.run_id)
+    assert (paused.status, paused.paused) == (Status.SUSPENDED, True)
+    assert place.runner.pause(view.run_id) == paused
+    view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
+    place.later(hours=1)
+    view = place.restarted().advance(view.run_id)
+    assert (view.paused, ran, len(place.model.requests)) == (True, [], 1)
+    head = place.store.head(view.run_id)
+    assert head
+    assert head.due is None
+    assert kinds(view) == ["timer"]
+    view = place.runner.resume(view.run_id)
+    assert (view.result, view.paused, ran) == ("done", False, ["paid"])
+    with pytest.raises(Conflict):
+        place.runner.pause(view.run_id)
+    with pytest.raises(Conflict):
+        place.runner.resume(view.run_id)
+
+
+def test_a_run_that_is_paused_while_it_works_begins_nothing_more() -> None:
+    ran: list[str] = []
+    hold: list[Any] = []
+
+    @tool
+    def first() -> str:
+        """Do it."""
+        ran.append("first")
+        hold[0]()
+        return "done"
+
+    @tool
+    def second() -> str:
+        """Do it."""
+        ran.append("second")
+        return "done"
+
+    place = Place(
+        first, second, script=[calls(("first", {})), calls(("second", {})), say("finished")]
+    )
+    view = place.runner._runs.start("a", "go")
+    hold.append(lambda: place.runner.pause(view.run_id))
+    stopped = place.runner.advance(view.run_id)
+    assert (stopped.paused, ran) == (True, ["first"])
+    assert place.result(view.run_id) == "done"
+    assert place.runner.resume(view.run_id).result == "finished"
+    assert ran == ["first", "second"]
+
+
+def test_a_paused_run_can_be_cancelled() -> None:
+    place = Place(wait_any, script=[calls(("wait_any", {}))])
+    view = place.runner.start("a", "go")
+    place.runner.pause(view.run_id)
+    cancelled = place.runner.cancel(view.run_id)
+    assert (cancelled.status, cancelled.paused) == (Status.CANCELLED, False)
+
+
+def test_a_run_that_ends_while_it_is_paused_is_held_no_more() -> None:
+    place = Place(script=lambda request: ending(request))
+    ran: list[str] = []
+
+    def ending(request: ModelRequest) -> Reply:
+        if not ran:
+            place.runner.pause(run_id)
+            ran.append("paused")
+        return say(f"heard {len(request.messages)}")
+
+    run_id = place.runner._runs.start("a", "go").run_id
+    view = place.runner.advance(run_id)
+    assert (view.status, view.paused) == (Status.COMPLETED, False)
+    assert place.runner.message(run_id, "more").result == "heard 3"

@@ -1,0 +1,756 @@
+"""Who may say what to a request, how many must agree, and what time says where nobody does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent_continuations import (
+    Agent,
+    Approval,
+    Escalation,
+    Preview,
+    ScriptedModel,
+    Stage,
+    ToolCall,
+    call,
+    calls,
+    say,
+    tool,
+)
+from agent_continuations.adapters.stores.memory import InMemoryStore
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.audit_chain import OnTrail
+from agent_continuations.core.approvals.policy import Risk
+from agent_continuations.core.approvals.request import ApprovalRequest, Verdict
+from agent_continuations.core.decisions.responses import Answer, PassOn, TakeBack
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.run import Status
+from agent_continuations.engine.runner import Runner
+from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
+from agent_continuations.local.queue import LocalHints
+from agent_continuations.ports.model import ModelRequest
+from agent_continuations.services.runs import Runs
+
+ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
+HOUR = 3600
+DAY = 24 * HOUR
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+APPROVE, REJECT = Verdict.APPROVE, Verdict.REJECT
+
+
+def _number(linked: tuple[Any, Any]) -> int:
+    return int(linked[0].number)
+
+
+@dataclass
+class House:
+    """One agent with one tool that asks by a policy; time passes when a test says so."""
+
+    policy: Approval
+    now: datetime = START
+    paid: list[int] = field(default_factory=list)
+    preview: Callable[[Any], Any] | None = None
+    amount: int = 700
+    replies: list[Reply] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = InMemoryStore()
+        self.next_amount = self.amount
+        self.redeploy(self.policy)
+
+    def redeploy(self, policy: Approval) -> None:
+        @tool(approval=policy, preview=self.preview)
+        def pay(amount: int) -> str:
+            """Pay."""
+            self.paid.append(amount)
+            return f"paid {amount}"
+
+        registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
+        self.runner = Runner(
+            store=self.store,
+            model=ScriptedModel({"clerk": self._reply}),
+            registry=registry,
+            hints=LocalHints(),
+            recipients=lambda approvers: [f"email:{each}" for each in approvers],
+            clock=lambda: self.now,
+        )
+        self.runs = Runs(
+            store=self.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
+        )
+
+    def _reply(self, request: ModelRequest) -> Reply:
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        replies = self.replies or [call("pay", amount=self.next_amount)]
+        return replies[turn] if turn < len(replies) else say("done")
+
+    def start(self, requester: str | None = None) -> None:
+        self.run_id = self.runs.start("clerk", "pay", requester=requester).run_id
+        self.runner.advance(self.run_id)
+
+    @property
+    def request(self) -> ApprovalRequest:
+        calls = self.runs.load(self.run_id).continuation.calls()
+        return [call.approval for _, call in calls if call.approval][-1]
+
+    @property
+    def status(self) -> Status:
+        return self.runs.load(self.run_id).head.status
+
+    def said(self, verdict: Verdict, who: str, **more: Any) -> bool:
+        """Whether the request is closed after it."""
+        answer = Answer(verdict=verdict, approver=who, **{"via": "link", **more})
+        closed = self.runs.decide(self.run_id, self.request.request_id, answer).closed
+        self.runner.advance(self.run_id)
+        return closed
+
+    def approve(self, who: str, **more: Any) -> bool:
+        return self.said(APPROVE, who, **more)
+
+    def withdraw(self, who: str) -> None:
+        said = TakeBack(approver=who, via="link")
+        self.runs.decide(self.run_id, self.request.request_id, said)
+
+    def pass_on(self, who: str, to: str) -> None:
+        said = PassOn(to=to, approver=who, via="link", reason="on holiday")
+        self.runs.decide(self.run_id, self.request.request_id, said)
+        self.runner.advance(self.run_id)
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        if self.store.due(self.now, 10):
+            self.runner.advance(self.run_id)
+
+    def notices(self) -> list[Notice]:
+        return self.store.notices(self.run_id)
+
+    def told(self) -> list[tuple[str, ...]]:
+        return [tuple(each[6:] for each in notice.undelivered) for notice in self.notices()]
+
+    def trail(self) -> list[str]:
+        events = self.runs.load(self.run_id).snapshot.events()
+        linked = [(each.link, each) for each in events if isinstance(each, OnTrail)]
+        return [each.kind for link, each in sorted(linked, key=_number) if link]
+
+
+def house(*approvers: str, start: bool = True, **policy: Any) -> House:
+    made = House(Approval(approvers, **policy))
+    if start:
+        made.start()
+    return made
+
+
+# -- how many ------------------------------------------------------------------------------------
+
+
+def test_any_one_of_the_approvers_decides() -> None:
+    one = house(ANN, BOB)
+    assert one.approve(BOB)
+    assert one.paid == [700]
+
+
+def test_all_must_agree_where_the_policy_says_all() -> None:
+    all_of_them = house(ANN, BOB, CARL, needed="all")
+    assert not all_of_them.approve(BOB)
+    assert not all_of_them.approve(ANN)
+    assert all_of_them.paid == []
+    assert all_of_them.status is Status.SUSPENDED
+    assert all_of_them.approve(CARL)
+    assert all_of_them.paid == [700]
+
+
+def test_two_of_three_are_enough_where_two_are_needed() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    assert not two.approve(CARL)
+    assert two.approve(ANN)
+    assert two.paid == [700]
+
+
+def test_a_person_counts_once_however_often_they_approve() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    assert not two.approve(ANN)
+    assert not two.approve(ANN)
+    assert not two.approve(ANN.upper())
+    assert two.paid == []
+    assert two.trail() == ["approval_requested", "voted"]
+
+
+def test_one_rejection_is_enough() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    assert two.said(REJECT, BOB, reason="too much")
+    assert two.paid == []
+    assert two.status is Status.COMPLETED
+    with pytest.raises(AlreadyDecided):
+        two.approve(CARL)
+
+
+def test_stages_are_asked_one_after_the_other() -> None:
+    manager_then_finance = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed="all")]))
+    manager_then_finance.start()
+    assert manager_then_finance.told() == [(ANN,)]
+    with pytest.raises(Forbidden, match="another stage"):
+        manager_then_finance.approve(BOB)
+    assert not manager_then_finance.approve(ANN)
+    assert manager_then_finance.told() == [(ANN,), (BOB, CARL)]
+    assert not manager_then_finance.approve(CARL)
+    assert manager_then_finance.approve(BOB)
+    assert manager_then_finance.paid == [700]
+
+
+def test_a_stage_can_apply_above_an_amount_only() -> None:
+    finance = Stage([BOB], when=lambda call: call.arguments["amount"] > 1000)
+    small = House(Approval(stages=[Stage([ANN]), finance]))
+    small.start()
+    assert small.approve(ANN)
+    large = House(Approval(stages=[Stage([ANN]), finance]), amount=5000)
+    large.start()
+    assert not large.approve(ANN)
+    assert large.approve(BOB)
+    assert large.paid == [5000]
+
+
+def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
+    both = House(Approval(stages=[Stage([ANN]), Stage([ANN, BOB])]))
+    both.start()
+    both.approve(ANN)
+    assert not both.approve(ANN)  # the same words again
+    assert both.paid == []
+    assert both.approve(BOB)
+
+
+def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
+    finance = house("group:finance", needed=2)
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve(ANN)
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve(ANN, groups=("group:legal",))
+    with pytest.raises(Forbidden, match="not asked"):
+        finance.approve("group:sales")
+    assert not finance.approve(ANN, groups=("group:finance",))
+    assert not finance.approve(ANN, groups=("group:finance",))
+    assert finance.approve(BOB, groups=("group:finance", "group:legal"))
+
+
+def test_nobody_is_a_group() -> None:
+    finance = house("group:finance")
+    with pytest.raises(Forbidden):
+        finance.approve("group:finance")
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        ({"approvers": []}, "at least one"),
+        ({"approvers": "ann@example.com"}, "at least one"),
+        ({"approvers": [ANN], "needed": 2}, "never agree"),
+        ({"approvers": [ANN], "needed": 0}, "never agree"),
+        ({"approvers": [ANN], "needed": "most"}, "needed is"),
+        ({"approvers": ["group:a"], "needed": "all"}, "how many"),
+        ({"approvers": [ANN], "stages": [Stage([BOB])]}, "in the stages"),
+        ({"stages": [Stage([ANN], when=lambda _: True)]}, "first stage"),
+        ({"approvers": [ANN], "timeout_seconds": 0}, "timeout"),
+        ({"approvers": [ANN], "remind_after_seconds": [20, 10]}, "rising"),
+        ({"approvers": [ANN], "timeout_seconds": 60, "remind_after_seconds": [60]}, "before"),
+        ({"approvers": [ANN], "risk": "huge"}, "risk"),
+        ({"approvers": [ANN], "on_deadline": "approve"}, "on_deadline"),
+        ({"approvers": [ANN], "grant_seconds": -1}, "grant"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused_when_it_is_written(
+    policy: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Approval(**policy)
+
+
+# -- who -----------------------------------------------------------------------------------------
+
+
+def test_whoever_started_the_run_may_not_approve_it() -> None:
+    own = house(ANN, BOB, start=False)
+    own.start(requester=ANN)
+    assert own.told() == [(BOB,)]
+    with pytest.raises(Forbidden, match="started this run"):
+        own.approve(ANN)
+    with pytest.raises(Forbidden, match="started this run"):
+        own.approve(ANN.upper())
+    assert own.approve(BOB)
+
+
+def test_a_policy_can_allow_it() -> None:
+    own = house(ANN, self_approval=True, start=False)
+    own.start(requester=ANN)
+    assert own.approve(ANN)
+
+
+@pytest.mark.parametrize("via", ["link", "slack"])
+def test_high_risk_is_not_decided_by_a_link_alone(via: str) -> None:
+    risky = house(ANN, risk="high")
+    for verdict in Verdict:
+        with pytest.raises(Forbidden, match="sign in"):
+            risky.said(verdict, ANN, via=via)
+    assert risky.approve(ANN, via="session", authentication="oidc https://id.example.com")
+    assert risky.paid == [700]
+
+
+def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
+    risky = House(
+        Approval([ANN]),
+        preview=lambda _: Preview(effect="Pays a lot.", reversible=False, risk=Risk.HIGH),
+    )
+    risky.start()
+    with pytest.raises(Forbidden, match="sign in"):
+        risky.approve(ANN)
+    [notice] = risky.notices()
+    assert notice.preview
+    assert (notice.risk, notice.preview.effect) == (Risk.HIGH, "Pays a lot.")
+
+
+def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
+    broken = House(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
+    broken.start()
+    assert broken.notices()[0].preview is None
+    assert broken.notices()[0].risk is Risk.HIGH
+
+
+# -- asked again -----------------------------------------------------------------------------------
+
+
+def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
+    one = house(ANN, start=False)
+    one.replies = [call("pay", amount=700), call("pay", amount=700), call("pay", amount=700)]
+    one.start()
+    one.said(REJECT, ANN, reason="the invoice is wrong")
+    assert one.status is Status.COMPLETED
+    assert len(one.notices()) == 1
+    _, second, third = one.runs.load(one.run_id).continuation.calls()
+    for _, again in (second, third):
+        assert again.plan.kind == "refused"
+        assert again.outcome
+        assert "the invoice is wrong" in again.outcome.content
+
+
+def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
+    one = house(ANN, start=False)
+    one.replies = [call("pay", amount=amount) for amount in (700, 699, 700)]
+    one.start()
+    for asked in (1, 2, 3):
+        assert len(one.notices()) == asked
+        [request_id] = [each.request_id for each in one.notices()[-1:]]
+        answer = Answer(verdict=REJECT, approver=ANN, via="link")
+        one.runs.decide(one.run_id, request_id, answer)
+        one.runner.advance(one.run_id)
+    assert one.status is Status.COMPLETED
+
+
+def test_what_was_rejected_by_time_may_be_asked_again() -> None:
+    one = house(ANN, timeout_seconds=DAY, start=False)
+    one.replies = [call("pay", amount=700), call("pay", amount=700)]
+    one.start()
+    one.wait(DAY)
+    assert one.status is Status.SUSPENDED
+    assert len(one.notices()) == 2
+
+
+# -- taking back, passing on -----------------------------------------------------------------------
+
+
+def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.withdraw(ANN)
+    assert not two.approve(BOB)
+    with pytest.raises(Forbidden, match="no approval to take back"):
+        two.withdraw(ANN)
+    assert two.approve(CARL)
+    with pytest.raises(AlreadyDecided):
+        two.withdraw(CARL)
+    assert two.trail() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
+
+
+def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.said(REJECT, BOB)
+    with pytest.raises(AlreadyDecided) as told:
+        two.approve(ANN)
+    assert (told.value.decision["decision"], told.value.decision["approver"]) == ("reject", BOB)
+
+
+def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB)
+    answer = Answer(verdict=APPROVE, approver=ANN, via="link")
+    stands = two.runs.decide(two.run_id, two.request.request_id, answer)
+    assert stands.closed and stands.decision.approver == BOB
+
+
+def test_who_approved_and_then_rejects_has_rejected() -> None:
+    two = house(ANN, BOB, needed=2)
+    two.approve(ANN)
+    assert two.said(REJECT, ANN)
+    assert two.paid == []
+
+
+def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed=2)]))
+    staged.start()
+    staged.approve(ANN)
+    staged.approve(BOB)
+    staged.withdraw(ANN)
+    with pytest.raises(Forbidden, match="another stage"):
+        staged.approve(CARL)
+    assert not staged.approve(ANN)
+    assert staged.approve(CARL)
+
+
+def test_a_reassigned_approvers_place_is_anothers() -> None:
+    passed = house(ANN, BOB)
+    passed.pass_on(ANN, CARL)
+    assert passed.told() == [(ANN, BOB), (CARL,)]
+    with pytest.raises(Forbidden, match="not asked"):
+        passed.approve(ANN)
+    assert passed.approve(CARL)
+
+
+@pytest.mark.parametrize(
+    ("to", "fault"),
+    [
+        (BOB, "asked already"),
+        (DORA, "started this run"),
+        ("carl@elsewhere.example", "passed to"),
+        ("carl@example.com.evil.example", "passed to"),
+        ("group:everybody", "passed to"),
+        ("carl", "passed to"),
+    ],
+)
+def test_a_place_is_not_passed_on_to_just_anybody(to: str, fault: str) -> None:
+    passed = house(ANN, BOB, start=False)
+    passed.start(requester=DORA)
+    with pytest.raises(Invalid, match=fault):
+        passed.pass_on(ANN, to)
+    assert passed.request.approvers == (ANN, BOB)
+
+
+def test_a_policy_says_to_whom_a_place_can_be_passed() -> None:
+    outside = house(ANN, delegates=["*@audit.example", CARL])
+    with pytest.raises(Invalid, match="passed to"):
+        outside.pass_on(ANN, DORA)
+    outside.pass_on(ANN, "eve@audit.example")
+    nobody = house(ANN, delegates=[])
+    with pytest.raises(Invalid, match="nobody"):
+        nobody.pass_on(ANN, CARL)
+
+
+def test_who_has_answered_has_no_place_to_pass_on() -> None:
+    two = house(ANN, BOB, needed=2)
+    two.approve(ANN)
+    with pytest.raises(Forbidden, match="owes no answer"):
+        two.pass_on(ANN, CARL)
+    with pytest.raises(Forbidden, match="owes no answer"):
+        two.pass_on(DORA, CARL)
+
+
+def test_a_place_counts_once_whoever_has_it() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    two.pass_on(ANN, DORA)
+    two.withdraw(BOB)
+    assert not two.approve(DORA)
+    assert two.paid == []
+    assert two.approve(CARL)
+    assert two.paid == [700]
+
+
+def test_who_gets_a_place_back_is_told_again() -> None:
+    passed = house(ANN, BOB)
+    passed.pass_on(ANN, CARL)
+    passed.pass_on(CARL, ANN)
+    assert passed.told() == [(ANN, BOB), (CARL,), (ANN,)]
+    assert passed.approve(ANN)
+
+
+# -- other arguments -------------------------------------------------------------------------------
+
+
+def test_an_edit_asks_everybody_again() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    seen = two.request.arguments_hash
+    two.approve(ANN)
+    assert not two.approve(BOB, arguments={"amount": 500})
+    assert two.told() == [(ANN, BOB, CARL), (ANN, CARL)]
+    with pytest.raises(Conflict, match="changed since you saw them"):
+        two.approve(CARL, arguments_hash=seen)
+    assert two.approve(CARL, arguments_hash=two.request.arguments_hash)
+    assert two.paid == [500]
+
+
+def test_the_same_edit_again_is_answered_alike() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    seen = two.request.arguments_hash
+    for _ in range(2):
+        assert not two.approve(ANN, arguments={"amount": 500}, arguments_hash=seen)
+    assert two.trail() == ["approval_requested", "voted", "told"]
+
+
+def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_models() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    assert two.approve(CARL, arguments={"amount": 500})
+    assert two.paid == [500]
+
+
+def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
+    finance = Stage([DORA], when=lambda call: call.arguments["amount"] > 1000)
+    late = House(
+        Approval(
+            stages=[Stage([ANN]), finance],
+            timeout_seconds=DAY,
+            escalations=[Escalation(approvers=(BOB, CARL), needed=2, timeout_seconds=DAY)],
+        )
+    )
+    late.start()
+    assert not late.approve(ANN, arguments={"amount": 5000})
+    late.wait(DAY)
+    assert not late.approve(BOB, arguments={"amount": 6000})
+    late.withdraw(BOB)
+    assert not late.approve(CARL)
+    assert late.approve(BOB)
+
+
+def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
+    two = house(ANN, BOB, CARL, needed=2)
+    two.approve(ANN)
+    two.approve(BOB, arguments={"amount": 500})
+    two.withdraw(BOB)
+    assert two.approve(CARL)
+    assert two.paid == [700]
+
+
+def large(call: ToolCall) -> bool:
+    return bool(call.arguments["amount"] > 1000)
+
+
+@pytest.mark.parametrize("seen", ["0" * 64, "", "é", "\u202e"])
+def test_whoever_saw_something_else_does_not_approve(seen: str) -> None:
+    made = house(ANN)
+    with pytest.raises(Conflict, match="changed since you saw"):
+        made.approve(ANN, arguments_hash=seen)
+    assert made.paid == []
+
+
+def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
+    staged.start()
+    assert not staged.approve(ANN, arguments={"amount": 5000})
+    assert staged.told() == [(ANN,), (BOB,)]
+    assert [each.approvers for each in staged.request.stages] == [(ANN,), (BOB,)]
+    assert staged.approve(BOB)
+    assert staged.paid == [5000]
+
+
+def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
+    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]), amount=5000)
+    staged.start()
+    assert not staged.approve(ANN, arguments={"amount": 5})
+    assert staged.approve(BOB)
+    assert staged.paid == [5]
+
+
+def test_with_the_edit_goes_who_had_to_agree_to_it_alone() -> None:
+    staged = House(Approval(stages=[Stage([ANN, CARL], 2), Stage([BOB], when=large)]))
+    staged.start()
+    staged.approve(ANN, arguments={"amount": 5000})
+    staged.withdraw(ANN)
+    assert not staged.approve(ANN)
+    assert staged.approve(CARL)
+    assert staged.paid == [700]
+
+
+def _told(arguments: Any) -> Preview:
+    risk = Risk.HIGH if arguments["amount"] > 1000 else Risk.LOW
+    return Preview(effect=f"Pays {arguments['amount']}.", risk=risk)
+
+
+def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
+    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two.start()
+    two.approve(ANN, arguments={"amount": 500})
+    assert two.notices()[-1].preview == Preview(effect="Pays 500.")
+    assert two.runs.load(two.run_id).head.status is Status.SUSPENDED
+
+
+def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> None:
+    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two.start()
+    with pytest.raises(Forbidden, match="sign in"):
+        two.approve(ANN, arguments={"amount": 5000})
+    assert not two.approve(ANN, arguments={"amount": 5000}, via="session")
+    with pytest.raises(Forbidden, match="sign in"):
+        two.approve(BOB)
+    assert two.notices()[-1].risk is Risk.HIGH
+    assert two.approve(BOB, via="session")
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+def test_the_deadline_rejects_and_never_approves() -> None:
+    two = house(ANN, BOB, needed=2, timeout_seconds=DAY)
+    two.approve(ANN)
+    two.wait(DAY)
+    assert two.paid == []
+    assert two.status is Status.COMPLETED
+    with pytest.raises(AlreadyDecided):
+        two.approve(BOB)
+
+
+def test_a_decision_after_the_deadline_is_refused_while_the_request_still_stands() -> None:
+    one = house(ANN, timeout_seconds=DAY)
+    one.now += timedelta(days=1, seconds=1)
+    with pytest.raises(Conflict, match="deadline"):
+        one.approve(ANN)
+    assert one.paid == []
+
+
+def test_the_deadline_can_fail_the_run() -> None:
+    one = house(ANN, timeout_seconds=DAY, on_deadline="fail")
+    one.wait(DAY)
+    assert one.status is Status.FAILED
+    assert "before the deadline" in (one.runs.load(one.run_id).head.note or "")
+
+
+def test_the_deadline_can_ask_others_instead() -> None:
+    late = house(
+        ANN,
+        BOB,
+        needed=2,
+        timeout_seconds=DAY,
+        escalations=[Escalation(approvers=(CARL, DORA), timeout_seconds=3600)],
+    )
+    late.approve(ANN)
+    late.wait(DAY)
+    assert late.told() == [(ANN, BOB), (CARL, DORA)]
+    with pytest.raises(Forbidden, match="escalated"):
+        late.approve(BOB)
+    assert late.approve(DORA)
+    assert late.paid == [700]
+
+
+def test_after_the_last_escalation_the_deadline_rejects() -> None:
+    late = house(
+        ANN,
+        timeout_seconds=DAY,
+        escalations=[
+            Escalation(approvers=(BOB,), timeout_seconds=3600),
+            Escalation(approvers=(CARL,), timeout_seconds=3600),
+        ],
+    )
+    late.wait(DAY)
+    late.wait(3600)
+    assert late.told() == [(ANN,), (BOB,), (CARL,)]
+    late.wait(3600)
+    assert late.paid == []
+    assert late.status is Status.COMPLETED
+
+
+def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says() -> None:
+    two = house(ANN, BOB, CARL, needed=2, timeout_seconds=DAY, remind_after_seconds=[3600, 7200])
+    two.approve(ANN)
+    two.wait(3599)
+    assert len(two.notices()) == 1
+    two.wait(1)
+    assert two.told()[1:] == [(BOB, CARL)]
+    assert two.notices()[1].occasion == "reminder"
+    two.wait(3600)
+    assert two.told()[2:] == [(BOB, CARL)]
+    assert len({each.notice_id for each in two.notices()}) == 3
+    two.wait(DAY)
+    assert len(two.notices()) == 3
+
+
+# -- the record ----------------------------------------------------------------------------------
+
+
+def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
+    late = house(
+        ANN,
+        BOB,
+        needed=2,
+        timeout_seconds=DAY,
+        remind_after_seconds=[60],
+        escalations=[Escalation(approvers=(CARL,), timeout_seconds=3600)],
+    )
+    late.approve(ANN)
+    late.withdraw(ANN)
+    late.pass_on(BOB, DORA)
+    late.wait(60)
+    late.wait(DAY)
+    late.said(REJECT, CARL, reason="no")
+    assert late.trail() == [
+        "approval_requested",
+        "voted",
+        "withdrawn",
+        "reassigned",
+        "told",
+        "told",
+        "escalated",
+        "told",
+        "decided",
+    ]
+
+
+def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
+    two = house(ANN, BOB, needed=2)
+    two.redeploy(Approval([CARL]))
+    with pytest.raises(Forbidden):
+        two.approve(CARL)
+    assert not two.approve(ANN)
+    assert two.approve(BOB)
+    assert two.paid == [700]
+
+
+class Counting(InMemoryStore):
+    """Counts the commits that did not hold."""
+
+    refused = 0
+
+    def commit(self, *args: Any, **more: Any) -> bool:
+        written = super().commit(*args, **more)
+        self.refused += not written
+        return written
+
+
+def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once() -> None:
+    @tool(effect="idempotent")
+    def note() -> str:
+        """Note."""
+        return "noted"
+
+    @tool(approval=Approval([ANN]))
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    worker = Agent("worker", tools=[pay])
+    ask = worker.as_tool(name="ask", description="Ask.")
+    clerk = Agent("clerk", tools=[note, pay, ask])
+    script = {
+        "clerk": [calls(("note", {}), ("pay", {}), ("ask", {"input": "x"}))],
+        "worker": [call("pay")],
+    }
+    store, registry = Counting(), Registry([clerk])
+    runs = Runs(store=store, hints=LocalHints(), registry=lambda: registry)
+    run_id = runs.start("clerk", "pay").run_id
+    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=LocalHints()).advance(
+        run_id
+    )
+    assert len(store.notices(run_id)) == 2
+    assert store.refused == 0
