@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations import bootstrap
 from agent_continuations.handlers.metrics import counter
-from agent_continuations.handlers.sqs_batch import BatchResponse, for_each
+from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
 logger = Logger(service="advance")
 count = counter("advance")
@@ -27,4 +27,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
         if status:
             count(f"Runs{status.value.title()}")
 
-    return for_each(event, advance, logger)
+    return process_batch(event, advance, logger)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from agent_continuations import bootstrap
-from agent_continuations.auth.identity import Person
-from agent_continuations.core.approvals.policy import SURE_DOORS, Door, Risk
+from agent_continuations.auth.identity import Identity
+from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, DecisionSource, Risk
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.run import Loaded
 from agent_continuations.core.voting import asked_by
@@ -14,7 +14,7 @@ from agent_continuations.ports.clock import utc_now
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RequestAccess:
     """Somebody before a request.
 
     Attributes:
@@ -25,29 +25,29 @@ class Visit:
     request: Request
     approver: str
     groups: tuple[str, ...]
-    via: Door
+    via: DecisionSource
     authentication: str
     seal: str
 
     @property
     def nonce(self) -> str:
         """What the page carries in its forms, to show that a post came from it."""
-        return bootstrap.capabilities().nonce(self.seal)
+        return bootstrap.approval_links().nonce(self.seal)
 
     @property
     def must_sign_in(self) -> bool:
         """Whether the request wants to know for certain who decides, and this door does not."""
-        return self.request.call.risk is Risk.HIGH and self.via not in SURE_DOORS
+        return self.request.call.risk is Risk.HIGH and self.via not in AUTHENTICATED_SOURCES
 
 
-def by_link(token: str) -> Visit:
+def from_link(token: str) -> RequestAccess:
     """Who comes by a mailed link.
 
     Raises:
         NotFound: the token is not ours, or nobody of its approver's name is asked.
         Conflict: it is too old.
     """
-    capability = bootstrap.capabilities().read(token)
+    capability = bootstrap.approval_links().read(token)
     if capability.expires_at <= utc_now():
         raise Conflict("this link has expired")
     loaded = bootstrap.runs().load(capability.run_id)
@@ -55,10 +55,10 @@ def by_link(token: str) -> Visit:
     approver = capability.holder(_known(request))
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])
-    return Visit(loaded, request, approver, (), "link", "link", token)
+    return RequestAccess(loaded, request, approver, (), "link", "link", token)
 
 
-def by_session(person: Person, run_id: str, request_id: str) -> Visit:
+def from_session(person: Identity, run_id: str, request_id: str) -> RequestAccess:
     """Who is signed in. Only those who are, or were, asked may know of a request.
 
     Raises:
@@ -69,7 +69,7 @@ def by_session(person: Person, run_id: str, request_id: str) -> Visit:
     if asked_by(_known(request), person.name, person.groups) is None:
         raise NotFound(f"there is no request {request_id!r}")
     seal = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
-    return Visit(
+    return RequestAccess(
         loaded, request, person.name, person.groups, "session", person.authentication, seal
     )
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations import bootstrap
-from agent_continuations.auth.identity import Person, signed_in
+from agent_continuations.auth.identity import Identity, signed_in
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import problem, problem_of
@@ -18,7 +18,7 @@ from agent_continuations.handlers.routing import resolver
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.views.decision import settled_view
 from approvals_api import access, form_parsing, inbox_page, rendering, request_page
-from approvals_api.access import Visit
+from approvals_api.access import RequestAccess
 
 logger = Logger(service="approvals-api")
 count = counter("approvals-api")
@@ -29,7 +29,7 @@ app = resolver(logger)
 def page(token: str) -> Response[str]:
     """Show the request. Nothing is changed, whoever or whatever opens the link."""
     try:
-        return _shown(access.by_link(token))
+        return _shown(access.from_link(token))
     except ContinuationError as error:
         return _refusal(error)
 
@@ -47,7 +47,7 @@ def decide(token: str) -> Response[str]:
     try:
         form = form_parsing.parsed(app.current_event)
         form_parsing.check_sender(app.current_event.headers, token, form.get("nonce", ""))
-        return _decided(access.by_link(token), form, back=token)
+        return _decided(access.from_link(token), form, back=token)
     except ContinuationError as error:
         return _refusal(error)
 
@@ -93,7 +93,7 @@ def signed_in_page(run_id: str, request_id: str) -> Response[str]:
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
-        return _shown(access.by_session(person, run_id, request_id))
+        return _shown(access.from_session(person, run_id, request_id))
     except ContinuationError as error:
         return _refusal(error)
 
@@ -106,7 +106,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
         form = form_parsing.parsed(app.current_event)
-        visit = access.by_session(person, run_id, request_id)
+        visit = access.from_session(person, run_id, request_id)
         form_parsing.check_sender(app.current_event.headers, visit.seal, form.get("nonce", ""))
         return _decided(visit, form, back=request_id)
     except ContinuationError as error:
@@ -127,7 +127,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _person() -> Person | None:
+def _person() -> Identity | None:
     return signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
 
 
@@ -144,14 +144,14 @@ def _sign_in(address: str) -> Response[str]:
     return rendering.of_problem({**document, "detail": "You are not signed in any more."}, address)
 
 
-def _shown(visit: Visit) -> Response[str]:
+def _shown(visit: RequestAccess) -> Response[str]:
     query = app.current_event.query_string_parameters or {}
     return request_page.of_request(
         visit, now=utc_now(), edits="edit" in query, grants="grant" in query
     )
 
 
-def _decided(visit: Visit, form: dict[str, str], *, back: str) -> Response[str]:
+def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
     """Take what a form says; `back` is the page's address, seen from itself."""
     try:
         settled = bootstrap.runs().settle(

@@ -11,11 +11,17 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from agent_continuations import bootstrap
 from agent_continuations.core.approvals.grant import Rule
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer, InAdvance, PassOn, Said, TakeBack
+from agent_continuations.core.decisions.responses import (
+    Decide,
+    GrantTerms,
+    Reassign,
+    Response,
+    WithdrawApproval,
+)
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.html.forms.form import Read, read
 from agent_continuations.services.edits import schema_of
-from approvals_api.access import Visit
+from approvals_api.access import RequestAccess
 
 ARGUMENTS = "arguments"
 GRANT = "grant"
@@ -100,7 +106,7 @@ def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
     if site not in (None, "same-origin"):
         raise Forbidden("a decision can be sent from its own page only")
     from_browser = site is not None or origin is not None
-    if from_browser and not bootstrap.capabilities().accepts(seal, nonce):
+    if from_browser and not bootstrap.approval_links().accepts(seal, nonce):
         raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
 
 
@@ -133,7 +139,7 @@ def _reason(text: str) -> str | None:
     return reason or None
 
 
-def said(visit: Visit, form: Mapping[str, str]) -> Said:
+def said(visit: RequestAccess, form: Mapping[str, str]) -> Response:
     """What a form says to a request.
 
     Raises:
@@ -151,9 +157,9 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
     match form.get("decision"):
         case "approve" if visit.request.kind == "question":
             answer = _arguments(visit, form)
-            return Answer(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
+            return Decide(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
         case "approve":
-            return Answer(
+            return Decide(
                 verdict=Verdict.APPROVE,
                 arguments=_arguments(visit, form),
                 grant=_grant(visit, form),
@@ -162,21 +168,21 @@ def said(visit: Visit, form: Mapping[str, str]) -> Said:
         case "reject":
             if form.get(ARGUMENTS, "").strip():
                 raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
-            return Answer(verdict=Verdict.REJECT, **who)
+            return Decide(verdict=Verdict.REJECT, **who)
         case "withdraw":
-            return TakeBack(**who)
+            return WithdrawApproval(**who)
         case "reassign":
-            return PassOn(to=form.get("to", "").strip(), **who)
+            return Reassign(to=form.get("to", "").strip(), **who)
         case _:
             raise Invalid("the form does not fit", [("decision", "approve or reject")])
 
 
-def grantable(visit: Visit) -> list[str]:
+def grantable(visit: RequestAccess) -> list[str]:
     """The arguments of a call in the order in which a grant's rules are posted."""
     return sorted(visit.request.asked.arguments)
 
 
-def _grant(visit: Visit, form: Mapping[str, str]) -> InAdvance | None:
+def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
     if not any(name.startswith(f"{GRANT}.") for name in form):
         return None
     hours = form.get(f"{GRANT}.hours", "")
@@ -188,10 +194,10 @@ def _grant(visit: Visit, form: Mapping[str, str]) -> InAdvance | None:
         if rule not in get_args(Rule):
             raise Invalid("the form does not fit", [(f"{GRANT}.{number}", "no such rule")])
         rules[name] = cast(Rule, rule)
-    return InAdvance(seconds=int(hours) * 3600, rules=rules)
+    return GrantTerms(seconds=int(hours) * 3600, rules=rules)
 
 
-def form_of(visit: Visit) -> tuple[dict[str, Any], dict[str, Any]]:
+def form_of(visit: RequestAccess) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema of what can be given with an approval, and what stands there now.
 
     Raises:
@@ -207,7 +213,7 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
 
 
-def _arguments(visit: Visit, form: Mapping[str, str]) -> dict[str, Any] | None:
+def _arguments(visit: RequestAccess, form: Mapping[str, str]) -> dict[str, Any] | None:
     controls = typed(form)
     if controls:
         schema, standing = form_of(visit)

@@ -8,17 +8,17 @@ from hashlib import sha256
 from aws_lambda_powertools.event_handler import Response
 
 from agent_continuations import bootstrap
-from agent_continuations.auth.identity import Person
+from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.grant import Grant, Rule
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.call_hash import hash_of
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.call_hash import call_hash_of
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.errors import ContinuationError, NotFound
-from agent_continuations.html.durations import left
-from agent_continuations.ports.inbox import Asked
-from agent_continuations.safe_text import shown, shown_json
+from agent_continuations.html.durations import remaining
+from agent_continuations.ports.inbox import InboxEntry
+from agent_continuations.safe_text import escape, escape_json
 from approvals_api import access, form_parsing, rendering, request_page
-from approvals_api.access import Visit
+from approvals_api.access import RequestAccess
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
@@ -63,26 +63,26 @@ class Done:
     effect: str = ""
 
 
-def seal(person: Person) -> str:
+def seal(person: Identity) -> str:
     """What the nonces of a person's inbox are made from."""
     return sha256(f"inbox\n{person.name}".encode()).hexdigest()
 
 
-def of_inbox(person: Person, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
+def of_inbox(person: Identity, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
     """The page of all that waits for a person, and what became of what was just answered."""
     mine = bootstrap.runs().grants.all(person.name)
     words = {
         "person": person,
-        "grants": [_granted(each, now) for each in mine if each.lives(now)],
+        "grants": [_granted(each, now) for each in mine if each.is_active(now)],
         "entries": list(_open(person, now)),
         "done": done,
-        "nonce": bootstrap.capabilities().nonce(seal(person)),
+        "nonce": bootstrap.approval_links().nonce(seal(person)),
         "most": MAX_SHOWN,
     }
     return rendering.of("inbox.html", words)
 
 
-def revoke(person: Person, form: form_parsing.Revocation) -> Done:
+def revoke(person: Identity, form: form_parsing.Revocation) -> Done:
     """End one of a person's grants.
 
     Raises:
@@ -94,19 +94,19 @@ def revoke(person: Person, form: form_parsing.Revocation) -> Done:
     return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
 
 
-def answer(person: Person, form: form_parsing.Batch) -> list[Done]:
+def answer(person: Identity, form: form_parsing.Batch) -> list[Done]:
     """Answer each chosen request by itself, as if it had been opened: one may be taken and
     another refused.
     """
     return [_answered(person, pick, form) for pick in form.picks]
 
 
-def _answered(person: Person, pick: form_parsing.Pick, form: form_parsing.Batch) -> Done:
+def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batch) -> Done:
     path, tool, effect = f"{pick.run_id}/{pick.request_id}", pick.request_id, ""
     try:
-        visit = _visit(person, Asked(pick.run_id, pick.request_id))
+        visit = _visit(person, InboxEntry(pick.run_id, pick.request_id))
         tool, effect = visit.request.call.plan.tool, _effect(visit)
-        answer = Answer(
+        answer = Decide(
             verdict=form.verdict,
             approver=visit.approver,
             decided_by=visit.approver,
@@ -124,12 +124,12 @@ def _answered(person: Person, pick: form_parsing.Pick, form: form_parsing.Batch)
     return Done(tool, path, text + more, taken=True, effect=effect)
 
 
-def _open(person: Person, now: datetime) -> Iterator[Entry]:
+def _open(person: Identity, now: datetime) -> Iterator[Entry]:
     """What is open for a person. Whatever is answered leaves the inbox here."""
     inbox, tenant = bootstrap.inbox(), bootstrap.runs().tenant
-    seen: set[Asked] = set()
+    seen: set[InboxEntry] = set()
     for name in (person.name, *person.groups):
-        for asked in inbox.of(tenant, name, MAX_SHOWN):
+        for asked in inbox.list(tenant, name, MAX_SHOWN):
             if asked in seen or len(seen) == MAX_SHOWN:
                 continue
             seen.add(asked)
@@ -147,29 +147,29 @@ def _granted(grant: Grant, now: datetime) -> Granted:
         tool=grant.tool,
         path=f"{grant.run_id}/{grant.request_id}",
         conditions=tuple(
-            (shown(name), _RULES[each.rule], shown_json(each.value)[:MAX_ARGUMENTS_CHARACTERS])
+            (escape(name), _RULES[each.rule], escape_json(each.value)[:MAX_ARGUMENTS_CHARACTERS])
             for name, each in sorted(grant.conditions.items())
         ),
-        left=left(grant.expires_at, now),
+        left=remaining(grant.expires_at, now),
         uses=grant.uses,
     )
 
 
-def _visit(person: Person, asked: Asked) -> Visit:
-    return access.by_session(person, asked.run_id, asked.request_id)
+def _visit(person: Identity, asked: InboxEntry) -> RequestAccess:
+    return access.from_session(person, asked.run_id, asked.request_id)
 
 
-def _found(person: Person, asked: Asked) -> Visit | None:
+def _found(person: Identity, asked: InboxEntry) -> RequestAccess | None:
     try:
         return _visit(person, asked)
     except NotFound:
         return None
 
 
-def _entry(visit: Visit, now: datetime) -> Entry:
+def _entry(visit: RequestAccess, now: datetime) -> Entry:
     request, head, call = visit.request, visit.loaded.head, visit.request.call
     approval = request.approval
-    shown_hash = hash_of(head, request.asked, request.path)
+    shown_hash = call_hash_of(head, request.asked, request.path)
     path = f"{head.run_id}/{request.request_id}"
     return Entry(
         pick=f"{path}/{shown_hash}",
@@ -177,14 +177,14 @@ def _entry(visit: Visit, now: datetime) -> Entry:
         tool=call.plan.tool,
         agent=visit.loaded.continuation.agents_to(request.path)[-1],
         effect=_effect(visit),
-        arguments=shown_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
-        left=left(approval.expires_at if approval else None, now),
+        arguments=escape_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
+        left=remaining(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,
     )
 
 
-def _effect(visit: Visit) -> str:
+def _effect(visit: RequestAccess) -> str:
     """What the call would do, in its author's words; nothing where there are none."""
     preview = visit.request.call.preview
     return preview.effect if preview else ""

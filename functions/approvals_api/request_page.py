@@ -8,24 +8,24 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from agent_continuations.core.approvals.policy import Preview, person
+from agent_continuations.core.approvals.policy import Preview, normalized
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.call_hash import hash_of
-from agent_continuations.core.continuation import Continuation, PendingCall, Turn
+from agent_continuations.core.call_hash import call_hash_of
+from agent_continuations.core.continuation import Continuation, Call, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.core.voting import asked_by, place, voted
+from agent_continuations.core.voting import asked_by, eligible_stage, voted
 from agent_continuations.errors import Conflict, Forbidden
-from agent_continuations.html.durations import left, span
+from agent_continuations.html.durations import remaining, humanize
 from agent_continuations.html.forms.form import Placed, fields
 from agent_continuations.html.forms.form import place as placed
 from agent_continuations.html.run_tree import nodes
-from agent_continuations.safe_text import shown, shown_json
+from agent_continuations.safe_text import escape, escape_json
 from agent_continuations.views.run import totals
 from agent_continuations.views.waiting import stage_views
 from approvals_api import rendering
-from approvals_api.access import Visit
+from approvals_api.access import RequestAccess
 from approvals_api.form_parsing import ARGUMENTS, form_of, grantable
 
 HOUR_SECONDS = 3600
@@ -67,7 +67,7 @@ class GrantForm:
 
 
 def of_request(
-    visit: Visit,
+    visit: RequestAccess,
     *,
     now: datetime,
     edits: bool = False,
@@ -101,7 +101,7 @@ def of_request(
     return rendering.of("request.html", words, status)
 
 
-def _about(visit: Visit, now: datetime) -> dict[str, Any]:
+def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     loaded, request = visit.loaded, visit.request
     root, call, head = loaded.continuation, request.call, loaded.head
     approval = request.approval
@@ -114,9 +114,9 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "tool": call.plan.tool,
         "preview": _preview(call),
         "risk": call.risk.value,
-        "arguments": _capped(shown_json(asked)),
+        "arguments": _capped(escape_json(asked)),
         "has_arguments": bool(asked),
-        "arguments_hash": hash_of(head, request.asked, request.path),
+        "arguments_hash": call_hash_of(head, request.asked, request.path),
         "changes": tuple(_changes(call)),
         "must_sign_in": visit.must_sign_in,
         "sign_in": f"{head.run_id}/{request.request_id}",
@@ -126,7 +126,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "others": _others(visit),
         "by_link": visit.via == "link",
         "deadline": deadline,
-        "left": left(deadline, now),
+        "left": remaining(deadline, now),
         "last_word": _last_word(visit.request),
         "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
@@ -139,7 +139,7 @@ def _about(visit: Visit, now: datetime) -> dict[str, Any]:
         "done": list(_done(root))[-MAX_DONE:],
         "turns": turns,
         "tokens": usage.input_tokens + usage.output_tokens,
-        "age": span((now - head.created_at).total_seconds()),
+        "age": humanize((now - head.created_at).total_seconds()),
         "requester": head.requester,
         "path": path_text(request.path),
         "run_id": head.run_id,
@@ -169,13 +169,13 @@ def _answer(decision: Decision | None) -> str:
     if decision is None or decision.answer is None:
         return ""
     answer = decision.answer
-    return _capped(shown(answer) if isinstance(answer, str) else shown_json(answer))
+    return _capped(escape(answer) if isinstance(answer, str) else escape_json(answer))
 
 
 # -- what can be done here -------------------------------------------------------------------------
 
 
-def state_of(visit: Visit, now: datetime) -> tuple[str, str]:
+def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
     """The state of the request for this visitor, and a reason where there is more to say."""
     head, request = visit.loaded.head, visit.request
     approval = request.approval
@@ -183,17 +183,19 @@ def state_of(visit: Visit, now: datetime) -> tuple[str, str]:
         return "decided", ""
     if head.cancelled or head.status.terminal:
         return "ended", "cancelled" if head.cancelled else head.status.value
-    if request.over:
+    if request.already_resolved:
         return "settled", ""
     if approval and approval.expires_at <= now:
         return "expired", ""
     if approval and request.call.gate:
-        if any(person(vote.approver) == person(visit.approver) for vote in approval.counted):
+        if any(
+            normalized(vote.approver) == normalized(visit.approver) for vote in approval.counted
+        ):
             return "voted", ""
         try:
             requester = head.requester
             gate = request.call.gate
-            place(approval, gate, visit.approver, groups=visit.groups, requester=requester)
+            eligible_stage(approval, gate, visit.approver, groups=visit.groups, requester=requester)
         except Forbidden as error:
             return "looking", str(error)
     elif request.approvers and not asked_by(request.approvers, visit.approver, visit.groups):
@@ -202,7 +204,7 @@ def state_of(visit: Visit, now: datetime) -> tuple[str, str]:
 
 
 def _form(
-    visit: Visit, posted: Mapping[str, str] | None, faults: Sequence[tuple[str, str]]
+    visit: RequestAccess, posted: Mapping[str, str] | None, faults: Sequence[tuple[str, str]]
 ) -> Placed | None:
     """The form to change the arguments; None where the tool is gone and nothing can be checked."""
     try:
@@ -217,14 +219,18 @@ def _field(name: str) -> str:
     return name.removeprefix(f"{ARGUMENTS}.").removeprefix("answer.")
 
 
-def _grant(visit: Visit) -> GrantForm | None:
+def _grant(visit: RequestAccess) -> GrantForm | None:
     gate, asked = visit.request.call.gate, visit.request.asked.arguments
     longest = gate.grant_seconds // HOUR_SECONDS if gate else 0
     if not longest:
         return None
     return GrantForm(
         arguments=tuple(
-            (shown(name), shown_json(asked[name])[:MAX_EXCERPT_CHARACTERS], _is_amount(asked[name]))
+            (
+                escape(name),
+                escape_json(asked[name])[:MAX_EXCERPT_CHARACTERS],
+                _is_amount(asked[name]),
+            )
             for name in grantable(visit)
         ),
         hours=(*(each for each in _HOURS if each < longest), longest),
@@ -235,15 +241,17 @@ def _is_amount(value: object) -> bool:
     return type(value) in (int, float) and bool(value >= 0)  # type: ignore[operator]
 
 
-def _may_pass_on(visit: Visit) -> bool:
+def _may_pass_on(visit: RequestAccess) -> bool:
     approval, gate = visit.request.call.approval, visit.request.call.gate
     if approval is None or gate is None or gate.delegates == ():
         return False
-    return person(visit.approver) in map(person, approval.owing)
+    return normalized(visit.approver) in map(normalized, approval.pending_approvers)
 
 
-def _others(visit: Visit) -> tuple[str, ...]:
-    return tuple(each for each in visit.request.approvers if person(each) != person(visit.approver))
+def _others(visit: RequestAccess) -> tuple[str, ...]:
+    return tuple(
+        each for each in visit.request.approvers if normalized(each) != normalized(visit.approver)
+    )
 
 
 def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:
@@ -252,7 +260,7 @@ def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalReque
     return voted(approval, decision) if decision and closed else approval
 
 
-def _preview(call: PendingCall) -> Preview | None:
+def _preview(call: Call) -> Preview | None:
     decision = call.decision
     edited = decision is not None and decision.preview is not None
     return decision.preview if decision and edited else call.preview
@@ -261,7 +269,7 @@ def _preview(call: PendingCall) -> Preview | None:
 # -- what is shown ---------------------------------------------------------------------------------
 
 
-def _changes(call: PendingCall) -> Iterator[Change]:
+def _changes(call: Call) -> Iterator[Change]:
     """What an approver has changed, argument by argument."""
     decision = call.decision
     if (
@@ -272,11 +280,11 @@ def _changes(call: PendingCall) -> Iterator[Change]:
         return
     before, after = call.plan.arguments, call.arguments
     for name in sorted({*before, *after}):
-        texts = [shown_json(each[name]) if name in each else None for each in (before, after)]
+        texts = [escape_json(each[name]) if name in each else None for each in (before, after)]
         if name not in before or name not in after:
-            yield Change(shown(name), *texts)
+            yield Change(escape(name), *texts)
         elif canonical_json(before[name]) != canonical_json(after[name]):
-            yield Change(shown(name), *(text and text[:MAX_EXCERPT_CHARACTERS] for text in texts))
+            yield Change(escape(name), *(text and text[:MAX_EXCERPT_CHARACTERS] for text in texts))
 
 
 def _capped(text: str) -> str:
@@ -293,7 +301,7 @@ def _done(root: Continuation) -> Iterator[Done]:
             yield Done(
                 agent=root.frame_at(path[:-1]).agent,
                 tool=call.plan.tool,
-                arguments=shown_json(call.arguments)[:MAX_EXCERPT_CHARACTERS],
+                arguments=escape_json(call.arguments)[:MAX_EXCERPT_CHARACTERS],
                 result=call.outcome.content[:MAX_EXCERPT_CHARACTERS],
                 kind=call.outcome.kind,
             )

@@ -14,17 +14,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.cookies import SESSION, read_cookie
-from agent_continuations.auth.identity import Person
-from agent_continuations.auth.oidc import Issuer
+from agent_continuations.auth.identity import Identity
+from agent_continuations.auth.oidc import OidcProvider
 from agent_continuations.errors import Forbidden
 
 logger = Logger(service="authorize")
 
 
 @cache
-def issuer() -> Issuer:
+def issuer() -> OidcProvider:
     """The identity provider. Made here, because `bootstrap` loads clients of AWS: 0.3 s more."""
-    return Issuer(
+    return OidcProvider(
         os.environ["OIDC_ISSUER"],
         os.environ["OIDC_CLIENT_ID"],
         groups_claim=os.environ["OIDC_GROUPS_CLAIM"],
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     }
 
 
-def _person(event: Mapping[str, Any]) -> Person | None:
+def _person(event: Mapping[str, Any]) -> Identity | None:
     """Whoever a token speaks for, or else a cookie that is good.
 
     Raises:
@@ -73,7 +73,7 @@ def _person(event: Mapping[str, Any]) -> Person | None:
         return None
 
 
-def _verified(token: str) -> Person:
+def _verified(token: str) -> Identity:
     if not os.environ["OIDC_ISSUER"]:
         raise Forbidden("no identity provider is configured")
     return issuer().verify(token)

@@ -44,7 +44,7 @@ class Callback(RootModel[Ended]):
 @app.post("/callbacks/<token>")
 def ended(token: str) -> Response[str]:
     """Take the outcome of one call; the first one stands, and the same again is answered alike."""
-    run_id, path = bootstrap.callbacks().read(token)
+    run_id, path = bootstrap.callback_tokens().read(token)
     body = parsed_body(app, Callback).root
     if isinstance(body, Succeeded):
         outcome = Outcome(kind="ok", content=result_text(body.result))

@@ -104,7 +104,7 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
     if not _wants_page():
         return problem_response(document)
     words = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}
-    return PAGES.of("problem.html", words, status)
+    return PAGES.render("problem.html", words, status)
 
 
 def _known(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:

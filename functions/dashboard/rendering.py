@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_continuations.html.renderer import Pages
-from agent_continuations.safe_text import shown_line
+from agent_continuations.html.renderer import PageRenderer
+from agent_continuations.safe_text import escape_line
 
-PAGES = Pages(Path(__file__).with_name("templates"))
+PAGES = PageRenderer(Path(__file__).with_name("templates"))
 MAX_OPEN_CHARACTERS = 240
 MAX_FIRST_CHARACTERS = 100
 
@@ -31,5 +31,5 @@ def text(whole: str, most: int, *, stands_open: int = MAX_OPEN_CHARACTERS) -> Te
     Lambda's answer.
     """
     long = len(whole) > stands_open
-    first = shown_line(whole[:MAX_FIRST_CHARACTERS]) if long else ""
+    first = escape_line(whole[:MAX_FIRST_CHARACTERS]) if long else ""
     return Text(whole[:most], first, max(len(whole) - most, 0))

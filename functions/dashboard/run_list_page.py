@@ -36,7 +36,7 @@ def of_runs(query: Mapping[str, str]) -> Response[str]:
         "further": urlencode({**chosen, "cursor": found.next}) if found.next else "",
         "newest": f"?{urlencode(chosen)}" if "cursor" in wanted else "",
     }
-    return PAGES.of("runs.html", words)
+    return PAGES.render("runs.html", words)
 
 
 def _status(text: str | None) -> Status | None:

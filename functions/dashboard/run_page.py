@@ -10,10 +10,10 @@ from aws_lambda_powertools.event_handler import Response
 from agent_continuations import bootstrap
 from agent_continuations.authoring.pricing import PRICES
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.run import Head, Loaded, Status
-from agent_continuations.html.durations import left, span
+from agent_continuations.core.run import RunHead, Loaded, Status
+from agent_continuations.html.durations import remaining, humanize
 from agent_continuations.html.run_tree import nodes
-from agent_continuations.safe_text import shown_json
+from agent_continuations.safe_text import escape_json
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.waiting import Waiting
 from dashboard.cost_section import spending
@@ -94,7 +94,7 @@ def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
         "messages": said(root),
         "spending": spending(root, PRICES),
     }
-    return PAGES.of("run.html", words)
+    return PAGES.render("run.html", words)
 
 
 def _about(loaded: Loaded, view: RunView, now: datetime) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _about(loaded: Loaded, view: RunView, now: datetime) -> dict[str, Any]:
 
 def _ago(at: datetime, now: datetime) -> str:
     seconds = (now - at).total_seconds()
-    return f"{span(seconds)} ago" if seconds >= 60 else "just now"
+    return f"{humanize(seconds)} ago" if seconds >= 60 else "just now"
 
 
 def _places(view: RunView) -> Iterator[Path]:
@@ -127,7 +127,7 @@ def _places(view: RunView) -> Iterator[Path]:
     return (parse_path(each.path) for each in view.waiting if each.path)
 
 
-def _wait(head: Head, waiting: Waiting, now: datetime) -> Wait:
+def _wait(head: RunHead, waiting: Waiting, now: datetime) -> Wait:
     until = waiting.expires_at
     if waiting.kind == "model" and head.model_pause:
         until = head.model_pause.until
@@ -142,10 +142,10 @@ def _wait(head: Head, waiting: Waiting, now: datetime) -> Wait:
         tool=waiting.tool or "",
         message=text(waiting.message, MAX_MESSAGE_CHARACTERS, stands_open=MAX_MESSAGE_CHARACTERS),
         preview=(waiting.preview or "")[:MAX_MESSAGE_CHARACTERS] if told else "",
-        arguments=text(shown_json(given), MAX_MESSAGE_CHARACTERS) if given else None,
+        arguments=text(escape_json(given), MAX_MESSAGE_CHARACTERS) if given else None,
         whom=waiting.approvers or (),
         until=until,
-        left=left(until, now),
+        left=remaining(until, now),
         risk=waiting.risk.value if waiting.risk else "",
         address=address,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.run import Loaded
-from agent_continuations.safe_text import shown_json
+from agent_continuations.safe_text import escape_json
 from agent_continuations.views.timeline import Entry, timeline
 from dashboard.rendering import Text, text
 
@@ -47,7 +47,7 @@ def lines(loaded: Loaded) -> tuple[list[Line], int]:
 
 def _line(entry: Entry) -> Line:
     returned = entry.kind == "tool" and entry.arguments
-    given = text(shown_json(entry.arguments), MAX_CHARACTERS) if returned else None
+    given = text(escape_json(entry.arguments), MAX_CHARACTERS) if returned else None
     return Line(
         at=entry.at,
         kind=entry.kind,

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations import bootstrap
 from agent_continuations.handlers.metrics import counter
-from agent_continuations.handlers.sqs_batch import BatchResponse, for_each
+from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
 logger = Logger(service="notify")
 count = counter("notify")
@@ -15,7 +15,7 @@ count = counter("notify")
 
 def deliver(hint: dict[str, Any]) -> None:
     """Deliver the notice that a hint names."""
-    notice = bootstrap.outbox().deliver(hint["run_id"], hint["notice_id"])
+    notice = bootstrap.notice_dispatcher().deliver(hint["run_id"], hint["notice_id"])
     if notice is None:
         return
     logger.info(
@@ -29,4 +29,4 @@ def deliver(hint: dict[str, Any]) -> None:
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Entry point for SQS."""
     del context
-    return for_each(event, deliver, logger)
+    return process_batch(event, deliver, logger)

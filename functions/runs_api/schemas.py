@@ -6,7 +6,13 @@ from pydantic import Field
 
 from agent_continuations.core.approvals.grant import Rule
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer, InAdvance, PassOn, Said, TakeBack
+from agent_continuations.core.decisions.responses import (
+    Decide,
+    GrantTerms,
+    Reassign,
+    Response,
+    WithdrawApproval,
+)
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.handlers.routing import RequestBody
 from runs_api.caller_identity import may_speak_for_others, speaks_for
@@ -60,7 +66,7 @@ class Happen(RequestBody):
     correlation: Short | None = None
 
 
-def said(body: Decide, caller: str) -> Said:
+def said(body: Decide, caller: str) -> Response:
     """What a body says, and for whom.
 
     Raises:
@@ -91,18 +97,18 @@ def said(body: Decide, caller: str) -> Said:
     }
     match body.decision:
         case "withdraw":
-            return TakeBack(**who)
+            return WithdrawApproval(**who)
         case "reassign":
             if body.to is None:
                 raise Invalid("say to whom", [("to", "required")])
-            return PassOn(to=body.to, **who)
+            return Reassign(to=body.to, **who)
         case "answer":
-            return Answer(verdict=Verdict.APPROVE, answer=body.answer, **who)
+            return Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)
         case "approve" | "reject":
-            return Answer(
+            return Decide(
                 verdict=Verdict(body.decision),
                 arguments=body.arguments,
-                grant=InAdvance(**dict(body.grant)) if body.grant else None,
+                grant=GrantTerms(**dict(body.grant)) if body.grant else None,
                 **who,
             )
         case _:

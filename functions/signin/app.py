@@ -20,7 +20,7 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
 from agent_continuations.handlers.responses import json_response, page_headers, problem_response
 from agent_continuations.handlers.routing import resolver
-from agent_continuations.safe_text import shown
+from agent_continuations.safe_text import escape
 
 ME = "/signin/me"
 
@@ -137,7 +137,9 @@ def _see_other(location: str, *cookies: str) -> Response[str]:
 
 
 def _page(status: HTTPStatus, text: str, cookies: Sequence[str] = ()) -> Response[str]:
-    body = _PAGE.format(style=_STYLE, text=escape(shown(text)), url=escape(f"{_base_url()}/signin"))
+    body = _PAGE.format(
+        style=_STYLE, text=escape(escape(text)), url=escape(f"{_base_url()}/signin")
+    )
     return Response(
         status.value,
         content_type="text/html; charset=utf-8",

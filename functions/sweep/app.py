@@ -17,7 +17,7 @@ count = counter("sweep")
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     """Entry point for the schedule."""
-    found = sweep(bootstrap.store(), bootstrap.hints(), datetime.now(UTC))
+    found = sweep(bootstrap.store(), bootstrap.queue(), datetime.now(UTC))
     logger.info("swept", extra={"due": found})
     count("Due", found)
     return {"due": found}

@@ -15,13 +15,13 @@ from typing import Any
 from agent_continuations import Agent, Approval, ToolContext, tool
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.replies import Reply, ToolRequest
 from agent_continuations.core.run import Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from agent_continuations.views.run import run_view
 from tests.bench.place import Ground, Place
 from tests.bench.reader import APPROVER
@@ -72,7 +72,7 @@ class _Office:
 
         registry, store = Registry([Agent("clerk", "You pay.", tools=[transfer])]), place.store()
         self.ledger, self.store, self.queue = ledger, store, _Queue()
-        self.runs = Runs(store=store, hints=self.queue, registry=lambda: registry)
+        self.runs = RunService(store=store, hints=self.queue, registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=_Clerk(),
@@ -93,7 +93,7 @@ class _Office:
         loaded = self.runs.load(run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
         self.decided[run_id] = perf_counter()
-        answer = Answer(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
+        answer = Decide(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
         self.runs.decide(run_id, request.request_id, answer)
 
     def serve(self) -> None:

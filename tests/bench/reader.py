@@ -8,14 +8,14 @@ from agent_continuations import Agent, Approval, tool
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import EffectName
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.replies import Reply, ToolRequest, Usage
 from agent_continuations.core.run import Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.ports.model import Model, ModelRequest
 from agent_continuations.ports.store import Store
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from agent_continuations.views.run import run_view
 from tests.bench.texts import page
 
@@ -95,7 +95,7 @@ class Desk:
     ) -> None:
         registry = Registry([agent])
         self.agent = agent
-        self.runs = Runs(store=store, hints=LocalHints(), registry=lambda: registry)
+        self.runs = RunService(store=store, hints=LocalHints(), registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=model,
@@ -124,5 +124,5 @@ class Waiting:
         runs = self.desk.runs
         loaded = runs.load(self.run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
-        answer = Answer(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
+        answer = Decide(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
         runs.decide(self.run_id, request.request_id, answer)

@@ -23,7 +23,7 @@ from moto.ses.models import ses_backends
 from agent_continuations.adapters.channels.email import EmailNotifier
 from agent_continuations.adapters.channels.slack.client import METADATA, SlackWorkspace
 from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
-from agent_continuations.adapters.channels.sns import TopicNotifier
+from agent_continuations.adapters.channels.sns import SnsNotifier
 from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
 from agent_continuations.core.notice import Notice
 from agent_continuations.ports.notifier import Notifier
@@ -150,7 +150,7 @@ class Topic:
 
     def __post_init__(self) -> None:
         sns, self._sqs, name = client("sns"), client("sqs"), uuid4().hex
-        self.notifier = TopicNotifier(sns)
+        self.notifier = SnsNotifier(sns)
         self.address = sns.create_topic(Name=name)["TopicArn"]
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
@@ -165,7 +165,7 @@ class Topic:
         return [machine_read(each, json.loads(each)) for each in self._heard]
 
     def unreachable(self) -> Notifier:
-        return TopicNotifier(client("sns", NOBODY))
+        return SnsNotifier(client("sns", NOBODY))
 
     def refuse(self) -> str:
         return f"{self.address}-that-is-gone"

@@ -8,13 +8,13 @@ import pytest
 from agent_continuations.adapters.channels.inbox import InboxNotifier
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox
 from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
-from agent_continuations.ports.inbox import Asked, Inbox
+from agent_continuations.ports.inbox import InboxEntry, Inbox
 from tests.contract.test_notifier import notice
 from tests.local.ministack import client
 from tests.local.template import create_table
 
 UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
-ONE, TWO = Asked("r1", "q1"), Asked("r2", "q2")
+ONE, TWO = InboxEntry("r1", "q1"), InboxEntry("r2", "q2")
 ANN = "ann@example.com"
 
 
@@ -33,18 +33,18 @@ def test_each_approver_of_each_tenant_has_an_inbox(inbox: Inbox) -> None:
     inbox.put(tenant, ANN, TWO, until=UNTIL)
     inbox.put(tenant, "group:finance", TWO, until=UNTIL)
     inbox.put(tenant + "x", ANN, ONE, until=UNTIL)
-    assert inbox.of(tenant, ANN, 10) == [ONE, TWO]
-    assert inbox.of(tenant, ANN.upper(), 10) == [ONE, TWO]
-    assert inbox.of(tenant, ANN, 1) == [ONE]
-    assert inbox.of(tenant, "group:finance", 10) == [TWO]
-    assert inbox.of(tenant, "eve@example.com", 10) == []
+    assert inbox.list(tenant, ANN, 10) == [ONE, TWO]
+    assert inbox.list(tenant, ANN.upper(), 10) == [ONE, TWO]
+    assert inbox.list(tenant, ANN, 1) == [ONE]
+    assert inbox.list(tenant, "group:finance", 10) == [TWO]
+    assert inbox.list(tenant, "eve@example.com", 10) == []
 
 
 def test_an_entry_is_there_once_however_often_it_is_put(inbox: Inbox) -> None:
     tenant = uuid4().hex
     for _ in range(2):
         inbox.put(tenant, ANN, ONE, until=UNTIL)
-    assert inbox.of(tenant, ANN, 10) == [ONE]
+    assert inbox.list(tenant, ANN, 10) == [ONE]
 
 
 def test_what_was_dropped_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None:
@@ -52,10 +52,10 @@ def test_what_was_dropped_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None
     inbox.put(tenant, ANN, ONE, until=UNTIL)
     for _ in range(2):
         inbox.drop(tenant, ANN, ONE)
-    assert inbox.of(tenant, ANN, 10) == []
+    assert inbox.list(tenant, ANN, 10) == []
 
 
 def test_a_notice_is_put_into_its_approvers_inbox(inbox: Inbox) -> None:
     told = notice()
     InboxNotifier(inbox).deliver(told, ANN, ANN)
-    assert Asked(told.run_id, told.request_id) in inbox.of(told.tenant, ANN, 50)
+    assert InboxEntry(told.run_id, told.request_id) in inbox.list(told.tenant, ANN, 50)

@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-from agent_continuations.core.approvals.audit_chain import Chain
-from agent_continuations.core.approvals.grant import Condition, Grant
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.approvals.audit_chain import ChainHead
+from agent_continuations.core.approvals.grant import ArgumentRule, Grant
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent, Outcome
 from agent_continuations.core.events import Started, ToolReturned
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.run import Head, Parent, Register, Start, Status
+from agent_continuations.core.run import RunHead, Parent, JournalEntry, Start, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports.store import (
     MAX_INTENTS_AT_ONCE,
@@ -38,8 +38,8 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def new_head(*, tenant: str = "default", agent: str = "a", created: datetime = NOW) -> Head:
-    return Head(
+def new_head(*, tenant: str = "default", agent: str = "a", created: datetime = NOW) -> RunHead:
+    return RunHead(
         run_id=opaque_id(random.randbytes(15)),
         tenant=tenant,
         agent=agent,
@@ -51,23 +51,23 @@ def new_head(*, tenant: str = "default", agent: str = "a", created: datetime = N
     )
 
 
-def start(text: str = "go") -> Register:
+def start(text: str = "go") -> JournalEntry:
     root = Continuation(agent="a", instructions="", input=text, max_turns=9)
-    return Register(START_KEY, (Started(continuation=root, at=NOW),))
+    return JournalEntry(START_KEY, (Started(continuation=root, at=NOW),))
 
 
-def returned(path: str, content: str = "fine") -> Register:
+def returned(path: str, content: str = "fine") -> JournalEntry:
     event = ToolReturned(
         path=path, outcome=Outcome(kind="ok", content=content), started_at=NOW, at=NOW
     )
-    return Register(call_key(parse_path(path), "outcome"), (event,))
+    return JournalEntry(call_key(parse_path(path), "outcome"), (event,))
 
 
 def intent(attempt: int = 1) -> Intent:
     return Intent(attempt=attempt, started_at=NOW, deadline=at(900))
 
 
-def notice(head: Head, notice_id: str = "n1") -> Notice:
+def notice(head: RunHead, notice_id: str = "n1") -> Notice:
     return Notice(
         notice_id=notice_id,
         run_id=head.run_id,
@@ -89,17 +89,19 @@ def notice(head: Head, notice_id: str = "n1") -> Notice:
 
 
 @pytest.fixture
-def run(store: Store) -> Head:
+def run(store: Store) -> RunHead:
     return store.create(new_head(), start())
 
 
-def claimed(store: Store, head: Head, owner: str = "me", now: datetime = NOW) -> Head:
+def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW) -> RunHead:
     taken = store.claim(head.run_id, owner=owner, now=now, lease_until=now + LEASE)
     assert taken
     return taken
 
 
-def release(head: Head, status: Status = Status.SUSPENDED, due: datetime | None = None) -> Release:
+def release(
+    head: RunHead, status: Status = Status.SUSPENDED, due: datetime | None = None
+) -> Release:
     return Release(status=status, due=due, wake=head.wake, registers=1)
 
 
@@ -121,7 +123,7 @@ def test_an_unknown_run_is_nothing(store: Store) -> None:
     assert store.wake("unknown", now=NOW) is None
 
 
-def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: Head) -> None:
+def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert (mine.epoch, mine.status, mine.due) == (1, Status.RUNNING, at(120))
     assert store.claim(run.run_id, owner="you", now=at(119), lease_until=at(300)) is None
@@ -129,7 +131,7 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: Head) -> None
     assert (yours.epoch, yours.stalls) == (2, 2)
 
 
-def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: Head) -> None:
+def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
     assert store.claim(run.run_id, owner="you", now=at(199), lease_until=at(300)) is None
@@ -138,7 +140,7 @@ def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: Head) -> No
         store.renew(run.run_id, epoch=mine.epoch, lease_until=at(400))
 
 
-def test_a_register_is_written_once(store: Store, run: Head) -> None:
+def test_a_register_is_written_once(store: Store, run: RunHead) -> None:
     assert store.append(run.run_id, returned("0.0", "first")) == returned("0.0", "first")
     assert store.append(run.run_id, returned("0.0", "second")) == returned("0.0", "first")
     snapshot = store.load(run.run_id)
@@ -146,7 +148,7 @@ def test_a_register_is_written_once(store: Store, run: Head) -> None:
     assert snapshot.registers[1] == returned("0.0", "first")
 
 
-def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: Head) -> None:
+def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: RunHead) -> None:
     paths = ["0.0", "0.0/0.0", "0.0/0.1", "0.1", "0.1/2.0", "0.10", "1.0", "10.0"]
     for path in random.sample(paths, len(paths)):
         store.append(run.run_id, returned(path))
@@ -157,7 +159,7 @@ def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: Head) -
     assert found == expected
 
 
-def test_large_values_come_back_whole(store: Store, run: Head) -> None:
+def test_large_values_come_back_whole(store: Store, run: RunHead) -> None:
     large = random.Random(1).randbytes(600_000).hex()
     store.append(run.run_id, returned("0.0", large))
     assert store.append(run.run_id, returned("0.0", "other")) == returned("0.0", large)
@@ -166,7 +168,7 @@ def test_large_values_come_back_whole(store: Store, run: Head) -> None:
     assert snapshot.registers[1] == returned("0.0", large)
 
 
-def test_many_registers_come_back_over_several_pages(store: Store, run: Head) -> None:
+def test_many_registers_come_back_over_several_pages(store: Store, run: RunHead) -> None:
     text = random.Random(1).randbytes(11_000).hex()
     for number in range(60):
         store.append(run.run_id, returned(f"{number}.0", text + str(number)))
@@ -177,28 +179,28 @@ def test_many_registers_come_back_over_several_pages(store: Store, run: Head) ->
     )
 
 
-def test_an_intent_is_put_on_record_once(store: Store, run: Head) -> None:
+def test_an_intent_is_put_on_record_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    head = store.intend(
+    head = store.record_intents(
         run.run_id, epoch=mine.epoch, intents={"0.0": intent(), "0.1": intent()}, settled=[]
     )
     assert head.intents == {"0.0": intent(), "0.1": intent()}
-    again = store.intend(
+    again = store.record_intents(
         run.run_id, epoch=mine.epoch, intents={"0.1": intent(2)}, settled=["0.0", "0.1"]
     )
     assert again.intents == {"0.1": intent(2)}
     yours = claimed(store, run, "you", at(121))
     other = Intent(attempt=2, started_at=at(1), deadline=at(901))
     with pytest.raises(Fenced):
-        store.intend(run.run_id, epoch=yours.epoch, intents={"0.1": other}, settled=[])
+        store.record_intents(run.run_id, epoch=yours.epoch, intents={"0.1": other}, settled=[])
 
 
-def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: Head) -> None:
+def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     paths = [f"0.{number}" for number in range(MAX_SETTLED_AT_ONCE)]
     for at in range(0, len(paths), MAX_INTENTS_AT_ONCE):
         intents = {path: intent() for path in paths[at : at + MAX_INTENTS_AT_ONCE]}
-        head = store.intend(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
+        head = store.record_intents(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
     assert set(head.intents) == set(paths)
     numbers = range(MAX_REGISTERS_AT_ONCE)
     assert store.commit(
@@ -216,11 +218,11 @@ def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: Head) -> 
     assert len(store.notices(run.run_id)) == len(numbers)
 
 
-def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: Head) -> None:
+def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     claimed(store, run, "you", at(121))
     with pytest.raises(Fenced):
-        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+        store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     with pytest.raises(Fenced):
         store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
     with pytest.raises(Fenced):
@@ -232,13 +234,13 @@ def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: Head) -> N
     assert snapshot.registers == (start(),)
 
 
-def test_nothing_begins_after_cancel(store: Store, run: Head) -> None:
+def test_nothing_begins_after_cancel(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     cancelled = store.wake(run.run_id, now=NOW, cancel=True)
     assert cancelled
     assert (cancelled.cancelled, cancelled.wake) == (True, 1)
     with pytest.raises(Fenced):
-        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+        store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     with pytest.raises(Fenced):
         store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
     assert store.append(run.run_id, returned("0.0")) == returned("0.0")
@@ -249,7 +251,7 @@ def test_nothing_begins_after_cancel(store: Store, run: Head) -> None:
     assert (head.status, head.due, head.owner) == (Status.CANCELLED, None, None)
 
 
-def test_a_commit_is_all_or_nothing(store: Store, run: Head) -> None:
+def test_a_commit_is_all_or_nothing(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.append(run.run_id, returned("0.1", "there"))
     both = [returned("0.0"), returned("0.1")]
@@ -262,9 +264,9 @@ def test_a_commit_is_all_or_nothing(store: Store, run: Head) -> None:
     assert store.notices(run.run_id) == []
 
 
-def test_a_commit_asks_and_releases_at_once(store: Store, run: Head) -> None:
+def test_a_commit_asks_and_releases_at_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+    store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     assert store.commit(
         run.run_id,
         epoch=mine.epoch,
@@ -283,9 +285,9 @@ def test_a_commit_asks_and_releases_at_once(store: Store, run: Head) -> None:
     assert store.notice(run.run_id, "n1") == notice(run)
 
 
-def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: Head) -> None:
+def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    assert store.deliver(run.run_id, [returned("0.0")], now=NOW) is None
+    assert store.append_external(run.run_id, [returned("0.0")], now=NOW) is None
     assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
     registers = [returned("0.1")]
     assert not store.commit(
@@ -299,42 +301,42 @@ def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: Head) -> 
     )
 
 
-def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: Head) -> None:
+def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
-    assert store.deliver(run.run_id, [returned("0.0", "first")], now=at(7)) is None
+    assert store.append_external(run.run_id, [returned("0.0", "first")], now=at(7)) is None
     head = store.head(run.run_id)
     assert head
     assert (head.status, head.due, head.wake) == (Status.READY, at(7), 1)
-    stands = store.deliver(run.run_id, [returned("0.0", "second")], now=at(8))
+    stands = store.append_external(run.run_id, [returned("0.0", "second")], now=at(8))
     assert stands == returned("0.0", "first")
-    stands = store.deliver(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
+    stands = store.append_external(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
     assert stands == returned("0.0", "first")
     snapshot = store.load(run.run_id)
     assert snapshot
     assert snapshot.registers == (start(), returned("0.0", "first"))
 
 
-def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run: Head) -> None:
-    first = TrailMove(before=0, after=Chain(number=1, digest="a" * 64))
-    assert store.deliver(run.run_id, [returned("0.0")], trail=first, now=NOW) is None
+def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run: RunHead) -> None:
+    first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
+    assert store.append_external(run.run_id, [returned("0.0")], trail=first, now=NOW) is None
     head = store.head(run.run_id)
     assert head
     assert head.trail == first.after
     with pytest.raises(Stale):
-        store.deliver(run.run_id, [returned("0.1")], trail=first, now=NOW)
+        store.append_external(run.run_id, [returned("0.1")], trail=first, now=NOW)
     loaded = store.load(run.run_id)
     assert loaded
     assert [each.key for each in loaded.registers] == [START_KEY, returned("0.0").key]
-    second = TrailMove(before=1, after=Chain(number=2, digest="b" * 64))
-    assert store.deliver(run.run_id, [returned("0.1")], trail=second, now=NOW) is None
+    second = TrailMove(before=1, after=ChainHead(number=2, digest="b" * 64))
+    assert store.append_external(run.run_id, [returned("0.1")], trail=second, now=NOW) is None
 
 
 def test_an_owners_question_holds_only_if_nothing_was_said_meanwhile(
-    store: Store, run: Head
+    store: Store, run: RunHead
 ) -> None:
     epoch = claimed(store, run).epoch
-    first = TrailMove(before=0, after=Chain(number=1, digest="a" * 64))
+    first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
     one, other = [returned("0.0")], [returned("0.1")]
     assert store.commit(run.run_id, epoch=epoch, registers=one, trail=first, now=NOW)
     assert not store.commit(run.run_id, epoch=epoch, registers=other, trail=first, now=NOW)
@@ -361,7 +363,7 @@ def grant(tenant: str = "default", **more: Any) -> Grant:
         "agent": "clerk",
         "tool": "pay",
         "schema_version": "1",
-        "conditions": {"amount": Condition(rule="up_to", value=100)},
+        "conditions": {"amount": ArgumentRule(rule="up_to", value=100)},
         "made_at": NOW,
         "expires_at": at(3600),
         "via": "link",
@@ -382,7 +384,7 @@ def test_grants_are_kept_by_tenant_and_tool(store: Store) -> None:
     assert store.grants(tenant, "nothing") == []
 
 
-def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: Head) -> None:
+def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: RunHead) -> None:
     tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
     thrice = grant(tenant, max_uses=3)
     store.grant(thrice)
@@ -405,7 +407,7 @@ def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: 
 
 
 def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
-    store: Store, run: Head
+    store: Store, run: RunHead
 ) -> None:
     tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
     made = grant(tenant)
@@ -420,23 +422,23 @@ def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_what_has_ended_stays_ended(store: Store, run: Head, status: Status) -> None:
+def test_what_has_ended_stays_ended(store: Store, run: RunHead, status: Status) -> None:
     mine = claimed(store, run)
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
     with pytest.raises(Conflict):
-        store.deliver(run.run_id, [returned("0.0")], now=NOW)
+        store.append_external(run.run_id, [returned("0.0")], now=NOW)
     assert store.claim(run.run_id, owner="you", now=at(999), lease_until=at(1200)) is None
     woken = store.wake(run.run_id, now=at(9), cancel=True)
     assert woken
     assert (woken.status, woken.cancelled, woken.due) == (status, False, None)
     assert store.redrive(run.run_id, now=NOW) is None
     with pytest.raises(Fenced):
-        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+        store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
 
 
-def test_a_parked_run_is_redriven(store: Store, run: Head) -> None:
+def test_a_parked_run_is_redriven(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    pause = ModelPause(until=at(90), tries=2, reason="busy")
+    pause = ModelBackoff(until=at(90), tries=2, reason="busy")
     parked = Release(Status.PARKED, None, mine.wake, 1, note="the tool is gone", model_pause=pause)
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
     head = store.head(run.run_id)
@@ -449,8 +451,10 @@ def test_a_parked_run_is_redriven(store: Store, run: Head) -> None:
     claimed(store, run, now=at(5))
 
 
-def test_a_pause_of_the_model_is_kept_until_a_release_without_one(store: Store, run: Head) -> None:
-    pause = ModelPause(until=at(90), tries=2, reason="busy")
+def test_a_pause_of_the_model_is_kept_until_a_release_without_one(
+    store: Store, run: RunHead
+) -> None:
+    pause = ModelBackoff(until=at(90), tries=2, reason="busy")
     mine = claimed(store, run)
     waits = Release(Status.SUSPENDED, at(90), mine.wake, 1, model_pause=pause)
     assert store.commit(run.run_id, epoch=mine.epoch, release=waits, now=NOW)
@@ -462,7 +466,7 @@ def test_a_pause_of_the_model_is_kept_until_a_release_without_one(store: Store, 
     assert head.model_pause is None
 
 
-def test_stalls_are_counted_until_progress(store: Store, run: Head) -> None:
+def test_stalls_are_counted_until_progress(store: Store, run: RunHead) -> None:
     for number in range(3):
         mine = claimed(store, run, now=at(200 * number))
     assert mine.stalls == 3
@@ -499,7 +503,7 @@ def test_what_nobody_has_had_yet_is_told_apart(store: Store) -> None:
     assert (found[waits.run_id], found[begun.run_id]) == (True, False)
 
 
-def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: Head) -> None:
+def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     idle = Release(Status.READY, NOW, mine.wake, 1, progress=False)
     assert store.commit(run.run_id, epoch=mine.epoch, release=idle, now=NOW)
@@ -507,7 +511,7 @@ def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: H
     assert (again.stalls, again.registers) == (2, 1)
 
 
-def test_a_parked_run_is_cancelled_at_once(store: Store, run: Head) -> None:
+def test_a_parked_run_is_cancelled_at_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     parked = Release(Status.PARKED, None, mine.wake, 1)
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
@@ -520,17 +524,17 @@ def test_a_parked_run_is_cancelled_at_once(store: Store, run: Head) -> None:
     assert store.redrive(run.run_id, now=NOW) is None
 
 
-def test_a_delivered_notice_is_due_no_more(store: Store, run: Head) -> None:
+def test_a_delivered_notice_is_due_no_more(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, notices=[notice(run)], now=NOW)
     changes = {"attempts": 1, "failure": "timeout", "due": at(120)}
     failed = notice(run).model_copy(update=changes)
-    store.noticed(failed)
+    store.update_notice(failed)
     assert store.notice(run.run_id, "n1") == failed
     due = {(due.run_id, due.notice_id) for due in store.due(at(119), 1000)}
     assert (run.run_id, "n1") not in due
     sent = failed.model_copy(update={"undelivered": (), "due": None})
-    store.noticed(sent)
+    store.update_notice(sent)
     assert store.notice(run.run_id, "n1") is None
     assert store.notices(run.run_id) == [sent]
 
@@ -545,32 +549,34 @@ def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
     seen: list[str] = []
     cursor = None
     while True:
-        page = store.page(tenant, cursor=cursor, limit=5)
+        page = store.list_runs(tenant, cursor=cursor, limit=5)
         seen += [head.run_id for head in page.heads]
         cursor = page.next
         if not cursor:
             break
     assert seen == newest
-    assert [head.run_id for head in store.page(tenant, agent="a", limit=3).heads] == newest[:6:2]
-    assert store.page(tenant, status=Status.COMPLETED).heads == ()
-    assert store.page(f"{tenant}-other").heads == ()
+    assert [head.run_id for head in store.list_runs(tenant, agent="a", limit=3).heads] == newest[
+        :6:2
+    ]
+    assert store.list_runs(tenant, status=Status.COMPLETED).heads == ()
+    assert store.list_runs(f"{tenant}-other").heads == ()
     with pytest.raises(Invalid):
-        store.page(tenant, cursor="rubbish")
+        store.list_runs(tenant, cursor="rubbish")
 
 
-def test_of_many_claims_at_once_one_wins(store: Store, run: Head) -> None:
-    def claim(number: int) -> Head | None:
+def test_of_many_claims_at_once_one_wins(store: Store, run: RunHead) -> None:
+    def claim(number: int) -> RunHead | None:
         return store.claim(run.run_id, owner=f"o{number}", now=NOW, lease_until=at(120))
 
     assert sum(taken is not None for taken in _at_once(claim, 8)) == 1
 
 
-def test_of_many_decisions_at_once_one_stands(store: Store, run: Head) -> None:
+def test_of_many_decisions_at_once_one_stands(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
 
-    def decide(number: int) -> Register | None:
-        return store.deliver(run.run_id, [returned("0.0", str(number))], now=NOW)
+    def decide(number: int) -> JournalEntry | None:
+        return store.append_external(run.run_id, [returned("0.0", str(number))], now=NOW)
 
     answers = _at_once(decide, 8)
     assert sum(answer is None for answer in answers) == 1
@@ -588,12 +594,12 @@ def _at_once(act: Callable[[int], T], times: int) -> list[T]:
 # -- what is held, what goes on again, and what starts others --------------------------------------
 
 
-def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: Head) -> None:
+def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: RunHead) -> None:
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
     assert (held.paused, held.status, held.due) == (True, Status.SUSPENDED, None)
     assert store.pause(run.run_id, paused=True, now=at(2)) == held
-    assert store.deliver(run.run_id, [returned("0.0")], now=at(3)) is None
+    assert store.append_external(run.run_id, [returned("0.0")], now=at(3)) is None
     decided = store.head(run.run_id)
     assert decided
     assert (decided.paused, decided.status, decided.due) == (True, Status.READY, at(3))
@@ -604,13 +610,13 @@ def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: Head) -> No
     assert store.pause("unknown", paused=True, now=NOW) is None
 
 
-def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: Head) -> None:
+def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
     assert (held.paused, held.status) == (True, Status.RUNNING)
     with pytest.raises(Fenced):
-        store.intend(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+        store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=at(2))
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(held), now=at(3))
     left = store.head(run.run_id)
@@ -621,7 +627,7 @@ def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: Head) ->
     assert (resumed.status, resumed.due) == (Status.READY, at(4))
 
 
-def test_what_has_ended_is_held_no_more(store: Store, run: Head) -> None:
+def test_what_has_ended_is_held_no_more(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
@@ -634,14 +640,14 @@ def test_what_has_ended_is_held_no_more(store: Store, run: Head) -> None:
 
 
 def test_a_completed_run_goes_on_with_what_reopens_it_and_only_then(
-    store: Store, run: Head
+    store: Store, run: RunHead
 ) -> None:
     mine = claimed(store, run)
     ended = release(mine, Status.COMPLETED)
     assert store.commit(run.run_id, epoch=mine.epoch, release=ended, now=NOW)
     with pytest.raises(Conflict):
-        store.deliver(run.run_id, [returned("0.0")], now=at(1))
-    assert store.deliver(run.run_id, [returned("0.0")], reopen=True, now=at(2)) is None
+        store.append_external(run.run_id, [returned("0.0")], now=at(1))
+    assert store.append_external(run.run_id, [returned("0.0")], reopen=True, now=at(2)) is None
     again = store.head(run.run_id)
     assert again
     assert (again.status, again.due) == (Status.READY, at(2))
@@ -650,15 +656,17 @@ def test_a_completed_run_goes_on_with_what_reopens_it_and_only_then(
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.PARKED])
 def test_nothing_reopens_what_has_ended_in_another_way(
-    store: Store, run: Head, status: Status
+    store: Store, run: RunHead, status: Status
 ) -> None:
     mine = claimed(store, run)
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
     with pytest.raises(Conflict):
-        store.deliver(run.run_id, [returned("0.0")], reopen=True, now=NOW)
+        store.append_external(run.run_id, [returned("0.0")], reopen=True, now=NOW)
 
 
-def test_runs_are_started_with_what_waits_for_them_or_not_at_all(store: Store, run: Head) -> None:
+def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
+    store: Store, run: RunHead
+) -> None:
     epoch = claimed(store, run).epoch
     parent = Parent(run_id=run.run_id, path="0.0")
     heads = [new_head().model_copy(update={"parent": parent}) for _ in range(MAX_STARTS_AT_ONCE)]

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from agent_continuations.core.approvals.audit_chain import OnTrail
-from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.audit_chain import AuditedEvent
+from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import Decision, Verdict
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    Doubted,
-    DoubtSettled,
+    MarkedInDoubt,
+    DoubtResolved,
     Escalated,
     Event,
     Reassigned,
-    Told,
+    NoticeSent,
     Voted,
     Withdrawn,
 )
@@ -32,13 +32,13 @@ from agent_continuations.core.run import Loaded
 Seats: TypeAlias = list[tuple[set[str], int]]
 
 
-def trail(events: Iterable[Event]) -> list[OnTrail]:
+def trail(events: Iterable[Event]) -> list[AuditedEvent]:
     """The events of the audit trail, in the order of their numbers."""
-    found = [each for each in events if isinstance(each, OnTrail)]
+    found = [each for each in events if isinstance(each, AuditedEvent)]
     return sorted(found, key=lambda each: each.link.number if each.link else 0)
 
 
-def moment(event: OnTrail) -> datetime:
+def moment(event: AuditedEvent) -> datetime:
     """When it happened, by the clock of whoever wrote it."""
     match event:
         case ApprovalRequested(request=request):
@@ -47,7 +47,7 @@ def moment(event: OnTrail) -> datetime:
             return decision.decided_at
         case Withdrawn(word=word) | Reassigned(word=word):
             return word.at
-        case Told(at=at) | Escalated(at=at):
+        case NoticeSent(at=at) | Escalated(at=at):
             return at
         case _:
             raise AssertionError(f"{event} is nothing that happens to a request for an approval")
@@ -66,7 +66,7 @@ class Question:
         wrong: words that were taken from somebody who was not asked, or too late.
     """
 
-    gate: Gate
+    gate: ApprovalPolicy
     requester: str | None
     seats: Seats
     what: str
@@ -83,7 +83,9 @@ class Question:
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
-    def put(cls, gate: Gate, event: ApprovalRequested, requester: str | None) -> "Question":
+    def put(
+        cls, gate: ApprovalPolicy, event: ApprovalRequested, requester: str | None
+    ) -> "Question":
         """The question as it is put first."""
         asked = event.request
         return cls(
@@ -97,7 +99,7 @@ class Question:
             told=set(asked.told),
         )
 
-    def take(self, event: OnTrail) -> None:
+    def take(self, event: AuditedEvent) -> None:
         """Follow one more event."""
         match event:
             case Voted(decision=decision):
@@ -123,7 +125,7 @@ class Question:
                 self.seats = [(set(stage.approvers), stage.needed)]
                 self.yes, self.edited, self.told, self.further = {}, set(), set(), 0
                 self.until, self.escalated = expires_at, self.escalated + 1
-            case Told(approvers=approvers, occasion=occasion):
+            case NoticeSent(approvers=approvers, occasion=occasion):
                 self.told |= set(approvers)
                 self.reminded += occasion == "reminder"
             case _:
@@ -181,7 +183,7 @@ def _can_be_seated(seats: Seats, yes: set[str]) -> bool:
     return any(_can_be_seated([(of - {who}, needed - 1), *rest], yes - {who}) for who in of & yes)
 
 
-def asked_at(loaded: Loaded, path: Path) -> Iterator[tuple[Question, OnTrail | None]]:
+def asked_at(loaded: Loaded, path: Path) -> Iterator[tuple[Question, AuditedEvent | None]]:
     """The question of the call at `path`, before each event that happens to it, and at last as it
     stands now; nothing where nobody was asked.
     """
@@ -189,7 +191,7 @@ def asked_at(loaded: Loaded, path: Path) -> Iterator[tuple[Question, OnTrail | N
     events = [
         each
         for each in trail(loaded.snapshot.events())
-        if each.path == path_text(path) and not isinstance(each, Doubted | DoubtSettled)
+        if each.path == path_text(path) and not isinstance(each, MarkedInDoubt | DoubtResolved)
     ]
     if not events:
         return

@@ -21,7 +21,7 @@ from agent_continuations.core.run import Loaded
 from agent_continuations.errors import NotFound
 from agent_continuations.operations.stuck_runs import stuck_runs
 from agent_continuations.ports.clock import utc_now
-from agent_continuations.services.runs import DEFAULT_TENANT, Runs
+from agent_continuations.services.runs import DEFAULT_TENANT, RunService
 from tests.crash.fleet import Fleet, Queue
 from tests.crash.ledger import Entry, Ledger
 from tests.crash.people import PASSING, People
@@ -46,7 +46,7 @@ class Campaign:
         self.kills, self.random = kills, Random(seed)
         self.queue = Queue(self.random)
         self.ledger = Ledger(home / "ledger")
-        self.runs = Runs(
+        self.runs = RunService(
             store=Opened(place.address).store,
             hints=self.queue,
             registry=lambda: deployment(_nothing),

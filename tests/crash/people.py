@@ -12,14 +12,14 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.effects import Await, effects
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import Loaded, Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Retryable
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from tests.crash.ledger import Ledger
 from tests.simulation.scenario import APPROVERS
 
@@ -75,7 +75,7 @@ class Question:
 class People:
     """Everybody; each answer takes its own time, in a thread of its own."""
 
-    def __init__(self, runs: Runs, ledger: Ledger, random: Random) -> None:
+    def __init__(self, runs: RunService, ledger: Ledger, random: Random) -> None:
         self.said: list[Said] = []
         self.told: list[Told] = []
         self.broken: list[str] = []
@@ -138,7 +138,7 @@ class People:
                 _meet(together)
             self._decide(
                 question,
-                Answer(
+                Decide(
                     verdict=verdict,
                     approver=person,
                     decided_by=person,
@@ -158,7 +158,7 @@ class People:
         self._count("doubts that had happened" if happened else "doubts that had not")
         return Verdict.APPROVE if happened else Verdict.REJECT
 
-    def _decide(self, question: Question, answer: Answer) -> None:
+    def _decide(self, question: Question, answer: Decide) -> None:
         run_id, request_id = question.run_id, question.request_id
 
         def say() -> None:

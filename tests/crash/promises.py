@@ -11,12 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent_continuations.core.continuation import PendingCall
-from agent_continuations.core.events import Decided, DoubtSettled, ModelReplied
+from agent_continuations.core.continuation import Call
+from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import RefusedPlan, ToolPlan
 from agent_continuations.core.run import Loaded, Status
-from agent_continuations.core.transcript import messages
+from agent_continuations.core.transcript import chat_messages
 from tests.crash.agreement import agreed_to
 from tests.crash.ledger import Entry
 from tests.crash.people import Said, Told
@@ -116,7 +116,7 @@ def _decisions(loaded: Loaded, told: Sequence[Told]) -> Iterator[str]:
     stands = {
         event.request_id: (event.decision.verdict.value, event.decision.approver)
         for event in loaded.snapshot.events()
-        if isinstance(event, Decided | DoubtSettled)
+        if isinstance(event, Decided | DoubtResolved)
     }
     for each in told:
         if each.run_id != loaded.head.run_id:
@@ -131,7 +131,7 @@ def _history(loaded: Loaded) -> Iterator[str]:
             continue
         frame = loaded.continuation.frame_at(parse_path(event.path))
         before = frame.model_copy(update={"turns": frame.turns[: event.turn]})
-        if (event.reply.content or "").split()[-1:] != [digest(messages(before))]:
+        if (event.reply.content or "").split()[-1:] != [digest(chat_messages(before))]:
             yield f"M2: {loaded.head.run_id} {event.path} {event.turn} was made from another past"
 
 
@@ -149,7 +149,7 @@ def _happened(loaded: Loaded, ran: Sequence[Entry]) -> Iterator[str]:
     yield from (f"{loaded.head.run_id} {path} ran, but is no call" for path in paths - known)
 
 
-def _outcome(place: str, call: PendingCall, ran: bool) -> Iterator[str]:
+def _outcome(place: str, call: Call, ran: bool) -> Iterator[str]:
     assert call.outcome
     if call.outcome.kind == "rejected" and ran:
         yield f"S4: {place} was rejected and ran"

@@ -10,11 +10,11 @@ import pytest
 
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import Loaded, Status
-from agent_continuations.local.queue import LocalHints
-from agent_continuations.services.runs import Runs
+from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.services.runs import RunService
 from tests.crash import worker as workers
 from tests.crash.ledger import LINE_BYTES, Entry, Ledger
 from tests.crash.people import Said, Told
@@ -50,7 +50,9 @@ class _Story:
         self._line = _Line()
         self._ledger = Ledger(self.place)
         self._worker = Worker(self._line, Slot(home / "slot"), self._ledger, store)
-        self._runs = Runs(store=store, hints=LocalHints(), registry=lambda: deployment(_nothing))
+        self._runs = RunService(
+            store=store, hints=LocalWorkQueue(), registry=lambda: deployment(_nothing)
+        )
         self._said: list[Said] = []
         self._told: list[Told] = []
         self._loaded: dict[str, Loaded | None] = {}
@@ -84,7 +86,7 @@ class _Story:
         if amount and verdict is Verdict.APPROVE:
             amount += 1
             edited = {"amount": amount}
-        answer = Answer(
+        answer = Decide(
             verdict=verdict, approver=APPROVERS[0], decided_by=None, via="local", arguments=edited
         )
         self._runs.decide(asked.run_id, asked.request_id, answer)

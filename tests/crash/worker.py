@@ -27,7 +27,7 @@ from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import Retryable
-from agent_continuations.notifications.outbox import Outbox
+from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import Store
@@ -40,11 +40,11 @@ from tests.simulation.scenario import LARGE, OPERATOR, deployment
 # As short as a busy machine of two cores allows; how they relate to each other is as deployed.
 LIMITS = Limits(
     lease=1.5,
-    renewal=0.5,
-    margin=0.8,
-    farewell=0.2,
+    lease_renewal=0.5,
+    stop_margin=0.8,
+    abandon_margin=0.2,
     clock_skew=0.3,
-    patience=1.0,
+    store_retry_seconds=1.0,
     model_retry=0.2,
     model_retry_longest=1.0,
 )
@@ -78,7 +78,7 @@ class Worker:
             operators=(OPERATOR,),
             abandon=lambda: os._exit(1),
         )
-        self._outbox = Outbox(self._store, {"mail": self})
+        self._outbox = NoticeDispatcher(self._store, {"mail": self})
 
     def handle(self, message: Message, deadline: float) -> Done:
         """What the function of a message's queue does."""

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from agent_continuations.auth.approval_links import Capabilities
+from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import CURL, SECURITY, Answer, Deployment
@@ -121,7 +121,7 @@ def bad_tokens(deployment: Deployment) -> dict[str, str]:
     token = deployment.token()
     run_id = deployment.run_of(token)
     request_id = deployment.request_id(run_id)
-    ours, foreign = deployment.capabilities(), Capabilities(["f" * 64])
+    ours, foreign = deployment.capabilities(), ApprovalLinks(["f" * 64])
     payload, _, signature = token.partition(".")
     return {
         "empty signature": f"{payload}.",

@@ -27,7 +27,7 @@ from agent_continuations.adapters.channels.slack.blocks import (
     settled,
 )
 from agent_continuations.core.notice import Notice
-from agent_continuations.safe_text import shown, shown_json, shown_line
+from agent_continuations.safe_text import escape, escape_json, escape_line
 from agent_continuations.views.decision import decision_view
 from tests.contract.channels import LINK, PAGE, shape
 from tests.local.slack_rules import check_message, check_view
@@ -83,7 +83,7 @@ def harmless(words: Words) -> Words:
 
 
 def _kind(text: str) -> str:
-    if shown(text) != text:
+    if escape(text) != text:
         return "\u202e"
     return "\n" if "\n" in text else ""
 
@@ -223,10 +223,10 @@ def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
 @pytest.mark.parametrize("letter", SHAPELESS)
 def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
     escape = f"\\u{{{ord(letter):x}}}"
-    assert shown(f"pay{letter}pal") == f"pay{escape}pal"
-    assert json.loads(shown_json({letter: letter})) == {letter: letter}
-    assert letter not in shown_json({letter: letter})
-    assert shown_line(letter) == escape
+    assert escape(f"pay{letter}pal") == f"pay{escape}pal"
+    assert json.loads(escape_json({letter: letter})) == {letter: letter}
+    assert letter not in escape_json({letter: letter})
+    assert escape_line(letter) == escape
 
 
 # -- mail and Slack --------------------------------------------------------------------------------

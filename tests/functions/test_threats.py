@@ -15,12 +15,12 @@ from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import NotFound
-from agent_continuations.local.queue import LocalHints
-from agent_continuations.ports.inbox import Asked
-from agent_continuations.services.runs import Runs
+from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.ports.inbox import InboxEntry
+from agent_continuations.services.runs import RunService
 from tests.local.template import ROOT
 from tests.support.deployment import CURL, SECURITY, Deployment, functions
 from tests.support.form_page import Browser
@@ -302,19 +302,19 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
     store, inbox = InMemoryStore(), InMemoryInbox()
     registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
     ours, theirs = (
-        Runs(store=store, hints=LocalHints(), registry=lambda: registry, tenant=each)
+        RunService(store=store, hints=LocalWorkQueue(), registry=lambda: registry, tenant=each)
         for each in ("ours", "theirs")
     )
     run_id = ours.start("clerk", "pay", key="one").run_id
     model = ScriptedModel({"clerk": [call("pay", amount=7)]})
-    Runner(store=store, model=model, registry=registry, hints=LocalHints()).advance(run_id)
+    Runner(store=store, model=model, registry=registry, hints=LocalWorkQueue()).advance(run_id)
     loaded = ours.load(run_id)
     [(_, asked)] = loaded.continuation.calls()
     assert asked.approval
     request_id = asked.approval.request_id
-    inbox.put("ours", "ann@example.com", Asked(run_id, request_id), until=LATER)
+    inbox.put("ours", "ann@example.com", InboxEntry(run_id, request_id), until=LATER)
 
-    said = Answer(verdict=Verdict.APPROVE, approver="ann@example.com", via="session")
+    said = Decide(verdict=Verdict.APPROVE, approver="ann@example.com", via="session")
     for tried in (
         lambda: theirs.load(run_id),
         lambda: theirs.decide(run_id, request_id, said),
@@ -326,6 +326,6 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
     assert ours.load(run_id) == loaded
     assert theirs.page().heads == ()
     assert [each.run_id for each in ours.page().heads] == [run_id]
-    assert inbox.of("theirs", "ann@example.com", 9) == []
+    assert inbox.list("theirs", "ann@example.com", 9) == []
     # The same key is another run of another tenant.
     assert theirs.start("clerk", "pay", key="one").run_id != run_id

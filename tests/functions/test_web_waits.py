@@ -28,11 +28,11 @@ from agent_continuations.adapters.models.scripted import Script
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Intent
-from agent_continuations.core.decisions.responses import Answer as Said
+from agent_continuations.core.decisions.responses import Decide as Said
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
-from agent_continuations.local.queue import LocalHints
-from agent_continuations.services.runs import Runs
+from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.services.runs import RunService
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
 from tests.support.deployment import Answer, Context, example
 from tests.unit.engine.test_waits import ANN, BOB, Place, nap
@@ -91,11 +91,14 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     return opened
 
 
-def runs_of(place: Place) -> Runs:
+def runs_of(place: Place) -> RunService:
     """The commands on the runs of a place, which nothing then advances."""
     registry = Registry(place.agents)
-    return Runs(
-        store=place.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: place.now
+    return RunService(
+        store=place.store,
+        hints=LocalWorkQueue(),
+        registry=lambda: registry,
+        clock=lambda: place.now,
     )
 
 
@@ -177,7 +180,7 @@ def lose(place: Place, run_id: str, request_id: str) -> None:
     head = place.store.claim(run_id, owner="gone", now=place.now, lease_until=until)
     assert head
     intent = Intent(attempt=1, started_at=place.now, deadline=until)
-    place.store.intend(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
+    place.store.record_intents(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
     place.later(hours=1)
     place.runner.advance(run_id)
 

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from agent_continuations.core.approvals.audit_chain import OnTrail, entry, faults
+from agent_continuations.core.approvals.audit_chain import AuditedEvent, entry, faults
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.events import ApprovalRequested, Decided, Escalated, Told
+from agent_continuations.core.events import ApprovalRequested, Decided, Escalated, NoticeSent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.run import Loaded, Status
@@ -47,17 +47,17 @@ def broken_questions(
         yield from (f"{fault} ({path_text(path)})" for fault in _of_question(loaded, path, clock))
 
 
-def _words(event: OnTrail) -> OnTrail:
+def _words(event: AuditedEvent) -> AuditedEvent:
     return event.model_copy(update={"link": None})
 
 
-def _notices(events: list[OnTrail], notices: list[Notice]) -> Iterator[str]:
+def _notices(events: list[AuditedEvent], notices: list[Notice]) -> Iterator[str]:
     """Whoever is told by the record was sent a notice, and nobody else was."""
     told: Counter[tuple[str, tuple[str, ...]]] = Counter()
     for event in events:
         if isinstance(event, ApprovalRequested):
             told[event.request.request_id, event.request.told] += 1
-        elif isinstance(event, Told):
+        elif isinstance(event, NoticeSent):
             told[event.request_id, event.approvers] += 1
     sent = Counter((each.request_id, each.approvers) for each in notices if each.kind != "doubt")
     if told != sent:
@@ -104,7 +104,7 @@ def _overdue(question: Question, now: datetime, clock: _Clock) -> Iterator[str]:
         yield f"L1: nobody was reminded at {reminder}"
 
 
-def _out_of_turn(question: Question, event: OnTrail | None) -> Iterator[str]:
+def _out_of_turn(question: Question, event: AuditedEvent | None) -> Iterator[str]:
     """What time did before it was due, or otherwise than the policy says."""
     match event:
         case Escalated():
@@ -115,12 +115,12 @@ def _out_of_turn(question: Question, event: OnTrail | None) -> Iterator[str]:
                 yield "L1: the deadline decided before its time"
             if decision.verdict is not Verdict.REJECT:
                 yield "S4: the deadline approved"
-        case Told(occasion="reminder", at=at):
+        case NoticeSent(occasion="reminder", at=at):
             reminder = question.next_reminder
             if reminder is None or not reminder <= at < question.until:
                 yield f"L1: a reminder at {at}, and none was due"
             yield from _told(event, question.waits_for)
-        case Told():
+        case NoticeSent():
             yield from _told(event, question.waits_for - question.told)
         case _:
             pass
@@ -137,7 +137,7 @@ def _escalated(question: Question, event: Escalated) -> Iterator[str]:
         yield f"L1: it was escalated to {stage} until {event.expires_at}, and not by the policy"
 
 
-def _told(event: Told, must: set[str]) -> Iterator[str]:
+def _told(event: NoticeSent, must: set[str]) -> Iterator[str]:
     if set(event.approvers) != must:
         yield f"L1: {event.approvers} were told, but {must} must answer"
 

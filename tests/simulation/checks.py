@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.events import Decided, DoubtSettled, ModelReplied
+from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import Loaded, Status
-from agent_continuations.core.transcript import messages
-from agent_continuations.operations.stuck_runs import LATE, stuck
+from agent_continuations.core.transcript import chat_messages
+from agent_continuations.operations.stuck_runs import LATE, why_stuck
 from tests.simulation.asked import broken_questions
 from tests.simulation.expressions import Item
 from tests.simulation.scenario import ONCE, Scenario
@@ -79,7 +79,7 @@ class Watch:
                 continue
             self._seen.add(state)
             loaded = world.truth(head.run_id)
-            why = stuck(head, loaded.continuation, now) if loaded else None
+            why = why_stuck(head, loaded.continuation, now) if loaded else None
             if why and not (head.due and head.due < now):
                 self.found.append(f"L1: {why}")
 
@@ -145,7 +145,7 @@ def _model_calls(world: World) -> Iterator[str]:
 
 def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
     now = EPOCH + timedelta(seconds=world.scheduler.now)
-    why = stuck(loaded.head, loaded.continuation, now)
+    why = why_stuck(loaded.head, loaded.continuation, now)
     if why:
         yield f"L1: {why}"
     if not loaded.head.status.terminal or loaded.head.status is Status.PARKED:
@@ -160,7 +160,7 @@ def _decisions(world: World, loaded: Loaded) -> Iterator[str]:
     stands = {
         event.request_id: event.decision
         for event in loaded.snapshot.events()
-        if isinstance(event, Decided | DoubtSettled)
+        if isinstance(event, Decided | DoubtResolved)
     }
     for told in world.ledger.told:
         if told.run_id != loaded.head.run_id:
@@ -183,7 +183,7 @@ def _history(world: World, loaded: Loaded) -> Iterator[str]:
         before = frame.model_copy(
             update={"turns": frame.turns[: event.turn], "messages": frame.turns[event.turn].heard}
         )
-        if world.ledger.conversations[number] != json.dumps(messages(before), sort_keys=True):
+        if world.ledger.conversations[number] != json.dumps(chat_messages(before), sort_keys=True):
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
 
 

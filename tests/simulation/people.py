@@ -11,7 +11,13 @@ from botocore.exceptions import ClientError
 
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer, PassOn, Said, Settled, TakeBack
+from agent_continuations.core.decisions.responses import (
+    Decide,
+    Reassign,
+    Response,
+    DecisionResult,
+    WithdrawApproval,
+)
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
@@ -67,7 +73,7 @@ class People:
     def _answer(self, notice: Notice, person: str) -> None:
         if notice.kind == "approval" and self._changes_mind(0.1):
             others = [each for each in (*APPROVERS, *COLLEAGUES) if each != person]
-            self._say(notice, PassOn(to=self._minds.choice(others), approver=person, via="link"))
+            self._say(notice, Reassign(to=self._minds.choice(others), approver=person, via="link"))
             return
         verdict = Verdict.APPROVE if self._world.random.random() < 0.7 else Verdict.REJECT
         arguments = None
@@ -86,7 +92,7 @@ class People:
             )
         if notice.kind == "approval" and self._changes_mind(0.5):
             verdict, arguments = Verdict.APPROVE, None  # or many would never agree
-        answer = Answer(
+        answer = Decide(
             verdict=verdict,
             approver=person,
             decided_by=person,
@@ -100,7 +106,7 @@ class People:
         """Answer a question, or let a run go on; seldom not."""
         refuses = self._minds.random() < 0.1
         asks = notice.kind == "question"
-        answer = Answer(
+        answer = Decide(
             verdict=Verdict.REJECT if refuses else Verdict.APPROVE,
             approver=person,
             decided_by=person,
@@ -147,7 +153,7 @@ class People:
         """
         return self._world.scenario.policy != ANY and self._minds.random() < share
 
-    def _say(self, notice: Notice, said: Said) -> None:
+    def _say(self, notice: Notice, said: Response) -> None:
         def work(process: Process) -> None:
             try:
                 stands = self._world.runs(process).decide(notice.run_id, notice.request_id, said)
@@ -161,13 +167,13 @@ class People:
 
         self.insist(f"{type(said).__name__.lower()} by {said.approver}", work)
 
-    def _heard(self, notice: Notice, said: Said, stands: Settled) -> None:
+    def _heard(self, notice: Notice, said: Response, stands: DecisionResult) -> None:
         if stands.closed:
             self._told(notice, stands.decision.verdict.value, stands.decision.approver)
             return
         self._world.ledger.heard.append(Heard(notice.run_id, stands.event))
-        if isinstance(said, Answer) and self._changes_mind(0.2):
-            back = TakeBack(approver=said.approver, via="link")
+        if isinstance(said, Decide) and self._changes_mind(0.2):
+            back = WithdrawApproval(approver=said.approver, via="link")
             after = self._minds.expovariate(1 / 120)
             self._world.scheduler.later(after, lambda: self._say(notice, back))
 

@@ -16,7 +16,13 @@ from agent_continuations.core import voting as asking
 from agent_continuations.core.approvals.policy import Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import ClearDoubt, NextEffect, RunTool, Tell, effects
+from agent_continuations.core.effects import (
+    AskIfHappened,
+    NextEffect,
+    RunTool,
+    NotifyApprovers,
+    effects,
+)
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.voting import voted
 from agent_continuations.engine import calls as dispatch
@@ -83,7 +89,7 @@ def no_intents(patch: Patch) -> None:
 def no_doubt(patch: Patch) -> None:
     def guessing(root: Continuation) -> Iterator[NextEffect]:
         for effect in effects(root):
-            if isinstance(effect, ClearDoubt):
+            if isinstance(effect, AskIfHappened):
                 attempt = effect.intent.attempt + 1
                 yield RunTool(path=effect.path, attempt=attempt, effect=Effect.ONCE)
             else:
@@ -168,7 +174,7 @@ def no_place_is_given_up(patch: Patch) -> None:
 
 def nobody_is_told_later(patch: Patch) -> None:
     def silent(root: Continuation) -> Iterator[NextEffect]:
-        return (each for each in effects(root) if not isinstance(each, Tell))
+        return (each for each in effects(root) if not isinstance(each, NotifyApprovers))
 
     patch.setattr(beginnings, "effects", silent)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent_continuations.core.events import Held, Suspended
+from agent_continuations.core.events import ConditionReached, Suspended
 from tests.simulation.checks import explored, played
 from tests.simulation.scenario import ANY, CONDITIONS, Scenario
 from tests.simulation.wire import Faults
@@ -82,7 +82,7 @@ def test_runs_wait_for_everything_where_processes_are_killed() -> None:
             assert loaded
             for each in loaded.snapshot.events():
                 seen.add(each.wait.kind if isinstance(each, Suspended) else each.kind)
-                held |= {each.plan.tool} if isinstance(each, Held) else set()
+                held |= {each.plan.tool} if isinstance(each, ConditionReached) else set()
     assert held == set(CONDITIONS)
     assert seen >= {*WAITED.split()}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from agent_continuations.core.continuation import PendingCall
+from agent_continuations.core.continuation import Call
 from agent_continuations.core.events import ToolReturned
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.run import Loaded, Status
@@ -62,9 +62,7 @@ def _jobs(world: "World", loaded: Loaded) -> Iterator[str]:
                 yield f"E2: the job of {path} was told that it ended as {outcome}, not {stands}"
 
 
-def _child(
-    world: "World", loaded: Loaded, path: str, child_id: str, call: PendingCall
-) -> Iterator[str]:
+def _child(world: "World", loaded: Loaded, path: str, child_id: str, call: Call) -> Iterator[str]:
     child = world.truth(child_id)
     if child is None:
         yield f"C1: the run of {path} was never started"

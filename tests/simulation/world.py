@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
-from agent_continuations.adapters.queues.sqs import SqsHints
+from agent_continuations.adapters.queues.sqs import SqsWorkQueue
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.dynamodb import client as store_requests
 from agent_continuations.adapters.stores.dynamodb import indexes as store_indexes
@@ -19,12 +19,12 @@ from agent_continuations.adapters.stores.dynamodb import store as store_module
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Loaded, Status
+from agent_continuations.core.run import RunHead, Loaded, Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import NotFound, Retryable
-from agent_continuations.notifications.outbox import Outbox
-from agent_continuations.services.runs import DEFAULT_TENANT, Runs
+from agent_continuations.notifications.outbox import NoticeDispatcher
+from agent_continuations.services.runs import DEFAULT_TENANT, RunService
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.expressions import Item
@@ -145,7 +145,7 @@ class World:
         with self.quiet():
             return self._store().notices(run_id)
 
-    def heads(self, status: Status) -> list[Head]:
+    def heads(self, status: Status) -> list[RunHead]:
         """The heads of all runs that have a status, as they really stand."""
         with self.quiet():
             found = [
@@ -279,13 +279,13 @@ class World:
     def _store(self) -> DynamoDBStore:
         return DynamoDBStore(dynamodb=self.dynamodb, s3=self.s3, table="table", bucket="bucket")
 
-    def _hints(self) -> SqsHints:
-        return SqsHints(
+    def _hints(self) -> SqsWorkQueue:
+        return SqsWorkQueue(
             sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
         )
 
-    def runs(self, process: Process | None) -> Runs:
-        return Runs(
+    def runs(self, process: Process | None) -> RunService:
+        return RunService(
             store=self._store(),
             hints=self._hints(),
             registry=lambda: self.registry,
@@ -306,5 +306,5 @@ class World:
             crew=lambda: process,
         )
 
-    def _outbox(self, process: Process) -> Outbox:
-        return Outbox(self._store(), {"mail": MailService(self)}, process.clock)
+    def _outbox(self, process: Process) -> NoticeDispatcher:
+        return NoticeDispatcher(self._store(), {"mail": MailService(self)}, process.clock)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from agent_continuations import LocalRunner
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError
 from agent_continuations.handlers.problems import problem, problem_of
@@ -134,9 +134,9 @@ class Server:
                 return None
 
 
-def _said(body: dict[str, Any]) -> Answer:
+def _said(body: dict[str, Any]) -> Decide:
     verdict = Verdict.REJECT if body["decision"] == "reject" else Verdict.APPROVE
-    return Answer(
+    return Decide(
         verdict=verdict,
         arguments=body.get("arguments"),
         arguments_hash=body.get("arguments_hash"),

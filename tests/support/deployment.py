@@ -25,7 +25,7 @@ from moto.ses.models import ses_backends
 
 from agent_continuations import bootstrap
 from agent_continuations.adapters.models.openai import OpenAIModel
-from agent_continuations.auth.approval_links import Capabilities
+from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.local.issuer import IssuerServer
 from tests.local.template import ROOT, create_table, template
 
@@ -47,7 +47,7 @@ _LINK = re.compile(r"https?://\S+/approvals/[\w.-]+")
 _WIRING: tuple[Any, ...] = (
     bootstrap.store,
     bootstrap.inbox,
-    bootstrap.hints,
+    bootstrap.queue,
     bootstrap.registry,
     bootstrap.runs,
     bootstrap.model,
@@ -56,7 +56,7 @@ _WIRING: tuple[Any, ...] = (
     bootstrap._capabilities,
     bootstrap._code_flow,
     bootstrap._issuer,
-    bootstrap.outbox,
+    bootstrap.notice_dispatcher,
     bootstrap._slack_notifier,
     bootstrap._webhook_notifier,
     bootstrap._workspace_of,
@@ -401,8 +401,8 @@ class Deployment:
 
     # -- what approvers do -----------------------------------------------------------------------
 
-    def capabilities(self) -> Capabilities:
-        return Capabilities(self.keys)
+    def capabilities(self) -> ApprovalLinks:
+        return ApprovalLinks(self.keys)
 
     def mails(self) -> list[Mail]:
         """All mails, oldest first."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent_continuations.html.forms.form import Field
 from agent_continuations.html.forms.parsing import is_date
-from agent_continuations.html.renderer import Pages
+from agent_continuations.html.renderer import PageRenderer
 
 TEMPLATES = Path(__file__).parents[2] / "functions" / "approvals_api" / "templates"
 PAGE = """{% extends "base.html" %}{% from "fields.html" import draw %}
@@ -16,7 +16,7 @@ PAGE = """{% extends "base.html" %}{% from "fields.html" import draw %}
 </form>
 {% endblock %}"""
 
-_pages = Pages(TEMPLATES)
+_pages = PageRenderer(TEMPLATES)
 _page = _pages.environment.from_string(PAGE)
 
 

@@ -31,19 +31,19 @@ from agent_continuations import (
 )
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
-from agent_continuations.auth.approval_links import Capabilities
+from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Intent
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.events import Event
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import Head, Register
+from agent_continuations.core.run import RunHead, JournalEntry
 from agent_continuations.engine.runner import Runner
-from agent_continuations.local.queue import LocalHints
-from agent_continuations.ports.inbox import Asked
-from agent_continuations.services.runs import DEFAULT_TENANT, Runs
+from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.ports.inbox import InboxEntry
+from agent_continuations.services.runs import DEFAULT_TENANT, RunService
 from tests.support.deployment import CURL, Context, example
 from tests.support.deployment import Answer as Response
 
@@ -59,7 +59,7 @@ GROUP = "group:zzgroupzz"
 
 Words = Mapping[str, str]
 _EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[Event, ...])
-_capabilities = Capabilities(["k" * 64])
+_capabilities = ApprovalLinks(["k" * 64])
 
 
 @tool(effect="read")
@@ -121,12 +121,15 @@ class Play:
             store=self.store,
             model=_model(),
             registry=registry,
-            hints=LocalHints(),
+            hints=LocalWorkQueue(),
             recipients=list,
             clock=lambda: self.now,
         )
-        self.runs = Runs(
-            store=self.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
+        self.runs = RunService(
+            store=self.store,
+            hints=LocalWorkQueue(),
+            registry=lambda: registry,
+            clock=lambda: self.now,
         )
         metadata = {"zzmetadatazz": "zzmetadatazz"}
         started = self.runs.start(
@@ -141,14 +144,14 @@ class Play:
         self.request_id = call.approval.request_id
 
     def says(self, who: str, verdict: str = "approve", **more: Any) -> None:
-        said = Answer(verdict=Verdict(verdict), approver=who, via="session", **more)
+        said = Decide(verdict=Verdict(verdict), approver=who, via="session", **more)
         self.runs.decide(self.run_id, self.request_id, said)
         self.runner.advance(self.run_id)
 
     def all_agree(self, reason: str = "zzwhyzz") -> None:
         for who in (ANN, BOB):
             self.says(who, reason=reason)
-        said = Answer(
+        said = Decide(
             verdict=Verdict.APPROVE, approver=CARL, via="session", groups=(GROUP,), reason=reason
         )
         self.runs.decide(self.run_id, self.request_id, said)
@@ -161,7 +164,7 @@ class Play:
         assert head
         intent = Intent(attempt=1, started_at=self.now, deadline=self.now + timedelta(seconds=2))
         intents = {path_text(self.path): intent}
-        self.store.intend(self.run_id, epoch=head.epoch, intents=intents, settled=())
+        self.store.record_intents(self.run_id, epoch=head.epoch, intents=intents, settled=())
         self.now += timedelta(seconds=3600)
         self.runner.advance(self.run_id)
         asked = self.runs.load(self.run_id).continuation.call_at(self.path).doubt
@@ -245,10 +248,10 @@ class World:
     def __init__(self, name: str, words: Words) -> None:
         self.words, made = words, scene(name)
         self.request_id = made.request_id
-        self.head = Head.model_validate(filled(made.head, words))
+        self.head = RunHead.model_validate(filled(made.head, words))
         self.store, self.inbox = InMemoryStore(), InMemoryInbox()
         registers = [
-            Register(key, _EVENTS.validate_python(filled(events, words)))
+            JournalEntry(key, _EVENTS.validate_python(filled(events, words)))
             for key, events in made.registers.items()
         ]
         first = next(each for each in registers if each.events[0].kind == "started")
@@ -256,7 +259,7 @@ class World:
         for each in registers:
             self.store.append(self.head.run_id, each)
         self.notices = [Notice.model_validate(filled(each, words)) for each in made.notices]
-        self.runs = Runs(store=self.store, hints=LocalHints(), registry=_registry)
+        self.runs = RunService(store=self.store, hints=LocalWorkQueue(), registry=_registry)
 
     def link(self, who: str = ANN) -> dict[str, str]:
         """Where the mailed link of an approver leads."""
@@ -274,7 +277,7 @@ class World:
 
     def open_inbox(self, who: str = ANN) -> Response:
         name, until = filled(who, self.words), datetime.now(UTC) + timedelta(days=1)
-        asked = Asked(self.head.run_id, self.request_id)
+        asked = InboxEntry(self.head.run_id, self.request_id)
         self.inbox.put(DEFAULT_TENANT, name, asked, until=until)
         return self._http("inbox", {}, person=name)
 

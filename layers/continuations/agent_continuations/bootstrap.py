@@ -23,21 +23,21 @@ from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.ports.inbox import Inbox
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.notifier import Notifier
-from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.channels.slack.client import SlackWorkspace
-    from agent_continuations.adapters.channels.slack.interactions import SlackAnswers
+    from agent_continuations.adapters.channels.slack.interactions import SlackInteractions
     from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
     from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
-    from agent_continuations.auth.approval_links import Capabilities
-    from agent_continuations.auth.callback_tokens import Callbacks
+    from agent_continuations.auth.approval_links import ApprovalLinks
+    from agent_continuations.auth.callback_tokens import CallbackTokens
     from agent_continuations.auth.login import CodeFlow
-    from agent_continuations.auth.oidc import Issuer
+    from agent_continuations.auth.oidc import OidcProvider
     from agent_continuations.engine.runner import Runner
-    from agent_continuations.notifications.outbox import Outbox
+    from agent_continuations.notifications.outbox import NoticeDispatcher
     from agent_continuations.notifications.routes import Routes
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
@@ -63,11 +63,11 @@ def inbox() -> Inbox:
 
 
 @cache
-def hints() -> Hints:
+def queue() -> WorkQueue:
     """The queues."""
-    from agent_continuations.adapters.queues.sqs import SqsHints
+    from agent_continuations.adapters.queues.sqs import SqsWorkQueue
 
-    return SqsHints(
+    return SqsWorkQueue(
         sqs=_client("sqs"),
         advance_queue=os.environ.get("ADVANCE_QUEUE", ""),
         resume_queue=os.environ.get("RESUME_QUEUE", ""),
@@ -84,9 +84,9 @@ def registry() -> Registry:
 
 
 @cache
-def runs() -> Runs:
+def runs() -> RunService:
     """The commands and queries."""
-    return Runs(store=store(), hints=hints(), registry=registry)
+    return RunService(store=store(), hints=queue(), registry=registry)
 
 
 @cache
@@ -110,29 +110,29 @@ def runner() -> "Runner":
         store=store(),
         model=model(),
         registry=registry(),
-        hints=hints(),
+        hints=queue(),
         recipients=_recipients(),
         operators=_addresses(os.environ.get("OPERATORS", "")),
         abandon=_end_process,
         callback_url=lambda run_id, path: (
-            f"{_public_url()}/callbacks/{callbacks().token(run_id, path)}"
+            f"{_public_url()}/callbacks/{callback_tokens().token(run_id, path)}"
         ),
     )
 
 
-def callbacks() -> "Callbacks":
+def callback_tokens() -> "CallbackTokens":
     """The signing keys of jobs' addresses, read again every minute, as those of links."""
     return _callbacks(int(time() // SECRET_SECONDS))
 
 
 @lru_cache(maxsize=1)
-def _callbacks(_period: int) -> "Callbacks":
-    from agent_continuations.auth.callback_tokens import Callbacks
+def _callbacks(_period: int) -> "CallbackTokens":
+    from agent_continuations.auth.callback_tokens import CallbackTokens
 
-    return Callbacks(_keys(os.environ["CALLBACK_SECRET"]))
+    return CallbackTokens(_keys(os.environ["CALLBACK_SECRET"]))
 
 
-def capabilities() -> "Capabilities":
+def approval_links() -> "ApprovalLinks":
     """The signing keys of links: the present one, then older ones that still are accepted.
 
     They are read again every minute, so that a rotation reaches containers that are warm.
@@ -141,10 +141,10 @@ def capabilities() -> "Capabilities":
 
 
 @lru_cache(maxsize=1)
-def _capabilities(_period: int) -> "Capabilities":
-    from agent_continuations.auth.approval_links import Capabilities
+def _capabilities(_period: int) -> "ApprovalLinks":
+    from agent_continuations.auth.approval_links import ApprovalLinks
 
-    return Capabilities(_signing_keys())
+    return ApprovalLinks(_signing_keys())
 
 
 def code_flow(base_url: str) -> "CodeFlow":
@@ -165,10 +165,10 @@ def _code_flow(base_url: str, _period: int) -> "CodeFlow":
 
 
 @cache
-def _issuer() -> "Issuer":
-    from agent_continuations.auth.oidc import Issuer
+def _issuer() -> "OidcProvider":
+    from agent_continuations.auth.oidc import OidcProvider
 
-    return Issuer(
+    return OidcProvider(
         os.environ["OIDC_ISSUER"],
         os.environ["OIDC_CLIENT_ID"],
         groups_claim=os.environ["OIDC_GROUPS_CLAIM"],
@@ -176,21 +176,21 @@ def _issuer() -> "Issuer":
 
 
 @cache
-def outbox() -> "Outbox":
+def notice_dispatcher() -> "NoticeDispatcher":
     """The channels. A new one is a file in `adapters/` and a line here."""
     from agent_continuations.adapters.channels.email import EmailNotifier
     from agent_continuations.adapters.channels.inbox import InboxNotifier
-    from agent_continuations.adapters.channels.sns import TopicNotifier
-    from agent_continuations.notifications.outbox import Outbox
+    from agent_continuations.adapters.channels.sns import SnsNotifier
+    from agent_continuations.notifications.outbox import NoticeDispatcher
 
     notifiers: dict[str, Notifier] = {
         "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
-        "topic": TopicNotifier(_client("sns")),
+        "topic": SnsNotifier(_client("sns")),
         "inbox": InboxNotifier(inbox()),
         "slack": _Later(_slack_notifier),
         "webhook": _Later(_webhook_notifier),
     }
-    return Outbox(store(), notifiers)
+    return NoticeDispatcher(store(), notifiers)
 
 
 class _Later:
@@ -222,7 +222,7 @@ def _webhook_keys() -> list[str]:
     return [secret["current"], *secret.get("previous", [])]
 
 
-def slack_answers() -> "SlackAnswers":
+def slack_answers() -> "SlackInteractions":
     """What takes the clicks that people make in Slack.
 
     Raises:
@@ -231,9 +231,9 @@ def slack_answers() -> "SlackAnswers":
     secret = _secret_of_now(os.environ["SLACK_SECRET"])
     if not secret["signing_secret"]:
         raise NotFound("there is no such route")
-    from agent_continuations.adapters.channels.slack.interactions import SlackAnswers
+    from agent_continuations.adapters.channels.slack.interactions import SlackInteractions
 
-    return SlackAnswers(_workspace(), runs())
+    return SlackInteractions(_workspace(), runs())
 
 
 def _workspace() -> "SlackWorkspace":
@@ -296,7 +296,7 @@ def _link(notice: Notice, approver: str) -> str:
         expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
     else:
         expires_at = notice.created_at + timedelta(seconds=DOUBT_LINK_SECONDS)
-    token = capabilities().token(notice.run_id, notice.request_id, approver, expires_at)
+    token = approval_links().token(notice.run_id, notice.request_id, approver, expires_at)
     return f"{_public_url()}/approvals/{token}"
 
 

@@ -16,7 +16,7 @@ _SHAPELESS = re.compile(
 )
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """Text in which nothing hides: control, format and bidi characters, and letters
     without a shape, are written as escapes.
 
@@ -25,12 +25,12 @@ def shown(text: str) -> str:
     return "".join(each if _plain(each) else f"\\u{{{ord(each):x}}}" for each in text)
 
 
-def shown_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """`shown` in one line, so that it cannot forge the lines around it."""
-    return " ".join(shown(text).split())
+    return " ".join(escape(text).split())
 
 
-def shown_json(value: Any) -> str:
+def escape_json(value: Any) -> str:
     """A JSON value, indented, with nothing hidden in it; it still is the same JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return "".join(each if _plain(each) else json.dumps(each)[1:-1] for each in text)

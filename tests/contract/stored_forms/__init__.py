@@ -18,14 +18,14 @@ from agent_continuations import Agent, Approval, LocalRunner, ScriptedModel, cal
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import ModelUnavailable
-from agent_continuations.local.queue import LocalHints
+from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from tests.simulation.aws import Direct, SimulatedS3
 from tests.simulation.dynamodb import SimulatedDynamoDB
 
@@ -104,9 +104,9 @@ class House:
         table, bucket = cast(Any, self.table), cast(Any, self.bucket)
         self.store = DynamoDBStore(dynamodb=table, s3=bucket, table="t", bucket="b")
         self.registry = agents()
-        self.runs = Runs(
+        self.runs = RunService(
             store=self.store,
-            hints=LocalHints(),
+            hints=LocalWorkQueue(),
             registry=lambda: self.registry,
             clock=lambda: self.now,
         )
@@ -116,7 +116,7 @@ class House:
             store=self.store,
             model=Said(),
             registry=self.registry,
-            hints=LocalHints(),
+            hints=LocalWorkQueue(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             operators=(ANN,),
             clock=lambda: self.now,
@@ -124,7 +124,7 @@ class House:
         return runner.advance(run_id)
 
     def answer(self, run_id: str, request_id: str, **more: Any) -> None:
-        said = Answer(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
+        said = Decide(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
         self.runs.decide(run_id, request_id, said)
 
     def kept(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent_continuations.auth.approval_links import Capabilities
+from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.errors import NotFound
 
@@ -16,7 +16,7 @@ KEY, OTHER = "k" * 32, "o" * 32
 RUN, REQUEST = opaque_id(b"r" * 15), opaque_id(b"q" * 10)
 ADA = "ada@example.com"
 UNTIL = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
-TOKEN = Capabilities([KEY]).token(RUN, REQUEST, ADA, UNTIL)
+TOKEN = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL)
 
 run_ids = st.binary(min_size=15, max_size=15).map(opaque_id)
 request_ids = st.binary(min_size=10, max_size=10).map(opaque_id)
@@ -28,7 +28,7 @@ times = st.datetimes(
 
 def refused(token: str, *keys: str) -> bool:
     try:
-        Capabilities(keys or [KEY]).read(token)
+        ApprovalLinks(keys or [KEY]).read(token)
     except NotFound:
         return True
     return False
@@ -39,7 +39,7 @@ def refused(token: str, *keys: str) -> bool:
 def test_a_token_gives_back_what_it_was_made_for(
     run: str, request: str, approver: str, until: datetime
 ) -> None:
-    both = Capabilities([KEY])
+    both = ApprovalLinks([KEY])
     read = both.read(both.token(run, request, approver, until))
     assert (read.run_id, read.request_id) == (run, request)
     assert read.expires_at == until.replace(microsecond=0)
@@ -51,13 +51,13 @@ def test_a_token_gives_back_what_it_was_made_for(
 def test_a_token_is_short_and_safe_in_a_url(
     run: str, request: str, approver: str, until: datetime
 ) -> None:
-    token = Capabilities([KEY]).token(run, request, approver, until)
+    token = ApprovalLinks([KEY]).token(run, request, approver, until)
     assert len(token) == 94
     assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
 
 
 def test_a_token_is_the_same_each_time() -> None:
-    assert Capabilities([KEY]).token(RUN, REQUEST, ADA, UNTIL) == TOKEN
+    assert ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL) == TOKEN
 
 
 @settings(deadline=None)
@@ -65,18 +65,18 @@ def test_a_token_is_the_same_each_time() -> None:
 def test_no_two_requests_or_approvers_share_a_token(
     one: tuple[str, str, str], two: tuple[str, str, str]
 ) -> None:
-    make = Capabilities([KEY]).token
+    make = ApprovalLinks([KEY]).token
     assert (make(*one, UNTIL) == make(*two, UNTIL)) == (one == two)
 
 
 def test_a_token_that_has_expired_can_still_be_read() -> None:
-    both = Capabilities([KEY])
+    both = ApprovalLinks([KEY])
     long_ago = datetime(2001, 1, 1, tzinfo=UTC)
     assert both.read(both.token(RUN, REQUEST, ADA, long_ago)).expires_at == long_ago
 
 
 def test_a_token_belongs_to_its_approver_alone() -> None:
-    read = Capabilities([KEY]).read(TOKEN)
+    read = ApprovalLinks([KEY]).read(TOKEN)
     assert read.holder(["eve@example.com", ADA]) == ADA
     assert read.holder(["eve@example.com"]) is None
     assert read.holder(["Ada@example.com"]) is None
@@ -97,7 +97,7 @@ def test_the_last_letter_of_a_token_cannot_be_another() -> None:
 def test_no_letter_of_a_token_can_be_its_twin_in_the_other_base64() -> None:
     for seed in range(20):
         until = UNTIL + timedelta(seconds=seed)
-        payload, _, signature = Capabilities([KEY]).token(RUN, REQUEST, ADA, until).rpartition(".")
+        payload, _, signature = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, until).rpartition(".")
         twin = signature.replace("-", "+").replace("_", "/")
         assert twin == signature or refused(f"{payload}.{twin}")
 
@@ -121,7 +121,7 @@ def test_neighbours_cannot_change_places(place: int) -> None:
 
 
 def test_half_of_one_token_does_not_fit_half_of_another() -> None:
-    make = Capabilities([KEY]).token
+    make = ApprovalLinks([KEY]).token
     whole = TOKEN.partition(".")
     mine = make(RUN, REQUEST, "eve@example.com", UNTIL).partition(".")
     later = make(RUN, REQUEST, ADA, UNTIL + timedelta(days=9)).partition(".")
@@ -132,32 +132,32 @@ def test_half_of_one_token_does_not_fit_half_of_another() -> None:
 
 def test_another_key_makes_other_tokens() -> None:
     assert refused(TOKEN, OTHER)
-    assert refused(Capabilities([OTHER]).token(RUN, REQUEST, ADA, UNTIL))
+    assert refused(ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL))
 
 
 def test_keys_can_be_changed_without_breaking_links() -> None:
-    both = Capabilities([OTHER, KEY])
+    both = ApprovalLinks([OTHER, KEY])
     assert both.read(TOKEN).run_id == RUN
     new = both.token(RUN, REQUEST, ADA, UNTIL)
-    assert new == Capabilities([OTHER]).token(RUN, REQUEST, ADA, UNTIL)
+    assert new == ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL)
     assert refused(TOKEN, OTHER)
     assert not refused(new, OTHER)
 
 
 def test_a_page_made_before_the_keys_changed_still_works() -> None:
-    nonce = Capabilities([KEY]).nonce(TOKEN)
-    assert Capabilities([OTHER, KEY]).accepts(TOKEN, nonce)
-    assert not Capabilities([OTHER]).accepts(TOKEN, nonce)
+    nonce = ApprovalLinks([KEY]).nonce(TOKEN)
+    assert ApprovalLinks([OTHER, KEY]).accepts(TOKEN, nonce)
+    assert not ApprovalLinks([OTHER]).accepts(TOKEN, nonce)
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["k" * 31], [KEY, "short"], ["short", KEY]])
 def test_keys_that_are_missing_or_short_are_refused(keys: list[str]) -> None:
     with pytest.raises(ValueError, match="32 characters"):
-        Capabilities(keys)
+        ApprovalLinks(keys)
 
 
 def test_a_nonce_fits_its_token_alone() -> None:
-    both = Capabilities([KEY])
+    both = ApprovalLinks([KEY])
     nonce = both.nonce(TOKEN)
     assert both.accepts(TOKEN, nonce)
     assert not both.accepts(both.token(RUN, REQUEST, "eve@example.com", UNTIL), nonce)
@@ -167,7 +167,7 @@ def test_a_nonce_fits_its_token_alone() -> None:
 
 
 def test_a_nonce_is_no_token_and_a_token_no_nonce() -> None:
-    both = Capabilities([KEY])
+    both = ApprovalLinks([KEY])
     payload, _, signature = TOKEN.rpartition(".")
     assert refused(both.nonce(TOKEN))
     assert refused(f"{payload}.{both.nonce(payload)}")
@@ -192,7 +192,7 @@ def test_no_other_text_is_a_token_and_none_breaks_the_reader(text: str) -> None:
 @example(TOKEN, "\ud800")
 @example(TOKEN, "é")
 def test_no_other_text_is_a_nonce_and_none_breaks_the_reader(token: str, nonce: str) -> None:
-    assert not Capabilities([KEY]).accepts(token, nonce)
+    assert not ApprovalLinks([KEY]).accepts(token, nonce)
 
 
 @settings(deadline=None)
@@ -209,10 +209,10 @@ def test_no_few_letters_of_a_payload_can_be_others(random: Random, changes: int)
 
 def test_deadlines_reach_into_the_next_century() -> None:
     late = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
-    both = Capabilities([KEY])
+    both = ApprovalLinks([KEY])
     assert both.read(both.token(RUN, REQUEST, ADA, late)).expires_at == late
 
 
 @pytest.mark.parametrize("nonce", ["\ud800", "QUJD"])
 def test_half_a_character_does_not_break_the_reader_of_nonces(nonce: str) -> None:
-    assert not Capabilities([KEY]).accepts("\ud800", nonce)
+    assert not ApprovalLinks([KEY]).accepts("\ud800", nonce)

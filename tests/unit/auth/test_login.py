@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from agent_continuations.auth import identity
 from agent_continuations.auth.cookies import read_cookie, set_cookie
-from agent_continuations.auth.identity import Person
+from agent_continuations.auth.identity import Identity
 from agent_continuations.auth.login import SIGN_IN_SECONDS, CodeFlow, local_path
-from agent_continuations.auth.oidc import PUBLISHED_SECONDS, REFETCH_SECONDS, Issuer
+from agent_continuations.auth.oidc import PUBLISHED_SECONDS, REFETCH_SECONDS, OidcProvider
 from agent_continuations.errors import Fatal, Forbidden, Invalid, Retryable
 from tests.local.issuer import CLIENT_SECRET, IssuerServer, Key
 
@@ -56,8 +56,8 @@ def server(shared: IssuerServer) -> IssuerServer:
     return shared
 
 
-def issuer_of(server: IssuerServer, **more: Any) -> Issuer:
-    return Issuer(server.url, server.client_id, **more)
+def issuer_of(server: IssuerServer, **more: Any) -> OidcProvider:
+    return OidcProvider(server.url, server.client_id, **more)
 
 
 def flow_of(server: IssuerServer, *keys: str, client_secret: str = CLIENT_SECRET) -> CodeFlow:
@@ -87,7 +87,7 @@ def at_the_provider(url: str, **form: str) -> dict[str, str]:
 def test_a_token_of_the_provider_names_a_person(server: IssuerServer) -> None:
     token = server.token("Ada@Example.com", ["finance", "admins"], sub="a 1", amr=["pwd", "mfa"])
     person = issuer_of(server).verify(token)
-    assert person == Person(
+    assert person == Identity(
         name=ADA,
         groups=("group:finance", "group:admins"),
         authentication=f"oidc {server.url} sub=a%201 amr=pwd,mfa",
@@ -310,20 +310,20 @@ def test_a_provider_that_is_not_there_is_no_refusal() -> None:
 
 
 def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server: IssuerServer) -> None:
-    issuer = Issuer(f"{server.url}/", server.client_id)
+    issuer = OidcProvider(f"{server.url}/", server.client_id)
     with pytest.raises(Fatal, match="spell"):
         issuer.verify(server.token(ADA))
 
 
 def test_a_provider_that_is_not_one_is_told(server: IssuerServer) -> None:
     with pytest.raises(Fatal, match="404"):
-        Issuer(f"{server.url}/realms/x", server.client_id).verify(server.token(ADA))
+        OidcProvider(f"{server.url}/realms/x", server.client_id).verify(server.token(ADA))
 
 
 @pytest.mark.parametrize("url", ["http://idp.example.com", "ftp://127.0.0.1", "file:///etc", "x"])
 def test_a_provider_is_asked_over_https_only(url: str) -> None:
     with pytest.raises(Fatal, match="neither https"):
-        Issuer(url, "client").verify(jwt.encode({"sub": ADA}, STRANGE.private, "RS256"))
+        OidcProvider(url, "client").verify(jwt.encode({"sub": ADA}, STRANGE.private, "RS256"))
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "jwks_uri"])
@@ -532,7 +532,7 @@ def test_a_cookie_of_the_plain_name_is_not_the_one_of_https() -> None:
 
 
 def test_the_authorizers_word_is_read_back() -> None:
-    ada = Person(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1")
+    ada = Identity(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1")
     assert identity.signed_in({**ada.context(), "principalId": ADA}) == ada
     assert all(isinstance(value, str) for value in ada.context().values())
 

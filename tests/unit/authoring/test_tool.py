@@ -20,7 +20,7 @@ from agent_continuations.authoring.approval import WEEK_SECONDS
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
-from agent_continuations.core.approvals.policy import Gate, Stage
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 
@@ -678,7 +678,7 @@ CALL = ToolCall(tool="pay", arguments={"amount": 50}, agent="clerk")
 def test_without_a_predicate_every_call_is_gated() -> None:
     gate = Approval(approvers=["ada@example.com", "bob@example.com"]).gate(CALL)
     both = Stage(approvers=("ada@example.com", "bob@example.com"))
-    assert gate == Gate(stages=(both,), timeout_seconds=WEEK_SECONDS)
+    assert gate == ApprovalPolicy(stages=(both,), timeout_seconds=WEEK_SECONDS)
 
 
 @pytest.mark.parametrize(("limit", "asked"), [(10, True), (50, False)])

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_continuations.core.approvals.policy import Gate, Stage
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.continuation import Continuation, Doubt, Intent, Outcome, PendingCall
+from agent_continuations.core.continuation import Continuation, Doubt, Intent, Outcome, Call
 from agent_continuations.core.effects import (
     AskApproval,
     Await,
     CallModel,
-    ClearDoubt,
+    AskIfHappened,
     NextEffect,
     RunTool,
     effects,
@@ -27,20 +27,20 @@ from agent_continuations.core.effects import (
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    Doubted,
-    DoubtSettled,
+    MarkedInDoubt,
+    DoubtResolved,
     Event,
     ModelReplied,
     Started,
     ToolReturned,
     ToolStarted,
 )
-from agent_continuations.core.fold import advance, fold
+from agent_continuations.core.fold import apply, fold
 from agent_continuations.core.keys import START_KEY, call_key, reply_key
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan, ToolPlan
 from agent_continuations.core.replies import Reply, ToolRequest
-from agent_continuations.core.transcript import messages
+from agent_continuations.core.transcript import chat_messages
 from agent_continuations.errors import IllegalEvent
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -63,7 +63,7 @@ class World:
         root = fold(self.registers[key] for key in sorted(self.registers))
         for path, intent in self.intents.items():
             if not root.call_at(parse_path(path)).outcome:
-                root = advance(root, ToolStarted(path=path, intent=intent))
+                root = apply(root, ToolStarted(path=path, intent=intent))
         return root
 
     def perform(self, root: Continuation, effect: NextEffect) -> Continuation:
@@ -80,20 +80,20 @@ class World:
                 # The owner began, and was lost.
                 intent = Intent(attempt=effect.attempt, started_at=NOW, deadline=NOW)
                 self.intents[path] = intent
-                return advance(root, ToolStarted(path=path, intent=intent))
+                return apply(root, ToolStarted(path=path, intent=intent))
             case RunTool():
                 key, event = call_key(effect.path, "outcome"), returned(path)
                 self.done.append(("tool", effect.path))
-            case ClearDoubt():
+            case AskIfHappened():
                 key = call_key(effect.path, "doubt", effect.intent.attempt)
                 doubt = Doubt(request_id=f"doubt {path}", intent=effect.intent, requested_at=NOW)
-                event = Doubted(path=path, doubt=doubt)
+                event = MarkedInDoubt(path=path, doubt=doubt)
             case Await(reason="approval"):
                 key, event = call_key(effect.path, "decision"), self.decide(effect)
             case Await():
                 return self.settle(root, effect)
         self.registers[key] = event
-        return advance(root, event)
+        return apply(root, event)
 
     def reply(self, effect: CallModel) -> ModelReplied:
         """A random reply: words, a fault, or calls of every kind."""
@@ -122,18 +122,18 @@ class World:
         assert call.doubt
         attempt = call.doubt.intent.attempt
         verdict = self.data.draw(st.sampled_from(Verdict))
-        answer = DoubtSettled(path=path, request_id=effect.request_id, decision=decision(verdict))
+        answer = DoubtResolved(path=path, request_id=effect.request_id, decision=decision(verdict))
         self.registers[call_key(effect.path, "answer", attempt)] = answer
-        root = advance(root, answer)
+        root = apply(root, answer)
         if verdict is Verdict.APPROVE:
             self.done.append(("tool", effect.path))
             self.registers[call_key(effect.path, "outcome")] = returned(path)
-            root = advance(root, returned(path))
+            root = apply(root, returned(path))
         return root
 
 
 def plan(depth: int) -> st.SearchStrategy[Plan]:
-    gates = st.sampled_from([None, Gate(stages=(ANYBODY,), timeout_seconds=60)])
+    gates = st.sampled_from([None, ApprovalPolicy(stages=(ANYBODY,), timeout_seconds=60)])
     tools = st.builds(
         ToolPlan,
         tool=st.just("t"),
@@ -198,7 +198,7 @@ def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.Dat
     world = World(data)
     started = Started(continuation=ROOT_FRAME, at=NOW)
     world.registers[START_KEY] = started
-    root = advance(None, started)
+    root = apply(None, started)
     for _ in range(400):
         wanted = effects(root)
         assert wanted == tuple(sorted(wanted, key=lambda effect: effect.path))
@@ -210,7 +210,7 @@ def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.Dat
         for effect in wanted:
             # Every gated call waits for its own yes, and so does all that is below it.
             for gated in gates_above(root, effect.path):
-                if gated != effect.path or isinstance(effect, RunTool | CallModel | ClearDoubt):
+                if gated != effect.path or isinstance(effect, RunTool | CallModel | AskIfHappened):
                     assert world.verdicts[gated] is Verdict.APPROVE
         effect = data.draw(st.sampled_from(wanted))
         root = world.perform(root, effect)
@@ -226,7 +226,7 @@ def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.Dat
 @given(st.data())
 def test_every_call_of_a_conversation_has_its_answer(data: st.DataObject) -> None:
     world = World(data)
-    root = advance(None, Started(continuation=ROOT_FRAME, at=NOW))
+    root = apply(None, Started(continuation=ROOT_FRAME, at=NOW))
     for _ in range(400):
         wanted = effects(root)
         if not wanted:
@@ -238,7 +238,7 @@ def test_every_call_of_a_conversation_has_its_answer(data: st.DataObject) -> Non
 
 
 def assert_answered(frame: Continuation) -> None:
-    told = messages(frame)
+    told = chat_messages(frame)
     open_ids: list[str] = []
     seen: set[str] = set()
     for message in told:
@@ -266,13 +266,13 @@ def test_what_is_no_path_is_refused(text: str) -> None:
 
 
 def one_call(plan: Plan) -> Continuation:
-    root = advance(None, Started(continuation=ROOT_FRAME, at=NOW))
+    root = apply(None, Started(continuation=ROOT_FRAME, at=NOW))
     said = Reply(requests=(ToolRequest(name="t", arguments="{}"),))
-    return advance(root, ModelReplied(path="", turn=0, reply=said, calls=(plan,), at=NOW))
+    return apply(root, ModelReplied(path="", turn=0, reply=said, calls=(plan,), at=NOW))
 
 
 def tool_plan(*, gated: bool = False, effect: Effect = Effect.ONCE) -> ToolPlan:
-    gate = Gate(stages=(ANYBODY,), timeout_seconds=60) if gated else None
+    gate = ApprovalPolicy(stages=(ANYBODY,), timeout_seconds=60) if gated else None
     return ToolPlan(tool="t", arguments={}, effect=effect, schema_version="1", gate=gate)
 
 
@@ -280,14 +280,14 @@ def intent(attempt: int = 1) -> Intent:
     return Intent(attempt=attempt, started_at=NOW, deadline=NOW)
 
 
-def doubted() -> Doubted:
-    return Doubted(path="0.0", doubt=Doubt(request_id="d", intent=intent(), requested_at=NOW))
+def doubted() -> MarkedInDoubt:
+    return MarkedInDoubt(path="0.0", doubt=Doubt(request_id="d", intent=intent(), requested_at=NOW))
 
 
 PENDING = one_call(tool_plan())
 GATED = one_call(tool_plan(gated=True))
-ENDED = advance(
-    advance(None, Started(continuation=ROOT_FRAME, at=NOW)),
+ENDED = apply(
+    apply(None, Started(continuation=ROOT_FRAME, at=NOW)),
     ModelReplied(path="", turn=0, reply=Reply(content="bye"), at=NOW),
 )
 
@@ -308,40 +308,40 @@ ENDED = advance(
         (PENDING, Decided(path="0.0", request_id="r", decision=decision(Verdict.APPROVE))),
         (GATED, Decided(path="0.0", request_id="r", decision=decision(Verdict.APPROVE))),
         (GATED, ToolStarted(path="0.0", intent=intent())),
-        (advance(GATED, ask(parse_path("0.0"))), ask(parse_path("0.0"))),
+        (apply(GATED, ask(parse_path("0.0"))), ask(parse_path("0.0"))),
         (one_call(tool_plan(effect=Effect.READ)), doubted()),
-        (PENDING, DoubtSettled(path="0.0", request_id="d", decision=decision(Verdict.APPROVE))),
+        (PENDING, DoubtResolved(path="0.0", request_id="d", decision=decision(Verdict.APPROVE))),
     ],
     ids=lambda value: getattr(value, "kind", "state"),
 )
 def test_what_cannot_have_happened_is_refused(root: Continuation | None, event: Event) -> None:
     with pytest.raises(IllegalEvent):
-        advance(root, event)
+        apply(root, event)
 
 
 def test_the_outcome_that_was_stored_first_stands() -> None:
-    root = advance(PENDING, returned("0.0", "first"))
-    assert advance(root, returned("0.0", "late")) == root
+    root = apply(PENDING, returned("0.0", "first"))
+    assert apply(root, returned("0.0", "late")) == root
 
 
 def test_a_doubt_that_is_denied_lets_the_call_start_anew() -> None:
-    root = advance(advance(PENDING, ToolStarted(path="0.0", intent=intent())), doubted())
-    denied = DoubtSettled(path="0.0", request_id="d", decision=decision(Verdict.REJECT))
-    root = advance(root, denied)
+    root = apply(apply(PENDING, ToolStarted(path="0.0", intent=intent())), doubted())
+    denied = DoubtResolved(path="0.0", request_id="d", decision=decision(Verdict.REJECT))
+    root = apply(root, denied)
     assert effects(root) == (RunTool(path=parse_path("0.0"), attempt=2, effect=Effect.ONCE),)
     # The first attempt's intent may still be seen after that; it is over.
-    assert advance(root, ToolStarted(path="0.0", intent=intent(1))) == root
-    assert advance(root, ToolStarted(path="0.0", intent=intent(2))) != root
+    assert apply(root, ToolStarted(path="0.0", intent=intent(1))) == root
+    assert apply(root, ToolStarted(path="0.0", intent=intent(2))) != root
 
 
 def test_a_reply_fixes_the_reads_that_it_was_made_from() -> None:
     root = one_call(tool_plan(effect=Effect.READ))
-    other_owner = advance(root, returned("0.0", "what another owner read"))
+    other_owner = apply(root, returned("0.0", "what another owner read"))
     reply = ModelReplied(
         path="", turn=1, reply=Reply(content="x"), reads=(returned("0.0", "mine"),), at=NOW
     )
-    assert advance(other_owner, reply) == advance(root, reply)
-    outcome = advance(other_owner, reply).call_at(parse_path("0.0")).outcome
+    assert apply(other_owner, reply) == apply(root, reply)
+    outcome = apply(other_owner, reply).call_at(parse_path("0.0")).outcome
     assert outcome
     assert outcome.content == "mine"
 
@@ -360,7 +360,7 @@ def test_thirty_two_levels_survive_a_round_trip() -> None:
         )
         turn = {
             "reply": Reply(requests=(ToolRequest(name="sub", arguments="{}"),)),
-            "calls": (PendingCall(plan=plan, child=frame),),
+            "calls": (Call(plan=plan, child=frame),),
         }
         frame = Continuation.model_validate(
             {"agent": "a", "instructions": "", "input": "go", "max_turns": 4, "turns": (turn,)}

@@ -14,13 +14,18 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.audit_chain import entry, faults
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import find_request
-from agent_continuations.core.decisions.responses import Answer, PassOn, Said, TakeBack
+from agent_continuations.core.decisions.responses import (
+    Decide,
+    Reassign,
+    Response,
+    WithdrawApproval,
+)
 from agent_continuations.core.run import Loaded
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Conflict, Invalid
-from agent_continuations.local.queue import LocalHints
-from agent_continuations.operations.stuck_runs import stuck
-from agent_continuations.services.runs import Runs
+from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.operations.stuck_runs import why_stuck
+from agent_continuations.services.runs import RunService
 from tests.crash.agreement import agreed_to, trail
 
 PEOPLE = [f"{name}@example.com" for name in ("ann", "bob", "carl", "dora", "eve")]
@@ -52,14 +57,14 @@ policies = st.builds(
 )
 words = st.one_of(
     st.builds(
-        Answer,
+        Decide,
         verdict=st.sampled_from([Verdict.APPROVE] * 6 + [Verdict.REJECT]),
         arguments=st.sampled_from([None, None, None, {"amount": 1}, {"amount": 2}]),
         approver=people,
         via=st.just("link"),
     ),
-    st.builds(TakeBack, approver=people, via=st.just("link")),
-    st.builds(PassOn, to=people, approver=people, via=st.just("link")),
+    st.builds(WithdrawApproval, approver=people, via=st.just("link")),
+    st.builds(Reassign, to=people, approver=people, via=st.just("link")),
     st.floats(1, 600),
 )
 
@@ -86,16 +91,16 @@ class House:
             store=store,
             model=ScriptedModel({"clerk": [call("pay", amount=7), say("done")]}),
             registry=registry,
-            hints=LocalHints(),
+            hints=LocalWorkQueue(),
             clock=lambda: self.now,
         )
-        self.runs = Runs(
-            store=store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
+        self.runs = RunService(
+            store=store, hints=LocalWorkQueue(), registry=lambda: registry, clock=lambda: self.now
         )
         self.run_id = self.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
         self.runner.advance(self.run_id)
 
-    def say(self, what: Said | float, *, late: bool) -> None:
+    def say(self, what: Response | float, *, late: bool) -> None:
         """Somebody says something, perhaps having looked before somebody else spoke."""
         if isinstance(what, float):
             self.now += timedelta(seconds=what)
@@ -116,7 +121,7 @@ class House:
 @settings(max_examples=300, deadline=None)
 @given(policies, st.lists(st.tuples(words, st.booleans()), max_size=25))
 def test_nothing_runs_that_not_enough_people_agreed_to(
-    policy: Approval, said: list[tuple[Said | float, bool]]
+    policy: Approval, said: list[tuple[Response | float, bool]]
 ) -> None:
     house = House(policy)
     for what, late in said:
@@ -130,6 +135,6 @@ def test_nothing_runs_that_not_enough_people_agreed_to(
     elif asked.decision:
         assert asked.decision.verdict is Verdict.REJECT
     else:
-        assert stuck(loaded.head, loaded.continuation, house.now) is None
+        assert why_stuck(loaded.head, loaded.continuation, house.now) is None
     entries = [entry(each) for each in trail(loaded.snapshot.events())]
     assert faults(entries, loaded.head.trail) == []

@@ -120,7 +120,7 @@ def test_a_cancel_goes_down_the_tree() -> None:
     assert view.waiting[2].agents == ("boss", "inner", "clerk", "worker")
     assert view.waiting[2].path == "0.0/0.0/0.0/0.0"
     assert place.runner.cancel(view.run_id).status is Status.CANCELLED
-    statuses = {each.agent: each.status for each in place.store.page("default").heads}
+    statuses = {each.agent: each.status for each in place.store.list_runs("default").heads}
     assert set(statuses.values()) == {Status.CANCELLED}
     assert set(statuses) == {"boss", "clerk", "worker"}
 
@@ -156,7 +156,7 @@ def test_a_call_that_needs_approval_starts_its_run_only_then() -> None:
     )
     view = place.runner.start("boss", "go")
     assert kinds(view) == ["approval"]
-    assert len(place.store.page("default").heads) == 1
+    assert len(place.store.list_runs("default").heads) == 1
     view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     assert place.runner.get(view.run_id).result == "done"
     assert place.result(view.run_id) == "worked"

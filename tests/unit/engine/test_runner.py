@@ -26,15 +26,15 @@ from agent_continuations.adapters.models.scripted import Script
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.backoff import longer_pause
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.backoff import next_backoff
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.events import ModelReplied
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import Head, Loaded, Register, Snapshot, Status
+from agent_continuations.core.run import RunHead, Loaded, JournalEntry, Snapshot, Status
 from agent_continuations.engine.context import Limits
-from agent_continuations.engine.executor import Threads
+from agent_continuations.engine.executor import ThreadExecutor
 from agent_continuations.engine.planning import plan_calls
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import (
@@ -49,7 +49,7 @@ from agent_continuations.errors import (
 )
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import MAX_STALLS
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
 from agent_continuations.views.waiting import Waiting, waiting
@@ -83,7 +83,7 @@ class House:
         self.hints = Recorded()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])
-        self.runs = Runs(
+        self.runs = RunService(
             store=self.store,
             hints=self.hints,
             registry=lambda: self.registry,
@@ -113,7 +113,7 @@ class House:
         return list(waiting(loaded.head, loaded.continuation))
 
     def decide(self, run_id: str, verdict: Verdict, reason: str | None = None) -> None:
-        answer = Answer(
+        answer = Decide(
             verdict=verdict, approver="x@example.com", decided_by="me", via="api", reason=reason
         )
         self.runs.decide(run_id, self.waiting(run_id)[0].request_id, answer)
@@ -122,7 +122,7 @@ class House:
         self.now += timedelta(**time)
 
 
-class Watched(Threads):
+class Watched(ThreadExecutor):
     """Threads whose owner looks up all the time, and what it would have waited for."""
 
     def __init__(self, workers: int) -> None:
@@ -277,8 +277,8 @@ def test_it_did_not_happen_the_tool_runs_now() -> None:
 
 def test_a_late_outcome_closes_the_question_by_itself() -> None:
     house, run_id, ran = in_doubt([call("launch"), say("ok")])
-    outcome = Register("00000.000~outcome", (returned("0.0", "it had worked"),))
-    assert house.store.deliver(run_id, [outcome], now=house.now) is None
+    outcome = JournalEntry("00000.000~outcome", (returned("0.0", "it had worked"),))
+    assert house.store.append_external(run_id, [outcome], now=house.now) is None
     assert house.waiting(run_id) == []
     assert house.worker().advance(run_id) is Status.COMPLETED
     assert house.model.requests[-1].messages[-1]["content"] == "it had worked"
@@ -340,7 +340,7 @@ def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None
     house.worker().advance(run_id)
     request_id = house.waiting(run_id)[0].request_id
     house.runs.cancel(run_id)
-    answer = Answer(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
+    answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Conflict, match="cancelled"):
         house.runs.decide(run_id, request_id, answer)
     assert house.worker().advance(run_id) is Status.CANCELLED
@@ -390,7 +390,7 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
     """It stores the outcome while it still thinks that the run is its own."""
 
     class Overtaken(InMemoryStore):
-        def append(self, run_id: str, register: Register) -> Register:
+        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
             if register.key.endswith("~outcome"):
                 house.later(minutes=3)
                 lease_until = house.now + timedelta(minutes=2)
@@ -464,13 +464,13 @@ def test_a_wake_during_the_models_pause_does_not_call_it_and_the_pause_grows() -
 
 def test_siblings_that_fail_together_are_one_try() -> None:
     error = ModelUnavailable("busy")
-    pause = longer_pause(None, error, NOW, shortest=30, longest=900)
+    pause = next_backoff(None, error, NOW, shortest=30, longest=900)
     for _ in range(20):
-        pause = longer_pause(pause, error, NOW, shortest=30, longest=900)
+        pause = next_backoff(pause, error, NOW, shortest=30, longest=900)
     assert (pause.tries, pause.until) == (1, NOW + timedelta(seconds=30))
     for _ in range(20):
-        pause = longer_pause(pause, error, pause.until, shortest=30, longest=900)
-    late = longer_pause(pause, error, pause.until, shortest=30, longest=900)
+        pause = next_backoff(pause, error, pause.until, shortest=30, longest=900)
+    late = next_backoff(pause, error, pause.until, shortest=30, longest=900)
     assert late.until == pause.until + timedelta(seconds=900)
 
 
@@ -585,7 +585,7 @@ def test_what_runs_must_be_what_was_approved() -> None:
     forged = event.model_copy(
         update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
     )
-    run.registers[register.key] = Register(register.key, (forged,))
+    run.registers[register.key] = JournalEntry(register.key, (forged,))
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "0.0 is not what was approved"
     assert ran == []
@@ -597,7 +597,7 @@ def test_the_start_is_a_register_like_any_other() -> None:
     snapshot = house.store.load(run_id)
     assert snapshot
     assert [register.key for register in snapshot.registers] == [START_KEY]
-    assert isinstance(snapshot.head, Head)
+    assert isinstance(snapshot.head, RunHead)
 
 
 @pytest.mark.parametrize("width", [1, 25, 26, 45, 46, 128])
@@ -617,7 +617,7 @@ def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
     assert house.worker().advance(run_id) is Status.SUSPENDED
     assert len(house.waiting(run_id)) == len(house.store.notices(run_id)) == width
     for entry in house.waiting(run_id):
-        answer = Answer(
+        answer = Decide(
             verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api"
         )
         house.runs.decide(run_id, entry.request_id, answer)
@@ -805,7 +805,7 @@ def test_another_owners_reply_that_was_loaded_meanwhile_is_not_folded_twice() ->
         if len(request.messages) == 1:
             return call("slow")
         event = ModelReplied(path="", turn=1, reply=say("the other owner's"), at=NOW)
-        house.store.append(run_id, Register("00001!reply", (event,)))
+        house.store.append(run_id, JournalEntry("00001!reply", (event,)))
         house.store.wake(run_id, now=NOW)
         house.later(seconds=50)
         return say("mine")
@@ -903,7 +903,7 @@ def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() 
     class Flaky(InMemoryStore):
         failures = 0
 
-        def append(self, run_id: str, register: Register) -> Register:
+        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
             if register.key.endswith("~outcome") and self.failures < 3:
                 self.failures += 1
                 raise Retryable("throttled")
@@ -939,7 +939,7 @@ def test_a_process_that_leaves_a_running_tool_behind_is_ended() -> None:
     house.model.scripts = {"a": [call("stuck"), say("ok")]}
     run_id = house.start()
     deadline = NOW + timedelta(seconds=200)
-    limits = Limits(renewal=0.01)
+    limits = Limits(lease_renewal=0.01)
     assert (
         house.worker(limits, abandon=ended.set).advance(run_id, deadline=deadline) is Status.READY
     )
@@ -959,7 +959,7 @@ def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None
     assert asked.approvers == ("ops@example.com",)
     (notice,) = house.store.notices(run_id)
     assert notice.undelivered == ("email:ops@example.com",)
-    answer = Answer(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
+    answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
         house.runs.decide(run_id, asked.request_id, answer)
     assert ran == ["x"]
@@ -1013,7 +1013,7 @@ def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> No
         calls=plan_calls(house.registry.startable["a"], (), turn),
         at=NOW,
     )
-    house.store.append(run_id, Register("00000!reply", (event,)))
+    house.store.append(run_id, JournalEntry("00000!reply", (event,)))
     house.registry = Registry([Agent("a", tools=[note, pay])])
     assert house.worker(Limits(workers=2)).advance(run_id) is Status.PARKED
     assert noted == ["x"]
@@ -1099,7 +1099,7 @@ def test_an_outcome_that_a_lost_owner_left_unnoticed_is_found_before_anybody_is_
         begun.append("x")
         if len(begun) == 1:
             raise KeyboardInterrupt
-        late = Register(call_key(parse_path("0.0"), "outcome"), (returned("0.0", "launched"),))
+        late = JournalEntry(call_key(parse_path("0.0"), "outcome"), (returned("0.0", "launched"),))
         house.store.append(run_id, late)
         house.later(minutes=30)
         return "done"

@@ -35,7 +35,7 @@ from agent_continuations.errors import (
     KeyReused,
     NotFound,
 )
-from agent_continuations.operations.stuck_runs import stuck
+from agent_continuations.operations.stuck_runs import why_stuck
 from agent_continuations.views.run import RunView
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -80,7 +80,7 @@ class Place:
         head = self.store.head(run_id)
         assert head
         assert head.lease_until is None
-        assert stuck(head, self.runner.continuation(run_id), self.now) is None
+        assert why_stuck(head, self.runner.continuation(run_id), self.now) is None
 
 
 def kinds(view: RunView) -> list[str]:

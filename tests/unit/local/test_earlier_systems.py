@@ -23,7 +23,7 @@ from agent_continuations import (
 )
 from agent_continuations.adapters.models.scripted import Script
 from agent_continuations.core.replies import Reply, ToolRequest
-from agent_continuations.core.run import Register
+from agent_continuations.core.run import JournalEntry
 from agent_continuations.errors import AlreadyDecided, Invalid
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.views.run import RunView
@@ -205,7 +205,7 @@ def test_09_an_approval_beside_a_wait_of_another_kind_are_two_entries_in_order(b
     with pytest.raises(KeyboardInterrupt):
         runs.start("worker", "go")
     assert lost.is_set()
-    (run_id,) = (head.run_id for head in runs.store.page("default").heads)
+    (run_id,) = (head.run_id for head in runs.store.list_runs("default").heads)
     kinds = [(each.kind, each.path) for each in runs.get(run_id).waiting]
     assert ("approval", "0.1") in kinds
 
@@ -353,7 +353,7 @@ def test_19_a_crash_loses_no_finished_turn_and_repeats_no_effect(bank: Bank) -> 
     runs = LocalRunner([Agent("worker", tools=[note])], model, store=store)
     with pytest.raises(KeyboardInterrupt):
         runs.start("worker", "go")
-    (head,) = store.page("default").heads
+    (head,) = store.list_runs("default").heads
     assert len(runs.continuation(head.run_id).turns) == 6
     assert len(notes) == 6
 
@@ -367,7 +367,7 @@ def test_20_a_turn_appends_and_rewrites_nothing() -> None:
     written: list[int] = []
 
     class Counting(InMemoryStore):
-        def append(self, run_id: str, register: Register) -> Register:
+        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
             written.append(sum(len(each.model_dump_json()) for each in register.events))
             return super().append(run_id, register)
 

@@ -12,9 +12,9 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Started
 from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Register, Status
+from agent_continuations.core.run import RunHead, JournalEntry, Status
 from agent_continuations.errors import Fatal, Retryable
-from agent_continuations.notifications.outbox import MAX_ATTEMPTS, Outbox
+from agent_continuations.notifications.outbox import MAX_ATTEMPTS, NoticeDispatcher
 from agent_continuations.ports.store import Due
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -57,9 +57,11 @@ class World:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(self.store, {"email": self.email, "topic": self.topic}, self.clock)
+        self.outbox = NoticeDispatcher(
+            self.store, {"email": self.email, "topic": self.topic}, self.clock
+        )
         root = Continuation(agent="a", instructions="", input="go", max_turns=9)
-        head = Head(
+        head = RunHead(
             run_id="r",
             tenant="default",
             agent="a",
@@ -69,8 +71,8 @@ class World:
             updated_at=NOW,
             due=None,
         )
-        self.store.create(head, Register(START_KEY, (Started(continuation=root, at=NOW),)))
-        self.store.noticed(
+        self.store.create(head, JournalEntry(START_KEY, (Started(continuation=root, at=NOW),)))
+        self.store.update_notice(
             Notice(
                 notice_id="n",
                 run_id="r",

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_continuations import Approval, Preview, Stage
-from agent_continuations.core.approvals.grant import Condition, Grant
+from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import Answer, InAdvance
+from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Forbidden, Invalid, NotFound
 from tests.unit.services.test_policies import ANN, BOB, CARL, HOUR, House, house
@@ -35,8 +35,8 @@ def agree(
 ) -> Grant:
     """Approve what is asked, and calls like it."""
     rules = {"amount": "up_to"} if rules is None else rules
-    wanted = InAdvance(seconds=seconds, rules=rules, max_uses=max_uses)
-    answer = Answer(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
+    wanted = GrantTerms(seconds=seconds, rules=rules, max_uses=max_uses)
+    answer = Decide(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
     one.runs.decide(one.run_id, one.request.request_id, answer)
     one.runner.advance(one.run_id)
     return one.runs.grants.all()[0]
@@ -185,10 +185,10 @@ def test_a_grant_is_for_one_tool_of_one_agent_as_it_was() -> None:
     one = granting(ANN)
     grant = agree(one)
     about = {"agent": "clerk", "tool": "pay", "schema_version": grant.schema_version}
-    assert grant.admits(**about, arguments={"amount": 5})
+    assert grant.covers(**about, arguments={"amount": 5})
     for name in about:
-        assert not grant.admits(**{**about, name: "other"}, arguments={"amount": 5})
-    assert not grant.admits(**about, arguments={"amount": 5, "to": "eve"})
+        assert not grant.covers(**{**about, name: "other"}, arguments={"amount": 5})
+    assert not grant.covers(**about, arguments={"amount": 5, "to": "eve"})
 
 
 @pytest.mark.parametrize(
@@ -226,22 +226,22 @@ def test_nothing_is_granted_on_what_is_closed() -> None:
 
 
 def test_a_text_has_no_upper_limit() -> None:
-    condition = Condition(rule="up_to", value=5)
+    condition = ArgumentRule(rule="up_to", value=5)
     grant = agree(granting(ANN))
     bounded = grant.model_copy(update={"conditions": {"amount": condition}})
     about = {"agent": "clerk", "tool": "pay", "schema_version": grant.schema_version}
     for value in ("3", True, None, [3], float("nan"), 5.5, -0.5):
-        assert not bounded.admits(**about, arguments={"amount": value})
+        assert not bounded.covers(**about, arguments={"amount": value})
     for value in (0, 3, 4.5, 5):
-        assert bounded.admits(**about, arguments={"amount": value})
+        assert bounded.covers(**about, arguments={"amount": value})
 
 
 @given(st.integers(0, 700), st.integers(-50, 1500))
 def test_a_call_is_opened_only_if_every_argument_is_agreed_to(limit: int, amount: int) -> None:
-    condition = Condition(rule="up_to", value=limit)
+    condition = ArgumentRule(rule="up_to", value=limit)
     base = agree(granting(ANN))
     grant = base.model_copy(update={"conditions": {"amount": condition}})
-    admitted = grant.admits(
+    admitted = grant.covers(
         agent="clerk",
         tool="pay",
         schema_version=grant.schema_version,

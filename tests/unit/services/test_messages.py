@@ -10,7 +10,7 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import MAX_UNHEARD, Runs
+from agent_continuations.services.runs import MAX_UNHEARD, RunService
 from tests.unit.engine.test_waits import ANN, Place, kinds, nap, wait_any
 
 # -- messages --------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
         return say(f"heard {len(heard)}")
 
     place = Place(script=script)
-    runs = Runs(
+    runs = RunService(
         store=place.store,
         hints=place.runner._hints,
         registry=lambda: place.runner._runs.registry(),

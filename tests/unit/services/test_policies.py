@@ -22,18 +22,18 @@ from agent_continuations import (
 )
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.core.approvals.audit_chain import OnTrail
+from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Verdict
-from agent_continuations.core.decisions.responses import Answer, PassOn, TakeBack
+from agent_continuations.core.decisions.responses import Decide, Reassign, WithdrawApproval
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
-from agent_continuations.local.queue import LocalHints
+from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 
 ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
 HOUR = 3600
@@ -74,12 +74,15 @@ class House:
             store=self.store,
             model=ScriptedModel({"clerk": self._reply}),
             registry=registry,
-            hints=LocalHints(),
+            hints=LocalWorkQueue(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
-        self.runs = Runs(
-            store=self.store, hints=LocalHints(), registry=lambda: registry, clock=lambda: self.now
+        self.runs = RunService(
+            store=self.store,
+            hints=LocalWorkQueue(),
+            registry=lambda: registry,
+            clock=lambda: self.now,
         )
 
     def _reply(self, request: ModelRequest) -> Reply:
@@ -102,7 +105,7 @@ class House:
 
     def said(self, verdict: Verdict, who: str, **more: Any) -> bool:
         """Whether the request is closed after it."""
-        answer = Answer(verdict=verdict, approver=who, **{"via": "link", **more})
+        answer = Decide(verdict=verdict, approver=who, **{"via": "link", **more})
         closed = self.runs.decide(self.run_id, self.request.request_id, answer).closed
         self.runner.advance(self.run_id)
         return closed
@@ -111,11 +114,11 @@ class House:
         return self.said(APPROVE, who, **more)
 
     def withdraw(self, who: str) -> None:
-        said = TakeBack(approver=who, via="link")
+        said = WithdrawApproval(approver=who, via="link")
         self.runs.decide(self.run_id, self.request.request_id, said)
 
     def pass_on(self, who: str, to: str) -> None:
-        said = PassOn(to=to, approver=who, via="link", reason="on holiday")
+        said = Reassign(to=to, approver=who, via="link", reason="on holiday")
         self.runs.decide(self.run_id, self.request.request_id, said)
         self.runner.advance(self.run_id)
 
@@ -132,7 +135,7 @@ class House:
 
     def trail(self) -> list[str]:
         events = self.runs.load(self.run_id).snapshot.events()
-        linked = [(each.link, each) for each in events if isinstance(each, OnTrail)]
+        linked = [(each.link, each) for each in events if isinstance(each, AuditedEvent)]
         return [each.kind for link, each in sorted(linked, key=_number) if link]
 
 
@@ -341,7 +344,7 @@ def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
     for asked in (1, 2, 3):
         assert len(one.notices()) == asked
         [request_id] = [each.request_id for each in one.notices()[-1:]]
-        answer = Answer(verdict=REJECT, approver=ANN, via="link")
+        answer = Decide(verdict=REJECT, approver=ANN, via="link")
         one.runs.decide(one.run_id, request_id, answer)
         one.runner.advance(one.run_id)
     assert one.status is Status.COMPLETED
@@ -385,7 +388,7 @@ def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
     two = house(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB)
-    answer = Answer(verdict=APPROVE, approver=ANN, via="link")
+    answer = Decide(verdict=APPROVE, approver=ANN, via="link")
     stands = two.runs.decide(two.run_id, two.request.request_id, answer)
     assert stands.closed and stands.decision.approver == BOB
 
@@ -747,10 +750,10 @@ def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once()
         "worker": [call("pay")],
     }
     store, registry = Counting(), Registry([clerk])
-    runs = Runs(store=store, hints=LocalHints(), registry=lambda: registry)
+    runs = RunService(store=store, hints=LocalWorkQueue(), registry=lambda: registry)
     run_id = runs.start("clerk", "pay").run_id
-    Runner(store=store, model=ScriptedModel(script), registry=registry, hints=LocalHints()).advance(
-        run_id
-    )
+    Runner(
+        store=store, model=ScriptedModel(script), registry=registry, hints=LocalWorkQueue()
+    ).advance(run_id)
     assert len(store.notices(run_id)) == 2
     assert store.refused == 0

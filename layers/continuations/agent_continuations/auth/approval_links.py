@@ -7,8 +7,8 @@ from hashlib import sha256
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - its name says too little
 
-from agent_continuations.auth.signing import NotSigned, canonical, encoded, signer, unsigned
-from agent_continuations.core.ids import opaque_id, raw_id
+from agent_continuations.auth.signing import NotSigned, canonical, encoded, signer, verify
+from agent_continuations.core.ids import opaque_id, decode_id
 from agent_continuations.errors import NotFound
 
 _PAYLOAD = Struct(">15s10s8sI")
@@ -28,7 +28,7 @@ class Capability:
         return next((each for each in approvers if _tag(each) == self.approver_tag), None)
 
 
-class Capabilities:
+class ApprovalLinks:
     """Makes tokens and checks them.
 
     Args:
@@ -46,7 +46,7 @@ class Capabilities:
     def token(self, run_id: str, request_id: str, approver: str, expires_at: datetime) -> str:
         """The token of one approver for one request; 94 characters, safe in a URL."""
         payload = _PAYLOAD.pack(
-            raw_id(run_id), raw_id(request_id), _tag(approver), int(expires_at.timestamp())
+            decode_id(run_id), decode_id(request_id), _tag(approver), int(expires_at.timestamp())
         )
         return self._links.sign(encoded(payload)).decode()
 
@@ -57,7 +57,7 @@ class Capabilities:
             NotFound: it was not made here, or with a key that was retired.
         """
         try:
-            payload = unsigned(self._links, token)
+            payload = verify(self._links, token)
             run, request, tag, expires = _PAYLOAD.unpack(payload)
         except (NotSigned, StructError):
             raise NotFound("this link is not valid", [("token", "not valid")]) from None

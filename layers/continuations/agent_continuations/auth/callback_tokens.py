@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent_continuations.auth.signing import NotSigned, encoded, signer, unsigned
+from agent_continuations.auth.signing import NotSigned, encoded, signer, verify
 from agent_continuations.core.ids import is_opaque_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import NotFound
@@ -16,7 +16,7 @@ class CalledBack(NamedTuple):
     path: str
 
 
-class Callbacks:
+class CallbackTokens:
     """Makes the tokens in such addresses and checks them.
 
     A token holds as long as the call has no outcome. Its keys are others than those of approvers'
@@ -43,7 +43,7 @@ class Callbacks:
             NotFound: it was not made here, or with a key that was retired.
         """
         try:
-            run_id, _, path = unsigned(self._signer, token).decode().partition(" ")
+            run_id, _, path = verify(self._signer, token).decode().partition(" ")
             known = is_opaque_id(run_id) and bool(parse_path(path))
         except (NotSigned, ValueError):
             known = False

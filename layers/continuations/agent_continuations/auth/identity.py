@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Identity:
     """Somebody whom the identity provider vouches for.
 
     Attributes:
@@ -33,7 +33,7 @@ class Person:
         }
 
 
-def signed_in(context: Mapping[str, Any]) -> Person | None:
+def signed_in(context: Mapping[str, Any]) -> Identity | None:
     """The person whom the authorizer saw.
 
     Args:
@@ -42,4 +42,6 @@ def signed_in(context: Mapping[str, Any]) -> Person | None:
     """
     if context.get("signed_in") != "yes":
         return None
-    return Person(context["name"], tuple(json.loads(context["groups"])), context["authentication"])
+    return Identity(
+        context["name"], tuple(json.loads(context["groups"])), context["authentication"]
+    )

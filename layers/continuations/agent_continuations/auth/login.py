@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from agent_continuations.errors import Forbidden, Invalid
 
 if TYPE_CHECKING:
-    from agent_continuations.auth.oidc import Issuer
+    from agent_continuations.auth.oidc import OidcProvider
 
 SIGN_IN_SECONDS = 600
 
@@ -54,7 +54,7 @@ class CodeFlow:
     """
 
     def __init__(
-        self, issuer: "Issuer", keys: Sequence[str], *, client_secret: str, redirect_uri: str
+        self, issuer: "OidcProvider", keys: Sequence[str], *, client_secret: str, redirect_uri: str
     ) -> None:
         self._issuer = issuer
         self._client_secret = client_secret

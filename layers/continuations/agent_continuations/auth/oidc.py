@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 import jwt
 import urllib3
 
-from agent_continuations.auth.identity import Person
+from agent_continuations.auth.identity import Identity
 from agent_continuations.errors import Fatal, Forbidden, Retryable
 
 # With a public key only: what verifies a token must not be able to make one.
@@ -47,7 +47,7 @@ class _Published:
     read_at: float
 
 
-class Issuer:
+class OidcProvider:
     """An OpenID Connect provider, and our client there.
 
     Args:
@@ -71,7 +71,7 @@ class Issuer:
         self._clock = clock
         self._kept: _Published | None = None
 
-    def verify(self, token: str, *, nonce: str | None = None) -> Person:
+    def verify(self, token: str, *, nonce: str | None = None) -> Identity:
         """The person that an ID token is about.
 
         Args:
@@ -162,7 +162,7 @@ class Issuer:
             raise Fatal(f"the identity provider refuses our client: {status}, {told}")
         return str(answer.get("id_token", ""))
 
-    def _person(self, claims: Mapping[str, Any]) -> Person:
+    def _person(self, claims: Mapping[str, Any]) -> Identity:
         """Who the claims speak of.
 
         An address that the provider says it has not checked could be anybody's, and is refused.
@@ -183,7 +183,7 @@ class Issuer:
         ways = claims.get("amr")
         if isinstance(ways, list):
             how.append(f"amr={','.join(_quoted(str(each)) for each in ways)}")
-        return Person(
+        return Identity(
             name=email.lower(),
             groups=tuple(f"group:{each}" for each in groups),
             authentication=" ".join(how),

@@ -32,7 +32,7 @@ def signer(keys: Sequence[str], purpose: str) -> Signer:
     )
 
 
-def unsigned(signer: Signer, token: str) -> bytes:
+def verify(signer: Signer, token: str) -> bytes:
     """What was signed. A token has one spelling: base64 that merely means the same is refused.
 
     Raises:

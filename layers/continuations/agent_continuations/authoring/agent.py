@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.conditions import Condition
-from agent_continuations.authoring.schema import Shape, validated_arguments
+from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
 from agent_continuations.authoring.tool import NAME, Tool
-from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.plans import Effect
 
 
@@ -63,9 +63,9 @@ class Agent:
             raise ValueError(f"{self.name} has two conditions of one name")
 
     @cached_property
-    def output(self) -> Shape | None:
+    def output(self) -> AnswerSchema | None:
         """What the answer must fit, if it must fit something."""
-        return Shape(self.output_type) if self.output_type else None
+        return AnswerSchema(self.output_type) if self.output_type else None
 
     def as_tool(
         self,
@@ -128,7 +128,7 @@ class AgentTool:
             "additionalProperties": False,
         }
 
-    def gate(self, call: ToolCall) -> Gate | None:
+    def gate(self, call: ToolCall) -> ApprovalPolicy | None:
         """The approval that a call needs, or None where nobody needs to be asked."""
         return self.approval.gate(call) if self.approval else None
 

@@ -4,7 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from agent_continuations.core.approvals.policy import GROUP, Escalation, Gate, Preview, Risk
+from agent_continuations.core.approvals.policy import (
+    GROUP,
+    Escalation,
+    ApprovalPolicy,
+    Preview,
+    Risk,
+)
 from agent_continuations.core.approvals.policy import Stage as GateStage
 
 WEEK_SECONDS = 7 * 24 * 3600
@@ -122,20 +128,20 @@ class Approval:
         if not 0 <= self.grant_seconds <= LONGEST_TIMEOUT_SECONDS:
             raise ValueError(f"grant_seconds is from 0 to {LONGEST_TIMEOUT_SECONDS}")
 
-    def gate(self, call: ToolCall, preview: Preview | None = None) -> Gate | None:
+    def gate(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
         """The policy as it applies to this call, or None where nobody needs to be asked."""
         if not _applies(self.when, call):
             return None
         stages = tuple(each.pinned() for each in self._stages() if _applies(each.when, call))
         return self._gate(stages, preview)
 
-    def pinned(self, preview: Preview) -> Gate:
+    def pinned(self, preview: Preview) -> ApprovalPolicy:
         """The policy as it applies where there is no call to ask `when` about."""
         return self._gate(tuple(each.pinned() for each in self._stages()), preview)
 
-    def _gate(self, stages: tuple[GateStage, ...], preview: Preview | None) -> Gate:
+    def _gate(self, stages: tuple[GateStage, ...], preview: Preview | None) -> ApprovalPolicy:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
-        return Gate(
+        return ApprovalPolicy(
             stages=stages,
             timeout_seconds=self.timeout_seconds,
             reminders=tuple(self.remind_after_seconds),

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from agent_continuations.authoring.approval import Approval
 from agent_continuations.authoring.pricing import PRICES, Price, cost
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.plans import Tally
+from agent_continuations.core.plans import UsageTally
 
 Scope: TypeAlias = Literal["agent", "run"]
 
@@ -48,7 +48,9 @@ class Condition:
         if not self.name or len(self.name) > 64 or not self.name.isprintable():
             raise ValueError("a condition's name has 1 to 64 characters")
 
-    def reason(self, frame: Continuation, since: Tally, limit: float | None, now: datetime) -> str:
+    def reason(
+        self, frame: Continuation, since: UsageTally, limit: float | None, now: datetime
+    ) -> str:
         """Why to ask, in words; empty where there is no reason.
 
         Args:
@@ -64,7 +66,7 @@ class Condition:
             holds = True
         return f"The condition {self.name} holds." if holds else ""
 
-    def tally(self, frame: Continuation, now: datetime) -> Tally:
+    def tally(self, frame: Continuation, now: datetime) -> UsageTally:
         """How far the agent or the run has come."""
         return _tally(frame, now, {}, whole=self.scope == "run")
 
@@ -92,7 +94,9 @@ class _Limit(Condition):
         if not self.limit > 0:
             raise ValueError("a limit is above 0")
 
-    def reason(self, frame: Continuation, since: Tally, limit: float | None, now: datetime) -> str:
+    def reason(
+        self, frame: Continuation, since: UsageTally, limit: float | None, now: datetime
+    ) -> str:
         del frame, now
         most = self.limit if limit is None else limit
         reached = self._reached(since)
@@ -102,7 +106,7 @@ class _Limit(Condition):
     def arguments(self) -> dict[str, Any]:
         return {LIMIT: self.limit}
 
-    def _reached(self, since: Tally) -> float:
+    def _reached(self, since: UsageTally) -> float:
         raise NotImplementedError
 
     def _told(self, reached: float) -> str:
@@ -115,7 +119,7 @@ class EveryTurns(_Limit):
 
     name: str = "turns"
 
-    def _reached(self, since: Tally) -> float:
+    def _reached(self, since: UsageTally) -> float:
         return since.turns
 
     def _told(self, reached: float) -> str:
@@ -128,7 +132,7 @@ class EverySeconds(_Limit):
 
     name: str = "time"
 
-    def _reached(self, since: Tally) -> float:
+    def _reached(self, since: UsageTally) -> float:
         return since.seconds
 
     def _told(self, reached: float) -> str:
@@ -141,7 +145,7 @@ class EveryTokens(_Limit):
 
     name: str = "tokens"
 
-    def _reached(self, since: Tally) -> float:
+    def _reached(self, since: UsageTally) -> float:
         return since.tokens
 
     def _told(self, reached: float) -> str:
@@ -160,10 +164,10 @@ class EveryCost(_Limit):
     name: str = "cost"
     prices: Mapping[str, Price] = field(default_factory=lambda: PRICES, repr=False)
 
-    def tally(self, frame: Continuation, now: datetime) -> Tally:
+    def tally(self, frame: Continuation, now: datetime) -> UsageTally:
         return _tally(frame, now, self.prices, whole=self.scope == "run")
 
-    def _reached(self, since: Tally) -> float:
+    def _reached(self, since: UsageTally) -> float:
         return float("inf") if since.unpriced else since.cost
 
     def _told(self, reached: float) -> str:
@@ -174,7 +178,7 @@ class EveryCost(_Limit):
 
 def _tally(
     frame: Continuation, now: datetime, prices: Mapping[str, Price], *, whole: bool
-) -> Tally:
+) -> UsageTally:
     turns = tokens = unpriced = 0
     spent = 0.0
     for each in frame.frames() if whole else (frame,):
@@ -185,7 +189,7 @@ def _tally(
             price = cost(usage, turn.reply.model, prices)
             unpriced += price is None
             spent += price or 0.0
-    return Tally(
+    return UsageTally(
         turns=turns,
         tokens=tokens,
         cost=spent,

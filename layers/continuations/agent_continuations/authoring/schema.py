@@ -59,7 +59,7 @@ def _shallow(value: Any, depth: int) -> bool:
     return True
 
 
-class Shape:
+class AnswerSchema:
     """What an answer must fit: a pydantic model, or any other type.
 
     A value of another type than a model stands in an object of one field, `answer`, so that a form
@@ -86,15 +86,15 @@ class Shape:
             schema["properties"][ANSWER].pop("title", None)
         return schema
 
-    def fitted(self, value: Any) -> Any:
+    def validate(self, value: Any) -> Any:
         """A value as the type understands it, as plain JSON.
 
         Raises:
             ArgumentsRefused: it does not fit.
         """
-        return self.fitted_fields({ANSWER: value} if self.plain else value)
+        return self.validate_fields({ANSWER: value} if self.plain else value)
 
-    def fitted_fields(self, fields: Any) -> Any:
+    def validate_fields(self, fields: Any) -> Any:
         """The same, for the object that a form gives.
 
         Raises:

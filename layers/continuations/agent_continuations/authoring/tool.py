@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.result_text import result_text
-from agent_continuations.authoring.schema import Shape, validated_arguments
+from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
 from agent_continuations.authoring.signature import arguments_model, documented
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
-from agent_continuations.core.approvals.policy import Gate, Preview
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
@@ -32,7 +32,7 @@ Clock: TypeAlias = Callable[[], datetime]
 PollOf: TypeAlias = Callable[[Any, ToolContext], Any]
 
 
-_TEXT = Shape(str)
+_TEXT = AnswerSchema(str)
 
 
 def _now() -> datetime:
@@ -52,7 +52,7 @@ class Tool:
     model: type[BaseModel] = field(default=BaseModel, repr=False)
     preview: PreviewOf | None = None
     poll: PollOf | None = None
-    answer: Shape = field(default=_TEXT, repr=False)
+    answer: AnswerSchema = field(default=_TEXT, repr=False)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -80,7 +80,7 @@ class Tool:
         checked = validated_arguments(self.model, arguments)
         return checked.model_dump(mode="json", by_alias=True)
 
-    def gate(self, call: ToolCall) -> Gate | None:
+    def gate(self, call: ToolCall) -> ApprovalPolicy | None:
         """The approval that a call needs, or None where nobody needs to be asked."""
         return self.approval.gate(call, self.previewed(call.arguments)) if self.approval else None
 
@@ -207,7 +207,7 @@ def tool(
             model=model,
             preview=preview,
             poll=poll,
-            answer=_TEXT if answer is str else Shape(answer),
+            answer=_TEXT if answer is str else AnswerSchema(answer),
         )
 
     return make if function is None else make(function)

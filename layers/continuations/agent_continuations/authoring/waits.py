@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from agent_continuations.authoring.approval import LONGEST_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
-from agent_continuations.core.approvals.policy import Escalation, Gate, Preview
+from agent_continuations.core.approvals.policy import Escalation, ApprovalPolicy, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
 
@@ -83,7 +83,7 @@ class Question:
         """
         return QuestionWait(text=self.text, answer=answer, gate=self._gate())
 
-    def _gate(self) -> Gate:
+    def _gate(self) -> ApprovalPolicy:
         policy = Approval(
             self.ask,
             timeout_seconds=self.timeout_seconds,

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from agent_continuations.cli.commands import decisions, messages, runs
-from agent_continuations.cli.exit_codes import End
+from agent_continuations.cli.exit_codes import ExitCode
 from agent_continuations.cli.options import shared
 
 CODES = """\b
@@ -30,7 +30,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise click.exceptions.Exit(End.INTERRUPTED) from None
+            raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
 
 
 @click.group(cls=Commands, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,10 +5,10 @@ from typing import IO, Any
 
 import click
 
-from agent_continuations.safe_text import shown_line
+from agent_continuations.safe_text import escape_line
 
 
-class End(IntEnum):
+class ExitCode(IntEnum):
     """An exit code."""
 
     DONE = 0
@@ -22,10 +22,10 @@ class End(IntEnum):
 class Fault(click.ClickException):
     """A command cannot go on. What it says is shown in one line, whosoever the words are."""
 
-    exit_code = End.REFUSED.value
+    exit_code = ExitCode.REFUSED.value
 
     def __init__(self, message: str) -> None:
-        super().__init__(shown_line(message))
+        super().__init__(escape_line(message))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line, on stderr where nothing else is said."""
@@ -39,10 +39,10 @@ class Refused(Fault):
 class Misused(Fault):
     """It is not clear what is meant, or where."""
 
-    exit_code = End.USAGE.value
+    exit_code = ExitCode.USAGE.value
 
 
 class Unreachable(Fault):
     """The service says nothing, or nothing that can be used."""
 
-    exit_code = End.UNREACHABLE.value
+    exit_code = ExitCode.UNREACHABLE.value

@@ -12,13 +12,13 @@ from agent_continuations.cli.exit_codes import Unreachable
 PEOPLE = ("approval", "question", "condition", "doubt")
 
 
-class Seen(BaseModel):
+class ApiModel(BaseModel):
     """Base of what is read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Stage(Seen):
+class Stage(ApiModel):
     """Who is asked together."""
 
     approvers: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Stage(Seen):
     open: bool = False
 
 
-class Wait(Seen):
+class Wait(ApiModel):
     """One place where a run waits; see `agent_continuations.waiting.Waiting`."""
 
     request_id: str
@@ -48,14 +48,14 @@ class Wait(Seen):
     correlation: str | None = None
 
 
-class Usage(Seen):
+class Usage(ApiModel):
     """Tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
-class Undelivered(Seen):
+class Undelivered(ApiModel):
     """A notice that has not reached somebody."""
 
     request_id: str
@@ -64,7 +64,7 @@ class Undelivered(Seen):
     again_at: str | None = None
 
 
-class Summary(Seen):
+class Summary(ApiModel):
     """A run in a list."""
 
     run_id: str
@@ -74,7 +74,7 @@ class Summary(Seen):
     metadata: dict[str, str] = Field(default={})
 
 
-class Page(Seen):
+class Page(ApiModel):
     """Some runs."""
 
     items: tuple[Summary, ...]
@@ -95,13 +95,13 @@ class Run(Summary):
     parent: str | None = None
 
 
-class Accepted(Seen):
+class Accepted(ApiModel):
     """What starting a run, or saying something to it, is answered with."""
 
     run_id: str
 
 
-class Settled(Seen):
+class Settled(ApiModel):
     """What stands after a decision."""
 
     run_id: str
@@ -115,7 +115,7 @@ class Settled(Seen):
     stages: tuple[Stage, ...] | None = None
 
 
-class Entry(Seen):
+class Entry(ApiModel):
     """A line of a timeline."""
 
     at: str
@@ -130,20 +130,20 @@ class Entry(Seen):
     reason: str | None = None
 
 
-class Timeline(Seen):
+class Timeline(ApiModel):
     """What happened."""
 
     items: tuple[Entry, ...]
 
 
-class Outcome(Seen):
+class Outcome(ApiModel):
     """How a call ended."""
 
     kind: str
     content: str = ""
 
 
-class Plan(Seen):
+class Plan(ApiModel):
     """What a call is."""
 
     kind: str = "tool"
@@ -151,7 +151,7 @@ class Plan(Seen):
     arguments: dict[str, Any] = Field(default={})
 
 
-class Decision(Seen):
+class Decision(ApiModel):
     """What was decided about a call."""
 
     verdict: str
@@ -161,13 +161,13 @@ class Decision(Seen):
     answer: Any = None
 
 
-class Asked(Seen):
+class Asked(ApiModel):
     """A request about a call; `arguments` where an approver has changed them."""
 
     arguments: dict[str, Any] | None = None
 
 
-class Call(Seen):
+class Call(ApiModel):
     """A call of a tool or of an agent."""
 
     plan: Plan
@@ -185,21 +185,21 @@ class Call(Seen):
         return self.plan.arguments if changed is None else changed
 
 
-class Message(Seen):
+class Message(ApiModel):
     """What somebody said to a run."""
 
     text: str
     sender: str | None = None
 
 
-class Turn(Seen):
+class Turn(ApiModel):
     """A reply of the model and its calls."""
 
     calls: tuple[Call, ...] = ()
     heard: tuple[Message, ...] = ()
 
 
-class Frame(Seen):
+class Frame(ApiModel):
     """An agent at work: the continuation."""
 
     agent: str
@@ -209,10 +209,10 @@ class Frame(Seen):
     messages: tuple[Message, ...] = ()
 
 
-Form = TypeVar("Form", bound=Seen)
+Form = TypeVar("Form", bound=ApiModel)
 
 
-def seen(form: type[Form], document: Any) -> Form:
+def parse(form: type[Form], document: Any) -> Form:
     """An answer, read.
 
     Raises:

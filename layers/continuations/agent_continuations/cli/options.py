@@ -12,7 +12,7 @@ from rich.text import Text
 
 from agent_continuations.cli.client import Api
 from agent_continuations.cli.exit_codes import Misused
-from agent_continuations.safe_text import shown_json
+from agent_continuations.safe_text import escape_json
 
 ADDRESS = Path(".run") / "api_url"
 NEVER_WRAPPED = 10_000_000
@@ -60,7 +60,7 @@ class Settings:
             lines: what to print in its place.
         """
         if self.as_json:
-            click.echo(shown_json(document))
+            click.echo(escape_json(document))
             return
         for line in lines():
             self.line(line)

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import click
 
 from agent_continuations.cli.client import Api
-from agent_continuations.cli.exit_codes import End
-from agent_continuations.cli.models import PEOPLE, Run, seen
+from agent_continuations.cli.exit_codes import ExitCode
+from agent_continuations.cli.models import PEOPLE, Run, parse
 from agent_continuations.cli.options import Settings
 from agent_continuations.cli.rendering import outcome
 
@@ -23,7 +23,7 @@ CHILD_SECONDS = 5
 PACE_SECONDS = 0.5
 
 
-def end_of(run: Run) -> End | None:
+def end_of(run: Run) -> ExitCode | None:
     """How a run ends for whoever waits for it; None while it goes on by itself.
 
     Somebody is waited for where people are asked, an event must be sent, or the run is paused.
@@ -31,15 +31,15 @@ def end_of(run: Run) -> End | None:
     """
     match run.status:
         case "completed":
-            return End.DONE
+            return ExitCode.DONE
         case "failed" | "cancelled" | "parked":
-            return End.REFUSED
+            return ExitCode.REFUSED
         case "running":
             return None
         case _ if run.paused:
-            return End.WAITS
+            return ExitCode.WAITS
         case "suspended" if any(each.kind in (*PEOPLE, "event") for each in run.waiting):
-            return End.WAITS
+            return ExitCode.WAITS
         case _:
             return None
 
@@ -66,13 +66,13 @@ def views(api: Api, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, 
     path = run_path(run_id)
     document = api.get(path)
     while True:
-        run = seen(Run, document)
+        run = parse(Run, document)
         yield document, run
         if end_of(run) is not None:
             return
         asked = time.monotonic()
         document = api.get(path, _poll(run, watch=watch))
-        if seen(Run, document).updated_at == run.updated_at:
+        if parse(Run, document).updated_at == run.updated_at:
             time.sleep(max(0.0, PACE_SECONDS - (time.monotonic() - asked)))
 
 
@@ -97,4 +97,4 @@ def finish(settings: Settings, run_id: str) -> NoReturn:
     """Wait for a run, tell how it stands, and end with the code for that."""
     document, run = settled(settings.api, run_id)
     settings.tell(document, lambda: outcome(run))
-    click.get_current_context().exit(end_of(run) or End.DONE)
+    click.get_current_context().exit(end_of(run) or ExitCode.DONE)

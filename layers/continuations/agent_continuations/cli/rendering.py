@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from agent_continuations.cli.models import PEOPLE, Entry, Run, Settled, Stage, Summary, Wait
-from agent_continuations.safe_text import shown, shown_line
+from agent_continuations.safe_text import escape, escape_line
 
 MAX_SHORT = 100
 STYLES = {
@@ -39,12 +39,12 @@ WANTED = {
 
 def words(text: str, style: str = "") -> Text:
     """A text of the service's, in one line."""
-    return Text(shown_line(text), style=style)
+    return Text(escape_line(text), style=style)
 
 
 def block(text: str, indent: str = "  ") -> Text:
     """A text of the service's with its lines, each moved in, so that none looks like ours."""
-    lines = shown(text).split("\n")
+    lines = escape(text).split("\n")
     return Text("\n".join(f"{indent}{line}" for line in lines))
 
 
@@ -59,13 +59,13 @@ def moment(text: str, pattern: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
     try:
         return datetime.fromisoformat(text).astimezone(UTC).strftime(pattern)
     except (ValueError, OverflowError):
-        return shown_line(text)
+        return escape_line(text)
 
 
 def arguments_text(arguments: dict[str, Any], longest: int | None = None) -> Text:
     """Arguments as one writes them: `amount=250, to="bob"`."""
     pairs = (f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in arguments.items())
-    text = shown_line(", ".join(pairs))
+    text = escape_line(", ".join(pairs))
     return Text(text if longest is None or len(text) <= longest else f"{text[:longest]}…")
 
 
@@ -167,7 +167,7 @@ def outcome(run: Run) -> Iterator[Text]:
     if run.error:
         yield block(run.error)
     for wait in run.waiting:
-        who = Text(" > ".join(shown_line(each) for each in wait.agents))
+        who = Text(" > ".join(escape_line(each) for each in wait.agents))
         yield joined(" ", who, call_text(wait.tool, wait.arguments or {}) if wait.tool else "")
         yield joined("   ", wait_line(wait))
         for line in wait_details(wait):

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent_continuations.cli.client import Api
 from agent_continuations.cli.exit_codes import Misused, Refused
-from agent_continuations.cli.models import Page, Run, Wait, seen
+from agent_continuations.cli.models import Page, Run, Wait, parse
 
 RUN_ID_CHARACTERS = 24
 NEWEST = 100
@@ -25,7 +25,7 @@ def whole_run_id(api: Api, given: str) -> str:
         raise Misused("RUN is empty")
     if len(given) >= RUN_ID_CHARACTERS:
         return given
-    page = seen(Page, api.get("/runs", {"limit": NEWEST}))
+    page = parse(Page, api.get("/runs", {"limit": NEWEST}))
     found = [each for each in page.items if each.run_id.startswith(given)]
     match [each for each in found if each.run_id == given] or found:
         case [one]:
@@ -38,7 +38,7 @@ def whole_run_id(api: Api, given: str) -> str:
             raise Misused(f"{len(several)} runs begin with {given!r} ({more})")
 
 
-def picked_request(run: Run, kinds: Collection[str], given: str | None) -> tuple[str, Wait | None]:
+def select_request(run: Run, kinds: Collection[str], given: str | None) -> tuple[str, Wait | None]:
     """The request that is meant: as given, in full or how it begins, or the only open one.
 
     What fits no open request is taken as it is: the service knows what was decided about it.

@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.errors import ModelUnavailable
 
 
-class ModelPause(Stored):
+class ModelBackoff(FrozenModel):
     """The model service is left alone until then; `tries` calls in a row have failed."""
 
     until: datetime
@@ -14,14 +14,14 @@ class ModelPause(Stored):
     reason: str
 
 
-def longer_pause(
-    before: ModelPause | None,
+def next_backoff(
+    before: ModelBackoff | None,
     error: ModelUnavailable,
     now: datetime,
     *,
     shortest: float,
     longest: float,
-) -> ModelPause:
+) -> ModelBackoff:
     """The pause after one more failure: as long as the service asks, and doubled each time.
 
     Args:
@@ -38,4 +38,4 @@ def longer_pause(
         until = before.until
     seconds = max(error.after_seconds or 0.0, min(shortest * 2.0 ** (tries - 1), longest))
     until = max(until, now + timedelta(seconds=seconds))
-    return ModelPause(until=until, tries=tries, reason=str(error)[:200])
+    return ModelBackoff(until=until, tries=tries, reason=str(error)[:200])

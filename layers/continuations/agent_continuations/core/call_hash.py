@@ -5,27 +5,27 @@ from hmac import compare_digest
 from typing import Any
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.continuation import Continuation, Call
 from agent_continuations.core.ids import arguments_hash
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Head
+from agent_continuations.core.run import RunHead
 from agent_continuations.core.voting import voted
 from agent_continuations.core.waits import QuestionWait
 from agent_continuations.errors import IllegalEvent
 
 
-def call_hash(head: Head, root: Continuation, path: Path) -> str:
+def call_hash(head: RunHead, root: Continuation, path: Path) -> str:
     """The hash of the call at `path` with the arguments that would run.
 
     Raises:
         IllegalEvent: the call is one that cannot run.
     """
     call = root.call_at(path)
-    return hash_of(head, call, path)
+    return call_hash_of(head, call, path)
 
 
-def hash_of(head: Head, call: PendingCall, path: Path) -> str:
+def call_hash_of(head: RunHead, call: Call, path: Path) -> str:
     """`call_hash`, for a call that is at hand. That of a question covers its text."""
     if isinstance(call.plan, RefusedPlan):
         raise IllegalEvent(f"{path_text(path)} was refused")
@@ -35,22 +35,24 @@ def hash_of(head: Head, call: PendingCall, path: Path) -> str:
         path=path,
         tool=call.plan.tool,
         schema_version=call.plan.schema_version,
-        arguments=asked_of(call.arguments, question_of(call)),
+        arguments=hashed_content(call.arguments, question_of(call)),
     )
 
 
-def question_of(call: PendingCall) -> dict[str, Any] | None:
+def question_of(call: Call) -> dict[str, Any] | None:
     """What a person is asked by a tool, and what the answer must fit; None where nothing is."""
     wait = call.wait
     return {"text": wait.text, "answer": wait.answer} if isinstance(wait, QuestionWait) else None
 
 
-def asked_of(arguments: Mapping[str, Any], question: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def hashed_content(
+    arguments: Mapping[str, Any], question: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
     """What the hash of a request covers apart from its place."""
     return {"question": question, "arguments": arguments} if question else arguments
 
 
-def check_approval(head: Head, root: Continuation, path: Path) -> None:
+def check_approval(head: RunHead, root: Continuation, path: Path) -> None:
     """Make sure that the call at `path` may run: ungated, or approved exactly as it is.
 
     Raises:

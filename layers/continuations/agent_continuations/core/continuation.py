@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.policy import Gate, Preview, Risk
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.path import Path, Step, parse_path, path_text
-from agent_continuations.core.plans import HoldPlan, Plan, RefusedPlan
+from agent_continuations.core.plans import ConditionPlan, Plan, RefusedPlan
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.waits import QuestionWait, Wait
 
@@ -32,10 +32,10 @@ MAX_FAULTY_TURNS = 3
 
 
 # Where a frame is held has the place of a call that comes after all that a turn can have.
-FIRST_HOLD = 900
+CONDITION_INDEX_BASE = 900
 
 
-class Message(Stored):
+class Message(FrozenModel):
     """What somebody said to a run after its start."""
 
     message_id: str
@@ -44,7 +44,7 @@ class Message(Stored):
     at: datetime
 
 
-class Signal(Stored):
+class Signal(FrozenModel):
     """An event from outside that no call has taken yet."""
 
     event_id: str
@@ -54,7 +54,7 @@ class Signal(Stored):
     at: datetime
 
 
-class Intent(Stored):
+class Intent(FrozenModel):
     """A tool is about to run or has run. Past the deadline its owner cannot be alive."""
 
     attempt: int
@@ -62,7 +62,7 @@ class Intent(Stored):
     deadline: datetime
 
 
-class Doubt(Stored):
+class Doubt(FrozenModel):
     """A `once` tool may or may not have happened; a person has been asked.
 
     Those who approved the call are asked, or the operators where it needed no approval. Where
@@ -75,14 +75,14 @@ class Doubt(Stored):
     requested_at: datetime
 
 
-class Outcome(Stored):
+class Outcome(FrozenModel):
     """How a call ended, in the words that the model sees."""
 
     kind: Literal["ok", "error", "rejected"]
     content: str
 
 
-class PendingCall(Stored):
+class Call(FrozenModel):
     """A tool call with what is known of it.
 
     Attributes:
@@ -128,7 +128,7 @@ class PendingCall(Stored):
         return self.approval.preview_by(gate)
 
     @property
-    def gate(self) -> Gate | None:
+    def gate(self) -> ApprovalPolicy | None:
         """The approval that the call needs, or whose answer it waits for."""
         if isinstance(self.wait, QuestionWait):
             return self.wait.gate
@@ -137,12 +137,12 @@ class PendingCall(Stored):
     @property
     def asks(self) -> Literal["approval", "question", "condition"]:
         """What its `approval` is a request for."""
-        if isinstance(self.plan, HoldPlan):
+        if isinstance(self.plan, ConditionPlan):
             return "condition"
         return "question" if isinstance(self.wait, QuestionWait) else "approval"
 
 
-class Turn(Stored):
+class Turn(FrozenModel):
     """One model reply and the calls that it asks for.
 
     Attributes:
@@ -150,7 +150,7 @@ class Turn(Stored):
     """
 
     reply: Reply
-    calls: tuple[PendingCall, ...] = ()
+    calls: tuple[Call, ...] = ()
     heard: tuple[Message, ...] = ()
 
     @property
@@ -159,7 +159,7 @@ class Turn(Stored):
         return all(call.outcome for call in self.calls)
 
 
-class Continuation(Stored):
+class Continuation(FrozenModel):
     """A frame: one agent at work on one input, its turns so far, its sub-agents inside them.
 
     Attributes:
@@ -178,7 +178,7 @@ class Continuation(Stored):
     output: dict[str, Any] | None = None
     started_at: datetime | None = None
     turns: tuple[Turn, ...] = ()
-    holds: dict[str, PendingCall] = Field(default={})
+    holds: dict[str, Call] = Field(default={})
     failed: str | None = None
     messages: tuple[Message, ...] = ()
     signals: tuple[Signal, ...] = ()
@@ -216,14 +216,14 @@ class Continuation(Stored):
         return None
 
     @property
-    def hold(self) -> tuple[Step, PendingCall] | None:
+    def hold(self) -> tuple[Step, Call] | None:
         """Where the frame is held, and people have not let it go on."""
         for place, call in self.holds.items():
             if not call.outcome:
                 return parse_path(place)[0], call
         return None
 
-    def calls(self, path: Path = ()) -> Iterator[tuple[Path, PendingCall]]:
+    def calls(self, path: Path = ()) -> Iterator[tuple[Path, Call]]:
         """Every call of the tree with its path, a call before those inside it."""
         for number, turn in enumerate(self.turns):
             for index, call in enumerate(turn.calls):
@@ -242,14 +242,14 @@ class Continuation(Stored):
                 if call.child:
                     yield from call.child.frames()
 
-    def call_at(self, path: Path) -> PendingCall:
+    def call_at(self, path: Path) -> Call:
         """The call at `path`.
 
         Raises:
             LookupError: there is none.
         """
         frame: Continuation | None = self
-        call: PendingCall | None = None
+        call: Call | None = None
         for step in path:
             if frame is None:
                 raise LookupError(path)
@@ -274,7 +274,7 @@ class Continuation(Stored):
         """The names of the agents from the root to the one that made the call at `path`."""
         return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))
 
-    def _call(self, step: Step) -> PendingCall:
+    def _call(self, step: Step) -> Call:
         if hold := self.holds.get(path_text((step,))):
             return hold
         if step.turn >= len(self.turns) or step.call >= len(self.turns[step.turn].calls):

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
-from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import ApprovalRequest
-from agent_continuations.core.base import Stored
-from agent_continuations.core.continuation import Continuation, Intent, PendingCall, Signal
+from agent_continuations.core.base import FrozenModel
+from agent_continuations.core.continuation import Continuation, Intent, Call, Signal
 from agent_continuations.core.path import ROOT, Path, Step
-from agent_continuations.core.plans import AgentPlan, Effect, HoldPlan, RefusedPlan, ToolPlan
+from agent_continuations.core.plans import AgentPlan, Effect, ConditionPlan, RefusedPlan, ToolPlan
 from agent_continuations.core.waits import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
 
 
-class CallModel(Stored):
+class CallModel(FrozenModel):
     """Ask the model of the frame at `path` for its reply number `turn`.
 
     Attributes:
@@ -26,7 +26,7 @@ class CallModel(Stored):
     heard: tuple[str, ...] = ()
 
 
-class RunTool(Stored):
+class RunTool(FrozenModel):
     """Run the tool of the call at `path`."""
 
     kind: Literal["run_tool"] = "run_tool"
@@ -35,7 +35,7 @@ class RunTool(Stored):
     effect: Effect
 
 
-class PollJob(Stored):
+class PollJob(FrozenModel):
     """Ask how the job stands that the call at `path` waits for. It follows from the time."""
 
     kind: Literal["poll_job"] = "poll_job"
@@ -43,15 +43,15 @@ class PollJob(Stored):
     number: int
 
 
-class AskApproval(Stored):
+class AskApproval(FrozenModel):
     """Record that people are asked about the call at `path`, and tell them."""
 
     kind: Literal["ask_approval"] = "ask_approval"
     path: Path
-    gate: Gate
+    gate: ApprovalPolicy
 
 
-class Tell(Stored):
+class NotifyApprovers(FrozenModel):
     """Send a notice to those of whom only now an answer is asked for the call at `path`."""
 
     kind: Literal["tell"] = "tell"
@@ -59,7 +59,7 @@ class Tell(Stored):
     approvers: tuple[str, ...]
 
 
-class ClearDoubt(Stored):
+class AskIfHappened(FrozenModel):
     """An owner began the `once` call at `path` and left no outcome. Once `intent.deadline` has
     passed, nobody can still be at it: ask a person whether it happened.
     """
@@ -69,14 +69,14 @@ class ClearDoubt(Stored):
     intent: Intent
 
 
-class StartRun(Stored):
+class StartRun(FrozenModel):
     """Start a run of its own for the call at `path`."""
 
     kind: Literal["start_run"] = "start_run"
     path: Path
 
 
-class TakeSignal(Stored):
+class TakeSignal(FrozenModel):
     """What the call at `path` waits for has come."""
 
     kind: Literal["take_signal"] = "take_signal"
@@ -89,7 +89,7 @@ Reason: TypeAlias = Literal[
 ]
 
 
-class Await(Stored):
+class Await(FrozenModel):
     """Nothing can be done at `path` until something happens outside, or `until` passes.
 
     Attributes:
@@ -105,7 +105,14 @@ class Await(Stored):
 
 
 NextEffect: TypeAlias = (
-    CallModel | RunTool | AskApproval | Tell | ClearDoubt | StartRun | TakeSignal | Await
+    CallModel
+    | RunTool
+    | AskApproval
+    | NotifyApprovers
+    | AskIfHappened
+    | StartRun
+    | TakeSignal
+    | Await
 )
 
 
@@ -117,7 +124,7 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
     """
     found = _of_frame(continuation, ROOT, list(continuation.signals))
     hold = continuation.hold
-    if hold and isinstance(hold[1].plan, HoldPlan) and hold[1].plan.scope == "run":
+    if hold and isinstance(hold[1].plan, ConditionPlan) and hold[1].plan.scope == "run":
         # Nobody in the whole run asks a model before people let it go on.
         return tuple(each for each in found if not isinstance(each, CallModel))
     return tuple(found)
@@ -140,7 +147,7 @@ def _of_frame(frame: Continuation, path: Path, signals: list[Signal]) -> Iterato
             yield from _of_call(call, (*path, Step(turn, index)), signals)
 
 
-def _of_call(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+def _of_call(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
     plan = call.plan
     if isinstance(plan, RefusedPlan):
         return
@@ -159,15 +166,15 @@ def _of_call(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[N
                     yield from _of_frame(call.child, path, signals)
             case ToolPlan():
                 yield _of_tool(call, plan, path)
-            case HoldPlan():
+            case ConditionPlan():
                 return
             case _:
                 assert_never(plan)
 
 
-def _of_request(call: PendingCall, request: ApprovalRequest, path: Path) -> Iterator[NextEffect]:
-    if request.untold:
-        yield Tell(path=path, approvers=request.untold)
+def _of_request(call: Call, request: ApprovalRequest, path: Path) -> Iterator[NextEffect]:
+    if request.unnotified:
+        yield NotifyApprovers(path=path, approvers=request.unnotified)
     reminder = request.reminder_at(call.gate) if call.gate else None
     yield Await(
         path=path,
@@ -177,12 +184,12 @@ def _of_request(call: PendingCall, request: ApprovalRequest, path: Path) -> Iter
     )
 
 
-def _of_wait(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+def _of_wait(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
     match call.wait:
         case TimerWait(until=until):
             yield Await(path=path, reason="timer", until=until)
         case EventWait() as wait:
-            signal = next((each for each in signals if _meant(each, wait)), None)
+            signal = next((each for each in signals if _matches(each, wait)), None)
             if signal:
                 signals.remove(signal)  # each is for one call only
                 yield TakeSignal(path=path, signal=signal)
@@ -198,16 +205,16 @@ def _of_wait(call: PendingCall, path: Path, signals: list[Signal]) -> Iterator[N
             assert_never(call.wait)
 
 
-def _meant(signal: Signal, wait: EventWait) -> bool:
+def _matches(signal: Signal, wait: EventWait) -> bool:
     named = signal.name == wait.name
     return named and wait.correlation in (None, signal.correlation)
 
 
-def _of_tool(call: PendingCall, plan: ToolPlan, path: Path) -> NextEffect:
+def _of_tool(call: Call, plan: ToolPlan, path: Path) -> NextEffect:
     if call.intent is None:
         return RunTool(path=path, attempt=call.attempts + 1, effect=plan.effect)
     if plan.effect is not Effect.ONCE:
         return RunTool(path=path, attempt=call.intent.attempt + 1, effect=plan.effect)
     if call.doubt is None:
-        return ClearDoubt(path=path, intent=call.intent)
+        return AskIfHappened(path=path, intent=call.intent)
     return Await(path=path, reason="doubt", request_id=call.doubt.request_id, until=None)

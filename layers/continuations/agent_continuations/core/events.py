@@ -7,10 +7,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.audit_chain import OnTrail
+from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import Stage
-from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Word
-from agent_continuations.core.base import Stored
+from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Attribution
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import (
     Continuation,
     Doubt,
@@ -19,12 +19,12 @@ from agent_continuations.core.continuation import (
     Outcome,
     Signal,
 )
-from agent_continuations.core.plans import HoldPlan, Plan
+from agent_continuations.core.plans import ConditionPlan, Plan
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.waits import Wait
 
 
-class Started(Stored):
+class Started(FrozenModel):
     """A run began: the root frame's beginning, everything pinned."""
 
     kind: Literal["started"] = "started"
@@ -32,7 +32,7 @@ class Started(Stored):
     at: datetime
 
 
-class ToolReturned(Stored):
+class ToolReturned(FrozenModel):
     """A tool call ended. `path` is the call's; `took` the event from outside that it took."""
 
     kind: Literal["tool_returned"] = "tool_returned"
@@ -44,7 +44,7 @@ class ToolReturned(Stored):
     at: datetime
 
 
-class Suspended(Stored):
+class Suspended(FrozenModel):
     """A tool has run, and said that its outcome comes later, and from where."""
 
     kind: Literal["suspended"] = "suspended"
@@ -54,7 +54,7 @@ class Suspended(Stored):
     at: datetime
 
 
-class Polled(Stored):
+class Polled(FrozenModel):
     """The other side was asked about a job, which is not done yet."""
 
     kind: Literal["polled"] = "polled"
@@ -63,29 +63,29 @@ class Polled(Stored):
     at: datetime
 
 
-class Spoken(Stored):
+class MessageReceived(FrozenModel):
     """Somebody said something to the run."""
 
     kind: Literal["spoken"] = "spoken"
     message: Message
 
 
-class Signalled(Stored):
+class SignalReceived(FrozenModel):
     """An event came from outside."""
 
     kind: Literal["signalled"] = "signalled"
     signal: Signal
 
 
-class Held(Stored):
+class ConditionReached(FrozenModel):
     """A condition held. `path` is the place, which is that of no call."""
 
     kind: Literal["held"] = "held"
     path: str
-    plan: HoldPlan
+    plan: ConditionPlan
 
 
-class ModelReplied(Stored):
+class ModelReplied(FrozenModel):
     """A frame's model replied, and its calls were planned. `path` is the frame's.
 
     `reads` are outcomes of the previous turn's read tools that no register holds yet. They are
@@ -103,7 +103,7 @@ class ModelReplied(Stored):
     at: datetime
 
 
-class ToolStarted(Stored):
+class ToolStarted(FrozenModel):
     """A call's intent is on record; from here on the tool may have run."""
 
     kind: Literal["tool_started"] = "tool_started"
@@ -111,14 +111,14 @@ class ToolStarted(Stored):
     intent: Intent
 
 
-class ApprovalRequested(OnTrail):
+class ApprovalRequested(AuditedEvent):
     """People were asked about a call."""
 
     kind: Literal["approval_requested"] = "approval_requested"
     request: ApprovalRequest
 
 
-class Voted(OnTrail):
+class Voted(AuditedEvent):
     """Somebody approved, and others still must. Edited arguments are what they will be asked of."""
 
     kind: Literal["voted"] = "voted"
@@ -126,24 +126,24 @@ class Voted(OnTrail):
     decision: Decision
 
 
-class Withdrawn(OnTrail):
+class Withdrawn(AuditedEvent):
     """Somebody took an approval back, before the request was closed."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     request_id: str
-    word: Word
+    word: Attribution
 
 
-class Reassigned(OnTrail):
+class Reassigned(AuditedEvent):
     """Somebody who was asked gave their place to another."""
 
     kind: Literal["reassigned"] = "reassigned"
     request_id: str
-    word: Word
+    word: Attribution
     to: str
 
 
-class Escalated(OnTrail):
+class Escalated(AuditedEvent):
     """The deadline passed, and others are asked instead; earlier approvals count no more."""
 
     kind: Literal["escalated"] = "escalated"
@@ -153,7 +153,7 @@ class Escalated(OnTrail):
     at: datetime
 
 
-class Told(OnTrail):
+class NoticeSent(AuditedEvent):
     """A further notice went into the outbox: to who is asked only now, or as a reminder."""
 
     kind: Literal["told"] = "told"
@@ -163,7 +163,7 @@ class Told(OnTrail):
     at: datetime
 
 
-class Decided(OnTrail):
+class Decided(AuditedEvent):
     """A call's approval was decided."""
 
     kind: Literal["decided"] = "decided"
@@ -171,14 +171,14 @@ class Decided(OnTrail):
     decision: Decision
 
 
-class Doubted(OnTrail):
+class MarkedInDoubt(AuditedEvent):
     """It is not known whether a call's tool ran; a person was asked."""
 
     kind: Literal["doubted"] = "doubted"
     doubt: Doubt
 
 
-class DoubtSettled(OnTrail):
+class DoubtResolved(AuditedEvent):
     """A person said whether a doubted call happened. Approve: it did. Reject: it did not."""
 
     kind: Literal["doubt_settled"] = "doubt_settled"
@@ -186,25 +186,26 @@ class DoubtSettled(OnTrail):
     decision: Decision
 
 
-Trail: TypeAlias = (
+ApprovalEvent: TypeAlias = (
     ApprovalRequested
     | Voted
     | Withdrawn
     | Reassigned
     | Escalated
-    | Told
+    | NoticeSent
     | Decided
-    | Doubted
-    | DoubtSettled
+    | MarkedInDoubt
+    | DoubtResolved
 )
 
 
-Waited: TypeAlias = Suspended | Polled | ToolReturned | Held
+CallEvent: TypeAlias = Suspended | Polled | ToolReturned | ConditionReached
 
 
-Unasked: TypeAlias = Spoken | Signalled
+InboundEvent: TypeAlias = MessageReceived | SignalReceived
 
 
 Event: TypeAlias = Annotated[
-    Started | ModelReplied | ToolStarted | Waited | Unasked | Trail, Field(discriminator="kind")
+    Started | ModelReplied | ToolStarted | CallEvent | InboundEvent | ApprovalEvent,
+    Field(discriminator="kind"),
 ]

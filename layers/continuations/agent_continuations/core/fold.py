@@ -5,23 +5,23 @@ from datetime import datetime
 from typing import assert_never
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, Outcome, PendingCall, Turn
+from agent_continuations.core.continuation import Continuation, Outcome, Call, Turn
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    Doubted,
-    DoubtSettled,
+    MarkedInDoubt,
+    DoubtResolved,
     Escalated,
     Event,
-    Held,
+    ConditionReached,
     ModelReplied,
     Polled,
     Reassigned,
-    Signalled,
-    Spoken,
+    SignalReceived,
+    MessageReceived,
     Started,
     Suspended,
-    Told,
+    NoticeSent,
     ToolReturned,
     ToolStarted,
     Voted,
@@ -30,8 +30,8 @@ from agent_continuations.core.events import (
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
 from agent_continuations.core.transcript import answered_text, rejected_text
-from agent_continuations.core.tree import _around, _in_call, _in_frame, _replace_call
-from agent_continuations.core.voting import asked_on
+from agent_continuations.core.tree import in_any_frame, in_call, in_frame, replace_call
+from agent_continuations.core.voting import apply_to_request
 from agent_continuations.core.waits import ChildWait, JobWait
 from agent_continuations.errors import IllegalEvent
 
@@ -44,13 +44,13 @@ def fold(events: Iterable[Event]) -> Continuation:
     """
     continuation: Continuation | None = None
     for event in events:
-        continuation = advance(continuation, event)
+        continuation = apply(continuation, event)
     if continuation is None:
         raise IllegalEvent("a run without its start")
     return continuation
 
 
-def advance(  # noqa: C901 - one match over the kinds of events
+def apply(  # noqa: C901 - one match over the kinds of events
     continuation: Continuation | None, event: Event
 ) -> Continuation:
     """The continuation after `event`. Only `Started` comes without a continuation before it.
@@ -65,34 +65,34 @@ def advance(  # noqa: C901 - one match over the kinds of events
         return event.continuation.model_copy(update={"started_at": started_at})
     if continuation is None:
         raise IllegalEvent(f"{event.kind} before the run's start")
-    if isinstance(event, Spoken | Signalled):
+    if isinstance(event, MessageReceived | SignalReceived):
         return _unasked(continuation, event)
     path = parse_path(event.path)
     match event:
         case ModelReplied():
-            return _in_frame(continuation, path, lambda frame: _model_replied(frame, event))
+            return in_frame(continuation, path, lambda frame: _model_replied(frame, event))
         case ToolReturned():
-            after = _in_call(continuation, path, lambda call: _tool_returned(call, event))
+            after = in_call(continuation, path, lambda call: _tool_returned(call, event))
             return _without_signal(after, event.took)
         case Suspended():
-            return _in_call(continuation, path, lambda call: _suspended(call, event))
+            return in_call(continuation, path, lambda call: _suspended(call, event))
         case Polled():
-            return _in_call(continuation, path, lambda call: _polled(call, event))
-        case Held():
-            return _around(continuation, path[:-1], lambda frame: _held(frame, event))
+            return in_call(continuation, path, lambda call: _polled(call, event))
+        case ConditionReached():
+            return in_any_frame(continuation, path[:-1], lambda frame: _held(frame, event))
         case ToolStarted():
-            return _in_call(continuation, path, lambda call: _tool_started(call, event))
+            return in_call(continuation, path, lambda call: _tool_started(call, event))
         case ApprovalRequested():
-            return _in_call(continuation, path, lambda call: _approval_requested(call, event))
-        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
-            return _in_call(continuation, path, lambda call: _asked_on(call, event))
+            return in_call(continuation, path, lambda call: _approval_requested(call, event))
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | NoticeSent():
+            return in_call(continuation, path, lambda call: _request_changed(call, event))
         case Decided():
-            after = _in_call(continuation, path, lambda call: _decided(call, event))
+            after = in_call(continuation, path, lambda call: _decided(call, event))
             return _failed_by(after, path, event)
-        case Doubted():
-            return _in_call(continuation, path, lambda call: _doubted(call, event))
-        case DoubtSettled():
-            return _in_call(continuation, path, lambda call: _doubt_settled(call, event))
+        case MarkedInDoubt():
+            return in_call(continuation, path, lambda call: _doubted(call, event))
+        case DoubtResolved():
+            return in_call(continuation, path, lambda call: _doubt_settled(call, event))
         case _:
             assert_never(event)
 
@@ -116,20 +116,20 @@ def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
 def _with_read(frame: Continuation, step: Step, outcome: Outcome) -> Continuation:
     if step.turn != len(frame.turns) - 1:
         raise IllegalEvent("a reply carries an outcome that is not of the turn before it")
-    return _replace_call(frame, step, lambda call: call.model_copy(update={"outcome": outcome}))
+    return replace_call(frame, step, lambda call: call.model_copy(update={"outcome": outcome}))
 
 
-def _begin(plan: Plan, at: datetime) -> PendingCall:
+def _begin(plan: Plan, at: datetime) -> Call:
     match plan:
         case RefusedPlan():
-            return PendingCall(plan=plan, outcome=Outcome(kind="error", content=plan.reason))
+            return Call(plan=plan, outcome=Outcome(kind="error", content=plan.reason))
         case AgentPlan(gate=None):
-            return _start_child(PendingCall(plan=plan), at)
+            return _start_child(Call(plan=plan), at)
         case _:
-            return PendingCall(plan=plan)
+            return Call(plan=plan)
 
 
-def _start_child(call: PendingCall, at: datetime) -> PendingCall:
+def _start_child(call: Call, at: datetime) -> Call:
     if not isinstance(call.plan, AgentPlan) or call.plan.spawn:
         return call
     child = Continuation(
@@ -143,7 +143,7 @@ def _start_child(call: PendingCall, at: datetime) -> PendingCall:
     return call.model_copy(update={"child": child})
 
 
-def _tool_returned(call: PendingCall, event: ToolReturned) -> PendingCall:
+def _tool_returned(call: Call, event: ToolReturned) -> Call:
     if call.plan.kind != "tool" and not isinstance(call.wait, ChildWait):
         raise IllegalEvent(f"an outcome for the {call.plan.kind} call {event.path}")
     # The outcome that was stored first stands; a late one from a lost owner changes nothing.
@@ -153,7 +153,7 @@ def _tool_returned(call: PendingCall, event: ToolReturned) -> PendingCall:
     return call.model_copy(update={"outcome": event.outcome, "intent": None})
 
 
-def _suspended(call: PendingCall, event: Suspended) -> PendingCall:
+def _suspended(call: Call, event: Suspended) -> Call:
     spawned = isinstance(call.plan, AgentPlan) and call.plan.spawn
     if spawned is not isinstance(event.wait, ChildWait) or call.plan.kind in ("refused", "hold"):
         raise IllegalEvent(f"the {call.plan.kind} call {event.path} cannot wait")
@@ -166,7 +166,7 @@ def _suspended(call: PendingCall, event: Suspended) -> PendingCall:
     return call.model_copy(update={"wait": wait, "intent": None, "doubt": None})
 
 
-def _polled(call: PendingCall, event: Polled) -> PendingCall:
+def _polled(call: Call, event: Polled) -> Call:
     wait = call.wait
     if not isinstance(wait, JobWait) or wait.poll is None:
         raise IllegalEvent(f"a poll at {event.path}, where nothing is polled")
@@ -174,18 +174,18 @@ def _polled(call: PendingCall, event: Polled) -> PendingCall:
     return call.model_copy(update={"wait": wait.model_copy(update=changes)})
 
 
-def _held(frame: Continuation, event: Held) -> Continuation:
+def _held(frame: Continuation, event: ConditionReached) -> Continuation:
     place = path_text(parse_path(event.path)[-1:])
-    return frame.model_copy(update={"holds": {**frame.holds, place: PendingCall(plan=event.plan)}})
+    return frame.model_copy(update={"holds": {**frame.holds, place: Call(plan=event.plan)}})
 
 
-def _unasked(root: Continuation, event: Spoken | Signalled) -> Continuation:
+def _unasked(root: Continuation, event: MessageReceived | SignalReceived) -> Continuation:
     # In order of time: the registers are in order of their ids.
     match event:
-        case Spoken(message=message):
+        case MessageReceived(message=message):
             said = sorted((*root.messages, message), key=lambda each: (each.at, each.message_id))
             return root.model_copy(update={"messages": tuple(said)})
-        case Signalled(signal=signal):
+        case SignalReceived(signal=signal):
             signals = sorted((*root.signals, signal), key=lambda each: (each.at, each.event_id))
             return root.model_copy(update={"signals": tuple(signals)})
         case _:
@@ -199,7 +199,7 @@ def _without_signal(root: Continuation, event_id: str | None) -> Continuation:
     return root.model_copy(update={"signals": left})
 
 
-def _tool_started(call: PendingCall, event: ToolStarted) -> PendingCall:
+def _tool_started(call: Call, event: ToolStarted) -> Call:
     if call.plan.kind != "tool" or (call.plan.gate and not call.decision):
         raise IllegalEvent(f"an intent for {event.path}, which may not run yet")
     if call.wait or event.intent.attempt <= call.attempts:
@@ -207,19 +207,19 @@ def _tool_started(call: PendingCall, event: ToolStarted) -> PendingCall:
     return call.model_copy(update={"intent": event.intent})
 
 
-def _approval_requested(call: PendingCall, event: ApprovalRequested) -> PendingCall:
+def _approval_requested(call: Call, event: ApprovalRequested) -> Call:
     if call.gate is None or call.approval:
         raise IllegalEvent(f"an approval request for {event.path}, which needs none")
     return call.model_copy(update={"approval": event.request})
 
 
-def _asked_on(
-    call: PendingCall, event: Voted | Withdrawn | Reassigned | Escalated | Told
-) -> PendingCall:
+def _request_changed(
+    call: Call, event: Voted | Withdrawn | Reassigned | Escalated | NoticeSent
+) -> Call:
     request = call.approval
     if request is None or request.request_id != event.request_id or call.decision:
         raise IllegalEvent(f"{event.kind} at {event.path}, where no such request waits")
-    return call.model_copy(update={"approval": asked_on(request, event)})
+    return call.model_copy(update={"approval": apply_to_request(request, event)})
 
 
 def _failed_by(root: Continuation, path: Path, event: Decided) -> Continuation:
@@ -230,7 +230,7 @@ def _failed_by(root: Continuation, path: Path, event: Decided) -> Continuation:
     return root.model_copy(update={"failed": f"{event.path}: {event.decision.reason}"})
 
 
-def _decided(call: PendingCall, event: Decided) -> PendingCall:
+def _decided(call: Call, event: Decided) -> Call:
     if call.approval is None or call.approval.request_id != event.request_id or call.decision:
         raise IllegalEvent(f"a decision on {event.path}, where no request {event.request_id} waits")
     decision = event.decision
@@ -244,7 +244,7 @@ def _decided(call: PendingCall, event: Decided) -> PendingCall:
     return call.model_copy(update={"outcome": Outcome(kind="ok", content=content)})
 
 
-def _doubted(call: PendingCall, event: Doubted) -> PendingCall:
+def _doubted(call: Call, event: MarkedInDoubt) -> Call:
     if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:
         raise IllegalEvent(f"doubt about {event.path}, which may simply run again")
     if call.wait:
@@ -252,7 +252,7 @@ def _doubted(call: PendingCall, event: Doubted) -> PendingCall:
     return call.model_copy(update={"intent": event.doubt.intent, "doubt": event.doubt})
 
 
-def _doubt_settled(call: PendingCall, event: DoubtSettled) -> PendingCall:
+def _doubt_settled(call: Call, event: DoubtResolved) -> Call:
     if call.wait:
         return call
     if call.doubt is None or call.doubt.request_id != event.request_id:

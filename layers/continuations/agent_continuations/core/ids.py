@@ -7,7 +7,7 @@ from base64 import b32decode, b32encode
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.path import Path, path_text
 
 
@@ -35,7 +35,7 @@ def arguments_hash(
     return _digest(tenant, run_id, path_text(path), tool, schema_version, dict(arguments)).hex()
 
 
-def policy_hash(policy: Stored) -> str:
+def policy_hash(policy: FrozenModel) -> str:
     """SHA-256, in hex, over the policy that applied to a request."""
     return _digest("policy", policy.model_dump(mode="json", exclude_none=True)).hex()
 
@@ -72,7 +72,7 @@ def is_opaque_id(text: str) -> bool:
     return bool(re.fullmatch(r"[a-z2-7]{1,64}", text))
 
 
-def raw_id(text: str) -> bytes:
+def decode_id(text: str) -> bytes:
     """The bytes of an `opaque_id`.
 
     Raises:

@@ -5,26 +5,26 @@ from typing import Literal, TypeAlias, assert_never
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    Doubted,
-    DoubtSettled,
+    MarkedInDoubt,
+    DoubtResolved,
     Escalated,
-    Held,
+    ConditionReached,
     Polled,
     Reassigned,
-    Signalled,
-    Spoken,
+    SignalReceived,
+    MessageReceived,
     Suspended,
-    Told,
+    NoticeSent,
     ToolReturned,
-    Trail,
-    Unasked,
+    ApprovalEvent,
+    InboundEvent,
     Voted,
-    Waited,
+    CallEvent,
     Withdrawn,
 )
 from agent_continuations.core.path import Path, parse_path
 
-CallRegister: TypeAlias = Literal[
+CallEntryKind: TypeAlias = Literal[
     "hold", "approval", "then", "decision", "doubt", "answer", "wait", "poll", "outcome"
 ]
 
@@ -35,7 +35,7 @@ START_KEY = "!start"
 # '!' < '.' < '/' < digits < '~': what happens to a call before it runs sorts before its child,
 # the child before the call's outcome, and all of that before the frame's next turn. One query in
 # key order is therefore a legal order to fold the events in.
-_RANK: dict[CallRegister, str] = {
+_RANK: dict[CallEntryKind, str] = {
     "hold": "!0hold",
     # Before the question to people that it may lead to.
     "wait": "!0wait",
@@ -59,14 +59,14 @@ def reply_key(frame: Path, turn: int) -> str:
     return f"{prefix}{turn:05d}!reply"
 
 
-def told_key(name: str) -> str:
+def inbound_key(name: str) -> str:
     """The register of what came from outside without having been asked for: after the start, and
     before all else, so that it is known whenever something is made of it.
     """
     return f"!told.{name}"
 
 
-def call_key(call: Path, register: CallRegister, attempt: int = 0) -> str:
+def call_key(call: Path, register: CallEntryKind, attempt: int = 0) -> str:
     """The register of what happened to one call. Doubt can come back, so it counts attempts; what
     happens to a request between the question and the decision has its number in the run's trail;
     polls are numbered.
@@ -74,7 +74,7 @@ def call_key(call: Path, register: CallRegister, attempt: int = 0) -> str:
     return _sortable(call) + _RANK[register].format(attempt=attempt)
 
 
-def call_register(event: Waited) -> str:
+def call_entry_key(event: CallEvent) -> str:
     """The register of what happened to one call apart from the audit trail."""
     path = parse_path(event.path)
     match event:
@@ -84,24 +84,24 @@ def call_register(event: Waited) -> str:
             return call_key(path, "poll", number)
         case ToolReturned():
             return call_key(path, "outcome")
-        case Held():
+        case ConditionReached():
             return call_key(path, "hold")
         case _:
             assert_never(event)
 
 
-def unasked_register(event: Unasked) -> str:
+def inbound_register_key(event: InboundEvent) -> str:
     """The register of what came from outside; the same id is the same thing."""
     match event:
-        case Spoken(message=message):
-            return told_key(f"message.{message.message_id}")
-        case Signalled(signal=signal):
-            return told_key(f"signal.{signal.event_id}")
+        case MessageReceived(message=message):
+            return inbound_key(f"message.{message.message_id}")
+        case SignalReceived(signal=signal):
+            return inbound_key(f"signal.{signal.event_id}")
         case _:
             assert_never(event)
 
 
-def trail_key(event: Trail, attempt: int = 0) -> str:
+def trail_key(event: ApprovalEvent, attempt: int = 0) -> str:
     """The register of an event of the audit trail.
 
     What can happen once to a call, or once an attempt, excludes itself by its key. What can happen
@@ -117,11 +117,11 @@ def trail_key(event: Trail, attempt: int = 0) -> str:
             return call_key(path, "approval")
         case Decided():
             return call_key(path, "decision")
-        case Doubted(doubt=doubt):
+        case MarkedInDoubt(doubt=doubt):
             return call_key(path, "doubt", doubt.intent.attempt)
-        case DoubtSettled():
+        case DoubtResolved():
             return call_key(path, "answer", attempt)
-        case Voted() | Withdrawn() | Reassigned() | Escalated() | Told():
+        case Voted() | Withdrawn() | Reassigned() | Escalated() | NoticeSent():
             return call_key(path, "then", event.link.number if event.link else 0)
         case _:
             assert_never(event)

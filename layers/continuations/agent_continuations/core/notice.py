@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from agent_continuations.core.approvals.policy import Preview, Risk
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 
 
-class Notice(Stored):
+class Notice(FrozenModel):
     """A message in the outbox: what is asked, of whom, and who has not been reached yet.
 
     All that a channel needs is in it, so that sending reads one item and not the run.

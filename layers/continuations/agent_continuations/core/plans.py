@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.policy import Gate
-from agent_continuations.core.base import Stored
+from agent_continuations.core.approvals.policy import ApprovalPolicy
+from agent_continuations.core.base import FrozenModel
 
 
 class Effect(StrEnum):
@@ -21,7 +21,7 @@ class Effect(StrEnum):
     ONCE = "once"
 
 
-class ToolPlan(Stored):
+class ToolPlan(FrozenModel):
     """A call of a tool, its arguments validated."""
 
     kind: Literal["tool"] = "tool"
@@ -29,10 +29,10 @@ class ToolPlan(Stored):
     arguments: dict[str, Any]
     effect: Effect
     schema_version: str
-    gate: Gate | None = None
+    gate: ApprovalPolicy | None = None
 
 
-class AgentPlan(Stored):
+class AgentPlan(FrozenModel):
     """A call of a sub-agent, with all that its frame starts from.
 
     Attributes:
@@ -49,10 +49,10 @@ class AgentPlan(Stored):
     output: dict[str, Any] | None = None
     spawn: bool = False
     schema_version: str
-    gate: Gate | None = None
+    gate: ApprovalPolicy | None = None
 
 
-class Tally(Stored):
+class UsageTally(FrozenModel):
     """How far an agent or a run has come.
 
     Attributes:
@@ -67,15 +67,15 @@ class Tally(Stored):
     unpriced: int = 0
     seconds: float = 0.0
 
-    def since(self, before: "Tally | None") -> "Tally":
+    def since(self, before: "UsageTally | None") -> "UsageTally":
         """How much of it came after `before`."""
         if before is None:
             return self
         mine, theirs = dict(self), dict(before)
-        return Tally(**{name: mine[name] - theirs[name] for name in mine})
+        return UsageTally(**{name: mine[name] - theirs[name] for name in mine})
 
 
-class HoldPlan(Stored):
+class ConditionPlan(FrozenModel):
     """Not a call that a model asks for: a condition holds, and people say whether to go on.
 
     Attributes:
@@ -89,12 +89,12 @@ class HoldPlan(Stored):
     tool: str
     arguments: dict[str, Any]
     scope: Literal["agent", "run"]
-    tally: Tally
+    tally: UsageTally
     schema_version: str = "condition-1"
-    gate: Gate
+    gate: ApprovalPolicy
 
 
-class RefusedPlan(Stored):
+class RefusedPlan(FrozenModel):
     """A call that cannot be made, with the words that tell the model why."""
 
     kind: Literal["refused"] = "refused"
@@ -103,5 +103,5 @@ class RefusedPlan(Stored):
 
 
 Plan: TypeAlias = Annotated[
-    ToolPlan | AgentPlan | RefusedPlan | HoldPlan, Field(discriminator="kind")
+    ToolPlan | AgentPlan | RefusedPlan | ConditionPlan, Field(discriminator="kind")
 ]

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 
 
-class Usage(Stored):
+class Usage(FrozenModel):
     """Tokens that model calls took."""
 
     input_tokens: int = 0
@@ -18,14 +18,14 @@ class Usage(Stored):
         )
 
 
-class ToolRequest(Stored):
+class ToolRequest(FrozenModel):
     """One tool call as the model wrote it; `arguments` is its text, which may be no JSON."""
 
     name: str
     arguments: str
 
 
-class Reply(Stored):
+class Reply(FrozenModel):
     """What a model said.
 
     Attributes:

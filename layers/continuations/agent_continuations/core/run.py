@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.audit_chain import Chain
-from agent_continuations.core.backoff import ModelPause
-from agent_continuations.core.base import Stored
+from agent_continuations.core.approvals.audit_chain import ChainHead
+from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import Event, ToolStarted
-from agent_continuations.core.fold import advance, fold
+from agent_continuations.core.fold import apply, fold
 from agent_continuations.core.path import parse_path
 
 
@@ -33,14 +33,14 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
 
 
-class Parent(Stored):
+class Parent(FrozenModel):
     """The call that a run was started by."""
 
     run_id: str
     path: str
 
 
-class Head(Stored):
+class RunHead(FrozenModel):
     """The small, changing part of a run. All else of it is written once.
 
     Attributes:
@@ -77,15 +77,15 @@ class Head(Stored):
     registers: int = 0
     intents: dict[str, Intent] = Field(default={})
     note: str | None = None
-    model_pause: ModelPause | None = None
+    model_pause: ModelBackoff | None = None
     requester: str | None = None
-    trail: Chain = Chain()
+    trail: ChainHead = ChainHead()
     paused: bool = False
     parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class JournalEntry:
     """Events stored together, once, at one key of a run."""
 
     key: str
@@ -96,16 +96,16 @@ class Register:
 class Start:
     """A run that is to begin."""
 
-    head: Head
-    register: Register
+    head: RunHead
+    register: JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run as one consistent query found it, which need not be one moment; see `read_run`."""
 
-    head: Head
-    registers: tuple[Register, ...]
+    head: RunHead
+    registers: tuple[JournalEntry, ...]
 
     def events(self) -> Iterator[Event]:
         """What happened, in the order of the tree."""
@@ -120,7 +120,7 @@ class Snapshot:
         root = fold(self.events())
         for path, intent in self.head.intents.items():
             if not root.call_at(parse_path(path)).outcome:
-                root = advance(root, ToolStarted(path=path, intent=intent))
+                root = apply(root, ToolStarted(path=path, intent=intent))
         return root
 
 
@@ -128,6 +128,6 @@ class Snapshot:
 class Loaded:
     """A run as it stands now."""
 
-    head: Head
+    head: RunHead
     snapshot: Snapshot
     continuation: Continuation

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from weakref import ref
 
 from agent_continuations.core.approvals.request import Decision
-from agent_continuations.core.continuation import Continuation, Outcome, PendingCall, Turn
+from agent_continuations.core.continuation import Continuation, Outcome, Call, Turn
 from agent_continuations.core.continuation import Message as Spoken
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.replies import Reply, ToolRequest
@@ -29,7 +29,7 @@ _FAULT_TEXT = {
 MAX_FAULT_CHARACTERS = 4000
 
 
-def messages(frame: Continuation) -> list[Message]:
+def chat_messages(frame: Continuation) -> list[Message]:
     """The conversation that `frame`'s model continues. Every call of the turns has an answer.
 
     Raises:
@@ -40,7 +40,7 @@ def messages(frame: Continuation) -> list[Message]:
         told.append({"role": "system", "content": frame.instructions})
     told.append({"role": "user", "content": frame.input})
     for number, turn in enumerate(frame.turns):
-        told.extend(_told_once(number, turn))
+        told.extend(_cached_turn(number, turn))
     told.extend(map(_said, frame.messages))
     return told
 
@@ -52,7 +52,7 @@ _REJECTED_TEXT = {
 }
 
 
-def rejected_text(decision: Decision, call: PendingCall) -> str:
+def rejected_text(decision: Decision, call: Call) -> str:
     """What the model reads in place of the result of a rejected call or an unanswered question;
     for a condition, why the agent was stopped there.
     """
@@ -82,16 +82,16 @@ def happened_text(decision: Decision) -> str:
 
 # What turns told, by their place and identity, for as long as they live. A turn never changes, and
 # is told again at each later call: without this, a run's time grows with the square of its turns.
-_TOLD: dict[tuple[int, int], tuple[ref[Turn], list[Message]]] = {}
+_TURN_CACHE: dict[tuple[int, int], tuple[ref[Turn], list[Message]]] = {}
 
 
-def _told_once(number: int, turn: Turn) -> list[Message]:
+def _cached_turn(number: int, turn: Turn) -> list[Message]:
     key = (number, id(turn))
-    kept = _TOLD.get(key)
+    kept = _TURN_CACHE.get(key)
     if kept and kept[0]() is turn:
         return kept[1]
     told = _turn_messages(number, turn)
-    _TOLD[key] = (ref(turn, lambda _gone: _TOLD.pop(key, None)), told)
+    _TURN_CACHE[key] = (ref(turn, lambda _gone: _TURN_CACHE.pop(key, None)), told)
     return told
 
 
@@ -140,12 +140,12 @@ def _name(request: ToolRequest) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", request.name)[:64] or "_"
 
 
-def _arguments(call: PendingCall) -> str:
+def _arguments(call: Call) -> str:
     """The arguments that ran, so that history agrees with the world."""
     return _json(call.arguments)
 
 
-def _answer(call: PendingCall, request: ToolRequest) -> str:
+def _answer(call: Call, request: ToolRequest) -> str:
     outcome = call.outcome
     if outcome is None:
         raise ValueError("a call without an outcome")
@@ -155,7 +155,7 @@ def _answer(call: PendingCall, request: ToolRequest) -> str:
     return _edit_note(call, outcome) + content
 
 
-def _edit_note(call: PendingCall, outcome: Outcome) -> str:
+def _edit_note(call: Call, outcome: Outcome) -> str:
     if outcome.kind == "rejected" or not call.decision or call.decision.arguments is None:
         return ""
     if isinstance(call.plan, RefusedPlan):

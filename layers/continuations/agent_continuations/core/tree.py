@@ -2,52 +2,50 @@
 
 from collections.abc import Callable
 
-from agent_continuations.core.continuation import Continuation, Outcome, PendingCall
+from agent_continuations.core.continuation import Continuation, Outcome, Call
 from agent_continuations.core.path import Path, Step, path_text
 from agent_continuations.errors import IllegalEvent
 
 
-def _in_frame(
+def in_frame(
     root: Continuation, path: Path, change: Callable[[Continuation], Continuation]
 ) -> Continuation:
     if path and root.call_at(path).outcome:
         raise IllegalEvent(f"a reply for a frame that is not at work: {path}")
-    return _around(root, path, change)
+    return in_any_frame(root, path, change)
 
 
-def _around(
+def in_any_frame(
     root: Continuation, path: Path, change: Callable[[Continuation], Continuation]
 ) -> Continuation:
     """The same for a frame that may have ended: a hold stands after the reply that it held up."""
     if not path:
         return change(root)
 
-    def change_child(call: PendingCall) -> PendingCall:
+    def change_child(call: Call) -> Call:
         if call.child is None:
             raise IllegalEvent(f"there is no agent at {path}")
-        return _with_child(call, change(call.child))
+        return with_child(call, change(call.child))
 
-    return _in_call(root, path, change_child)
+    return in_call(root, path, change_child)
 
 
-def _in_call(
-    frame: Continuation, path: Path, change: Callable[[PendingCall], PendingCall]
-) -> Continuation:
+def in_call(frame: Continuation, path: Path, change: Callable[[Call], Call]) -> Continuation:
     if not path:
         raise IllegalEvent("a call's event without a path")
     step, rest = path[0], path[1:]
     if not rest:
-        return _replace_call(frame, step, change)
+        return replace_call(frame, step, change)
 
-    def change_inside(call: PendingCall) -> PendingCall:
+    def change_inside(call: Call) -> Call:
         if call.child is None:
             raise IllegalEvent(f"there is no agent at {step}")
-        return _with_child(call, _in_call(call.child, rest, change))
+        return with_child(call, in_call(call.child, rest, change))
 
-    return _replace_call(frame, step, change_inside)
+    return replace_call(frame, step, change_inside)
 
 
-def _with_child(call: PendingCall, child: Continuation) -> PendingCall:
+def with_child(call: Call, child: Continuation) -> Call:
     """Put the child back into its call; a child that has ended is the call's outcome."""
     outcome = child.outcome
     if outcome and outcome.kind == "error":
@@ -56,9 +54,7 @@ def _with_child(call: PendingCall, child: Continuation) -> PendingCall:
     return call.model_copy(update={"child": child, "outcome": outcome or call.outcome})
 
 
-def _replace_call(
-    frame: Continuation, step: Step, change: Callable[[PendingCall], PendingCall]
-) -> Continuation:
+def replace_call(frame: Continuation, step: Step, change: Callable[[Call], Call]) -> Continuation:
     place = path_text((step,))
     if place in frame.holds:
         return frame.model_copy(

@@ -6,16 +6,16 @@ Pure: a policy, what was said so far, and who wants to say something; no clock, 
 from collections.abc import Collection
 from typing import assert_never
 
-from agent_continuations.core.approvals.policy import GROUP, Gate, Stage, person
+from agent_continuations.core.approvals.policy import GROUP, ApprovalPolicy, Stage, normalized
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
-from agent_continuations.core.events import Escalated, Reassigned, Told, Voted, Withdrawn
+from agent_continuations.core.events import Escalated, Reassigned, NoticeSent, Voted, Withdrawn
 from agent_continuations.errors import Forbidden, Invalid
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 3696, erratum 1690
 
 
-def asked_on(
-    request: ApprovalRequest, event: Voted | Withdrawn | Reassigned | Escalated | Told
+def apply_to_request(
+    request: ApprovalRequest, event: Voted | Withdrawn | Reassigned | Escalated | NoticeSent
 ) -> ApprovalRequest:
     """The request after one more event."""
     changes: dict[str, object]
@@ -31,7 +31,7 @@ def asked_on(
                 # One place, one voice: an approval of earlier arguments does not stay behind.
                 "votes": _without(request.votes, word.approver),
                 # Whoever had the place before and gets it back is asked anew.
-                "told": tuple(each for each in request.told if person(each) != person(to)),
+                "told": tuple(each for each in request.told if normalized(each) != normalized(to)),
             }
         case Escalated(stage=stage, expires_at=expires_at):
             changes = {
@@ -44,7 +44,7 @@ def asked_on(
                 # Whoever was asked before is asked anew: in another stage, and for longer.
                 "told": (),
             }
-        case Told(approvers=approvers, occasion=occasion):
+        case NoticeSent(approvers=approvers, occasion=occasion):
             changes = {
                 "told": tuple(dict.fromkeys((*request.told, *approvers))),
                 "notices": request.notices + 1,
@@ -75,7 +75,7 @@ def voted(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
 
 
 def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
-    taken = [vote for vote in request.counted if person(vote.approver) == person(approver)]
+    taken = [vote for vote in request.counted if normalized(vote.approver) == normalized(approver)]
     changes: dict[str, object] = {"votes": _without(request.votes, approver)}
     if request.original_hash and any(vote.arguments is not None for vote in taken):
         # Without whoever wanted other arguments, those of the model are asked about again.
@@ -90,17 +90,21 @@ def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
 
 
 def _without(votes: tuple[Decision, ...], approver: str) -> tuple[Decision, ...]:
-    return tuple(vote for vote in votes if person(vote.approver) != person(approver))
+    return tuple(vote for vote in votes if normalized(vote.approver) != normalized(approver))
 
 
 def _with(stage: Stage, approver: str, to: str) -> Stage:
-    if person(approver) not in map(person, stage.approvers):
+    if normalized(approver) not in map(normalized, stage.approvers):
         return stage
-    approvers = tuple(to if person(each) == person(approver) else each for each in stage.approvers)
+    approvers = tuple(
+        to if normalized(each) == normalized(approver) else each for each in stage.approvers
+    )
     return stage.model_copy(update={"approvers": approvers})
 
 
-def further(request: ApprovalRequest, pinned: Gate, now: Gate | None) -> tuple[Stage, ...]:
+def additional_stages(
+    request: ApprovalRequest, pinned: ApprovalPolicy, now: ApprovalPolicy | None
+) -> tuple[Stage, ...]:
     """Who must agree to edited arguments beyond those who are asked: an edit may ask for more.
 
     Args:
@@ -114,9 +118,9 @@ def further(request: ApprovalRequest, pinned: Gate, now: Gate | None) -> tuple[S
     return tuple(stage for stage in (now.stages if now else ()) if stage not in known)
 
 
-def place(
+def eligible_stage(
     request: ApprovalRequest,
-    gate: Gate,
+    gate: ApprovalPolicy,
     approver: str,
     *,
     groups: Collection[str],
@@ -134,23 +138,25 @@ def place(
     Raises:
         Forbidden: the person is not asked, or not yet, or asks for it himself.
     """
-    if requester and person(requester) == person(approver) and not gate.self_approval:
+    if requester and normalized(requester) == normalized(approver) and not gate.self_approval:
         raise _refusal(f"{approver} started this run, and so cannot decide for it")
     number = request.open_stage
-    here = None if number is None else _seat(request.stages[number], approver, groups)
+    here = None if number is None else matching_approver(request.stages[number], approver, groups)
     if number is not None and here is not None:
-        counted = [vote for vote in request.counted if person(vote.approver) == person(approver)]
+        counted = [
+            vote for vote in request.counted if normalized(vote.approver) == normalized(approver)
+        ]
         if any(vote.stage != number for vote in counted):
             raise _refusal(f"{approver} has agreed in another stage; another person must now")
         return number, here if here.startswith(GROUP) else None
-    if any(_seat(stage, approver, groups) for stage in request.stages):
+    if any(matching_approver(stage, approver, groups) for stage in request.stages):
         raise _refusal(f"{approver} is asked in another stage, which is not open")
-    if person(approver) in map(person, request.former):
+    if normalized(approver) in map(normalized, request.former):
         raise _refusal(f"this was escalated, and {approver} is not asked any more")
     raise _refusal(f"{approver} is not asked for this decision")
 
 
-def _seat(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
+def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
     """The name by which a stage asks for somebody: their own, or a group's."""
     return asked_by(stage.approvers, approver, groups)
 
@@ -160,10 +166,10 @@ def asked_by(approvers: Collection[str], approver: str, groups: Collection[str])
 
     A group is nobody: whoever only knows its name is not in it.
     """
-    known = {person(each) for each in groups if each.startswith(GROUP)}
+    known = {normalized(each) for each in groups if each.startswith(GROUP)}
     if not approver.startswith(GROUP):
-        known.add(person(approver))
-    return next((each for each in approvers if person(each) in known), None)
+        known.add(normalized(approver))
+    return next((each for each in approvers if normalized(each) in known), None)
 
 
 def check_vote(request: ApprovalRequest, approver: str) -> None:
@@ -172,12 +178,12 @@ def check_vote(request: ApprovalRequest, approver: str) -> None:
     Raises:
         Forbidden: no approval of theirs counts.
     """
-    if all(person(vote.approver) != person(approver) for vote in request.counted):
+    if all(normalized(vote.approver) != normalized(approver) for vote in request.counted):
         raise _refusal(f"{approver} has no approval to take back")
 
 
 def check_delegate(
-    request: ApprovalRequest, gate: Gate, approver: str, to: str, requester: str | None
+    request: ApprovalRequest, gate: ApprovalPolicy, approver: str, to: str, requester: str | None
 ) -> None:
     """Whether an approver may pass their place on.
 
@@ -185,13 +191,13 @@ def check_delegate(
         Invalid: not to this person.
         Forbidden: the approver has no place of his own to give.
     """
-    if person(approver) not in map(person, request.owing):
+    if normalized(approver) not in map(normalized, request.pending_approvers):
         raise _refusal(f"{approver} owes no answer by name, and so has no place to pass on")
     if len(to) > MAX_ADDRESS_CHARACTERS or " " in to or not to.isprintable():
         raise Invalid("this is no mail address", [("to", "not a mail address")])
-    if person(to) in map(person, (*request.approvers, *request.former)):
+    if normalized(to) in map(normalized, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is asked already", [("to", "is asked already")])
-    if requester and person(requester) == person(to) and not gate.self_approval:
+    if requester and normalized(requester) == normalized(to) and not gate.self_approval:
         raise Invalid(f"{to} started this run", [("to", "started this run")])
     allowed = gate.delegates
     if allowed is None:
@@ -205,9 +211,9 @@ def _among(name: str, patterns: Collection[str]) -> bool:
     """Whether a name is one of these; `*@domain` is everybody there, and no other star counts."""
     for pattern in patterns:
         if pattern.startswith("*@"):
-            if person(name.rpartition("@")[2]) == person(pattern[2:]):
+            if normalized(name.rpartition("@")[2]) == normalized(pattern[2:]):
                 return True
-        elif person(pattern) == person(name):
+        elif normalized(pattern) == normalized(name):
             return True
     return False
 

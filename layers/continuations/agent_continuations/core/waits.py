@@ -5,27 +5,27 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.policy import Gate
-from agent_continuations.core.base import Stored
+from agent_continuations.core.approvals.policy import ApprovalPolicy
+from agent_continuations.core.base import FrozenModel
 
 
-class TimerWait(Stored):
+class TimerWait(FrozenModel):
     """Until a time."""
 
     kind: Literal["timer"] = "timer"
     until: datetime
 
 
-class QuestionWait(Stored):
+class QuestionWait(FrozenModel):
     """For a person's answer. `answer` is the JSON schema, of an object, that it must fit."""
 
     kind: Literal["question"] = "question"
     text: str
     answer: dict[str, Any]
-    gate: Gate
+    gate: ApprovalPolicy
 
 
-class EventWait(Stored):
+class EventWait(FrozenModel):
     """For an event of this name, and of this correlation where one is given."""
 
     kind: Literal["event"] = "event"
@@ -34,7 +34,7 @@ class EventWait(Stored):
     until: datetime | None = None
 
 
-class Poll(Stored):
+class Poll(FrozenModel):
     """How often the other side is asked: after so many seconds, doubled up to the longest."""
 
     first_seconds: float = Field(gt=0)
@@ -47,7 +47,7 @@ class Poll(Stored):
         return timedelta(seconds=min(doubled, self.longest_seconds))
 
 
-class JobWait(Stored):
+class JobWait(FrozenModel):
     """For something that was started elsewhere, and is named there by `handle`.
 
     Attributes:
@@ -64,7 +64,7 @@ class JobWait(Stored):
     poll_at: datetime | None = None
 
 
-class ChildWait(Stored):
+class ChildWait(FrozenModel):
     """For a run of its own that the call has started."""
 
     kind: Literal["child"] = "child"

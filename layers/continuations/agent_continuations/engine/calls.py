@@ -17,15 +17,17 @@ from agent_continuations.core.continuation import Continuation, Outcome
 from agent_continuations.core.ids import canonical_json, idempotency_key
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import ToolPlan
-from agent_continuations.core.run import Head
-from agent_continuations.core.transcript import messages
+from agent_continuations.core.run import RunHead
+from agent_continuations.core.transcript import chat_messages
 from agent_continuations.core.waits import JobWait, Wait
-from agent_continuations.engine.context import Means
+from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import IllegalEvent, Vanished
 from agent_continuations.ports.model import ModelRequest
 
 
-def model_request(registry: Registry, head: Head, root: Continuation, path: Path) -> ModelRequest:
+def model_request(
+    registry: Registry, head: RunHead, root: Continuation, path: Path
+) -> ModelRequest:
     """The model call that the frame at `path` needs next.
 
     Raises:
@@ -42,7 +44,7 @@ def model_request(registry: Registry, head: Head, root: Continuation, path: Path
         agent=agent.name,
         path=path_text(path),
         model=agent.model,
-        messages=messages(frame),
+        messages=chat_messages(frame),
         tools=[
             {
                 "type": "function",
@@ -59,8 +61,8 @@ def model_request(registry: Registry, head: Head, root: Continuation, path: Path
     )
 
 
-def prepared_tool(
-    means: Means, head: Head, root: Continuation, path: Path, attempt: int
+def bind_tool(
+    means: EngineContext, head: RunHead, root: Continuation, path: Path, attempt: int
 ) -> Callable[[], Outcome | Wait]:
     """The call at `path`, ready to run; running it never raises.
 
@@ -91,8 +93,8 @@ def prepared_tool(
     return run
 
 
-def prepared_poll(
-    means: Means, head: Head, root: Continuation, path: Path
+def bind_poll(
+    means: EngineContext, head: RunHead, root: Continuation, path: Path
 ) -> Callable[[], Outcome | None]:
     """The poll of the job that the call at `path` waits for. It gives None as long as there is no
     result, or none was to be had, and never raises.
@@ -129,7 +131,7 @@ def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan,
     return plan, tool
 
 
-def _context(means: Means, head: Head, path: Path, attempt: int) -> ToolContext:
+def _context(means: EngineContext, head: RunHead, path: Path, attempt: int) -> ToolContext:
     called_back, text = means.callback_url, path_text(path)
     return ToolContext(
         run_id=head.run_id,

@@ -8,14 +8,16 @@ from agent_continuations.core.ids import arguments_hash, child_run_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan
-from agent_continuations.core.run import Head, Parent, Register, Start, Status
+from agent_continuations.core.run import RunHead, Parent, JournalEntry, Start, Status
 from agent_continuations.core.waits import ChildWait
-from agent_continuations.engine.context import Means
+from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import Conflict, IllegalEvent
-from agent_continuations.ports.store import HINT_GRACE
+from agent_continuations.ports.store import WAKE_UP_GRACE
 
 
-def spawned(head: Head, root: Continuation, path: Path, now: datetime) -> tuple[Suspended, Start]:
+def start_child(
+    head: RunHead, root: Continuation, path: Path, now: datetime
+) -> tuple[Suspended, Start]:
     """What begins the run of the call at `path`, and what is kept of it in the run that calls.
 
     Raises:
@@ -33,7 +35,7 @@ def spawned(head: Head, root: Continuation, path: Path, now: datetime) -> tuple[
         max_turns=plan.max_turns,
         output=plan.output,
     )
-    child = Head(
+    child = RunHead(
         run_id=run_id,
         tenant=head.tenant,
         agent=plan.agent,
@@ -48,12 +50,12 @@ def spawned(head: Head, root: Continuation, path: Path, now: datetime) -> tuple[
         status=Status.READY,
         created_at=now,
         updated_at=now,
-        due=now + HINT_GRACE,
+        due=now + WAKE_UP_GRACE,
         metadata=head.metadata,
         requester=head.requester,
         parent=Parent(run_id=head.run_id, path=path_text(path)),
     )
-    register = Register(START_KEY, (Started(continuation=continuation, at=now),))
+    register = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
     waits = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
     return waits, Start(child, register)
 
@@ -67,8 +69,8 @@ def children(root: Continuation) -> list[tuple[Path, str]]:
     ]
 
 
-def tell_parent(
-    means: Means, head: Head, root: Continuation | None, status: Status, note: str | None
+def report_to_parent(
+    means: EngineContext, head: RunHead, root: Continuation | None, status: Status, note: str | None
 ) -> None:
     """Make the end of a run the outcome of the call that started it. It stands before the run has
     ended, so that it cannot be lost; a parent that has ended itself wants to hear nothing.
@@ -87,20 +89,20 @@ def tell_parent(
     )
     key = call_key(parse_path(head.parent.path), "outcome")
     try:
-        means.store.deliver(head.parent.run_id, [Register(key, (outcome,))], now=now)
+        means.store.append_external(head.parent.run_id, [JournalEntry(key, (outcome,))], now=now)
     except Conflict:
         return
-    means.hints.resume(head.parent.run_id)
+    means.queue.resume(head.parent.run_id)
 
 
-def cancel_children(means: Means, root: Continuation) -> None:
+def cancel_children(means: EngineContext, root: Continuation) -> None:
     """End the runs that a run has started, because it ends itself."""
     for _, run_id in children(root):
         means.store.wake(run_id, now=means.clock(), cancel=True)
-        means.hints.resume(run_id)
+        means.queue.resume(run_id)
 
 
-def _outcome(head: Head, root: Continuation | None, status: Status, note: str | None) -> Outcome:
+def _outcome(head: RunHead, root: Continuation | None, status: Status, note: str | None) -> Outcome:
     ended = root.outcome if root else None
     if status is Status.COMPLETED and ended:
         return ended

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Register, Start
-from agent_continuations.engine.pending_writes import Said
+from agent_continuations.core.run import JournalEntry, Start
+from agent_continuations.engine.pending_writes import PendingWrite
 from agent_continuations.ports.store import (
     MAX_GRANTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
@@ -16,10 +16,10 @@ from agent_continuations.ports.store import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Portion:
+class CommitBatch:
     """What is written at once."""
 
-    registers: list[Register]
+    registers: list[JournalEntry]
     notices: list[Notice]
     uses: list[Grant]
     starts: list[Start]
@@ -27,7 +27,7 @@ class _Portion:
     last: bool
 
 
-def _fits(all_said: Sequence[Said]) -> int:
+def batch_size(all_said: Sequence[PendingWrite]) -> int:
     """How much of what was said fits into one write."""
     grants: set[str] = set()
     starts = 0

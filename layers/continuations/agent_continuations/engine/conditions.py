@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 from agent_continuations.authoring.conditions import LIMIT, Condition
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.core.approvals.policy import Preview
-from agent_continuations.core.continuation import FIRST_HOLD, Continuation
-from agent_continuations.core.events import Held
+from agent_continuations.core.continuation import CONDITION_INDEX_BASE, Continuation
+from agent_continuations.core.events import ConditionReached
 from agent_continuations.core.path import ROOT, Path, Step, parse_path, path_text
-from agent_continuations.core.plans import HoldPlan, Tally
+from agent_continuations.core.plans import ConditionPlan, UsageTally
 
 
-def hold(condition: Condition, root: Continuation, path: Path, now: datetime) -> Held | None:
+def due_condition(
+    condition: Condition, root: Continuation, path: Path, now: datetime
+) -> ConditionReached | None:
     """What holds the agent or the run before its next model call; None if it may go on.
 
     Args:
@@ -26,7 +28,7 @@ def hold(condition: Condition, root: Continuation, path: Path, now: datetime) ->
     frame = root.frame_at(at)
     if frame.hold:
         return None
-    reached, last = condition.tally(frame, now), _last(frame, condition.name)
+    reached, last = condition.tally(frame, now), _last_condition(frame, condition.name)
     if last and last.before.turns == reached.turns:
         return None
     arguments = condition.arguments | (last.arguments if last else {})
@@ -34,7 +36,7 @@ def hold(condition: Condition, root: Continuation, path: Path, now: datetime) ->
     why = condition.reason(frame, since, arguments.get(LIMIT), now)
     if not why:
         return None
-    plan = HoldPlan(
+    plan = ConditionPlan(
         tool=condition.name,
         arguments=arguments,
         scope=condition.scope,
@@ -43,10 +45,12 @@ def hold(condition: Condition, root: Continuation, path: Path, now: datetime) ->
     )
     turn = len(frame.turns)
     before = sum(parse_path(place)[0].turn == turn for place in frame.holds)
-    return Held(path=path_text((*at, Step(turn, FIRST_HOLD + before))), plan=plan)
+    return ConditionReached(
+        path=path_text((*at, Step(turn, CONDITION_INDEX_BASE + before))), plan=plan
+    )
 
 
-def limit_schema(plan: HoldPlan) -> dict[str, Any]:
+def limit_schema(plan: ConditionPlan) -> dict[str, Any]:
     """The JSON schema of what people can change when they let the run go on."""
     about = "How much until people are asked the next time."
     limit = {"type": "number", "exclusiveMinimum": 0, "description": about}
@@ -59,7 +63,7 @@ def limit_schema(plan: HoldPlan) -> dict[str, Any]:
     }
 
 
-def checked_limit(plan: HoldPlan, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def checked_limit(plan: ConditionPlan, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments with which people let the run go on.
 
     Raises:
@@ -76,20 +80,22 @@ def checked_limit(plan: HoldPlan, arguments: Mapping[str, Any]) -> dict[str, Any
     return dict(arguments)
 
 
-class _Last(NamedTuple):
+class _LastCondition(NamedTuple):
     """How far a frame had come when people last let it go on, and up to which limit."""
 
-    before: Tally
+    before: UsageTally
     arguments: dict[str, Any]
 
 
-def _last(frame: Continuation, name: str) -> _Last | None:
-    found: _Last | None = None
+def _last_condition(frame: Continuation, name: str) -> _LastCondition | None:
+    found: _LastCondition | None = None
     for call in frame.holds.values():
         plan, decision = call.plan, call.decision
-        if isinstance(plan, HoldPlan) and plan.tool == name and decision:
+        if isinstance(plan, ConditionPlan) and plan.tool == name and decision:
             # The time that people took to answer is not the agent's.
             began, went_on = frame.started_at or decision.decided_at, decision.decided_at
             seconds = (went_on - began).total_seconds()
-            found = _Last(plan.tally.model_copy(update={"seconds": seconds}), call.arguments)
+            found = _LastCondition(
+                plan.tally.model_copy(update={"seconds": seconds}), call.arguments
+            )
     return found

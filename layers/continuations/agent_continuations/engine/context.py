@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from time import sleep
 
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.engine.executor import Crew
+from agent_continuations.engine.executor import EffectExecutor
 from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.model import Model
-from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
 
 
@@ -32,19 +32,19 @@ class Limits:
     """
 
     lease: float = 120
-    renewal: float = 40
-    margin: float = 60
-    farewell: float = 5
-    stay: float = 900
+    lease_renewal: float = 40
+    stop_margin: float = 60
+    abandon_margin: float = 5
+    default_tool_timeout: float = 900
     model_retry: float = 30
     model_retry_longest: float = 900
     clock_skew: float = 120
-    patience: float = 60
+    store_retry_seconds: float = 60
     workers: int = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class EngineContext:
     """What an owner works with.
 
     Attributes:
@@ -56,11 +56,11 @@ class Means:
     store: Store
     model: Model
     registry: Registry
-    hints: Hints
+    queue: WorkQueue
     recipients: Callable[[Sequence[str]], Sequence[str]]
     clock: Clock
     limits: Limits
-    crew: Callable[[], Crew]
+    executor: Callable[[], EffectExecutor]
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep
     callback_url: Callable[[str, str], str] | None = None

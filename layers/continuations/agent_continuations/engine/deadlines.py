@@ -2,25 +2,25 @@
 
 from datetime import datetime, timedelta
 
-from agent_continuations.core.approvals.policy import Gate, Stage
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation, Outcome
-from agent_continuations.core.effects import Await, TakeSignal, Tell
-from agent_continuations.core.events import Decided, Escalated, Told, ToolReturned
+from agent_continuations.core.effects import Await, TakeSignal, NotifyApprovers
+from agent_continuations.core.events import Decided, Escalated, NoticeSent, ToolReturned
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import Head
+from agent_continuations.core.run import RunHead
 from agent_continuations.core.waits import EventWait, JobWait, TimerWait
 from agent_continuations.errors import IllegalEvent
 
 
-def is_up(effect: Await, now: datetime) -> bool:
+def is_due(effect: Await, now: datetime) -> bool:
     """Whether something is due although nothing has happened."""
     return effect.until is not None and effect.until <= now
 
 
-def over(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
+def timed_out(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
     """What a call comes to whose time is over; None where only the next poll is due."""
     call = root.call_at(effect.path)
     match call.wait:
@@ -37,7 +37,7 @@ def over(root: Continuation, effect: Await, now: datetime) -> ToolReturned | Non
     return ToolReturned(path=path_text(effect.path), outcome=outcome, started_at=until, at=now)
 
 
-def taken(effect: TakeSignal, now: datetime) -> ToolReturned:
+def signal_outcome(effect: TakeSignal, now: datetime) -> ToolReturned:
     """The outcome of a call that has waited for an event: what came with it."""
     signal = effect.signal
     payload = signal.payload
@@ -52,21 +52,21 @@ def taken(effect: TakeSignal, now: datetime) -> ToolReturned:
     )
 
 
-def on_time(
-    head: Head, root: Continuation, effect: Await, now: datetime
-) -> Told | Escalated | Decided:
+def on_deadline(
+    head: RunHead, root: Continuation, effect: Await, now: datetime
+) -> NoticeSent | Escalated | Decided:
     """What time says where people have not answered: a reminder, an escalation, or a rejection.
     It is never an approval.
     """
-    request, gate = _asked(root, effect)
+    request, gate = open_request(root, effect)
     path = path_text(effect.path)
     reminder = request.reminder_at(gate)
     if reminder and reminder <= now < request.expires_at:
-        return Told(
+        return NoticeSent(
             path=path,
             request_id=request.request_id,
             occasion="reminder",
-            approvers=request.owing,
+            approvers=request.pending_approvers,
             at=now,
         )
     if request.escalated < len(gate.escalations):
@@ -92,7 +92,9 @@ def on_time(
     return Decided(path=path, request_id=request.request_id, decision=decision)
 
 
-def _asked(root: Continuation, effect: Tell | Await) -> tuple[ApprovalRequest, Gate]:
+def open_request(
+    root: Continuation, effect: NotifyApprovers | Await
+) -> tuple[ApprovalRequest, ApprovalPolicy]:
     call = root.call_at(effect.path)
     if call.approval is None or call.gate is None:
         raise IllegalEvent(f"nobody is asked at {path_text(effect.path)}")

@@ -4,21 +4,21 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from agent_continuations.core.backoff import longer_pause
+from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
-from agent_continuations.core.keys import call_key, call_register, reply_key
+from agent_continuations.core.keys import call_key, call_entry_key, reply_key
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import Head, Register, Status
-from agent_continuations.engine.context import Means
-from agent_continuations.engine.executor import Crew
-from agent_continuations.engine.in_flight import Flight, Flights, on_record
-from agent_continuations.engine.next_wake import rest
-from agent_continuations.engine.pending_writes import Unwritten
-from agent_continuations.engine.planning import checked_reply, plan_calls
-from agent_continuations.engine.scheduler import Beginnings
-from agent_continuations.engine.unit_of_work import OwnedRun
+from agent_continuations.core.run import RunHead, JournalEntry, Status
+from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.executor import EffectExecutor
+from agent_continuations.engine.in_flight import InFlightEffect, InFlight, has_intent
+from agent_continuations.engine.next_wake import next_wake
+from agent_continuations.engine.pending_writes import PendingWrites
+from agent_continuations.engine.planning import validate_reply, plan_calls
+from agent_continuations.engine.scheduler import EffectScheduler
+from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
 from agent_continuations.ports.store import MAX_STALLS
 
@@ -32,29 +32,31 @@ class _Stop(Enum):
     OUT_OF_TIME = auto()
 
 
-class Tenure:
+class RunExecution:
     """One owner's time with one run: what it begins, what comes back, and how it leaves."""
 
-    def __init__(self, means: Means, head: Head, crew: Crew, deadline: datetime | None) -> None:
+    def __init__(
+        self, means: EngineContext, head: RunHead, crew: EffectExecutor, deadline: datetime | None
+    ) -> None:
         self.means = means
         self.limits = means.limits
-        self.run = OwnedRun(means, head)
-        self.flights = Flights(crew, means.limits.workers)
+        self.run = RunUnitOfWork(means, head)
+        self.flights = InFlight(crew, means.limits.workers)
         self.deadline = deadline
         self.stop: _Stop | None = None
         self.outcomes: list[ToolReturned | Suspended | Polled] = []
-        self.beginnings = Beginnings(means, self.run, self.flights, deadline)
+        self.beginnings = EffectScheduler(means, self.run, self.flights, deadline)
         self.model_pause = head.model_pause
         self.look_up_at = means.clock()
 
-    def serve(self) -> Status | None:
+    def run_to_rest(self) -> Status | None:
         """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
         try:
             if self.run.head.stalls > 2 * MAX_STALLS:
                 # Not even the load is survived: without this, it would be tried for ever.
                 return self._park(f"{self.run.head.stalls} claims came to nothing")
             self.run.load()
-            if self._poisoned():
+            if self._makes_no_progress():
                 return self._park(f"{MAX_STALLS} claims without progress")
             return self._work()
         except Fenced:
@@ -63,37 +65,37 @@ class Tenure:
             return self._park(str(error))
 
     @property
-    def abandons(self) -> bool:
+    def has_abandoned_tools(self) -> bool:
         """Whether a tool is still running that this owner no longer waits for."""
         return self.flights.abandoned
 
     def _park(self, note: str) -> Status | None:
         """What is stored cannot be gone on from; a person has to look. Intents stay on record."""
         try:
-            if not self.run.still_mine():
+            if not self.run.verify_ownership():
                 return None
-            self.run.unwritten = Unwritten()
+            self.run.pending = PendingWrites()
             status = Status.CANCELLED if self.run.head.cancelled else Status.PARKED
-            return status if self.run.leave(status, None, note) else None
+            return status if self.run.release(status, None, note) else None
         except Fenced:
             return None
 
-    def _poisoned(self) -> bool:
+    def _makes_no_progress(self) -> bool:
         if self.run.head.stalls < MAX_STALLS:
             return False
         if self.run.known == self.run.head.registers:
             return True
-        self.run.come_on()
+        self.run.record_progress()
         return False
 
     def _work(self) -> Status | None:
-        give_up_at = self._in(self.limits.patience)
+        give_up_at = self._in(self.limits.store_retry_seconds)
         while True:
             try:
                 status = self._step()
                 if status or (self.stop is _Stop.FENCED and not self.flights):
                     return status
-                give_up_at = self._in(self.limits.patience)
+                give_up_at = self._in(self.limits.store_retry_seconds)
             except Fenced:
                 self._fenced()
             except Retryable:
@@ -104,32 +106,32 @@ class Tenure:
 
     def _step(self) -> Status | None:
         """Record what came back, begin what can be done, and wait; or leave, if nothing can."""
-        self._look_up()
+        self._refresh_stop_reason()
         self._record_outcomes()
         if not self.stop:
-            self.beginnings.begin(self.model_pause)
+            self.beginnings.start_ready(self.model_pause)
         if not self.flights:
             return self._release()
-        if self.run.unwritten.said and not self.stop:
-            self.run.publish()
+        if self.run.pending.staged and not self.stop:
+            self.run.flush()
         self._collect()
         return None
 
-    def _look_up(self) -> None:
+    def _refresh_stop_reason(self) -> None:
         """Find out whether to stop."""
         if self.stop is _Stop.FENCED:
-            self.look_up_at = self._in(self.limits.renewal)  # it has nothing more to find out
+            self.look_up_at = self._in(self.limits.lease_renewal)  # it has nothing more to find out
             return
-        self.look_up_at = self.run.look_up()
+        self.look_up_at = self.run.refresh()
         if self.run.head.cancelled:
             self.stop = _Stop.CANCELLED
-            self.run.unwritten.drop_questions()
+            self.run.pending.drop_questions()
         elif self.run.head.paused:
             self.stop = _Stop.PAUSED
-            self.run.unwritten.drop_questions()
+            self.run.pending.drop_questions()
         elif self.stop is _Stop.PAUSED:
             self.stop = None
-        elif self.deadline and self._in(self.limits.margin) >= self.deadline:
+        elif self.deadline and self._in(self.limits.stop_margin) >= self.deadline:
             self.stop = _Stop.OUT_OF_TIME
 
     def _fenced(self) -> None:
@@ -138,7 +140,7 @@ class Tenure:
         """
         if self.stop is _Stop.FENCED:
             return
-        mine = self.run.still_mine()
+        mine = self.run.verify_ownership()
         if mine and self.run.head.cancelled:
             self.stop = _Stop.CANCELLED
         else:
@@ -162,25 +164,25 @@ class Tenure:
             return
         wake_at = self.look_up_at
         if self.deadline:
-            leave_at = self.deadline - timedelta(seconds=self.limits.farewell)
+            leave_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
             if self.means.clock() >= leave_at:
-                self.flights.leave_behind()
+                self.flights.abandon_all()
                 return
             wake_at = min(wake_at, leave_at)
-        for flight in self.flights.landed((wake_at - self.means.clock()).total_seconds()):
+        for flight in self.flights.wait_completed((wake_at - self.means.clock()).total_seconds()):
             if isinstance(flight.effect, CallModel):
                 self._model_returned(flight.effect, flight)
             else:
                 self._returned(flight.effect, flight.future.result())
 
-    def _model_returned(self, effect: CallModel, flight: Flight) -> None:
+    def _model_returned(self, effect: CallModel, flight: InFlightEffect) -> None:
         try:
             reply: Reply = flight.future.result()
         except ModelUnavailable as error:
             self._pause_model(error)
             return
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
-            self.beginnings.obstacles[effect.path] = f"the model call failed: {error}"
+            self.beginnings.blocked[effect.path] = f"the model call failed: {error}"
             return
         if self.model_pause and self.model_pause.until <= self.means.clock():
             self.model_pause = None
@@ -189,10 +191,10 @@ class Tenure:
             return  # another owner's reply is on record
         agent = self.means.registry.find(frame.agent)
         if agent is None:
-            self.beginnings.obstacles[effect.path] = f"there is no agent named {frame.agent}"
+            self.beginnings.blocked[effect.path] = f"there is no agent named {frame.agent}"
             return
-        mine = self.run.unwritten.reads_of(effect.path)
-        reply = checked_reply(agent, frame, reply)
+        mine = self.run.pending.reads_of(effect.path)
+        reply = validate_reply(agent, frame, reply)
         event = ModelReplied(
             path=path_text(effect.path),
             turn=effect.turn,
@@ -203,10 +205,10 @@ class Tenure:
             at=self.means.clock(),
         )
         self.run.record(reply_key(effect.path, effect.turn), event)
-        self.run.unwritten.drop_reads(mine)
+        self.run.pending.drop_reads(mine)
 
     def _pause_model(self, error: ModelUnavailable) -> None:
-        self.model_pause = longer_pause(
+        self.model_pause = next_backoff(
             self.model_pause,
             error,
             self.means.clock(),
@@ -217,12 +219,12 @@ class Tenure:
     def _returned(
         self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled
     ) -> None:
-        if on_record(effect):
+        if has_intent(effect):
             self.outcomes.append(event)
         elif self.stop is _Stop.FENCED:
             return  # whoever has the run now will ask again
         elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
-            self.run.keep_read(event)
+            self.run.stage_read(event)
         else:
             self.outcomes.append(event)
 
@@ -230,21 +232,21 @@ class Tenure:
         """Store what tools with an intent came to, and reads that no reply will carry."""
         while self.outcomes:
             event = self.outcomes[0]
-            key = call_register(event)
+            key = call_entry_key(event)
             if self.stop is _Stop.FENCED:
-                self.run.deliver_late(Register(key, (event,)))
+                self.run.deliver_late(JournalEntry(key, (event,)))
             else:
                 self.run.record(key, event)
                 if event.path in self.run.head.intents:
-                    self.run.unwritten.settled.append(event.path)
+                    self.run.pending.settled.append(event.path)
             del self.outcomes[0]
-        for read in list(self.run.unwritten.reads):
+        for read in list(self.run.pending.reads):
             path = parse_path(read.path)
             # A frame that has ended has no next reply; but its caller may reply at once, and what
             # that is made from must be on record before.
             if self.run.continuation.frame_at(path[:-1]).outcome:
                 self.run.record(call_key(path, "outcome"), read)
-                self.run.unwritten.drop_reads((read,))
+                self.run.pending.drop_reads((read,))
 
     # -- leaving -----------------------------------------------------------------------------------
 
@@ -253,11 +255,11 @@ class Tenure:
         if self.stop is _Stop.FENCED:
             return None
         status, due, note = self._rest()
-        if not self.run.leave(status, due, note, self.model_pause):
+        if not self.run.release(status, due, note, self.model_pause):
             self.run.load()
             return None
         if status is Status.READY:
-            self.means.hints.resume(self.run.run_id)
+            self.means.queue.resume(self.run.run_id)
         return status
 
     def _rest(self) -> tuple[Status, datetime | None, str | None]:
@@ -273,13 +275,13 @@ class Tenure:
             return Status.SUSPENDED, None, None
         if self.stop is _Stop.OUT_OF_TIME:
             return Status.READY, now, None
-        waits = rest(
+        waits = next_wake(
             self.run.continuation,
             model_pause=self.model_pause,
             clock_skew=self.limits.clock_skew,
-            obstacles=self.beginnings.obstacles,
+            obstacles=self.beginnings.blocked,
         )
-        note = "; ".join(self.beginnings.obstacles.values()) or None
+        note = "; ".join(self.beginnings.blocked.values()) or None
         if not waits.asked and not waits.times:
             return Status.PARKED, None, note
         return Status.SUSPENDED, waits.due, note

@@ -7,30 +7,30 @@ from typing import Any, Protocol, TypeVar
 Result = TypeVar("Result")
 
 
-class Crew(Protocol):
+class EffectExecutor(Protocol):
     """Does work at the side, each piece by itself."""
 
-    def begin(self, work: Callable[[], Result]) -> "Future[Result]":
+    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         """Have a piece of work done."""
 
     def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
         """Until one of these is done, or so much time has passed."""
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """Begin nothing more; do not wait for what was begun."""
 
 
-class Threads:
+class ThreadExecutor:
     """A thread for each piece of work."""
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="effect")
 
-    def begin(self, work: Callable[[], Result]) -> "Future[Result]":
+    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         return self._pool.submit(work)
 
     def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
         wait(begun, timeout=seconds, return_when=FIRST_COMPLETED)
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from agent_continuations.core.approvals.grant import Grant
-from agent_continuations.core.approvals.policy import SURE_DOORS, Gate, Risk
+from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, ApprovalPolicy, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.continuation import Continuation, Call
 from agent_continuations.core.events import ApprovalRequested, Decided, Voted
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Head
-from agent_continuations.core.voting import place, voted
+from agent_continuations.core.run import RunHead
+from agent_continuations.core.voting import eligible_stage, voted
 from agent_continuations.errors import Forbidden
 
 
-def votes_in_advance(
-    head: Head,
+def grant_votes(
+    head: RunHead,
     root: Continuation,
     asked: ApprovalRequested,
     grants: Sequence[Grant],
@@ -51,12 +51,12 @@ def votes_in_advance(
         request = after
 
 
-def _applies(grant: Grant, call: PendingCall, agent: str, gate: Gate, now: datetime) -> bool:
-    if isinstance(call.plan, RefusedPlan) or not gate.grant_seconds or not grant.lives(now):
+def _applies(grant: Grant, call: Call, agent: str, gate: ApprovalPolicy, now: datetime) -> bool:
+    if isinstance(call.plan, RefusedPlan) or not gate.grant_seconds or not grant.is_active(now):
         return False
-    if gate.risk is Risk.HIGH and grant.via not in SURE_DOORS:
+    if gate.risk is Risk.HIGH and grant.via not in AUTHENTICATED_SOURCES:
         return False
-    return grant.admits(
+    return grant.covers(
         agent=agent,
         tool=call.plan.tool,
         schema_version=call.plan.schema_version,
@@ -65,12 +65,14 @@ def _applies(grant: Grant, call: PendingCall, agent: str, gate: Gate, now: datet
 
 
 def _decision(
-    head: Head, request: ApprovalRequest, gate: Gate, grant: Grant, now: datetime
+    head: RunHead, request: ApprovalRequest, gate: ApprovalPolicy, grant: Grant, now: datetime
 ) -> Decision | None:
     """The vote of who made a grant, if that person is asked now."""
     groups = (grant.member_of,) if grant.member_of else ()
     try:
-        stage, group = place(request, gate, grant.approver, groups=groups, requester=head.requester)
+        stage, group = eligible_stage(
+            request, gate, grant.approver, groups=groups, requester=head.requester
+        )
     except Forbidden:
         return None
     return Decision(

@@ -7,30 +7,30 @@ from typing import Any, NamedTuple, TypeAlias
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.path import Path
 from agent_continuations.core.plans import Effect
-from agent_continuations.engine.executor import Crew
+from agent_continuations.engine.executor import EffectExecutor
 
 Begun: TypeAlias = CallModel | RunTool | PollJob
 
 
-class Flight(NamedTuple):
+class InFlightEffect(NamedTuple):
     """Something that was begun, and what will come of it."""
 
     effect: Begun
     future: "Future[Any]"
 
 
-def on_record(effect: Begun) -> bool:
+def has_intent(effect: Begun) -> bool:
     """Whether it has an intent: it may have changed the world, so its end must be heard of."""
     return isinstance(effect, RunTool) and effect.effect is not Effect.READ
 
 
-class Flights:
+class InFlight:
     """Model calls and tools on their way, at most `limit` at a time."""
 
-    def __init__(self, crew: Crew, limit: int) -> None:
+    def __init__(self, crew: EffectExecutor, limit: int) -> None:
         self._crew = crew
         self._limit = limit
-        self._flying: dict[Path, Flight] = {}
+        self._flying: dict[Path, InFlightEffect] = {}
         self._left_behind: list[Future[Any]] = []
 
     def __bool__(self) -> bool:
@@ -47,19 +47,19 @@ class Flights:
     @property
     def recorded(self) -> bool:
         """Whether something is on its way that has an intent on record."""
-        return any(on_record(flight.effect) for flight in self._flying.values())
+        return any(has_intent(flight.effect) for flight in self._flying.values())
 
     @property
     def abandoned(self) -> bool:
         """Whether a tool is still at work that nobody waits for any longer."""
-        running = [each.future for each in self._flying.values() if on_record(each.effect)]
+        running = [each.future for each in self._flying.values() if has_intent(each.effect)]
         return any(not future.done() for future in [*running, *self._left_behind])
 
-    def begin(self, effect: Begun, work: Callable[[], Any]) -> None:
+    def submit(self, effect: Begun, work: Callable[[], Any]) -> None:
         """Let something begin."""
-        self._flying[effect.path] = Flight(effect, self._crew.begin(work))
+        self._flying[effect.path] = InFlightEffect(effect, self._crew.submit(work))
 
-    def landed(self, seconds: float) -> list[Flight]:
+    def wait_completed(self, seconds: float) -> list[InFlightEffect]:
         """What has come back, after at most so much time without anything."""
         self._crew.wait([each.future for each in self._flying.values()], max(0.0, seconds))
         landed = [each for each in self._flying.values() if each.future.done()]
@@ -72,12 +72,12 @@ class Flights:
         self._flying = {
             path: flight
             for path, flight in self._flying.items()
-            if flight.future.done() or on_record(flight.effect)
+            if flight.future.done() or has_intent(flight.effect)
         }
 
-    def leave_behind(self) -> None:
+    def abandon_all(self) -> None:
         """Wait no longer for anything; what has an intent is on record, and will be in doubt."""
         self._left_behind += [
-            each.future for each in self._flying.values() if on_record(each.effect)
+            each.future for each in self._flying.values() if has_intent(each.effect)
         ]
         self._flying.clear()

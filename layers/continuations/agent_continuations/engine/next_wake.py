@@ -4,13 +4,13 @@ from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import Await, CallModel, ClearDoubt, effects
+from agent_continuations.core.effects import Await, CallModel, AskIfHappened, effects
 from agent_continuations.core.path import Path
 
 
-class Rest(NamedTuple):
+class NextWake(NamedTuple):
     """What a run waits for: whether a person is asked, and each time that something is due."""
 
     asked: bool
@@ -22,13 +22,13 @@ class Rest(NamedTuple):
         return min(self.times, default=None)
 
 
-def rest(
+def next_wake(
     root: Continuation,
     *,
-    model_pause: ModelPause | None,
+    model_pause: ModelBackoff | None,
     clock_skew: float,
     obstacles: Container[Path] = (),
-) -> Rest:
+) -> NextWake:
     """What the open part of the tree waits for.
 
     Args:
@@ -43,15 +43,15 @@ def rest(
             case Await():
                 asked = True
                 times += [effect.until] if effect.until else []
-            case ClearDoubt():
-                times.append(given_up_at(effect, clock_skew))
+            case AskIfHappened():
+                times.append(lease_dead_at(effect, clock_skew))
             case CallModel() if model_pause and effect.path not in obstacles:
                 times.append(model_pause.until)
             case _:
                 pass
-    return Rest(asked, tuple(times))
+    return NextWake(asked, tuple(times))
 
 
-def given_up_at(effect: ClearDoubt, clock_skew: float) -> datetime:
+def lease_dead_at(effect: AskIfHappened, clock_skew: float) -> datetime:
     """When the owner of an intent is certainly dead, by its clock as well as by ours."""
     return effect.intent.deadline + timedelta(seconds=clock_skew)

@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent_continuations.core.approvals.policy import Gate, person
+from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import (
     ApprovalRequested,
-    Doubted,
-    Told,
+    MarkedInDoubt,
+    NoticeSent,
 )
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Head
+from agent_continuations.core.run import RunHead
 from agent_continuations.errors import IllegalEvent
 
 MAX_GOAL_CHARACTERS = 2000
@@ -29,9 +29,9 @@ NOTICE_GRACE = timedelta(seconds=60)
 
 
 def notice(
-    head: Head,
+    head: RunHead,
     root: Continuation,
-    event: ApprovalRequested | Doubted | Told,
+    event: ApprovalRequested | MarkedInDoubt | NoticeSent,
     *,
     now: datetime,
     recipients: Callable[[Sequence[str]], Sequence[str]],
@@ -46,11 +46,11 @@ def notice(
     request, plan = call.approval, call.plan
     if isinstance(plan, RefusedPlan):
         raise IllegalEvent(f"nothing is asked at {event.path}")
-    if isinstance(event, Doubted):
+    if isinstance(event, MarkedInDoubt):
         asked, expires_at, notice_id = event.doubt.approvers, None, event.doubt.request_id
         question = event.doubt.request_id
     elif request:
-        asked = event.approvers if isinstance(event, Told) else request.told
+        asked = event.approvers if isinstance(event, NoticeSent) else request.told
         expires_at, question = request.expires_at, request.request_id
         # The same notice has the same id, whoever writes it; a further one has another.
         notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
@@ -61,7 +61,7 @@ def notice(
         notice_id=notice_id,
         run_id=head.run_id,
         tenant=head.tenant,
-        kind="doubt" if isinstance(event, Doubted) else call.asks,
+        kind="doubt" if isinstance(event, MarkedInDoubt) else call.asks,
         request_id=question,
         path=event.path,
         agents=root.agents_to(path),
@@ -75,15 +75,15 @@ def notice(
         undelivered=tuple(recipients(may_answer)),
         # The hint comes first; the sweeper only where the hint was lost.
         due=now + NOTICE_GRACE,
-        occasion=event.occasion if isinstance(event, Told) else "asked",
+        occasion=event.occasion if isinstance(event, NoticeSent) else "asked",
         risk=call.risk,
         preview=call.preview,
     )
 
 
-def _may_answer(approver: str, head: Head, gate: Gate | None) -> bool:
+def _may_answer(approver: str, head: RunHead, gate: ApprovalPolicy | None) -> bool:
     """Whoever started the run is not asked to approve it, unless the policy allows it."""
-    own = head.requester is not None and person(head.requester) == person(approver)
+    own = head.requester is not None and normalized(head.requester) == normalized(approver)
     return not own or gate is None or gate.self_approval
 
 

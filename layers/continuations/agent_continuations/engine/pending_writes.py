@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agent_continuations.core.approvals.grant import Grant
-from agent_continuations.core.events import ToolReturned, Trail, Waited
+from agent_continuations.core.events import ToolReturned, ApprovalEvent, CallEvent
 from agent_continuations.core.keys import call_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.run import Register, Start
+from agent_continuations.core.run import JournalEntry, Start
 
 
-class Said(NamedTuple):
+class PendingWrite(NamedTuple):
     """What is to be written with the run's epoch, most of it into the audit trail.
 
     Attributes:
@@ -21,21 +21,21 @@ class Said(NamedTuple):
         start: a run that begins with it.
     """
 
-    event: Trail | Waited
+    event: ApprovalEvent | CallEvent
     notice: Notice | None = None
     grant: Grant | None = None
     start: Start | None = None
 
 
 @dataclass
-class Unwritten:
+class PendingWrites:
     """What is said, questions above all, each with its notice if it has one; what read tools found;
     and intents that have served.
 
     Losing it loses nothing: questions follow from the state, and what was read can be read again.
     """
 
-    said: list[Said] = field(default_factory=list)
+    staged: list[PendingWrite] = field(default_factory=list)
     reads: list[ToolReturned] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
 
@@ -49,9 +49,9 @@ class Unwritten:
 
     def drop_questions(self) -> None:
         """Forget the questions: a fresh load will raise them again, if they still are open."""
-        self.said = []
+        self.staged = []
 
-    def read_registers(self) -> list[Register]:
+    def read_registers(self) -> list[JournalEntry]:
         """One register for each turn's reads."""
         turns: dict[tuple[Path, int], list[ToolReturned]] = {}
         for read in sorted(self.reads, key=lambda each: parse_path(each.path)):
@@ -59,6 +59,6 @@ class Unwritten:
             turns.setdefault((path[:-1], path[-1].turn), []).append(read)
         # The key is that of the turn's first read: after its reply, and before the next turn.
         return [
-            Register(call_key(parse_path(reads[0].path), "outcome"), tuple(reads))
+            JournalEntry(call_key(parse_path(reads[0].path), "outcome"), tuple(reads))
             for reads in turns.values()
         ]

@@ -21,7 +21,7 @@ from agent_continuations.core.plans import AgentPlan, Plan, RefusedPlan, ToolPla
 from agent_continuations.core.replies import Reply, ToolRequest
 
 
-def begin(agent: Agent, input: str) -> Continuation:
+def first_frame(agent: Agent, input: str) -> Continuation:
     """The first continuation of a run of `agent`."""
     return Continuation(
         agent=agent.name,
@@ -32,12 +32,12 @@ def begin(agent: Agent, input: str) -> Continuation:
     )
 
 
-def checked_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
+def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
     """The reply; one that should be the agent's answer and does not fit gets a fault."""
     if reply.requests or reply.fault or frame.output is None or agent.output is None:
         return reply
     try:
-        answer = agent.output.fitted(json.loads(reply.content or ""))
+        answer = agent.output.validate(json.loads(reply.content or ""))
     except ArgumentsRefused as error:
         return reply.model_copy(update={"fault": "output", "detail": str(error)})
     except (ValueError, RecursionError) as error:

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation, Doubt
-from agent_continuations.core.effects import AskApproval, ClearDoubt, Tell
-from agent_continuations.core.events import ApprovalRequested, Doubted, Told
+from agent_continuations.core.effects import AskApproval, AskIfHappened, NotifyApprovers
+from agent_continuations.core.events import ApprovalRequested, MarkedInDoubt, NoticeSent
 from agent_continuations.core.ids import policy_hash, request_id
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import Head
-from agent_continuations.engine.deadlines import _asked
+from agent_continuations.core.run import RunHead
+from agent_continuations.engine.deadlines import open_request
 
 
 def approval_question(
-    head: Head, root: Continuation, effect: AskApproval, now: datetime
+    head: RunHead, root: Continuation, effect: AskApproval, now: datetime
 ) -> ApprovalRequested:
     """May this call run?"""
     gate = effect.gate
@@ -33,11 +33,11 @@ def approval_question(
     return ApprovalRequested(path=path_text(effect.path), request=request)
 
 
-def told(root: Continuation, effect: Tell, now: datetime) -> Told:
+def notify_event(root: Continuation, effect: NotifyApprovers, now: datetime) -> NoticeSent:
     """Those of whom an answer is asked only now."""
-    return Told(
+    return NoticeSent(
         path=path_text(effect.path),
-        request_id=_asked(root, effect)[0].request_id,
+        request_id=open_request(root, effect)[0].request_id,
         occasion="asked",
         approvers=effect.approvers,
         at=now,
@@ -45,12 +45,12 @@ def told(root: Continuation, effect: Tell, now: datetime) -> Told:
 
 
 def doubt_question(
-    head: Head,
+    head: RunHead,
     root: Continuation,
-    effect: ClearDoubt,
+    effect: AskIfHappened,
     now: datetime,
     operators: Sequence[str],
-) -> Doubted:
+) -> MarkedInDoubt:
     """Did this call happen? It goes to those who approved it, or else to the operators."""
     attempt, approval = effect.intent.attempt, root.call_at(effect.path).approval
     doubt = Doubt(
@@ -59,4 +59,4 @@ def doubt_question(
         approvers=approval.approvers if approval else tuple(operators),
         requested_at=now,
     )
-    return Doubted(path=path_text(effect.path), doubt=doubt)
+    return MarkedInDoubt(path=path_text(effect.path), doubt=doubt)

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.run import Status
-from agent_continuations.engine.context import Limits, Means
-from agent_continuations.engine.execution import Tenure
-from agent_continuations.engine.executor import Crew, Threads
+from agent_continuations.engine.context import Limits, EngineContext
+from agent_continuations.engine.execution import RunExecution
+from agent_continuations.engine.executor import EffectExecutor, ThreadExecutor
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
-from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
 
 
@@ -39,26 +39,26 @@ class Runner:
         store: Store,
         model: Model,
         registry: Registry,
-        hints: Hints,
+        hints: WorkQueue,
         recipients: Callable[[Sequence[str]], Sequence[str]] = lambda _approvers: (),
         clock: Clock = utc_now,
         limits: Limits | None = None,
         operators: Sequence[str] = (),
         abandon: Callable[[], None] = lambda: None,
         pause: Callable[[float], None] = sleep,
-        crew: Callable[[], Crew] | None = None,
+        crew: Callable[[], EffectExecutor] | None = None,
         callback_url: Callable[[str, str], str] | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._means = Means(
+        self._means = EngineContext(
             store=store,
             model=model,
             registry=registry,
-            hints=hints,
+            queue=hints,
             recipients=recipients,
             clock=clock,
             limits=limits,
-            crew=crew or (lambda: Threads(limits.workers)),
+            executor=crew or (lambda: ThreadExecutor(limits.workers)),
             operators=tuple(operators),
             pause=pause,
             callback_url=callback_url,
@@ -83,11 +83,11 @@ class Runner:
         head = self._means.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
         if head is None:
             return None
-        crew = self._means.crew()
-        tenure = Tenure(self._means, head, crew, deadline)
+        crew = self._means.executor()
+        tenure = RunExecution(self._means, head, crew, deadline)
         try:
-            return tenure.serve()
+            return tenure.run_to_rest()
         finally:
-            crew.leave()
-            if tenure.abandons:
+            crew.shutdown()
+            if tenure.has_abandoned_tools:
                 self._abandon()

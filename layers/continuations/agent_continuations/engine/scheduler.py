@@ -4,37 +4,37 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent, Outcome
 from agent_continuations.core.effects import (
     AskApproval,
     Await,
     CallModel,
-    ClearDoubt,
+    AskIfHappened,
     PollJob,
     RunTool,
     StartRun,
     TakeSignal,
-    Tell,
+    NotifyApprovers,
     effects,
 )
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.waits import JobWait, Wait
-from agent_continuations.engine.calls import model_request, prepared_poll, prepared_tool
-from agent_continuations.engine.child_runs import spawned
-from agent_continuations.engine.conditions import hold
-from agent_continuations.engine.context import Means
-from agent_continuations.engine.deadlines import is_up, on_time, over, taken
-from agent_continuations.engine.in_flight import Flights, on_record
-from agent_continuations.engine.next_wake import given_up_at
-from agent_continuations.engine.questions import approval_question, doubt_question, told
-from agent_continuations.engine.unit_of_work import OwnedRun
+from agent_continuations.engine.calls import model_request, bind_poll, bind_tool
+from agent_continuations.engine.child_runs import start_child
+from agent_continuations.engine.conditions import due_condition
+from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.deadlines import is_due, on_deadline, timed_out, signal_outcome
+from agent_continuations.engine.in_flight import InFlight, has_intent
+from agent_continuations.engine.next_wake import lease_dead_at
+from agent_continuations.engine.questions import approval_question, doubt_question, notify_event
+from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.store import MAX_INTENTS_AT_ONCE
 
 
-class Beginnings:
+class EffectScheduler:
     """Begins what the state of a run needs next.
 
     Args:
@@ -48,38 +48,38 @@ class Beginnings:
     """
 
     def __init__(
-        self, means: Means, run: OwnedRun, flights: Flights, deadline: datetime | None
+        self, means: EngineContext, run: RunUnitOfWork, flights: InFlight, deadline: datetime | None
     ) -> None:
-        self.obstacles: dict[Path, str] = {}
+        self.blocked: dict[Path, str] = {}
         self._means = means
         self._run = run
         self._flights = flights
         self._deadline = deadline
 
-    def begin(self, model_pause: ModelPause | None) -> None:
+    def start_ready(self, model_pause: ModelBackoff | None) -> None:
         """Begin all that can be done now, but no more than there is room for: what waits for a
         place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
 
         Args:
             model_pause: how long no model is called.
         """
-        self._answer_without_people()
-        self._hear_the_lost()
+        self._apply_timeouts_and_grants()
+        self._reload_before_doubt()
         starts: list[RunTool] = []
         for effect in effects(self._run.continuation):
-            if effect.path in self._flights or effect.path in self.obstacles:
+            if effect.path in self._flights or effect.path in self.blocked:
                 continue
             match effect:
                 case CallModel():
-                    if not self._held(effect):
+                    if not self._stopped_by_condition(effect):
                         self._call_model(effect, model_pause)
                 case RunTool():
                     starts.append(effect)
-                case AskApproval() | Tell() | ClearDoubt():
+                case AskApproval() | NotifyApprovers() | AskIfHappened():
                     self._ask(effect)
                 case StartRun():
                     head, root, now = self._run.head, self._run.continuation, self._means.clock()
-                    self._run.say(*spawned(head, root, effect.path, now))
+                    self._run.stage(*start_child(head, root, effect.path, now))
                 case Await(reason="job"):
                     self._poll(effect)
                 case Await() | TakeSignal():
@@ -90,21 +90,21 @@ class Beginnings:
 
     # -- questions -------------------------------------------------------------------------------
 
-    def _ask(self, effect: AskApproval | Tell | ClearDoubt) -> None:
+    def _ask(self, effect: AskApproval | NotifyApprovers | AskIfHappened) -> None:
         head, root, now = self._run.head, self._run.continuation, self._means.clock()
         match effect:
             case AskApproval():
-                self._run.say(approval_question(head, root, effect, now))
-            case Tell():
-                self._run.say(told(root, effect, now))
-            case ClearDoubt():
+                self._run.stage(approval_question(head, root, effect, now))
+            case NotifyApprovers():
+                self._run.stage(notify_event(root, effect, now))
+            case AskIfHappened():
                 skew, whom = self._means.limits.clock_skew, self._means.operators
-                if given_up_at(effect, skew) <= self._run.loaded_at:
-                    self._run.say(doubt_question(head, root, effect, now, whom))
+                if lease_dead_at(effect, skew) <= self._run.loaded_at:
+                    self._run.stage(doubt_question(head, root, effect, now, whom))
             case _:
                 assert_never(effect)
 
-    def _answer_without_people(self) -> None:
+    def _apply_timeouts_and_grants(self) -> None:
         """Where time is up, remind, ask others, or reject; where people agreed in advance, approve;
         where something has come, take it. It is on record before anything follows from it: an
         answer may have come first.
@@ -113,21 +113,21 @@ class Beginnings:
         for effect in effects(self._run.continuation):
             head, root = self._run.head, self._run.continuation
             match effect:
-                case Await(reason="approval" | "question" | "condition") if is_up(effect, now):
-                    self._run.say(on_time(head, root, effect, now))
-                case Await(reason="timer" | "event" | "job") if is_up(effect, now):
-                    if late := over(root, effect, now):
-                        self._run.say(late)
+                case Await(reason="approval" | "question" | "condition") if is_due(effect, now):
+                    self._run.stage(on_deadline(head, root, effect, now))
+                case Await(reason="timer" | "event" | "job") if is_due(effect, now):
+                    if late := timed_out(root, effect, now):
+                        self._run.stage(late)
                 case TakeSignal():
-                    self._run.say(taken(effect, now))
+                    self._run.stage(signal_outcome(effect, now))
                 case AskApproval() if effect.gate.grant_seconds:
                     self._run.take_grants(approval_question(head, root, effect, now))
                 case _:
                     pass
-        if self._run.unwritten.said:
-            self._run.publish()
+        if self._run.pending.staged:
+            self._run.flush()
 
-    def _held(self, effect: CallModel) -> bool:
+    def _stopped_by_condition(self, effect: CallModel) -> bool:
         """Whether people must say first that the agent, or the whole run, shall go on; they are
         asked then.
         """
@@ -138,28 +138,28 @@ class Beginnings:
         if conditions and effect not in effects(root):
             return True  # the run was held for another agent just now
         for condition in conditions:
-            held = hold(condition, root, effect.path, now)
+            held = due_condition(condition, root, effect.path, now)
             if held:
-                self._run.say(held)
+                self._run.stage(held)
                 self._ask(AskApproval(path=parse_path(held.path), gate=held.plan.gate))
                 return True
         return False
 
-    def _hear_the_lost(self) -> None:
+    def _reload_before_doubt(self) -> None:
         """Before a call is called in doubt: its owner may have left the outcome on record until it
         was given up, and it wakes nobody that does not know yet that it has lost the run.
         """
         now, skew = self._means.clock(), self._means.limits.clock_skew
         for effect in effects(self._run.continuation):
-            if not isinstance(effect, ClearDoubt):
+            if not isinstance(effect, AskIfHappened):
                 continue
-            if self._run.loaded_at < given_up_at(effect, skew) <= now:
+            if self._run.loaded_at < lease_dead_at(effect, skew) <= now:
                 self._run.load()
                 return
 
     # -- model calls, polls and tools --------------------------------------------------------------
 
-    def _call_model(self, effect: CallModel, pause: ModelPause | None) -> None:
+    def _call_model(self, effect: CallModel, pause: ModelBackoff | None) -> None:
         pausing = pause and pause.until > self._means.clock()
         if pausing or not self._flights.room:
             return
@@ -167,20 +167,20 @@ class Beginnings:
         try:
             request = model_request(self._means.registry, self._run.head, root, effect.path)
         except Fatal as error:
-            self.obstacles[effect.path] = str(error)
+            self.blocked[effect.path] = str(error)
             return
-        self._flights.begin(effect, lambda: model.reply(request))
+        self._flights.submit(effect, lambda: model.reply(request))
 
     def _poll(self, effect: Await) -> None:
         """Ask how a job stands, if it is time."""
         now, root = self._means.clock(), self._run.continuation
         wait = root.call_at(effect.path).wait
-        if not isinstance(wait, JobWait) or not is_up(effect, now) or not self._flights.room:
+        if not isinstance(wait, JobWait) or not is_due(effect, now) or not self._flights.room:
             return
         try:
-            poll = prepared_poll(self._means, self._run.head, root, effect.path)
+            poll = bind_poll(self._means, self._run.head, root, effect.path)
         except Fatal as error:
-            self.obstacles[effect.path] = str(error)
+            self.blocked[effect.path] = str(error)
             return
         path, number = path_text(effect.path), wait.polls + 1
 
@@ -190,7 +190,7 @@ class Beginnings:
                 return Polled(path=path, number=number, at=at)
             return ToolReturned(path=path, outcome=outcome, started_at=now, at=at)
 
-        self._flights.begin(PollJob(path=effect.path, number=number), perform)
+        self._flights.submit(PollJob(path=effect.path, number=number), perform)
 
     def _run_tools(self, starts: Sequence[RunTool]) -> None:
         """Run tools; the intents of all that may not simply run again are put on record first."""
@@ -201,15 +201,15 @@ class Beginnings:
                 break
             head, root = self._run.head, self._run.continuation
             try:
-                run = prepared_tool(self._means, head, root, start.path, start.attempt)
+                run = bind_tool(self._means, head, root, start.path, start.attempt)
             except Fatal as error:
-                self.obstacles[start.path] = str(error)
+                self.blocked[start.path] = str(error)
             else:
                 ready[start.path] = (start, run)
         for start, run in ready.values():
-            if not on_record(start):
+            if not has_intent(start):
                 self._run_tool(start, run)
-        fenced = [each for each in ready.values() if on_record(each[0])]
+        fenced = [each for each in ready.values() if has_intent(each[0])]
         for at in range(0, len(fenced), MAX_INTENTS_AT_ONCE):
             batch = fenced[at : at + MAX_INTENTS_AT_ONCE]
             self._intend([start for start, _ in batch])
@@ -218,8 +218,10 @@ class Beginnings:
 
     def _intend(self, starts: Sequence[RunTool]) -> None:
         now = self._means.clock()
-        deadline = self._deadline or now + timedelta(seconds=self._means.limits.stay)
-        self._run.intend(
+        deadline = self._deadline or now + timedelta(
+            seconds=self._means.limits.default_tool_timeout
+        )
+        self._run.record_intents(
             {
                 path_text(start.path): Intent(
                     attempt=start.attempt, started_at=now, deadline=deadline
@@ -241,4 +243,4 @@ class Beginnings:
                 path=path, outcome=result, attempt=attempt, started_at=started_at, at=at
             )
 
-        self._flights.begin(start, perform)
+        self._flights.submit(start, perform)

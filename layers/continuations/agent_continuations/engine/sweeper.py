@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from agent_continuations.ports.queue import Hints
+from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
 
 
-def sweep(store: Store, hints: Hints, now: datetime, limit: int = 1000) -> int:
+def sweep(store: Store, hints: WorkQueue, now: datetime, limit: int = 1000) -> int:
     """Send the hint of whatever is due again; how much that was.
 
     Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has

@@ -3,29 +3,29 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from agent_continuations.core.approvals.audit_chain import take_in
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.approvals.audit_chain import append
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import (
     ApprovalRequested,
-    Doubted,
+    MarkedInDoubt,
     Event,
-    Told,
+    NoticeSent,
     ToolReturned,
     ToolStarted,
-    Trail,
-    Waited,
+    ApprovalEvent,
+    CallEvent,
 )
-from agent_continuations.core.fold import advance
-from agent_continuations.core.keys import call_register, trail_key
+from agent_continuations.core.fold import apply
+from agent_continuations.core.keys import call_entry_key, trail_key
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.run import Head, Register, Start, Status
-from agent_continuations.engine.child_runs import cancel_children, tell_parent
-from agent_continuations.engine.commit_batches import _fits, _Portion
-from agent_continuations.engine.context import Means
-from agent_continuations.engine.grant_votes import votes_in_advance
+from agent_continuations.core.run import RunHead, JournalEntry, Start, Status
+from agent_continuations.engine.child_runs import cancel_children, report_to_parent
+from agent_continuations.engine.commit_batches import batch_size, CommitBatch
+from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.grant_votes import grant_votes
 from agent_continuations.engine.notices import notice
-from agent_continuations.engine.pending_writes import Said, Unwritten
+from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
 from agent_continuations.errors import Conflict, Fenced
 from agent_continuations.ports.store import (
     MAX_REGISTERS_AT_ONCE,
@@ -38,7 +38,7 @@ from agent_continuations.ports.store import (
 MAX_NOTE_CHARACTERS = 400
 
 
-class OwnedRun:
+class RunUnitOfWork:
     """The only writer of a run, as long as its epoch lasts.
 
     All that writes may raise `Fenced`: the run is another's, or was cancelled.
@@ -52,16 +52,16 @@ class OwnedRun:
 
     continuation: Continuation
 
-    def __init__(self, means: Means, head: Head) -> None:
+    def __init__(self, means: EngineContext, head: RunHead) -> None:
         self.run_id = head.run_id
         self.head = head
         self.known = 0
         self.loaded_at = head.created_at
-        self.unwritten = Unwritten()
+        self.pending = PendingWrites()
         self._means = means
         self._store = means.store
-        self._newest: Head | None = None
-        self._renew_at = means.clock() + timedelta(seconds=means.limits.renewal)
+        self._newest: RunHead | None = None
+        self._renew_at = means.clock() + timedelta(seconds=means.limits.lease_renewal)
 
     # -- what is on record -----------------------------------------------------------------------
 
@@ -74,18 +74,18 @@ class OwnedRun:
         snapshot, self.continuation = read
         self.loaded_at = now
         self.head, self.known = snapshot.head, len(snapshot.registers)
-        self.unwritten.drop_questions()
-        reads, self.unwritten.reads = self.unwritten.reads, []
+        self.pending.drop_questions()
+        reads, self.pending.reads = self.pending.reads, []
         for each in reads:
-            self.keep_read(each)
+            self.stage_read(each)
         # An intent whose outcome is on record has served, whoever left it in the head.
-        self.unwritten.settled = [
+        self.pending.settled = [
             path
             for path in self.head.intents
             if self.continuation.call_at(parse_path(path)).outcome
         ]
 
-    def look_up(self) -> datetime:
+    def refresh(self) -> datetime:
         """Take in what writes have told of the head, and renew the lease when it is time.
 
         Returns:
@@ -93,36 +93,36 @@ class OwnedRun:
         """
         newest, self._newest = self._newest, None
         if newest:
-            self._seen(newest)
+            self._merge_head(newest)
         now, limits = self._means.clock(), self._means.limits
         if now >= self._renew_at:
-            self._renew_at = now + timedelta(seconds=limits.renewal)
+            self._renew_at = now + timedelta(seconds=limits.lease_renewal)
             lease_until = now + timedelta(seconds=limits.lease)
             epoch = self.head.epoch
-            self._seen(self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until))
+            self._merge_head(self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until))
         return self._renew_at
 
-    def come_on(self) -> None:
+    def record_progress(self) -> None:
         """Note that the run has come on since the last claim, which ends the stalls."""
         epoch = self.head.epoch
-        self._seen(self._store.progress(self.run_id, epoch=epoch, registers=self.known))
+        self._merge_head(self._store.progress(self.run_id, epoch=epoch, registers=self.known))
 
-    def still_mine(self) -> bool:
+    def verify_ownership(self) -> bool:
         """After a refused write: whether the run has this owner yet. Nothing new may begin."""
         head = self._store.head(self.run_id)
         mine = head is not None and head.epoch == self.head.epoch and not head.status.terminal
         if head and mine:
             self.head = head
-        self.unwritten.drop_questions()
-        self.unwritten.reads = []
+        self.pending.drop_questions()
+        self.pending.reads = []
         return mine
 
     def wake(self) -> None:
         """Whoever has the run now, or nobody, shall look at what is on record."""
         self._store.wake(self.run_id, now=self._means.clock())
-        self._means.hints.resume(self.run_id)
+        self._means.queue.resume(self.run_id)
 
-    def _seen(self, head: Head) -> None:
+    def _merge_head(self, head: RunHead) -> None:
         """A newer head: it may say that the run was cancelled or that something happened."""
         if head.wake == self.head.wake:
             self.head = head
@@ -133,8 +133,8 @@ class OwnedRun:
 
     def record(self, key: str, event: Event) -> None:
         """Store an event, or take in the one that another owner stored there before."""
-        after = advance(self.continuation, event)  # what cannot be folded is never stored
-        register = Register(key, (event,))
+        after = apply(self.continuation, event)  # what cannot be folded is never stored
+        register = JournalEntry(key, (event,))
         if self._store.append(self.run_id, register) == register:
             self.continuation = after
             self.known += 1
@@ -142,80 +142,80 @@ class OwnedRun:
             # Another owner was here, perhaps with more than this one register.
             self.load()
 
-    def deliver_late(self, outcome: Register) -> None:
+    def deliver_late(self, outcome: JournalEntry) -> None:
         """The run is another's by now, and may wait for just this, or for a person's word on it."""
         try:
-            self._store.deliver(self.run_id, [outcome], now=self._means.clock())
-            self._means.hints.resume(self.run_id)
+            self._store.append_external(self.run_id, [outcome], now=self._means.clock())
+            self._means.queue.resume(self.run_id)
         except Conflict:
             self._store.append(self.run_id, outcome)
 
-    def intend(self, intents: Mapping[str, Intent]) -> None:
+    def record_intents(self, intents: Mapping[str, Intent]) -> None:
         """Put intents on record; the head after it may tell of something new."""
-        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
-        self._newest = self._store.intend(
+        settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
+        self._newest = self._store.record_intents(
             self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
         )
-        self.unwritten.settled = self.unwritten.settled[MAX_SETTLED_AT_ONCE:]
+        self.pending.settled = self.pending.settled[MAX_SETTLED_AT_ONCE:]
         for path, intent in intents.items():
-            self._take(ToolStarted(path=path, intent=intent))
+            self._apply(ToolStarted(path=path, intent=intent))
 
     # -- what is not written yet -----------------------------------------------------------------
 
-    def keep_read(self, read: ToolReturned) -> None:
+    def stage_read(self, read: ToolReturned) -> None:
         """Know what a read tool found; it is written with the next reply, or on leaving."""
         if not self.continuation.call_at(parse_path(read.path)).outcome:
-            self.unwritten.reads.append(read)
-            self._take(read)
+            self.pending.reads.append(read)
+            self._apply(read)
 
-    def say(self, event: Trail | Waited, start: Start | None = None) -> None:
+    def stage(self, event: ApprovalEvent | CallEvent, start: Start | None = None) -> None:
         """Ask people, remind them, note that their time is over, or what has come, with the next
         commit.
 
         Args:
             start: a run that begins with it.
         """
-        self._take(event)
+        self._apply(event)
         told = None
-        if isinstance(event, ApprovalRequested | Doubted | Told):
+        if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
             now, recipients = self._means.clock(), self._means.recipients
             told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
-        self.unwritten.said.append(Said(event, told, start=start))
+        self.pending.staged.append(PendingWrite(event, told, start=start))
 
     def take_grants(self, asked: ApprovalRequested) -> None:
         """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
         plan = self.continuation.call_at(parse_path(asked.path)).plan
         now = self._means.clock()
         grants = self._store.grants(self.head.tenant, plan.tool)
-        votes = list(votes_in_advance(self.head, self.continuation, asked, grants, now))
+        votes = list(grant_votes(self.head, self.continuation, asked, grants, now))
         if not votes:
             return
         # Nobody is told yet: whoever still owes an answer after these votes will be.
         asked = asked.model_copy(update={"request": asked.request.model_copy(update={"told": ()})})
-        self._take(asked)
-        self.unwritten.said.append(Said(asked))
+        self._apply(asked)
+        self.pending.staged.append(PendingWrite(asked))
         for grant, vote in votes:
-            self._take(vote)
-            self.unwritten.said.append(Said(vote, grant=grant))
+            self._apply(vote)
+            self.pending.staged.append(PendingWrite(vote, grant=grant))
 
-    def publish(self) -> None:
+    def flush(self) -> None:
         """Write what is unwritten and stay; where something stood in the way, load it."""
         if not self._commit(None):
             self.load()
 
-    def leave(
+    def release(
         self,
         status: Status,
         due: datetime | None,
         note: str | None,
-        model_pause: ModelPause | None = None,
+        model_pause: ModelBackoff | None = None,
     ) -> bool:
         """Write what is unwritten and release the run. False, and nothing released, if something
         has happened that this owner does not know.
         """
         if status.terminal:
             root = self.continuation if self.known else None
-            tell_parent(self._means, self.head, root, status, note)
+            report_to_parent(self._means, self.head, root, status, note)
             if root and status is not Status.PARKED:
                 cancel_children(self._means, root)
 
@@ -234,7 +234,7 @@ class OwnedRun:
 
     def _commit(self, release: Callable[[int], Release] | None) -> bool:
         """Write all that is unwritten together with the head; the last portion may release it."""
-        settled = self.unwritten.settled[:MAX_SETTLED_AT_ONCE]
+        settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
         for portion in self._portions():
             known = self.known + len(portion.registers)
             written = self._store.commit(
@@ -258,29 +258,29 @@ class OwnedRun:
                 # It was read before, and would take the trail's end back.
                 self._newest = self._newest and self._newest.model_copy(update=moved)
             for each in portion.notices:
-                self._means.hints.notify(self.run_id, each.notice_id)
+                self._means.queue.notify(self.run_id, each.notice_id)
             for start in portion.starts:
-                self._means.hints.advance(start.head.run_id)
-        self.unwritten = Unwritten(settled=self.unwritten.settled[MAX_SETTLED_AT_ONCE:])
+                self._means.queue.advance(start.head.run_id)
+        self.pending = PendingWrites(settled=self.pending.settled[MAX_SETTLED_AT_ONCE:])
         return True
 
-    def _portions(self) -> Iterator["_Portion"]:
+    def _portions(self) -> Iterator["CommitBatch"]:
         """All that is to be written, as much at once as a store takes; one portion at least."""
-        left, reads = list(self.unwritten.said), self.unwritten.read_registers()
+        left, reads = list(self.pending.staged), self.pending.read_registers()
         while True:
-            size = _fits(left)
+            size = batch_size(left)
             taken, left = left[:size], left[size:]
             before = after = self.head.trail
             registers = []
             for said in taken:
-                if isinstance(said.event, Waited):
-                    registers.append(Register(call_register(said.event), (said.event,)))
+                if isinstance(said.event, CallEvent):
+                    registers.append(JournalEntry(call_entry_key(said.event), (said.event,)))
                 else:
-                    after, linked = take_in(after, said.event)
-                    registers.append(Register(trail_key(linked), (linked,)))
+                    after, linked = append(after, said.event)
+                    registers.append(JournalEntry(trail_key(linked), (linked,)))
             room = MAX_REGISTERS_AT_ONCE - len(registers)
             registers, reads = registers + reads[:room], reads[room:]
-            yield _Portion(
+            yield CommitBatch(
                 registers=registers,
                 notices=[said.notice for said in taken if said.notice],
                 uses=[said.grant for said in taken if said.grant],
@@ -291,5 +291,5 @@ class OwnedRun:
             if not (left or reads):
                 return
 
-    def _take(self, event: Event) -> None:
-        self.continuation = advance(self.continuation, event)
+    def _apply(self, event: Event) -> None:
+        self.continuation = apply(self.continuation, event)

@@ -19,7 +19,7 @@ class BatchResponse(TypedDict):
     batchItemFailures: list[BatchItem]
 
 
-def for_each(
+def process_batch(
     event: Mapping[str, Any], work: Callable[[dict[str, Any]], None], logger: Logger
 ) -> BatchResponse:
     """Do `work` for the hint in each message of an SQS event.

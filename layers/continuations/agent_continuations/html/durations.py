@@ -3,14 +3,14 @@
 from datetime import datetime
 
 
-def left(deadline: datetime | None, now: datetime) -> str:
+def remaining(deadline: datetime | None, now: datetime) -> str:
     """How much time is left, in words; nothing where there is no deadline."""
     if deadline is None:
         return ""
-    return f"{span(max((deadline - now).total_seconds(), 0))} left"
+    return f"{humanize(max((deadline - now).total_seconds(), 0))} left"
 
 
-def span(seconds: float) -> str:
+def humanize(seconds: float) -> str:
     """A time in words, in the unit that it is told in."""
     minutes = int(seconds // 60)
     for unit, size in (("days", 1440), ("hours", 60)):

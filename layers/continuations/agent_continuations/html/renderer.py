@@ -14,12 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agent_continuations.handlers.problems import Problem
 from agent_continuations.handlers.responses import page_headers
-from agent_continuations.safe_text import shown
+from agent_continuations.safe_text import escape
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-class Pages:
+class PageRenderer:
     """The pages of one function.
 
     Args:
@@ -29,7 +29,7 @@ class Pages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(
+    def render(
         self, template: str, words: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
     ) -> Response[str]:
         """A page from a template."""
@@ -38,12 +38,12 @@ class Pages:
             status.value, content_type="text/html; charset=utf-8", body=body, headers=self._headers
         )
 
-    def of_problem(self, document: Problem, sign_in: str = "") -> Response[str]:
+    def render_problem(self, document: Problem, sign_in: str = "") -> Response[str]:
         """The page that tells what went wrong, what stands instead if something does, and where to
         sign in if that is what is missing.
         """
         words = {"problem": document, "sign_in": sign_in}
-        return self.of("problem.html", words, HTTPStatus(document["status"]))
+        return self.render("problem.html", words, HTTPStatus(document["status"]))
 
     def see_other(self, location: str) -> Response[str]:
         """Send the browser to look at a page."""
@@ -66,7 +66,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters["shown"] = shown
+        environment.filters["shown"] = escape
         return environment
 
     @cached_property

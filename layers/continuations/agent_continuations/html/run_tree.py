@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from agent_continuations.core.continuation import Continuation, PendingCall
+from agent_continuations.core.continuation import Continuation, Call
 from agent_continuations.core.path import Path, Step, parse_path
 
 MAX_DRAWN = 300
@@ -68,7 +68,7 @@ def _inside(
         yield Node(call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, run_id)
 
 
-def _state(call: PendingCall) -> str:
+def _state(call: Call) -> str:
     if call.outcome:
         return _ENDED[call.outcome.kind]
     if call.asks == "condition":

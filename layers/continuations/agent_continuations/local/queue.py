@@ -1,7 +1,7 @@
 """Queue."""
 
 
-class LocalHints:
+class LocalWorkQueue:
     """The runs that may go on, in the order in which they were told of. Nobody is notified."""
 
     def __init__(self) -> None:

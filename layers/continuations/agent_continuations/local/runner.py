@@ -13,20 +13,25 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Continuation, Outcome
-from agent_continuations.core.decisions.responses import Answer, PassOn, Said, TakeBack
+from agent_continuations.core.decisions.responses import (
+    Decide,
+    Reassign,
+    Response,
+    WithdrawApproval,
+)
 from agent_continuations.core.events import Started
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
-from agent_continuations.core.run import Head, Register, Status
+from agent_continuations.core.run import RunHead, JournalEntry, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Invalid
-from agent_continuations.local.queue import LocalHints
+from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
 from agent_continuations.services.audit import Audit, audit
-from agent_continuations.services.runs import DEFAULT_TENANT, Runs
+from agent_continuations.services.runs import DEFAULT_TENANT, RunService
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
@@ -56,7 +61,7 @@ class LocalRunner:
     ) -> None:
         self.store = store or InMemoryStore()
         registry = Registry(agents)
-        self._hints = LocalHints()
+        self._hints = LocalWorkQueue()
         self._clock = clock
         self._runner = Runner(
             store=self.store,
@@ -66,7 +71,7 @@ class LocalRunner:
             clock=clock,
             limits=limits,
         )
-        self._runs = Runs(
+        self._runs = RunService(
             store=self.store, hints=self._hints, registry=lambda: registry, clock=clock
         )
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
@@ -130,7 +135,7 @@ class LocalRunner:
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
-        answer = Answer(
+        answer = Decide(
             verdict=Verdict(decision),
             approver=approver,
             via="local",
@@ -148,7 +153,7 @@ class LocalRunner:
         Raises:
             NotFound, Forbidden, AlreadyDecided, Conflict: see `Runs.decide`.
         """
-        said = TakeBack(approver=approver, via="local", reason=reason)
+        said = WithdrawApproval(approver=approver, via="local", reason=reason)
         return self._say(run_id, request_id, said)
 
     def reassign(
@@ -159,10 +164,10 @@ class LocalRunner:
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
-        said = PassOn(to=to, approver=approver, via="local", reason=reason)
+        said = Reassign(to=to, approver=approver, via="local", reason=reason)
         return self._say(run_id, request_id, said)
 
-    def _say(self, run_id: str, request_id: str, said: Said) -> RunView:
+    def _say(self, run_id: str, request_id: str, said: Response) -> RunView:
         self._runs.decide(run_id, request_id, said)
         return self.advance(run_id)
 
@@ -181,7 +186,7 @@ class LocalRunner:
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
-        said = Answer(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
+        said = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
         return self._say(run_id, request_id, said)
 
     def message(self, run_id: str, text: str) -> RunView:
@@ -320,7 +325,7 @@ class LocalRunner:
         now = self._clock()
         continuation = Continuation.model_validate(state["continuation"])
         ended = Status(state["status"]).terminal
-        head = Head(
+        head = RunHead(
             run_id=state["run_id"],
             tenant=DEFAULT_TENANT,
             agent=state["agent"],
@@ -332,5 +337,7 @@ class LocalRunner:
             metadata=state["metadata"],
             note=state["note"] if ended else None,
         )
-        self.store.create(head, Register(START_KEY, (Started(continuation=continuation, at=now),)))
+        self.store.create(
+            head, JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
+        )
         return self.advance(head.run_id)

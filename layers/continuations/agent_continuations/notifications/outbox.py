@@ -18,7 +18,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
 
 
-class Outbox:
+class NoticeDispatcher:
     """Sends what the table holds for people and machines.
 
     Args:
@@ -43,7 +43,7 @@ class Outbox:
             return None
         head = self._store.head(run_id)
         if head is None or head.status.terminal or head.cancelled:
-            self._store.noticed(notice.model_copy(update={"due": None}))
+            self._store.update_notice(notice.model_copy(update={"due": None}))
             return None
         failures: dict[str, str] = {}
         left: list[str] = []
@@ -71,7 +71,7 @@ class Outbox:
                 "due": again if left else None,
             }
         )
-        self._store.noticed(notice)
+        self._store.update_notice(notice)
         return notice
 
     def _deliver(self, notice: Notice, text: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import (
     AskApproval,
@@ -18,12 +18,12 @@ from agent_continuations.core.effects import (
     RunTool,
     StartRun,
     TakeSignal,
-    Tell,
+    NotifyApprovers,
     effects,
 )
-from agent_continuations.core.run import Head, Status
+from agent_continuations.core.run import RunHead, Status
 from agent_continuations.engine.context import Limits
-from agent_continuations.engine.next_wake import rest
+from agent_continuations.engine.next_wake import next_wake
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.store import Store, read_run
@@ -33,8 +33,8 @@ from agent_continuations.services.runs import DEFAULT_TENANT
 LATE = timedelta(minutes=10)
 
 
-def stuck(
-    head: Head, root: Continuation, now: datetime, *, limits: Limits | None = None
+def why_stuck(
+    head: RunHead, root: Continuation, now: datetime, *, limits: Limits | None = None
 ) -> str | None:
     """Why nothing will move a run any more; None if something will, or nothing need.
 
@@ -64,11 +64,11 @@ def stuck(
     pause = head.model_pause if pausing else None
     # An owner that has lost the run may store what it had begun without waking anybody. The run
     # is due at the end of such an owner's time in any case.
-    latest = now + timedelta(seconds=limits.stay + limits.clock_skew)
+    latest = now + timedelta(seconds=limits.default_tool_timeout + limits.clock_skew)
     in_time = head.due is not None and head.due <= latest
     if not head.note and not in_time and _can_go_on(root, pause):
         return f"could go on, but is not due before {head.due or 'ever'}"
-    waits = rest(root, model_pause=pause, clock_skew=limits.clock_skew)
+    waits = next_wake(root, model_pause=pause, clock_skew=limits.clock_skew)
     if waits.due and (head.due is None or head.due > waits.due + LATE):
         return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
     if head.due is None and not waits.asked:
@@ -76,10 +76,10 @@ def stuck(
     return None
 
 
-def _can_go_on(root: Continuation, pause: ModelPause | None) -> bool:
+def _can_go_on(root: Continuation, pause: ModelBackoff | None) -> bool:
     """Whether there is something to be done now."""
     return any(
-        isinstance(effect, RunTool | AskApproval | Tell | StartRun | TakeSignal)
+        isinstance(effect, RunTool | AskApproval | NotifyApprovers | StartRun | TakeSignal)
         or (isinstance(effect, CallModel) and not pause)
         for effect in effects(root)
     )
@@ -91,13 +91,13 @@ def stuck_runs(
     """Every run of a tenant that nothing will move, and why."""
     cursor: str | None = None
     while True:
-        page = store.page(tenant, cursor=cursor, limit=100)
+        page = store.list_runs(tenant, cursor=cursor, limit=100)
         for listed in page.heads:
             if listed.status.terminal:
                 continue
             try:
                 read = read_run(store, listed.run_id)
-                why = stuck(read[0].head, read[1], now) if read else "listed, but not there"
+                why = why_stuck(read[0].head, read[1], now) if read else "listed, but not there"
             except Fatal as error:
                 why = f"cannot be loaded: {error}"
             if why:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InboxEntry:
     """A request of which somebody was asked."""
 
     run_id: str
@@ -19,11 +19,11 @@ class Inbox(Protocol):
     All methods may raise `Retryable`.
     """
 
-    def put(self, tenant: str, approver: str, asked: Asked, *, until: datetime) -> None:
+    def put(self, tenant: str, approver: str, asked: InboxEntry, *, until: datetime) -> None:
         """Keep an entry, at least until then; again, if it is there already."""
 
-    def of(self, tenant: str, approver: str, limit: int) -> list[Asked]:
+    def list(self, tenant: str, approver: str, limit: int) -> list[InboxEntry]:
         """The entries of one approver, or of one group, at most so many."""
 
-    def drop(self, tenant: str, approver: str, asked: Asked) -> None:
+    def drop(self, tenant: str, approver: str, asked: InboxEntry) -> None:
         """Remove an entry, if it is there yet."""

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Hints(Protocol):
+class WorkQueue(Protocol):
     """Queues that make something happen soon. A lost hint costs a minute, never a run."""
 
     def advance(self, run_id: str) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent_continuations.core.approvals.audit_chain import Chain
+from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.approvals.grant import Grant
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Register, Snapshot, Start, Status
+from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
 from agent_continuations.errors import IllegalEvent
 
 MAX_STALLS = 5
@@ -36,7 +36,7 @@ READ_TRIES = 4
 
 
 # A hint comes first; the sweeper only where it was lost.
-HINT_GRACE = timedelta(seconds=60)
+WAKE_UP_GRACE = timedelta(seconds=60)
 
 
 def read_run(store: "Store", run_id: str) -> tuple[Snapshot, Continuation] | None:
@@ -77,7 +77,7 @@ class Release:
     registers: int
     note: str | None = None
     progress: bool = True
-    model_pause: ModelPause | None = None
+    model_pause: ModelBackoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class TrailMove:
     """
 
     before: int
-    after: Chain
+    after: ChainHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Due:
 class Page:
     """Heads, newest first, and where to go on."""
 
-    heads: tuple[Head, ...]
+    heads: tuple[RunHead, ...]
     next: str | None
 
 
@@ -117,10 +117,10 @@ class Store(Protocol):
     `Fenced` if the run has another epoch, is cancelled, or is terminal.
     """
 
-    def create(self, head: Head, start: Register) -> Head:
+    def create(self, head: RunHead, start: JournalEntry) -> RunHead:
         """Store a new run, or give the head of the one that has this id already."""
 
-    def head(self, run_id: str) -> Head | None:
+    def head(self, run_id: str) -> RunHead | None:
         """The head, read consistently."""
 
     def load(self, run_id: str) -> Snapshot | None:
@@ -128,26 +128,26 @@ class Store(Protocol):
 
     def claim(
         self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
-    ) -> Head | None:
+    ) -> RunHead | None:
         """Take the run: the new head with the next epoch, or None if that is not possible now."""
 
-    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """Hold the run for longer; its current head. Fenced."""
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> Head:
+    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
         """Note that the run has come on since the last claim, which ends the stall. Fenced."""
 
-    def append(self, run_id: str, register: Register) -> Register:
+    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
         """Write a register once, and give what is stored: `register`, or what was there before."""
 
-    def intend(
+    def record_intents(
         self,
         run_id: str,
         *,
         epoch: int,
         intents: Mapping[str, Intent],
         settled: Sequence[str],
-    ) -> Head:
+    ) -> RunHead:
         """Put intents on record before their tools run, and drop those of `settled` paths. Fenced,
         and so is a paused run. At most `MAX_INTENTS_AT_ONCE`, and `MAX_SETTLED_AT_ONCE`.
 
@@ -159,7 +159,7 @@ class Store(Protocol):
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[Register] = (),
+        registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
@@ -176,15 +176,15 @@ class Store(Protocol):
         `MAX_GRANTS_AT_ONCE` different ones, may not be used any more: load again.
         """
 
-    def deliver(
+    def append_external(
         self,
         run_id: str,
-        registers: Sequence[Register],
+        registers: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
         now: datetime,
-    ) -> Register | None:
+    ) -> JournalEntry | None:
         """Write what comes from outside, a decision or a late outcome, all or none of it, and make
         the run go on; with `reopen`, one that is completed, too. None if it is written; else the
         first register that stood in the way.
@@ -194,22 +194,22 @@ class Store(Protocol):
             Conflict: the run has ended; nothing is written.
         """
 
-    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         """Make a run that has not ended go on; with `cancel`, to its end. The head after it.
 
         A parked run, which nobody would take to its end, is cancelled by this at once.
         """
 
-    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
         """Hold a run that has not ended, or let it go on. The head after it."""
 
-    def redrive(self, run_id: str, *, now: datetime) -> Head | None:
+    def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         """Make a parked run ready; None if it is not parked."""
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         """Runs and notices whose time has come, longest overdue first; may be stale."""
 
-    def page(
+    def list_runs(
         self,
         tenant: str,
         *,
@@ -239,5 +239,5 @@ class Store(Protocol):
     def notices(self, run_id: str) -> list[Notice]:
         """Every notice of a run, delivered or not."""
 
-    def noticed(self, notice: Notice) -> None:
+    def update_notice(self, notice: Notice) -> None:
         """Keep how far a notice's delivery has come."""

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from agent_continuations.core.approvals.audit_chain import Chain, OnTrail, entry, faults
-from agent_continuations.core.approvals.policy import Gate
-from agent_continuations.core.call_hash import asked_of, question_of
+from agent_continuations.core.approvals.audit_chain import ChainHead, AuditedEvent, entry, faults
+from agent_continuations.core.approvals.policy import ApprovalPolicy
+from agent_continuations.core.call_hash import hashed_content, question_of
 from agent_continuations.core.ids import arguments_hash, canonical_json, policy_hash
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
@@ -40,7 +40,7 @@ class AuditedCall(BaseModel):
     schema_version: str
     arguments: dict[str, Any]
     question: dict[str, Any] | None = None
-    policy: Gate | None = None
+    policy: ApprovalPolicy | None = None
 
 
 class Audit(BaseModel):
@@ -61,7 +61,7 @@ class Audit(BaseModel):
     agent: str
     requester: str | None = None
     items: tuple[dict[str, Any], ...]
-    end: Chain
+    end: ChainHead
     calls: dict[str, AuditedCall]
     earlier: int = 0
 
@@ -69,7 +69,7 @@ class Audit(BaseModel):
 def audit(loaded: Loaded) -> Audit:
     """The audit trail of a run."""
     head, root = loaded.head, loaded.continuation
-    events = [event for event in loaded.snapshot.events() if isinstance(event, OnTrail)]
+    events = [event for event in loaded.snapshot.events() if isinstance(event, AuditedEvent)]
     linked = [(event.link.number, event) for event in events if event.link]
     calls: dict[str, AuditedCall] = {}
     for _, event in linked:
@@ -159,5 +159,5 @@ def _hash(read: Audit, call: AuditedCall, arguments: Mapping[str, Any]) -> str:
         path=parse_path(call.path),
         tool=call.tool,
         schema_version=call.schema_version,
-        arguments=asked_of(arguments, call.question),
+        arguments=hashed_content(arguments, call.question),
     )

@@ -3,33 +3,35 @@
 from datetime import datetime
 from hmac import compare_digest
 
-from agent_continuations.core.approvals.policy import GROUP, SURE_DOORS, Risk, person
-from agent_continuations.core.call_hash import hash_of
+from agent_continuations.core.approvals.policy import GROUP, AUTHENTICATED_SOURCES, Risk, normalized
+from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request
-from agent_continuations.core.decisions.responses import Answer, Said
+from agent_continuations.core.decisions.responses import Decide, Response
 from agent_continuations.core.run import Loaded
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
 
-def speaker(request: Request, said: Said) -> str:
+def resolve_approver(request: Request, said: Response) -> str:
     """Whom the words are for: who is named, spelled as in the request, or the only one asked.
 
     Raises:
         Invalid: nobody is named, and several are asked.
     """
     if said.approver is not None:
-        names = (each for each in request.approvers if person(each) == person(said.approver))
+        names = (
+            each for each in request.approvers if normalized(each) == normalized(said.approver)
+        )
         return next(names, said.approver)
     if not request.approvers:
         return "operator"
     approval = request.approval
-    owing = approval.owing if approval and not request.decision else request.approvers
+    owing = approval.pending_approvers if approval and not request.decision else request.approvers
     if len(owing) != 1 or owing[0].startswith(GROUP):
         raise Invalid("several people were asked; say for whom", [("approver", "required")])
     return owing[0]
 
 
-def check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> None:
+def check_open(loaded: Loaded, request: Request, said: Response, now: datetime) -> None:
     """Whether anything can be said yet, through this door.
 
     Raises:
@@ -40,7 +42,7 @@ def check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> N
     if head.status.terminal or head.cancelled:
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
-    if request.over:
+    if request.already_resolved:
         raise Conflict("the tool's outcome has arrived; nothing is left to answer")
     if approval and now > approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
@@ -48,23 +50,23 @@ def check_open(loaded: Loaded, request: Request, said: Said, now: datetime) -> N
         check_signed_in(said)
 
 
-def check_seen(loaded: Loaded, request: Request, said: Answer) -> None:
+def check_seen(loaded: Loaded, request: Request, said: Decide) -> None:
     """Whether what they saw is what is asked.
 
     Raises:
         Conflict: the arguments have changed since.
     """
-    seen, shown = said.arguments_hash, hash_of(loaded.head, request.asked, request.path)
+    seen, shown = said.arguments_hash, call_hash_of(loaded.head, request.asked, request.path)
     if seen is not None and not compare_digest(seen.encode(), shown.encode()):
         raise Conflict("the arguments have changed since you saw them; look at them again")
 
 
-def check_signed_in(said: Said) -> None:
+def check_signed_in(said: Response) -> None:
     """Whether it is known for certain who says it.
 
     Raises:
         Forbidden: it is not.
     """
-    if said.via not in SURE_DOORS:
+    if said.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]
         raise Forbidden("this is of high risk: sign in to decide", fields)

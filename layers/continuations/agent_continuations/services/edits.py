@@ -7,21 +7,21 @@ from agent_continuations.authoring.agent import AgentTool, AnyTool
 from agent_continuations.authoring.approval import ToolCall
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.schema import ArgumentsRefused
-from agent_continuations.core.approvals.policy import Gate
+from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.ids import canonical_json
-from agent_continuations.core.plans import HoldPlan, RefusedPlan
+from agent_continuations.core.plans import ConditionPlan, RefusedPlan
 from agent_continuations.core.run import Loaded
-from agent_continuations.core.voting import further
+from agent_continuations.core.voting import additional_stages
 from agent_continuations.core.waits import QuestionWait
 from agent_continuations.engine.conditions import checked_limit, limit_schema
 from agent_continuations.errors import Conflict, Invalid
 
 
-def given(
-    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Answer
+def validated_changes(
+    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Decide
 ) -> dict[str, Any]:
     """What an answer adds to a decision, checked against the code as it is deployed now; nothing if
     it changes nothing.
@@ -49,7 +49,7 @@ def schema_of(registry: Callable[[], Registry], loaded: Loaded, request: Request
         Conflict: the tool is gone.
     """
     plan, wait = request.call.plan, request.call.wait
-    if isinstance(plan, HoldPlan):
+    if isinstance(plan, ConditionPlan):
         return limit_schema(plan)
     if isinstance(wait, QuestionWait):
         return wait.answer
@@ -57,7 +57,7 @@ def schema_of(registry: Callable[[], Registry], loaded: Loaded, request: Request
 
 
 def _answer(
-    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Answer
+    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Decide
 ) -> Any:
     if said.arguments is not None:
         raise Invalid("a question takes an answer", [("arguments", "not here")])
@@ -66,8 +66,8 @@ def _answer(
         raise Conflict(f"the tool {tool.name} is gone; its answers cannot be checked")
     try:
         if said.from_form:
-            return tool.answer.fitted_fields(said.answer)
-        return tool.answer.fitted(said.answer)
+            return tool.answer.validate_fields(said.answer)
+        return tool.answer.validate(said.answer)
     except ArgumentsRefused as error:
         raise Invalid("the answer does not fit the question", _under("answer", error)) from None
 
@@ -81,9 +81,9 @@ def _edited(
     plan, approval, pinned = request.call.plan, request.approval, request.call.gate
     assert approval is not None
     assert pinned is not None
-    now: Gate | None = pinned
+    now: ApprovalPolicy | None = pinned
     try:
-        if isinstance(plan, HoldPlan):
+        if isinstance(plan, ConditionPlan):
             checked = checked_limit(plan, arguments)
         else:
             tool = _tool(registry, loaded, request)
@@ -98,7 +98,7 @@ def _edited(
     return {
         "arguments": checked,
         "preview": now.preview if now else None,
-        "further": further(approval, pinned, now),
+        "further": additional_stages(approval, pinned, now),
     }
 
 

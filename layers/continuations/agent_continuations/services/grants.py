@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from secrets import token_bytes
 
-from agent_continuations.core.approvals.grant import Condition, Grant, Rule
-from agent_continuations.core.approvals.policy import Gate, person
+from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
+from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request
-from agent_continuations.core.decisions.responses import Answer, InAdvance
+from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.ids import is_opaque_id, opaque_id
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import Loaded
-from agent_continuations.core.voting import place
+from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.store import Store
@@ -20,7 +20,7 @@ from agent_continuations.ports.store import Store
 MAX_USES = 1_000_000
 
 
-class Grants:
+class GrantService:
     """What approvers of one tenant have agreed to in advance."""
 
     def __init__(self, *, store: Store, tenant: str, clock: Clock) -> None:
@@ -28,8 +28,8 @@ class Grants:
         self._tenant = tenant
         self._clock = clock
 
-    def proposed(
-        self, loaded: Loaded, request: Request, answer: Answer, wanted: InAdvance
+    def prepare(
+        self, loaded: Loaded, request: Request, answer: Decide, wanted: GrantTerms
     ) -> Grant:
         """A grant of whoever approves a request, for calls like it; it is not stored yet.
 
@@ -51,7 +51,7 @@ class Grants:
             raise Invalid("say who grants it", [("approver", "required")])
         _check(gate, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
-        _, group = place(
+        _, group = eligible_stage(
             approval, gate, answer.approver, groups=answer.groups, requester=head.requester
         )
         return Grant(
@@ -80,7 +80,9 @@ class Grants:
         """Grants that are kept, newest first, of one approver or of all; those that ended too."""
         found = self._store.grants(self._tenant)
         mine = [
-            each for each in found if approver is None or person(each.approver) == person(approver)
+            each
+            for each in found
+            if approver is None or normalized(each.approver) == normalized(approver)
         ]
         return sorted(mine, key=lambda each: each.made_at, reverse=True)
 
@@ -99,12 +101,12 @@ class Grants:
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):
             raise NotFound(f"there is no grant {grant_id!r}")
-        if only_of is not None and person(found[0].approver) != person(only_of):
+        if only_of is not None and normalized(found[0].approver) != normalized(only_of):
             raise Forbidden("this is another's grant", [("grant_id", "not yours")])
         return self._store.revoke(found[0], by=by, now=self._clock())
 
 
-def _check(gate: Gate, seconds: int, max_uses: int | None) -> None:
+def _check(gate: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
     if not gate.grant_seconds:
         raise Invalid("the policy allows no grants here", [("grant", "not here")])
     if not 1 <= seconds <= gate.grant_seconds:
@@ -114,7 +116,9 @@ def _check(gate: Gate, seconds: int, max_uses: int | None) -> None:
         raise Invalid("the number does not fit", [("grant.max_uses", f"from 1 to {MAX_USES}")])
 
 
-def _conditions(arguments: Mapping[str, object], rules: Mapping[str, Rule]) -> dict[str, Condition]:
+def _conditions(
+    arguments: Mapping[str, object], rules: Mapping[str, Rule]
+) -> dict[str, ArgumentRule]:
     unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
     if unknown:
         raise Invalid("there is no such argument", unknown)
@@ -124,5 +128,5 @@ def _conditions(arguments: Mapping[str, object], rules: Mapping[str, Rule]) -> d
         if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
             fields = [(f"grant.rules.{name}", "only a number from 0 on has an upper limit")]
             raise Invalid("the rule does not fit the argument", fields)
-        conditions[name] = Condition(rule=rule, value=None if rule == "any" else value)
+        conditions[name] = ArgumentRule(rule=rule, value=None if rule == "any" else value)
     return conditions

@@ -10,8 +10,15 @@ from typing import Any
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.continuation import Message, Outcome, Signal
 from agent_continuations.core.decisions.lookup import Request, find_request
-from agent_continuations.core.decisions.responses import Answer, Said, Settled
-from agent_continuations.core.events import Event, Signalled, Spoken, Started, ToolReturned, Unasked
+from agent_continuations.core.decisions.responses import Decide, Response, DecisionResult
+from agent_continuations.core.events import (
+    Event,
+    SignalReceived,
+    MessageReceived,
+    Started,
+    ToolReturned,
+    InboundEvent,
+)
 from agent_continuations.core.ids import (
     arguments_hash,
     canonical_json,
@@ -19,21 +26,21 @@ from agent_continuations.core.ids import (
     opaque_id,
     run_id_for,
 )
-from agent_continuations.core.keys import START_KEY, call_key, unasked_register
+from agent_continuations.core.keys import START_KEY, call_key, inbound_register_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
-from agent_continuations.core.run import Head, Loaded, Register, Status
+from agent_continuations.core.run import RunHead, Loaded, JournalEntry, Status
 from agent_continuations.core.waits import JobWait
 from agent_continuations.engine.child_runs import children
-from agent_continuations.engine.planning import begin
+from agent_continuations.engine.planning import first_frame
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.ports.clock import Clock, utc_now
-from agent_continuations.ports.queue import Hints
-from agent_continuations.ports.store import HINT_GRACE, Page, Store, read_run
-from agent_continuations.services.decisions import Decisions
-from agent_continuations.services.grants import Grants
+from agent_continuations.ports.queue import WorkQueue
+from agent_continuations.ports.store import WAKE_UP_GRACE, Page, Store, read_run
+from agent_continuations.services.decisions import DecisionService
+from agent_continuations.services.grants import GrantService
 from agent_continuations.views.base import moment
-from agent_continuations.views.waiting import Waiting, inside, waiting
+from agent_continuations.views.waiting import Waiting, nested, waiting
 
 MAX_INPUT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
@@ -43,7 +50,7 @@ WATCH_SECONDS = 0.5
 DEFAULT_TENANT = "default"
 
 
-class Runs:
+class RunService:
     """The commands and queries on runs of one tenant.
 
     Args:
@@ -55,7 +62,7 @@ class Runs:
         self,
         *,
         store: Store,
-        hints: Hints,
+        hints: WorkQueue,
         registry: Callable[[], Registry],
         tenant: str = DEFAULT_TENANT,
         clock: Clock = utc_now,
@@ -65,8 +72,8 @@ class Runs:
         self.registry = registry
         self.tenant = tenant
         self.clock = clock
-        self.grants = Grants(store=store, tenant=tenant, clock=clock)
-        self._decisions = Decisions(
+        self.grants = GrantService(store=store, tenant=tenant, clock=clock)
+        self._decisions = DecisionService(
             store=store, hints=hints, load=self.load, registry=registry, clock=clock
         )
 
@@ -78,7 +85,7 @@ class Runs:
         key: str | None = None,
         metadata: Mapping[str, str] | None = None,
         requester: str | None = None,
-    ) -> Head:
+    ) -> RunHead:
         """Start a run, or find the one that the same `key` and request started before.
 
         Args:
@@ -96,7 +103,7 @@ class Runs:
             raise Invalid("the input is too large", [("input", f"over {MAX_INPUT_BYTES} bytes")])
         now = self.clock()
         request = {"agent": agent, "input": input, "metadata": dict(metadata or {})}
-        head = Head(
+        head = RunHead(
             run_id=run_id_for(self.tenant, key) if key else opaque_id(token_bytes(15)),
             tenant=self.tenant,
             agent=agent,
@@ -112,12 +119,12 @@ class Runs:
             created_at=now,
             updated_at=now,
             # The hint comes first; the sweeper only where the hint was lost.
-            due=now + HINT_GRACE,
+            due=now + WAKE_UP_GRACE,
             metadata=dict(metadata or {}),
             requester=requester,
         )
-        started = Started(continuation=begin(found, input), at=now)
-        stored = self.store.create(head, Register(START_KEY, (started,)))
+        started = Started(continuation=first_frame(found, input), at=now)
+        stored = self.store.create(head, JournalEntry(START_KEY, (started,)))
         if stored.request_hash != head.request_hash:
             raise KeyReused("this Idempotency-Key was used for another request")
         if not stored.status.terminal:
@@ -165,7 +172,7 @@ class Runs:
             found.append(each)
             if each.kind == "child" and each.run_id and len(found) < MAX_WAITING:
                 child = self._child(each.run_id)
-                found += [inside(each, one) for one in self.waiting(child)] if child else []
+                found += [nested(each, one) for one in self.waiting(child)] if child else []
         return found
 
     def _child(self, run_id: str) -> Loaded | None:
@@ -185,9 +192,11 @@ class Runs:
         Raises:
             Invalid: the cursor is none of ours.
         """
-        return self.store.page(self.tenant, status=status, agent=agent, cursor=cursor, limit=limit)
+        return self.store.list_runs(
+            self.tenant, status=status, agent=agent, cursor=cursor, limit=limit
+        )
 
-    def cancel(self, run_id: str) -> Head:
+    def cancel(self, run_id: str) -> RunHead:
         """Ask a run to end: nothing new begins, what is running is still recorded.
 
         Raises:
@@ -209,7 +218,7 @@ class Runs:
             self.hints.resume(run_id)
         return head
 
-    def pause(self, run_id: str) -> Head:
+    def pause(self, run_id: str) -> RunHead:
         """Hold a run: nothing new begins until it is resumed, but decisions are taken.
 
         Raises:
@@ -218,7 +227,7 @@ class Runs:
         """
         return self._hold(run_id, paused=True)
 
-    def resume(self, run_id: str) -> Head:
+    def resume(self, run_id: str) -> RunHead:
         """Let a paused run go on; one that is not paused just looks at itself.
 
         Raises:
@@ -229,14 +238,14 @@ class Runs:
         self.hints.resume(run_id)
         return head
 
-    def _hold(self, run_id: str, *, paused: bool) -> Head:
+    def _hold(self, run_id: str, *, paused: bool) -> RunHead:
         self._head(run_id)
         head = self.store.pause(run_id, paused=paused, now=self.clock())
         if head is None or head.status.terminal:
             raise Conflict(f"the run is {head.status.value if head else 'gone'}")
         return head
 
-    def redrive(self, run_id: str) -> Head:
+    def redrive(self, run_id: str) -> RunHead:
         """Let a parked run go on, after what stopped it was mended.
 
         Raises:
@@ -275,8 +284,8 @@ class Runs:
         if len(loaded.continuation.messages) >= MAX_UNHEARD:
             raise Conflict(f"{MAX_UNHEARD} messages wait already to be heard")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self.clock())
-        stands = self._tell(run_id, Spoken(message=message), reopen=True)
-        if not isinstance(stands, Spoken) or stands.message.text != text:
+        stands = self._tell(run_id, MessageReceived(message=message), reopen=True)
+        if not isinstance(stands, MessageReceived) or stands.message.text != text:
             raise KeyReused("this Idempotency-Key was used for another message")
         return stands.message
 
@@ -311,15 +320,15 @@ class Runs:
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self.clock()
         )
-        stands = self._tell(run_id, Signalled(signal=signal))
-        if not isinstance(stands, Signalled) or not _same(stands.signal, signal):
+        stands = self._tell(run_id, SignalReceived(signal=signal))
+        if not isinstance(stands, SignalReceived) or not _same(stands.signal, signal):
             raise KeyReused("this Idempotency-Key was used for another event")
         return stands.signal
 
-    def _tell(self, run_id: str, event: Unasked, *, reopen: bool = False) -> Event:
+    def _tell(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
         """Store what came from outside; what stands then at its place."""
-        register = Register(unasked_register(event), (event,))
-        stored = self.store.deliver(run_id, [register], reopen=reopen, now=self.clock())
+        register = JournalEntry(inbound_register_key(event), (event,))
+        stored = self.store.append_external(run_id, [register], reopen=reopen, now=self.clock())
         if stored is None:
             self.hints.resume(run_id)
         return (stored or register).events[0]
@@ -344,7 +353,9 @@ class Runs:
             raise NotFound(f"the call at {path!r} waits for no job")
         now = self.clock()
         event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
-        stored = self.store.deliver(run_id, [Register(call_key(at, "outcome"), (event,))], now=now)
+        stored = self.store.append_external(
+            run_id, [JournalEntry(call_key(at, "outcome"), (event,))], now=now
+        )
         if stored is None:
             self.hints.resume(run_id)
             return outcome
@@ -353,7 +364,7 @@ class Runs:
             return outcome
         raise Conflict("the outcome of this call is known already")
 
-    def decide(self, run_id: str, request_id: str, said: Said) -> Settled:
+    def decide(self, run_id: str, request_id: str, said: Response) -> DecisionResult:
         """Answer a request. The first decision stands; the same one again is answered alike.
 
         Returns:
@@ -383,19 +394,19 @@ class Runs:
                         return self._find(inner, request_id)
             raise
 
-    def settle(self, loaded: Loaded, request: Request, said: Said) -> Settled:
+    def settle(self, loaded: Loaded, request: Request, said: Response) -> DecisionResult:
         """`decide`, for whoever has loaded the run already."""
-        wanted = said.grant if isinstance(said, Answer) and not request.decision else None
-        if wanted is None or not isinstance(said, Answer):
+        wanted = said.grant if isinstance(said, Decide) and not request.decision else None
+        if wanted is None or not isinstance(said, Decide):
             return self._decisions.settle(loaded, request, said)
         # Looked at first, so that a grant that cannot be made leaves the request open; stored
         # last, so that nothing is granted by who could not approve.
-        grant = self.grants.proposed(loaded, request, said, wanted)
+        grant = self.grants.prepare(loaded, request, said, wanted)
         settled = self._decisions.settle(loaded, request, said)
         self.grants.make(grant)
         return settled
 
-    def _head(self, run_id: str) -> Head:
+    def _head(self, run_id: str) -> RunHead:
         head = self.store.head(run_id) if is_opaque_id(run_id) else None
         if head is None or head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")

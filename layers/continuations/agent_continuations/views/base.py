@@ -11,14 +11,14 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment: TypeAlias = Annotated[
+Rfc3339: TypeAlias = Annotated[
     datetime,
     PlainSerializer(moment, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
 
-class View(BaseModel):
+class ApiModel(BaseModel):
     """Base of what is shown."""
 
     model_config = ConfigDict(frozen=True)

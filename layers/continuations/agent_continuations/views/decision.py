@@ -2,15 +2,15 @@
 
 from typing import Any, Literal, assert_never
 
-from agent_continuations.core.approvals.policy import Door
+from agent_continuations.core.approvals.policy import DecisionSource
 from agent_continuations.core.approvals.request import Decision
-from agent_continuations.core.decisions.responses import Settled
-from agent_continuations.core.events import Decided, DoubtSettled, Reassigned, Voted, Withdrawn
-from agent_continuations.views.base import Moment, View
+from agent_continuations.core.decisions.responses import DecisionResult
+from agent_continuations.core.events import Decided, DoubtResolved, Reassigned, Voted, Withdrawn
+from agent_continuations.views.base import Rfc3339, ApiModel
 from agent_continuations.views.waiting import StageView, stage_views
 
 
-class SettledView(View):
+class SettledView(ApiModel):
     """What stands after something was said to a request. What is None is left out.
 
     `open` and `stages` are there as long as others still must agree.
@@ -21,7 +21,7 @@ class SettledView(View):
     decision: Literal["approve", "reject", "withdraw", "reassign"]
     approver: str
     decided_by: str
-    via: Door
+    via: DecisionSource
     authentication: str | None = None
     member_of: str | None = None
     reason: str | None = None
@@ -30,7 +30,7 @@ class SettledView(View):
     answer: Any = None
     grant_id: str | None = None
     to: str | None = None
-    decided_at: Moment
+    decided_at: Rfc3339
     open: Literal[True] | None = None
     stages: tuple[StageView, ...] | None = None
 
@@ -40,11 +40,11 @@ def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str,
     return _told(run_id, request_id, **_decided(decision))
 
 
-def settled_view(run_id: str, settled: Settled) -> dict[str, Any]:
+def settled_view(run_id: str, settled: DecisionResult) -> dict[str, Any]:
     """What stands after something was said to a request."""
     event, request = settled.event, settled.request
     match event:
-        case Decided() | DoubtSettled() | Voted():
+        case Decided() | DoubtResolved() | Voted():
             said = _decided(event.decision)
         case Withdrawn(word=word):
             said = {**dict(word), "decision": "withdraw", "decided_at": word.at}

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from agent_continuations.core.approvals.grant import Condition, Grant
-from agent_continuations.core.approvals.policy import Door
-from agent_continuations.views.base import Moment, View
+from agent_continuations.core.approvals.grant import ArgumentRule, Grant
+from agent_continuations.core.approvals.policy import DecisionSource
+from agent_continuations.views.base import Rfc3339, ApiModel
 
 
-class GrantView(View):
+class GrantView(ApiModel):
     """An approver's yes in advance, and whether it still votes."""
 
     grant_id: str
@@ -17,21 +17,21 @@ class GrantView(View):
     agent: str
     tool: str
     schema_version: str
-    conditions: dict[str, Condition]
-    made_at: Moment
-    expires_at: Moment
-    via: Door
+    conditions: dict[str, ArgumentRule]
+    made_at: Rfc3339
+    expires_at: Rfc3339
+    via: DecisionSource
     authentication: str | None = None
     run_id: str
     request_id: str
     max_uses: int | None = None
     uses: int
-    revoked_at: Moment | None = None
+    revoked_at: Rfc3339 | None = None
     revoked_by: str | None = None
     lives: bool
 
 
-class GrantPage(View):
+class GrantPage(ApiModel):
     """Grants, those that have ended included. There are no further pages."""
 
     items: tuple[GrantView, ...]
@@ -40,5 +40,5 @@ class GrantPage(View):
 
 def grant_view(grant: Grant, now: datetime) -> dict[str, Any]:
     """A grant, with whether it still votes. What is None is left out."""
-    view = GrantView(**dict(grant), lives=grant.lives(now))
+    view = GrantView(**dict(grant), lives=grant.is_active(now))
     return view.model_dump(mode="json", exclude_none=True)

@@ -9,12 +9,12 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.replies import Usage
-from agent_continuations.core.run import Head, Status
-from agent_continuations.views.base import Moment, View
+from agent_continuations.core.run import RunHead, Status
+from agent_continuations.views.base import Rfc3339, ApiModel
 from agent_continuations.views.waiting import Waiting, waiting
 
 
-class Undelivered(View):
+class Undelivered(ApiModel):
     """A notice that has not reached everybody yet, as far as that was tried.
 
     Attributes:
@@ -28,10 +28,10 @@ class Undelivered(View):
     recipients: tuple[str, ...]
     attempts: int
     failure: str
-    again_at: Moment | None
+    again_at: Rfc3339 | None
 
 
-class RunView(View):
+class RunView(ApiModel):
     """A run, as `GET /runs/{id}` shows it. `turns` and `usage` count the whole tree.
 
     `undelivered` holds the notices of open requests that have not reached somebody. `parent` is the
@@ -45,8 +45,8 @@ class RunView(View):
     error: str | None = None
     waiting: tuple[Waiting, ...] = ()
     usage: Usage
-    created_at: Moment
-    updated_at: Moment
+    created_at: Rfc3339
+    updated_at: Rfc3339
     turns: int
     metadata: dict[str, str] = Field(default={})
     undelivered: tuple[Undelivered, ...] = ()
@@ -69,7 +69,7 @@ class Links(TypedDict):
     redrive: str
 
 
-class Accepted(View):
+class Accepted(ApiModel):
     """What starting a run is answered with."""
 
     run_id: str
@@ -77,24 +77,24 @@ class Accepted(View):
     links: Links
 
 
-class MessageView(View):
+class MessageView(ApiModel):
     """What saying something to a run is answered with."""
 
     run_id: str
     message_id: str
-    at: Moment
+    at: Rfc3339
 
 
-class SignalView(View):
+class SignalView(ApiModel):
     """What telling a run of an event is answered with."""
 
     run_id: str
     event_id: str
     name: str
-    at: Moment
+    at: Rfc3339
 
 
-class CompletedView(View):
+class CompletedView(ApiModel):
     """What telling the outcome of a job is answered with."""
 
     run_id: str
@@ -102,19 +102,19 @@ class CompletedView(View):
     status: Literal["ok", "error"]
 
 
-class Summary(View):
+class Summary(ApiModel):
     """A run as it stands in a list."""
 
     run_id: str
     agent: str
     status: Status
-    created_at: Moment
-    updated_at: Moment
+    created_at: Rfc3339
+    updated_at: Rfc3339
     metadata: dict[str, str]
     links: Links
 
 
-class RunPage(View):
+class RunPage(ApiModel):
     """Some runs, newest first; `next` is the cursor of those that follow."""
 
     items: tuple[Summary, ...]
@@ -122,7 +122,7 @@ class RunPage(View):
 
 
 def run_view(
-    head: Head,
+    head: RunHead,
     root: Continuation,
     notices: Sequence[Notice] = (),
     inner: Sequence[Waiting] | None = None,
@@ -157,7 +157,7 @@ def run_view(
 
 
 def _undelivered(
-    head: Head, root: Continuation, notices: Sequence[Notice]
+    head: RunHead, root: Continuation, notices: Sequence[Notice]
 ) -> Iterator[Undelivered]:
     open_requests = {each.request_id for each in waiting(head, root)}
     for each in notices:
@@ -171,7 +171,7 @@ def _undelivered(
             )
 
 
-def summary(head: Head) -> Summary:
+def summary(head: RunHead) -> Summary:
     """A run as it stands in a list."""
     return Summary(
         run_id=head.run_id,

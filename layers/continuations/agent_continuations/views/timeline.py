@@ -4,36 +4,36 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
 
-from agent_continuations.core.approvals.request import Decision, Word
+from agent_continuations.core.approvals.request import Decision, Attribution
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    Doubted,
-    DoubtSettled,
+    MarkedInDoubt,
+    DoubtResolved,
     Escalated,
     Event,
-    Held,
+    ConditionReached,
     ModelReplied,
     Reassigned,
-    Signalled,
-    Spoken,
+    SignalReceived,
+    MessageReceived,
     Started,
     Suspended,
-    Told,
+    NoticeSent,
     ToolReturned,
     Voted,
     Withdrawn,
 )
 from agent_continuations.core.path import Path, parse_path, path_text
-from agent_continuations.core.run import Head, Snapshot
-from agent_continuations.views.base import Moment, View
+from agent_continuations.core.run import RunHead, Snapshot
+from agent_continuations.views.base import Rfc3339, ApiModel
 
 
-class Entry(View):
+class Entry(ApiModel):
     """One line of a timeline."""
 
-    at: Moment
+    at: Rfc3339
     kind: Literal[
         "started",
         "model",
@@ -62,7 +62,7 @@ class Entry(View):
     reason: str | None = None
 
 
-class Timeline(View):
+class Timeline(ApiModel):
     """All lines, in order of time. There are no further pages; `next` is there as in all lists."""
 
     items: tuple[Entry, ...]
@@ -84,7 +84,7 @@ def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _entries(event: Event, head: Head, root: Continuation) -> Iterator[Entry]:
+def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]:
     path = parse_path(getattr(event, "path", ""))
     match event:
         case Started():
@@ -107,16 +107,16 @@ def _entries(event: Event, head: Head, root: Continuation) -> Iterator[Entry]:
             yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
         case Suspended(wait=wait):
             yield _of_call(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
-        case Held(plan=plan):
+        case ConditionReached(plan=plan):
             why = plan.gate.preview.effect if plan.gate.preview else ""
             at = (root.frame_at(path[:-1]).started_at or head.created_at) + timedelta(
                 seconds=plan.tally.seconds
             )
             yield _of_call(root, path, at=at, kind="condition", text=f"held: {why}")
-        case Spoken(message=said):
+        case MessageReceived(message=said):
             text = f"{said.sender}: {said.text}" if said.sender else said.text
             yield Entry(at=said.at, kind="message", path="", agent=head.agent, text=text[:500])
-        case Signalled(signal=signal):
+        case SignalReceived(signal=signal):
             yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
         case _:
             yield from _of_people(event, root, path)
@@ -146,7 +146,7 @@ def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
                 text=f"asked {first}",
                 request_id=asked.request_id,
             )
-        case Told(approvers=approvers, occasion=occasion):
+        case NoticeSent(approvers=approvers, occasion=occasion):
             what = "reminded" if occasion == "reminder" else "asked"
             names = ", ".join(approvers)
             yield entry(
@@ -160,7 +160,7 @@ def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
                 text=f"the deadline passed; asked {names} instead",
                 request_id=event.request_id,
             )
-        case Doubted(doubt=doubt):
+        case MarkedInDoubt(doubt=doubt):
             yield entry(
                 at=doubt.requested_at,
                 kind="doubt",
@@ -169,7 +169,7 @@ def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
             )
         case Voted(decision=decision) | Decided(decision=decision):
             yield entry(kind="decision", request_id=event.request_id, **_said(decision))
-        case DoubtSettled(decision=decision):
+        case DoubtResolved(decision=decision):
             yield entry(kind="answer", request_id=event.request_id, **_said(decision))
         case Withdrawn(word=word):
             text = f"{word.approver} took the approval back"
@@ -193,7 +193,7 @@ def _said(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _worded(word: Word) -> dict[str, Any]:
+def _worded(word: Attribution) -> dict[str, Any]:
     return {
         "at": word.at,
         "approver": word.approver,

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import ApprovalRequest
-from agent_continuations.core.call_hash import hash_of
-from agent_continuations.core.continuation import Continuation, Doubt, PendingCall
-from agent_continuations.core.effects import Await, CallModel, ClearDoubt, NextEffect, effects
+from agent_continuations.core.call_hash import call_hash_of
+from agent_continuations.core.continuation import Continuation, Doubt, Call
+from agent_continuations.core.effects import Await, CallModel, AskIfHappened, NextEffect, effects
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import Head, Status
+from agent_continuations.core.run import RunHead, Status
 from agent_continuations.core.waits import EventWait, JobWait, QuestionWait, TimerWait, Wait
-from agent_continuations.views.base import Moment, View
+from agent_continuations.views.base import Rfc3339, ApiModel
 
 
-class StageView(View):
+class StageView(ApiModel):
     """One stage of an approval: who is asked, how many must agree, and who has."""
 
     approvers: tuple[str, ...]
@@ -24,7 +24,7 @@ class StageView(View):
     open: bool
 
 
-class Waiting(View):
+class Waiting(ApiModel):
     """One place in the tree where a run waits, and for what.
 
     `approvers` are those who are asked now; `stages` shows them all, with who has answered what. An
@@ -42,7 +42,7 @@ class Waiting(View):
     arguments: dict[str, Any] | None = None
     arguments_hash: str | None = None
     approvers: tuple[str, ...] | None = None
-    expires_at: Moment | None = None
+    expires_at: Rfc3339 | None = None
     message: str
     stages: tuple[StageView, ...] | None = None
     risk: Risk | None = None
@@ -66,7 +66,7 @@ def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
     )
 
 
-def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
+def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
     """Everything that a run waits for, in call order. Nothing once it has ended."""
     if head.status.terminal:
         return
@@ -80,14 +80,14 @@ def waiting(head: Head, root: Continuation) -> Iterator[Waiting]:
                 pause = head.model_pause
                 message = pause.reason if pause else "the model is not called yet"
                 yield _pause(root, effect, "model", message)
-            case ClearDoubt() if head.status is Status.SUSPENDED:
+            case AskIfHappened() if head.status is Status.SUSPENDED:
                 message = "the tool was begun and may still be running; its owner is gone"
                 yield _pause(root, effect, "timer", message)
             case _:
                 pass
 
 
-def inside(outer: Waiting, inner: Waiting) -> Waiting:
+def nested(outer: Waiting, inner: Waiting) -> Waiting:
     """What a run of its own waits for, as it is seen from the run whose call has started it.
 
     Args:
@@ -103,7 +103,7 @@ def inside(outer: Waiting, inner: Waiting) -> Waiting:
     )
 
 
-def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
+def _question(head: RunHead, root: Continuation, effect: Await) -> Waiting:
     call, path = root.call_at(effect.path), effect.path
     doubted = effect.reason == "doubt"
     question = call.doubt if doubted else call.approval
@@ -117,7 +117,7 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
         agents=agents,
         tool=call.plan.tool,
         arguments=call.arguments,
-        arguments_hash=hash_of(head, call, path),
+        arguments_hash=call_hash_of(head, call, path),
         approvers=_asked_now(question) if question else None,
         expires_at=request.expires_at if request else None,
         message=_told(call, agents[-1], effect),
@@ -128,7 +128,7 @@ def _question(head: Head, root: Continuation, effect: Await) -> Waiting:
     )
 
 
-def _told(call: PendingCall, agent: str, effect: Await) -> str:
+def _told(call: Call, agent: str, effect: Await) -> str:
     match effect.reason:
         case "question":
             return call.wait.text if isinstance(call.wait, QuestionWait) else ""

@@ -19,7 +19,7 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.core.approvals.policy import Preview
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal
-from agent_continuations.safe_text import shown
+from agent_continuations.safe_text import escape
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LINK = "https://api.example.com/a/TOKEN-_1?x=1&y=2"
@@ -272,7 +272,7 @@ def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029"])
 def test_no_line_breaks_hide_in_what_people_are_shown(separator: str) -> None:
-    assert shown(f"one{separator}two") == f"one\\u{{{ord(separator):x}}}two"
+    assert escape(f"one{separator}two") == f"one\\u{{{ord(separator):x}}}two"
 
 
 def test_a_goal_cannot_put_a_line_of_its_own_into_the_text() -> None:

@@ -19,7 +19,7 @@ from agent_continuations.adapters.channels.slack.interactions import approver_of
 from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
 from agent_continuations.errors import Fatal, Forbidden, Retryable
 from agent_continuations.notifications.routes import is_group
-from agent_continuations.safe_text import shown
+from agent_continuations.safe_text import escape
 from tests.local.slack_rules import check_message
 from tests.local.slack_server import Fault, SlackServer
 from tests.unit.adapters.channels.test_email import ADA, about, half, values
@@ -143,14 +143,14 @@ def test_a_text_is_never_markup_and_never_too_long(text: str, limit: int) -> Non
     assert not {"<", ">"} & set(made)
     bare = made.replace("&amp;", "+").replace("&lt;", "+").replace("&gt;", "+")
     assert "&" not in bare
-    assert shown(made) == made
+    assert escape(made) == made
 
 
 @given(st.text())
 def test_a_text_that_fits_is_shown_whole(text: str) -> None:
-    made = plain(text, 10 * len(shown(text)) + 10)
+    made = plain(text, 10 * len(escape(text)) + 10)
     decoded = made.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    assert decoded == (shown(text) if text.strip() else "(blank)")
+    assert decoded == (escape(text) if text.strip() else "(blank)")
 
 
 @settings(deadline=None)  # the first notice imports what the others find

@@ -14,7 +14,7 @@ from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.routes import is_group
-from agent_continuations.safe_text import shown_json, shown_line
+from agent_continuations.safe_text import escape_json, escape_line
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -106,7 +106,7 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     preview, high = notice.preview, notice.risk is Risk.HIGH
     taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
     if is_group(approver):
-        about_link = f"You are asked as one of several: {shown_line(approver)}."
+        about_link = f"You are asked as one of several: {escape_line(approver)}."
     else:
         can = "read this, though not decide" if high else "decide in your name"
         about_link = (
@@ -119,11 +119,11 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         "about_link": about_link,
         "group": is_group(approver),
         "high": high,
-        "agents": [shown_line(each) for each in notice.agents],
-        "arguments": shown_json(notice.arguments),
-        "effect": shown_line(preview.effect) if preview else "",
+        "agents": [escape_line(each) for each in notice.agents],
+        "arguments": escape_json(notice.arguments),
+        "effect": escape_line(preview.effect) if preview else "",
         "taken_back": taken_back[preview.reversible] if preview else "",
-        "goal": shown_line(notice.goal),
+        "goal": escape_line(notice.goal),
     }
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from agent_continuations.core.notice import Notice
-from agent_continuations.ports.inbox import Asked, Inbox
+from agent_continuations.ports.inbox import InboxEntry, Inbox
 
 # So long after the deadline an entry is certainly answered, and doubts have no deadline.
 KEPT = timedelta(days=30)
@@ -24,5 +24,5 @@ class InboxNotifier:
         """
         del address
         until = notice.expires_at + KEPT if notice.expires_at else notice.created_at + DOUBT_KEPT
-        asked = Asked(notice.run_id, notice.request_id)
+        asked = InboxEntry(notice.run_id, notice.request_id)
         self._inbox.put(notice.tenant, approver, asked, until=until)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _REFUSED = {"InvalidParameter", "NotFound"}
 
 
-class TopicNotifier:
+class SnsNotifier:
     """Publishes notices to a topic; the address is the topic's ARN."""
 
     def __init__(self, sns: "SNSClient") -> None:

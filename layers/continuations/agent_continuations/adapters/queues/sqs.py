@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _log = getLogger(__name__)
 
 
-class SqsHints:
+class SqsWorkQueue:
     """Sends hints to the queues of new work, of decided work, and of notices."""
 
     def __init__(

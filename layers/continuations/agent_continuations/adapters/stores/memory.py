@@ -8,7 +8,7 @@ from threading import RLock
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Register, Snapshot, Start, Status
+from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports.store import (
     MAX_INTENTS_AT_ONCE,
@@ -24,8 +24,8 @@ from agent_continuations.ports.store import (
 
 @dataclass
 class _Run:
-    head: Head
-    registers: dict[str, Register] = field(default_factory=dict)
+    head: RunHead
+    registers: dict[str, JournalEntry] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
 
 
@@ -37,14 +37,14 @@ class InMemoryStore:
         self._grants: dict[str, Grant] = {}
         self._lock = RLock()
 
-    def create(self, head: Head, start: Register) -> Head:
+    def create(self, head: RunHead, start: JournalEntry) -> RunHead:
         with self._lock:
             if head.run_id in self._runs:
                 return self._runs[head.run_id].head
             self._runs[head.run_id] = _Run(head, {start.key: start})
             return head
 
-    def head(self, run_id: str) -> Head | None:
+    def head(self, run_id: str) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             return run.head if run else None
@@ -58,7 +58,7 @@ class InMemoryStore:
 
     def claim(
         self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
-    ) -> Head | None:
+    ) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.status.terminal:
@@ -77,27 +77,27 @@ class InMemoryStore:
                 updated_at=now,
             )
 
-    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         with self._lock:
             run = self._owned(run_id, epoch)
             return self._update(run, lease_until=lease_until, due=lease_until)
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> Head:
+    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
         with self._lock:
             return self._update(self._owned(run_id, epoch), stalls=1, registers=registers)
 
-    def append(self, run_id: str, register: Register) -> Register:
+    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
         with self._lock:
             return self._runs[run_id].registers.setdefault(register.key, register)
 
-    def intend(
+    def record_intents(
         self,
         run_id: str,
         *,
         epoch: int,
         intents: Mapping[str, Intent],
         settled: Sequence[str],
-    ) -> Head:
+    ) -> RunHead:
         if len(intents) > MAX_INTENTS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
             raise ValueError("too many intents for one write")
         with self._lock:
@@ -117,7 +117,7 @@ class InMemoryStore:
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[Register] = (),
+        registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
@@ -166,15 +166,15 @@ class InMemoryStore:
                 )
             return True
 
-    def deliver(
+    def append_external(
         self,
         run_id: str,
-        registers: Sequence[Register],
+        registers: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
         now: datetime,
-    ) -> Register | None:
+    ) -> JournalEntry | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None:
@@ -193,7 +193,7 @@ class InMemoryStore:
             self._wake(run, now)
             return None
 
-    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run and cancel and run.head.status is Status.PARKED:
@@ -204,7 +204,7 @@ class InMemoryStore:
                 self._update(run, cancelled=True)
             return self._wake(run, now)
 
-    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.status.terminal or run.head.paused is paused:
@@ -216,7 +216,7 @@ class InMemoryStore:
                 run, status=Status.SUSPENDED, due=None, wake=run.head.wake + 1, updated_at=now
             )
 
-    def redrive(self, run_id: str, *, now: datetime) -> Head | None:
+    def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.status is not Status.PARKED:
@@ -233,7 +233,7 @@ class InMemoryStore:
                 found += [(at, due) for at, due in times if at and at <= now]
             return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
 
-    def page(
+    def list_runs(
         self,
         tenant: str,
         *,
@@ -283,7 +283,7 @@ class InMemoryStore:
         after = dict(self._grants)
         for each in uses:
             kept = after.get(each.grant_id)
-            if kept is None or not kept.lives(now):
+            if kept is None or not kept.is_active(now):
                 return False
             after[each.grant_id] = kept.model_copy(update={"uses": kept.uses + 1})
         self._grants = after
@@ -300,7 +300,7 @@ class InMemoryStore:
             run = self._runs.get(run_id)
             return list(run.notices.values()) if run else []
 
-    def noticed(self, notice: Notice) -> None:
+    def update_notice(self, notice: Notice) -> None:
         with self._lock:
             self._runs[notice.run_id].notices[notice.notice_id] = notice
 
@@ -310,11 +310,11 @@ class InMemoryStore:
             raise Fenced(run_id)
         return run
 
-    def _wake(self, run: _Run, now: datetime) -> Head:
+    def _wake(self, run: _Run, now: datetime) -> RunHead:
         sleeping = run.head.status in (Status.SUSPENDED, Status.COMPLETED)
         changes = {"status": Status.READY, "due": now} if sleeping else {}
         return self._update(run, wake=run.head.wake + 1, **changes)
 
-    def _update(self, run: _Run, **changes: object) -> Head:
+    def _update(self, run: _Run, **changes: object) -> RunHead:
         run.head = run.head.model_copy(update=changes)
         return run.head

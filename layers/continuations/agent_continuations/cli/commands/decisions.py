@@ -5,11 +5,11 @@ from typing import Any
 import click
 
 from agent_continuations.cli.arguments import Json, given, json_object
-from agent_continuations.cli.models import Run, Settled, Wait, seen
+from agent_continuations.cli.models import Run, Settled, Wait, parse
 from agent_continuations.cli.options import Settings, shared
 from agent_continuations.cli.polling import run_path
 from agent_continuations.cli.rendering import settled_lines
-from agent_continuations.cli.selection import answer_value, picked_request, whole_run_id
+from agent_continuations.cli.selection import answer_value, select_request, whole_run_id
 
 approver_option = click.option("--approver", help="Who says so, where you may speak for others.")
 
@@ -19,11 +19,11 @@ reason_option = click.option("--reason", help="Why; the model is told.")
 
 def _decide(settings: Settings, run_id: str, asked: Wait | None, **said: Any) -> None:
     document = settings.api.post(run_path(run_id, "decisions"), said)
-    settings.tell(document, lambda: settled_lines(seen(Settled, document), asked))
+    settings.tell(document, lambda: settled_lines(parse(Settled, document), asked))
 
 
 def _found(settings: Settings, run: str) -> Run:
-    return seen(Run, settings.api.get(run_path(whole_run_id(settings.api, run))))
+    return parse(Run, settings.api.get(run_path(whole_run_id(settings.api, run))))
 
 
 @click.command()
@@ -55,7 +55,7 @@ def approve(
     A call; or that a held agent goes on; or say that a call in doubt did happen.
     """
     view = _found(settings, run)
-    picked, asked = picked_request(view, ("approval", "condition", "doubt"), request)
+    picked, asked = select_request(view, ("approval", "condition", "doubt"), request)
     # What is approved is what is told here, however it is changed meanwhile.
     hashed = arguments_hash or (asked.arguments_hash if asked else None)
     more = given(arguments=arguments, arguments_hash=hashed, approver=approver, reason=reason)
@@ -78,7 +78,7 @@ def reject(
     """
     view = _found(settings, run)
     kinds = ("approval", "condition", "doubt", "question")
-    picked, asked = picked_request(view, kinds, request)
+    picked, asked = select_request(view, kinds, request)
     more = given(approver=approver, reason=reason)
     _decide(settings, view.run_id, asked, request_id=picked, decision="reject", **more)
 
@@ -97,7 +97,7 @@ def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | 
     if len(said) > 2:
         raise click.UsageError("one VALUE, please, in quotes where it has spaces")
     view = _found(settings, run)
-    picked, asked = picked_request(view, ("question",), said[0] if len(said) == 2 else None)
+    picked, asked = select_request(view, ("question",), said[0] if len(said) == 2 else None)
     value = answer_value(asked, said[-1])
     more = given(approver=approver)
     _decide(

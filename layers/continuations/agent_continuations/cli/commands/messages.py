@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from agent_continuations.cli.arguments import Json, given, key_option, read_text, wait_option
-from agent_continuations.cli.models import Accepted, seen
+from agent_continuations.cli.models import Accepted, parse
 from agent_continuations.cli.options import Settings, shared
 from agent_continuations.cli.polling import finish, run_path
 from agent_continuations.cli.rendering import joined, words
@@ -60,5 +60,5 @@ def event(
 
 
 def _taken(what: str, document: Any) -> Iterator[Text]:
-    taken = seen(Accepted, document)
+    taken = parse(Accepted, document)
     yield joined(f"the {what} is taken by", words(taken.run_id))

@@ -8,7 +8,7 @@ import click
 from rich.console import RenderableType
 
 from agent_continuations.cli.arguments import key_option, read_text, wait_option
-from agent_continuations.cli.exit_codes import End, Refused
+from agent_continuations.cli.exit_codes import ExitCode, Refused
 from agent_continuations.cli.models import (
     Accepted,
     Entry,
@@ -17,7 +17,7 @@ from agent_continuations.cli.models import (
     Run,
     Summary,
     Timeline,
-    seen,
+    parse,
 )
 from agent_continuations.cli.options import Settings, shared
 from agent_continuations.cli.polling import end_of, finish, run_path, views
@@ -25,7 +25,7 @@ from agent_continuations.cli.rendering import entry_line, outcome, run_lines, wo
 from agent_continuations.cli.run_tree import ending, heading, run_tree
 from agent_continuations.cli.selection import whole_run_id
 from agent_continuations.core.run import Status
-from agent_continuations.safe_text import shown_json, shown_line
+from agent_continuations.safe_text import escape_json, escape_line
 from agent_continuations.services.audit import document_faults
 
 
@@ -63,9 +63,9 @@ def start(
     if metadata:
         body["metadata"] = metadata
     document = settings.api.post("/runs", body, key=key or str(uuid4()))
-    run_id = seen(Accepted, document).run_id
+    run_id = parse(Accepted, document).run_id
     if wait:
-        click.echo(shown_line(run_id), err=True)
+        click.echo(escape_line(run_id), err=True)
         finish(settings, run_id)
     settings.tell(document, lambda: iter([words(run_id)]))
 
@@ -83,11 +83,11 @@ def list_runs(
     """List runs, newest first."""
     query: dict[str, str | int | None] = {"status": status, "agent": agent, "limit": limit}
     document = settings.api.get("/runs", query)
-    page = seen(Page, document)
+    page = parse(Page, document)
     items, found = list(page.items), list(document["items"])
     while every and page.next:
         more = settings.api.get("/runs", {**query, "cursor": page.next})
-        page = seen(Page, more)
+        page = parse(Page, more)
         items += page.items
         found += more["items"]
     settings.tell({**document, "items": found, "next": page.next}, lambda: run_lines(items))
@@ -108,8 +108,8 @@ def show(settings: Settings, run: str) -> None:
     document = settings.api.get(run_path(run_id))
 
     def lines() -> Iterator[RenderableType]:
-        root = seen(Frame, settings.api.get(run_path(run_id, "continuation")))
-        view = seen(Run, document)
+        root = parse(Frame, settings.api.get(run_path(run_id, "continuation")))
+        view = parse(Run, document)
         yield from heading(view)
         yield run_tree(view, root)
         yield from ending(view)
@@ -132,14 +132,14 @@ def tail(settings: Settings, run: str) -> None:
     told: set[Entry] = set()
     for _, latest in views(settings.api, run_id, watch=True):
         view = latest
-        timeline = seen(Timeline, settings.api.get(run_path(run_id, "timeline")))
+        timeline = parse(Timeline, settings.api.get(run_path(run_id, "timeline")))
         for entry in timeline.items:
             if entry not in told:
                 told.add(entry)
                 settings.line(entry_line(entry))
     for line in outcome(view):
         settings.line(line)
-    click.get_current_context().exit(end_of(view) or End.DONE)
+    click.get_current_context().exit(end_of(view) or ExitCode.DONE)
 
 
 @click.command()
@@ -157,20 +157,20 @@ def audit(settings: Settings, run: str, verify: bool, expect: str | None) -> Non
     """
     run_id = whole_run_id(settings.api, run)
     document = settings.api.get(run_path(run_id, "audit"))
-    click.echo(shown_json(document))
+    click.echo(escape_json(document))
     if not verify and expect is None:
         return
     faults = document_faults(document, expect)
     if faults:
         raise Refused(f"the trail is not whole: {'; '.join(faults)}")
     told = f"{len(document['items'])} entries, whole; the last digest is "
-    click.echo(told + (shown_line(document["end"]["digest"]) or "none"), err=True)
+    click.echo(told + (escape_line(document["end"]["digest"]) or "none"), err=True)
 
 
 def _act(settings: Settings, run: str, action: str, *, again: bool = True) -> None:
     run_id = whole_run_id(settings.api, run)
     document = settings.api.post(run_path(run_id, action), again=again)
-    settings.tell(document, lambda: run_lines([seen(Summary, document)]))
+    settings.tell(document, lambda: run_lines([parse(Summary, document)]))
 
 
 @click.command()

@@ -10,43 +10,43 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.ids import canonical_json
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class Link(Stored):
+class Link(FrozenModel):
     """An entry's place in its run's trail. `previous` is the digest of the entry before it."""
 
     number: int
     previous: str
 
 
-class Chain(Stored):
+class ChainHead(FrozenModel):
     """The end of a trail: how many entries there are, and the digest of the last."""
 
     number: int = 0
     digest: str = ""
 
 
-class OnTrail(Stored):
+class AuditedEvent(FrozenModel):
     """Base of the events that the audit trail holds. Those of the first form have no link."""
 
     path: str
     link: Link | None = None
 
 
-Trailed = TypeVar("Trailed", bound=OnTrail)
+Trailed = TypeVar("Trailed", bound=AuditedEvent)
 
 
-def take_in(chain: Chain, event: Trailed) -> tuple[Chain, Trailed]:
+def append(chain: ChainHead, event: Trailed) -> tuple[ChainHead, Trailed]:
     """The trail with one more entry, and the event with its place in it."""
     linked = event.model_copy(update={"link": Link(number=chain.number + 1, previous=chain.digest)})
-    return Chain(number=chain.number + 1, digest=digest(entry(linked))), linked
+    return ChainHead(number=chain.number + 1, digest=digest(entry(linked))), linked
 
 
-def entry(event: OnTrail) -> dict[str, Any]:
+def entry(event: AuditedEvent) -> dict[str, Any]:
     """What the trail says of an event.
 
     What is None is left out, and so a field that comes with later code changes no earlier entry.
@@ -63,7 +63,7 @@ def digest(entry: Mapping[str, Any]) -> str:
 
 
 def faults(
-    entries: Sequence[Mapping[str, Any]], chain: Chain, expected: str | None = None
+    entries: Sequence[Mapping[str, Any]], chain: ChainHead, expected: str | None = None
 ) -> list[str]:
     """What is wrong with a trail, in words; empty if it is whole.
 

@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from agent_continuations.core.approvals.policy import Door
-from agent_continuations.core.base import Stored
+from agent_continuations.core.approvals.policy import DecisionSource
+from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.ids import canonical_json
 
 Rule: TypeAlias = Literal["is", "up_to", "any"]
 
 
-class Condition(Stored):
+class ArgumentRule(FrozenModel):
     """What an argument must be: just this, a number from 0 up to this, or anything."""
 
     rule: Rule
     value: Any = None
 
 
-class Grant(Stored):
+class Grant(FrozenModel):
     """An approver's yes in advance.
 
     Attributes:
@@ -41,10 +41,10 @@ class Grant(Stored):
     agent: str
     tool: str
     schema_version: str
-    conditions: dict[str, Condition]
+    conditions: dict[str, ArgumentRule]
     made_at: datetime
     expires_at: datetime
-    via: Door
+    via: DecisionSource
     authentication: str | None = None
     run_id: str
     request_id: str
@@ -53,12 +53,12 @@ class Grant(Stored):
     revoked_at: datetime | None = None
     revoked_by: str | None = None
 
-    def lives(self, now: datetime) -> bool:
+    def is_active(self, now: datetime) -> bool:
         """Whether it may be used now."""
         used_up = self.max_uses is not None and self.uses >= self.max_uses
         return self.revoked_at is None and now < self.expires_at and not used_up
 
-    def admits(
+    def covers(
         self, *, agent: str, tool: str, schema_version: str, arguments: Mapping[str, Any]
     ) -> bool:
         """Whether a call is like those that were agreed to."""
@@ -70,7 +70,7 @@ class Grant(Stored):
         )
 
 
-def _meets(condition: Condition, value: Any) -> bool:
+def _meets(condition: ArgumentRule, value: Any) -> bool:
     match condition.rule:
         case "is":
             return canonical_json(value) == canonical_json(condition.value)

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 
 GROUP = "group:"
 
@@ -20,17 +20,17 @@ class Risk(StrEnum):
 
 
 # By which door a decision came; who may use which depends on the risk.
-Door: TypeAlias = Literal["api", "link", "session", "slack", "grant", "deadline", "local"]
+DecisionSource: TypeAlias = Literal["api", "link", "session", "slack", "grant", "deadline", "local"]
 
 
-class Stage(Stored):
+class Stage(FrozenModel):
     """Who is asked together, and how many of them must agree. `group:name` is a whole group."""
 
     approvers: tuple[str, ...] = Field(min_length=1)
     needed: int = Field(default=1, ge=1)
 
 
-class Escalation(Stored):
+class Escalation(FrozenModel):
     """Who is asked instead, once the deadline has passed without an answer, and for how long.
 
     Args:
@@ -44,7 +44,7 @@ class Escalation(Stored):
     timeout_seconds: int = Field(ge=1)
 
 
-class Preview(Stored):
+class Preview(FrozenModel):
     """What a call would do, in the words of the tool's author.
 
     Args:
@@ -66,7 +66,7 @@ def _one_stage(value: Any) -> Any:
     return value
 
 
-class Gate(Stored):
+class ApprovalPolicy(FrozenModel):
     """The approval that a call needs: the policy as it stood when the model asked.
 
     Attributes:
@@ -98,7 +98,7 @@ class Gate(Stored):
     _form_1 = model_validator(mode="before")(_one_stage)
 
 
-def person(name: str) -> str:
+def normalized(name: str) -> str:
     """A name as it is compared: mail addresses are the same in capitals.
 
     In ASCII only: other alphabets have letters that become ASCII ones (K, the Kelvin sign, a k).
@@ -107,4 +107,4 @@ def person(name: str) -> str:
 
 
 # Where it is known who decides. A mailed link, or a chat, may be in somebody else's hands.
-SURE_DOORS: frozenset[Door] = frozenset({"api", "session", "local"})
+AUTHENTICATED_SOURCES: frozenset[DecisionSource] = frozenset({"api", "session", "local"})

@@ -7,15 +7,15 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from agent_continuations.core.approvals.policy import (
-    Door,
-    Gate,
+    DecisionSource,
+    ApprovalPolicy,
     Preview,
     Risk,
     Stage,
     _one_stage,
-    person,
+    normalized,
 )
-from agent_continuations.core.base import Stored
+from agent_continuations.core.base import FrozenModel
 
 
 class Verdict(StrEnum):
@@ -32,18 +32,18 @@ def _one_stage_told(value: Any) -> Any:
     return value
 
 
-class Word(Stored):
+class Attribution(FrozenModel):
     """Who said something about a request, other than a decision on it. See `Decision`."""
 
     approver: str
     decided_by: str
-    via: Door
+    via: DecisionSource
     authentication: str | None = None
     reason: str | None = None
     at: datetime
 
 
-class Decision(Stored):
+class Decision(FrozenModel):
     """What somebody decided, who, and how. `arguments` holds an approver's edited arguments.
 
     Attributes:
@@ -62,7 +62,7 @@ class Decision(Stored):
     verdict: Verdict
     approver: str
     decided_by: str
-    via: Door
+    via: DecisionSource
     authentication: str | None = None
     member_of: str | None = None
     stage: int = 0
@@ -76,7 +76,7 @@ class Decision(Stored):
     decided_at: datetime
 
 
-class ApprovalRequest(Stored):
+class ApprovalRequest(FrozenModel):
     """People have been asked. The hash covers the arguments that they are shown.
 
     Attributes:
@@ -132,30 +132,30 @@ class ApprovalRequest(Stored):
         return None
 
     @property
-    def owing(self) -> tuple[str, ...]:
+    def pending_approvers(self) -> tuple[str, ...]:
         """Who of the open stage has not answered. A group owes until its stage is closed."""
         number = self.open_stage
         if number is None:
             return ()
-        answered = {person(vote.approver) for vote in self.counted}
+        answered = {normalized(vote.approver) for vote in self.counted}
         stage = self.stages[number]
-        return tuple(each for each in stage.approvers if person(each) not in answered)
+        return tuple(each for each in stage.approvers if normalized(each) not in answered)
 
     @property
-    def untold(self) -> tuple[str, ...]:
+    def unnotified(self) -> tuple[str, ...]:
         """Who owes an answer and has not been asked for it yet."""
-        return tuple(each for each in self.owing if each not in self.told)
+        return tuple(each for each in self.pending_approvers if each not in self.told)
 
-    def preview_by(self, gate: Gate) -> Preview | None:
+    def preview_by(self, gate: ApprovalPolicy) -> Preview | None:
         """What the tool's author says of the arguments as they stand now."""
         return gate.preview if self.arguments is None else self.preview
 
-    def risk_by(self, gate: Gate) -> Risk:
+    def risk_by(self, gate: ApprovalPolicy) -> Risk:
         """The risk of the arguments as they stand now."""
         changed = self.preview is not None and self.preview.risk is Risk.HIGH
         return Risk.HIGH if changed else gate.risk
 
-    def reminder_at(self, gate: Gate) -> datetime | None:
+    def reminder_at(self, gate: ApprovalPolicy) -> datetime | None:
         """When to remind next; None if there is no further reminder before the deadline."""
         if self.escalated or self.reminded >= len(gate.reminders):
             return None

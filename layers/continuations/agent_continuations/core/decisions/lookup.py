@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
-from agent_continuations.core.continuation import PendingCall
-from agent_continuations.core.events import Doubted, DoubtSettled
+from agent_continuations.core.continuation import Call
+from agent_continuations.core.events import MarkedInDoubt, DoubtResolved
 from agent_continuations.core.path import Path, parse_path
 from agent_continuations.core.run import Loaded
 from agent_continuations.errors import NotFound
@@ -17,7 +17,7 @@ class Request:
 
     kind: Literal["approval", "question", "condition", "doubt"]
     path: Path
-    call: PendingCall
+    call: Call
     request_id: str
     approvers: tuple[str, ...]
     attempt: int = 0
@@ -29,14 +29,14 @@ class Request:
         return None if self.kind == "doubt" else self.call.approval
 
     @property
-    def asked(self) -> PendingCall:
+    def asked(self) -> Call:
         """The call as it was asked about, before the last word on it."""
         if self.kind == "doubt":
             return self.call
         return self.call.model_copy(update={"decision": None})
 
     @property
-    def over(self) -> bool:
+    def already_resolved(self) -> bool:
         """Whether it is known by now how the call went, so that nothing is left to answer."""
         known = self.call.outcome or (self.kind == "doubt" and self.call.wait)
         return bool(known) and self.decision is None
@@ -56,12 +56,12 @@ def find_request(loaded: Loaded, request_id: str) -> Request:
     # A doubt that was denied has left the tree; its events have not.
     found: Request | None = None
     for event in loaded.snapshot.events():
-        if isinstance(event, Doubted) and event.doubt.request_id == request_id:
+        if isinstance(event, MarkedInDoubt) and event.doubt.request_id == request_id:
             path, doubt = parse_path(event.path), event.doubt
             attempt = doubt.intent.attempt
             call = root.call_at(path)
             found = Request("doubt", path, call, request_id, doubt.approvers, attempt)
-        elif found and isinstance(event, DoubtSettled) and event.request_id == request_id:
+        elif found and isinstance(event, DoubtResolved) and event.request_id == request_id:
             return replace(found, decision=event.decision)
     if found is None:
         raise NotFound(f"there is no request {request_id!r}")

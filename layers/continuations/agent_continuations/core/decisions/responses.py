@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent_continuations.core.approvals.grant import Rule
-from agent_continuations.core.approvals.policy import Door
+from agent_continuations.core.approvals.policy import DecisionSource
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.events import (
     Decided,
-    DoubtSettled,
+    DoubtResolved,
     Reassigned,
     Voted,
     Withdrawn,
@@ -17,7 +17,7 @@ from agent_continuations.core.events import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _Response:
     """What somebody says to a request, and who.
 
     Attributes:
@@ -33,7 +33,7 @@ class _Said:
 
     approver: str | None = None
     decided_by: str | None = None
-    via: Door
+    via: DecisionSource
     reason: str | None = None
     groups: tuple[str, ...] = ()
     authentication: str | None = None
@@ -41,7 +41,7 @@ class _Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InAdvance:
+class GrantTerms:
     """Agree to further calls like the one that is approved.
 
     Attributes:
@@ -56,7 +56,7 @@ class InAdvance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(_Said):
+class Decide(_Response):
     """Approve, perhaps with other arguments, or reject; or give a question its answer.
 
     Attributes:
@@ -67,31 +67,31 @@ class Answer(_Said):
 
     verdict: Verdict
     arguments: Mapping[str, Any] | None = None
-    grant: InAdvance | None = None
+    grant: GrantTerms | None = None
     answer: Any = None
     from_form: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeBack(_Said):
+class WithdrawApproval(_Response):
     """Withdraw an approval that has not closed the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassOn(_Said):
+class Reassign(_Response):
     """Let another person answer in one's place."""
 
     to: str
 
 
-Said: TypeAlias = Answer | TakeBack | PassOn
+Response: TypeAlias = Decide | WithdrawApproval | Reassign
 
 
-Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtSettled
+Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtResolved
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class DecisionResult:
     """What stands after something was said.
 
     Attributes:
@@ -116,4 +116,4 @@ class Settled:
     @property
     def closed(self) -> bool:
         """Whether nothing is left to be answered."""
-        return isinstance(self.event, Decided | DoubtSettled)
+        return isinstance(self.event, Decided | DoubtResolved)

@@ -23,7 +23,7 @@ from agent_continuations.html.forms.parsing import (
     strict_json,
     whole,
 )
-from agent_continuations.safe_text import shown, shown_json
+from agent_continuations.safe_text import escape, escape_json
 
 Kind: TypeAlias = Literal[
     "text", "longtext", "integer", "number", "choice", "date", "datetime", "json"
@@ -78,7 +78,7 @@ class Control:
             case "choice":
                 return code(value)
             case "json":
-                return "" if value is None and self.nullable else shown_json(value)
+                return "" if value is None and self.nullable else escape_json(value)
             case _:
                 return value if isinstance(value, str) else "" if value is None else code(value)
 
@@ -218,7 +218,7 @@ def _kind(option: Mapping[str, Any], value: Any) -> Kind:
             return "number"
         case "string", Absent():
             return _kind_of_text(option, "")
-        case "string", str() if shown(value) == value:
+        case "string", str() if escape(value) == value:
             return _kind_of_text(option, value)
         case _:
             return "json"

@@ -12,7 +12,7 @@ from typing import Any
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.control import ABSENT, Control, Kind, code
 from agent_continuations.html.forms.parsing import MOMENT, is_date
-from agent_continuations.safe_text import shown
+from agent_continuations.safe_text import escape
 
 _LIMITS = {
     "minimum": "at least {}",
@@ -67,7 +67,7 @@ class Field:
     fault: str | None = None
 
 
-def drawn(control: Control, value: str) -> Field:
+def to_field(control: Control, value: str) -> Field:
     """The field of a control in which a text stands: the written one, or what was typed."""
     return Field(
         name=control.name,
@@ -126,8 +126,8 @@ def _notes(control: Control, value: str) -> Iterator[str]:
         yield f"As {MOMENT}."
     if control.kind == "json":
         yield _told_json(control)
-    if shown(value) != value:
-        yield f"With characters that cannot be seen: {shown(value)}"
+    if escape(value) != value:
+        yield f"With characters that cannot be seen: {escape(value)}"
     if control.kind != "choice" and (control.nullable or not control.required):
         yield from _told_empty(control)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.control import ABSENT, controls
-from agent_continuations.html.forms.field import Choice, Field, drawn
+from agent_continuations.html.forms.field import Choice, Field, to_field
 
 __all__ = ["Choice", "Fault", "Field", "Placed", "Read", "fields", "place", "read"]
 
@@ -53,7 +53,7 @@ def fields(
     """
     typed = posted or {}
     return tuple(
-        drawn(control, _unfolded(typed.get(control.name, control.written)))
+        to_field(control, _unfolded(typed.get(control.name, control.written)))
         for control in controls(schema, arguments, prefix)
     )
 

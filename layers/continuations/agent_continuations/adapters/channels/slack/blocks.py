@@ -14,7 +14,7 @@ from agent_continuations.core.approvals.policy import Preview, Risk
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Invalid
-from agent_continuations.safe_text import shown, shown_json, shown_line
+from agent_continuations.safe_text import escape, escape_json, escape_line
 
 Block = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Reasoning(BaseModel):
     message: str
 
 
-class Told(NamedTuple):
+class SlackMessage(NamedTuple):
     """Blocks, and the words for where there are none: a notification, a screen reader."""
 
     blocks: list[Block]
@@ -99,7 +99,7 @@ def read_asked(value: str) -> Asked:
         raise Invalid("this button is not one of ours") from None
 
 
-def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
+def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
     """A notice for one person's eyes.
 
     It can be answered here only where all of it is seen here: not where the arguments are too
@@ -109,7 +109,7 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
         link: the page.
         own: the link is the person's own, and decides without signing in.
     """
-    arguments = list(islice(_sections(shown_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
+    arguments = list(islice(_sections(escape_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
     whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
     here = own and whole and notice.risk is Risk.LOW and notice.kind != "question"
     buttons = _decisions(notice) if here else []
@@ -120,7 +120,7 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
         *([_section(_effect(notice.preview))] if notice.preview else []),
         *arguments[:MAX_ARGUMENT_SECTIONS],
         *([] if whole else [_section("… and more; the page shows all of it.")]),
-        _section(f"{_facts(notice)}\nThe goal: {shown_line(notice.goal)}"),
+        _section(f"{_facts(notice)}\nThe goal: {escape_line(notice.goal)}"),
         {"type": "actions", "elements": [*buttons, _link(opening, link)]},
     ]
     if own:
@@ -128,10 +128,10 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> Told:
             _small("The link is yours alone: whoever has it can decide in your name. "
                    "Opening it decides nothing.")
         )  # fmt: skip
-    return Told(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
+    return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
 
 
-def public_notice(notice: Notice, page: str) -> Told:
+def public_notice(notice: Notice, page: str) -> SlackMessage:
     """A notice for a channel, where others read: ids, and where to sign in."""
     ids = f"Run: {notice.run_id}\nRequest: {notice.request_id}"
     blocks = [
@@ -140,12 +140,12 @@ def public_notice(notice: Notice, page: str) -> Told:
         _section(f"{_facts(notice)}\n{ids}"),
         {"type": "actions", "elements": [_link("Sign in to decide", page)]},
     ]
-    return Told(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
+    return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
 
 
 def settled(
     asked: Asked, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
-) -> Told:
+) -> SlackMessage:
     """What takes a notice's place once a decision stands.
 
     Args:
@@ -155,23 +155,23 @@ def settled(
     stands = _STANDS[asked.kind][verdict]
     line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
-        line += f"\n{shown_line(decision['reason'])}"
+        line += f"\n{escape_line(decision['reason'])}"
     if decision.get("open"):
         line += "\nOthers must still agree."
     edited = decision.get("arguments")
     blocks = [
         _header(f"{tool}: {stands}" if asked.kind == "doubt" else f"{stands}: {tool}"),
-        *islice(_sections(shown_json(arguments)), MAX_ARGUMENT_SECTIONS),
+        *islice(_sections(escape_json(arguments)), MAX_ARGUMENT_SECTIONS),
         *([_section("With these arguments instead:")] if edited else []),
-        *islice(_sections(shown_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
+        *islice(_sections(escape_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
         _section(line),
     ]
-    return Told(blocks, plain(f"{stands}: {tool}", MAX_HEADER_CHARACTERS))
+    return SlackMessage(blocks, plain(f"{stands}: {tool}", MAX_HEADER_CHARACTERS))
 
 
-def message(words: str) -> Told:
+def message(words: str) -> SlackMessage:
     """A sentence."""
-    return Told([_section(words)], plain(words, MAX_SECTION_CHARACTERS))
+    return SlackMessage([_section(words)], plain(words, MAX_SECTION_CHARACTERS))
 
 
 def dialog(reasoning: Reasoning, tool: str) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def plain(text: str, limit: int) -> str:
     """
     kept: list[str] = []
     size = 0
-    for each in shown(text):
+    for each in escape(text):
         size += len(escaped := _ESCAPES.get(each, each))
         if size > limit - 1:
             return "".join(kept) + "…"
@@ -245,7 +245,7 @@ def _title(notice: Notice) -> str:
 def _question(notice: Notice) -> str:
     if notice.kind == "doubt":
         return f"Did {notice.tool} happen? {_DOUBT}"
-    agent = shown_line(notice.agents[-1])
+    agent = escape_line(notice.agents[-1])
     if notice.kind == "question":
         return f"{agent} asks you:"
     if notice.kind == "condition":
@@ -256,11 +256,11 @@ def _question(notice: Notice) -> str:
 def _effect(preview: Preview) -> str:
     """The tool's author on what the call would do."""
     taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
-    return f"{shown_line(preview.effect)}\n{taken_back[preview.reversible]}"
+    return f"{escape_line(preview.effect)}\n{taken_back[preview.reversible]}"
 
 
 def _facts(notice: Notice) -> str:
-    agents, approvers = (map(shown_line, each) for each in (notice.agents, notice.approvers))
+    agents, approvers = (map(escape_line, each) for each in (notice.agents, notice.approvers))
     lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
     if notice.expires_at:
         until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")

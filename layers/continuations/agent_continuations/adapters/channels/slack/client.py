@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web import WebClient
 
-from agent_continuations.adapters.channels.slack.blocks import Told
+from agent_continuations.adapters.channels.slack.blocks import SlackMessage
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import ContinuationError, Fatal, Forbidden, Retryable
 
@@ -70,7 +70,7 @@ class SlackWorkspace:
         )
         self._verifier = SignatureVerifier(signing_secret)
 
-    def sent(self, body: str, headers: Mapping[str, str]) -> bool:
+    def is_authentic(self, body: str, headers: Mapping[str, str]) -> bool:
         """Whether Slack sent this within the last five minutes."""
         try:
             return self._verifier.is_valid_request(body, dict(headers))
@@ -92,7 +92,7 @@ class SlackWorkspace:
             raise Forbidden("Slack knows no confirmed mail address of yours")
         return str(email)
 
-    def post(self, channel: str, told: Told, notice: Notice) -> None:
+    def post(self, channel: str, told: SlackMessage, notice: Notice) -> None:
         """Post a message that carries a notice's id."""
         ids = {"notice_id": notice.notice_id, "run_id": notice.run_id}
         self.call(
@@ -108,7 +108,7 @@ class SlackWorkspace:
             unfurl_media=False,
         )
 
-    def update(self, channel: str, message: str, told: Told) -> None:
+    def update(self, channel: str, message: str, told: SlackMessage) -> None:
         """Put other words in a message's place."""
         self.call(
             self._client.chat_update,
@@ -120,7 +120,7 @@ class SlackWorkspace:
             link_names=False,
         )
 
-    def whisper(self, channel: str, user_id: str, told: Told) -> None:
+    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
         """Say something that only one person sees."""
         self.call(
             self._client.chat_postEphemeral,

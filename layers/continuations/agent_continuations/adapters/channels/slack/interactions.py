@@ -14,16 +14,16 @@ from agent_continuations.adapters.channels.slack.blocks import (
     REASON,
     Asked,
     Reasoning,
-    Told,
+    SlackMessage,
     dialog,
     message,
     read_asked,
     settled,
 )
-from agent_continuations.core.approvals.policy import person
+from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request, find_request
-from agent_continuations.core.decisions.responses import Answer
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Loaded
 from agent_continuations.errors import (
     AlreadyDecided,
@@ -32,14 +32,14 @@ from agent_continuations.errors import (
     Invalid,
     Retryable,
 )
-from agent_continuations.services.runs import Runs
+from agent_continuations.services.runs import RunService
 from agent_continuations.views.decision import settled_view
 
 
 class Workspace(Protocol):
     """What is needed of Slack. All methods may raise `Retryable` and `Fatal`."""
 
-    def sent(self, body: str, headers: Mapping[str, str]) -> bool:
+    def is_authentic(self, body: str, headers: Mapping[str, str]) -> bool:
         """Whether Slack sent this within the last five minutes."""
 
     def email_of(self, user_id: str) -> str:
@@ -48,10 +48,10 @@ class Workspace(Protocol):
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         """Show a dialog to whoever has clicked."""
 
-    def update(self, channel: str, message: str, told: Told) -> None:
+    def update(self, channel: str, message: str, told: SlackMessage) -> None:
         """Put other words in a message's place."""
 
-    def whisper(self, channel: str, user_id: str, told: Told) -> None:
+    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
         """Say something that only one person sees."""
 
 
@@ -104,10 +104,10 @@ _Interaction: TypeAlias = Annotated[_Clicked | _Submitted, Field(discriminator="
 _INTERACTION: TypeAdapter[_Clicked | _Submitted] = TypeAdapter(_Interaction)
 
 
-class SlackAnswers:
+class SlackInteractions:
     """Takes what Slack sends when somebody clicks or writes, and decides."""
 
-    def __init__(self, workspace: Workspace, runs: Runs) -> None:
+    def __init__(self, workspace: Workspace, runs: RunService) -> None:
         self._workspace = workspace
         self._runs = runs
 
@@ -125,7 +125,7 @@ class SlackAnswers:
             Invalid: it is no interaction of ours.
             Retryable: Slack or the store does not answer; the same click may come again.
         """
-        if not self._workspace.sent(body, headers):
+        if not self._workspace.is_authentic(body, headers):
             raise Forbidden("not signed by Slack, or too old")
         match _interaction(body):
             case _Clicked() as clicked:
@@ -153,7 +153,7 @@ class SlackAnswers:
         except Retryable:
             raise
         except ContinuationError as error:
-            self._workspace.whisper(place.channel_id, clicked.user.id, message(str(error)))
+            self._workspace.post_ephemeral(place.channel_id, clicked.user.id, message(str(error)))
 
     def _submitted(self, submitted: _Submitted) -> dict[str, Any] | None:
         typed = submitted.view.state.values.get(REASON, {}).get(REASON)
@@ -170,13 +170,15 @@ class SlackAnswers:
         self._workspace.update(reasoning.channel, reasoning.message, told)
         return None
 
-    def _decide(self, asked: Asked, verdict: Verdict, user: _User, *, reason: str | None) -> Told:
+    def _decide(
+        self, asked: Asked, verdict: Verdict, user: _User, *, reason: str | None
+    ) -> SlackMessage:
         """Record the answer; what takes the message's place.
 
         Where another decision stands already, that is what it is told.
         """
         loaded, request, approver = self._found(asked, user)
-        answer = Answer(
+        answer = Decide(
             verdict=verdict,
             approver=approver,
             via="slack",
@@ -224,6 +226,6 @@ def approver_of(approvers: Sequence[str], email: str) -> str:
         Forbidden: none of them; where nobody was asked, nobody may.
     """
     for each in approvers:
-        if person(each) == person(email):
+        if normalized(each) == normalized(email):
             return each
     raise Forbidden("you were not asked for this decision")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from agent_continuations.adapters.stores.dynamodb.client import Missing, ask
+from agent_continuations.adapters.stores.dynamodb.client import Missing, call
 from agent_continuations.adapters.stores.dynamodb.items import Item
 from agent_continuations.errors import CorruptValue
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OFFLOAD_BYTES = 32 * 1024
 
 
-class Values:
+class Blobs:
     """Where compressed values stand: in their item, or in S3 under the hash of their content."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
@@ -28,7 +28,7 @@ class Values:
             return {"v": value}
         digest = sha256(value).hexdigest()
         key = f"runs/{run_id}/{digest}"
-        ask(self._s3.put_object, Bucket=self._bucket, Key=key, Body=value)
+        call(self._s3.put_object, Bucket=self._bucket, Key=key, Body=value)
         return {"p": key, "h": digest}
 
     def read(self, item: Item) -> bytes:
@@ -40,8 +40,8 @@ class Values:
         if "v" in item:
             return bytes(item["v"])
         try:
-            answer = ask(self._s3.get_object, Bucket=self._bucket, Key=item["p"])
-            value = bytes(ask(answer["Body"].read))
+            answer = call(self._s3.get_object, Bucket=self._bucket, Key=item["p"])
+            value = bytes(call(answer["Body"].read))
         except Missing:
             raise CorruptValue(f"the value of {item['sk']} is gone") from None
         except ClientError as error:

@@ -39,7 +39,7 @@ CONTENDED_TRIES = 10
 _MISTAKES = {"AccessDeniedException", "AccessDenied", "ValidationException"}
 
 
-def ask(operation: Callable[..., Any], **parameters: Any) -> Any:
+def call(operation: Callable[..., Any], **parameters: Any) -> Any:
     """Make a request, again where it met another transaction on the same item.
 
     Raises:

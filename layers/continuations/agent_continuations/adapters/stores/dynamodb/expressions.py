@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from agent_continuations.adapters.stores.dynamodb.items import Item, millis, pause_item, typed
-from agent_continuations.core.run import Head, Status
+from agent_continuations.core.run import RunHead, Status
 from agent_continuations.ports.store import Release, TrailMove
 
 # Update expression, condition, values, names.
@@ -126,7 +126,7 @@ def pause_update(status: Status, now: datetime, *, paused: bool) -> Update:
     return update, condition, values, {}
 
 
-def lost(head: Head, epoch: int, release: Release | None) -> bool:
+def lost(head: RunHead, epoch: int, release: Release | None) -> bool:
     """Whether this owner may not commit: the run is another's, or was cancelled."""
     if head.epoch != epoch or head.status is not Status.RUNNING:
         return True

@@ -4,10 +4,10 @@ from datetime import datetime
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from agent_continuations.adapters.stores.dynamodb.client import ask
+from agent_continuations.adapters.stores.dynamodb.client import call
 from agent_continuations.adapters.stores.dynamodb.items import FORM, Item, plain, typed
-from agent_continuations.core.approvals.policy import person
-from agent_continuations.ports.inbox import Asked
+from agent_continuations.core.approvals.policy import normalized
+from agent_continuations.ports.inbox import InboxEntry
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -20,15 +20,15 @@ class DynamoDBInbox:
         self._dynamodb = dynamodb
         self._table = table
 
-    def put(self, tenant: str, approver: str, asked: Asked, *, until: datetime) -> None:
+    def put(self, tenant: str, approver: str, asked: InboxEntry, *, until: datetime) -> None:
         item = {**_key(tenant, approver, asked), "f": FORM, "ttl": int(until.timestamp())}
-        ask(self._dynamodb.put_item, TableName=self._table, Item=typed(item))
+        call(self._dynamodb.put_item, TableName=self._table, Item=typed(item))
 
-    def of(self, tenant: str, approver: str, limit: int) -> list[Asked]:
-        found: list[Asked] = []
+    def list(self, tenant: str, approver: str, limit: int) -> list[InboxEntry]:
+        found: list[InboxEntry] = []
         page: Item = {}
         while True:
-            answer: Any = ask(
+            answer: Any = call(
                 self._dynamodb.query,
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk",
@@ -36,14 +36,16 @@ class DynamoDBInbox:
                 ExpressionAttributeValues=typed({":pk": _partition(tenant, approver)}),
                 **page,
             )
-            found += [Asked(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])]
+            found += [
+                InboxEntry(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])
+            ]
             if len(found) >= limit or "LastEvaluatedKey" not in answer:
                 return found[:limit]
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def drop(self, tenant: str, approver: str, asked: Asked) -> None:
+    def drop(self, tenant: str, approver: str, asked: InboxEntry) -> None:
         # Garbage from now on. The functions behind the links can delete nothing, not even this.
-        ask(
+        call(
             self._dynamodb.update_item,
             TableName=self._table,
             Key=typed(_key(tenant, approver, asked)),
@@ -54,8 +56,8 @@ class DynamoDBInbox:
 
 
 def _partition(tenant: str, approver: str) -> str:
-    return f"A#{tenant}#{person(approver)}"
+    return f"A#{tenant}#{normalized(approver)}"
 
 
-def _key(tenant: str, approver: str, asked: Asked) -> Item:
+def _key(tenant: str, approver: str, asked: InboxEntry) -> Item:
     return {"pk": _partition(tenant, approver), "sk": f"{asked.run_id}#{asked.request_id}"}

@@ -7,7 +7,7 @@ from datetime import datetime
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from agent_continuations.adapters.stores.dynamodb.client import ask
+from agent_continuations.adapters.stores.dynamodb.client import call
 from agent_continuations.adapters.stores.dynamodb.items import (
     HEAD_KEY,
     SHARDS,
@@ -18,7 +18,7 @@ from agent_continuations.adapters.stores.dynamodb.items import (
     read_head,
     typed,
 )
-from agent_continuations.core.run import Head, Status
+from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Invalid
 from agent_continuations.ports.store import Due, Page
 
@@ -39,7 +39,7 @@ class Indexes:
         """See `Store.due`."""
         found: list[tuple[int, Due]] = []
         for shard in [f"{kind}#{number}" for kind in "DN" for number in range(SHARDS)]:
-            answer = ask(
+            answer = call(
                 self._dynamodb.query,
                 TableName=self._table,
                 IndexName="due",
@@ -63,7 +63,7 @@ class Indexes:
     ) -> Page:
         """See `Store.page`."""
         before = _read_cursor(cursor) if cursor else None
-        wanted: list[Head] = []
+        wanted: list[RunHead] = []
         for _ in range(_LIST_ROUNDS):
             keys = self._newest(tenant, before, limit + 1)
             if not keys:
@@ -88,7 +88,7 @@ class Indexes:
         """The list keys that come next over all shards, newest first."""
         keys: list[str] = []
         for shard in range(SHARDS):
-            answer = ask(
+            answer = call(
                 self._dynamodb.query,
                 TableName=self._table,
                 IndexName="runs",
@@ -102,8 +102,8 @@ class Indexes:
             keys += [str(plain(item)["list_key"]) for item in answer["Items"]]
         return sorted(keys, reverse=True)[:limit]
 
-    def _heads(self, run_ids: Sequence[str]) -> list[Head]:
-        found: dict[str, Head] = {}
+    def _heads(self, run_ids: Sequence[str]) -> list[RunHead]:
+        found: dict[str, RunHead] = {}
         for start in range(0, len(run_ids), 100):
             wanted: Any = {
                 self._table: {
@@ -111,7 +111,7 @@ class Indexes:
                 }
             }
             while wanted:
-                answer = ask(self._dynamodb.batch_get_item, RequestItems=wanted)
+                answer = call(self._dynamodb.batch_get_item, RequestItems=wanted)
                 for item in answer["Responses"].get(self._table, []):
                     head = read_head(plain(item))
                     found[head.run_id] = head

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from agent_continuations.core.approvals.audit_chain import Chain
-from agent_continuations.core.backoff import ModelPause
+from agent_continuations.core.approvals.audit_chain import ChainHead
+from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Parent, Status
+from agent_continuations.core.run import RunHead, Parent, Status
 from agent_continuations.errors import CorruptValue
 
 Item: TypeAlias = dict[str, Any]
@@ -80,7 +80,7 @@ def shard(run_id: str) -> int:
     return zlib.crc32(run_id.encode()) % SHARDS
 
 
-def list_key(head: Head) -> str:
+def list_key(head: RunHead) -> str:
     return f"{millis(head.created_at):013d}#{head.run_id}"
 
 
@@ -105,15 +105,15 @@ def intent_item(intent: Intent) -> Item:
     }
 
 
-def pause_item(pause: ModelPause) -> Item:
+def pause_item(pause: ModelBackoff) -> Item:
     return {"until": millis(pause.until), "tries": pause.tries, "reason": pause.reason}
 
 
-def _pause(item: Item) -> ModelPause:
-    return ModelPause(until=_time(item["until"]), tries=int(item["tries"]), reason=item["reason"])
+def _pause(item: Item) -> ModelBackoff:
+    return ModelBackoff(until=_time(item["until"]), tries=int(item["tries"]), reason=item["reason"])
 
 
-def head_item(head: Head) -> Item:
+def head_item(head: RunHead) -> Item:
     return {
         "pk": f"R#{head.run_id}",
         "sk": HEAD_KEY,
@@ -141,9 +141,9 @@ def head_item(head: Head) -> Item:
     }
 
 
-def read_head(item: Item) -> Head:
+def read_head(item: Item) -> RunHead:
     check_form(item)
-    return Head(
+    return RunHead(
         run_id=item["pk"][2:],
         tenant=item["tenant"],
         agent=item["agent"],
@@ -164,7 +164,7 @@ def read_head(item: Item) -> Head:
         note=item.get("note"),
         model_pause=_pause(item["model_pause"]) if "model_pause" in item else None,
         requester=item.get("requester"),
-        trail=Chain(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
+        trail=ChainHead(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
         paused=bool(item.get("paused")),
         parent=Parent(**item["parent"]) if "parent" in item else None,
     )

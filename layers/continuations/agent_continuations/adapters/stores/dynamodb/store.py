@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter
 
-from agent_continuations.adapters.stores.dynamodb.blobs import Values
+from agent_continuations.adapters.stores.dynamodb.blobs import Blobs
 from agent_continuations.adapters.stores.dynamodb.client import (
     CONTENDED_TRIES,
     Cancelled,
     ConditionFailed,
-    ask,
+    call,
 )
 from agent_continuations.adapters.stores.dynamodb.expressions import (
     Update,
@@ -54,7 +54,7 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.events import Event
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Head, Register, Snapshot, Start, Status
+from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
 from agent_continuations.errors import Conflict, CorruptValue, Fenced, Retryable, Stale
 from agent_continuations.ports.store import Due, Page, Release, TrailMove
 
@@ -78,12 +78,12 @@ class DynamoDBStore:
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._values = Values(s3, bucket)
+        self._values = Blobs(s3, bucket)
         self._indexes = Indexes(dynamodb, table)
 
     # -- runs ------------------------------------------------------------------------------------
 
-    def create(self, head: Head, start: Register) -> Head:
+    def create(self, head: RunHead, start: JournalEntry) -> RunHead:
         write_id = uuid4().hex
         puts = self._put_run(Start(head, start), write_id)
         reasons = self._transact(puts, token=write_id)
@@ -94,8 +94,8 @@ class DynamoDBStore:
             raise Retryable("the run could not be stored")
         return read_head(plain(stored))
 
-    def head(self, run_id: str) -> Head | None:
-        answer = ask(
+    def head(self, run_id: str) -> RunHead | None:
+        answer = call(
             self._dynamodb.get_item,
             TableName=self._table,
             Key=key(run_id, HEAD_KEY),
@@ -104,8 +104,8 @@ class DynamoDBStore:
         return read_head(plain(answer["Item"])) if "Item" in answer else None
 
     def load(self, run_id: str) -> Snapshot | None:
-        head: Head | None = None
-        registers: list[Register] = []
+        head: RunHead | None = None
+        registers: list[JournalEntry] = []
         # '#H' sorts before 'J#', so the head is read first and never newer than the registers.
         for item in self._query(f"R#{run_id}", "#", "J~"):
             if item["sk"] == HEAD_KEY:
@@ -116,7 +116,7 @@ class DynamoDBStore:
 
     def claim(
         self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
-    ) -> Head | None:
+    ) -> RunHead | None:
         return self._update_head(
             run_id,
             "SET #status = :running, epoch = epoch + :one, #owner = :owner, stalls = stalls + :one,"
@@ -135,7 +135,7 @@ class DynamoDBStore:
             },
         )
 
-    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> Head:
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         return self._update_owned(
             run_id,
             epoch,
@@ -143,7 +143,7 @@ class DynamoDBStore:
             {":lease": millis(lease_until)},
         )
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> Head:
+    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
         return self._update_owned(
             run_id,
             epoch,
@@ -151,11 +151,11 @@ class DynamoDBStore:
             {":one": 1, ":registers": registers},
         )
 
-    def append(self, run_id: str, register: Register) -> Register:
+    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
         write_id = uuid4().hex
         put = self._put_register(run_id, register, write_id)["Put"]
         try:
-            ask(self._dynamodb.put_item, **put)
+            call(self._dynamodb.put_item, **put)
         except ConditionFailed as failed:
             stored = failed.item
             # Our own write, whose answer was lost and which the client then sent again.
@@ -164,14 +164,14 @@ class DynamoDBStore:
             return self._register(stored)
         return register
 
-    def intend(
+    def record_intents(
         self,
         run_id: str,
         *,
         epoch: int,
         intents: Mapping[str, Intent],
         settled: Sequence[str],
-    ) -> Head:
+    ) -> RunHead:
         names: dict[str, str] = {}
         values: Item = {":epoch": epoch, ":running": Status.RUNNING}
         sets, conditions = [], ["epoch = :epoch", "#status = :running"]
@@ -208,7 +208,7 @@ class DynamoDBStore:
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[Register] = (),
+        registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: Release | None = None,
@@ -233,15 +233,15 @@ class DynamoDBStore:
             raise Fenced(run_id)
         return False
 
-    def deliver(
+    def append_external(
         self,
         run_id: str,
-        registers: Sequence[Register],
+        registers: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
         now: datetime,
-    ) -> Register | None:
+    ) -> JournalEntry | None:
         write_id = uuid4().hex
         puts = [self._put_register(run_id, register, write_id) for register in registers]
         # A decision nearly always meets a suspended run; if not, the answer says what it met.
@@ -265,7 +265,7 @@ class DynamoDBStore:
                 raise Stale(run_id)
         raise Retryable("the run changes too fast to be decided on")
 
-    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> Head | None:
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
             parked = head is not None and cancel and head.status is Status.PARKED
@@ -283,7 +283,7 @@ class DynamoDBStore:
                 return woken
         raise Retryable("the run changes too fast to be woken")
 
-    def pause(self, run_id: str, *, paused: bool, now: datetime) -> Head | None:
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
             if head is None or head.status.terminal or head.paused is paused:
@@ -293,7 +293,7 @@ class DynamoDBStore:
                 return held
         raise Retryable("the run changes too fast to be held")
 
-    def redrive(self, run_id: str, *, now: datetime) -> Head | None:
+    def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         return self._update_head(
             run_id,
             "SET #status = :ready, due = :now, stalls = :zero REMOVE note, model_pause",
@@ -311,7 +311,7 @@ class DynamoDBStore:
     def due(self, now: datetime, limit: int) -> list[Due]:
         return self._indexes.due(now, limit)
 
-    def page(
+    def list_runs(
         self,
         tenant: str,
         *,
@@ -325,7 +325,7 @@ class DynamoDBStore:
     # -- grants ----------------------------------------------------------------------------------
 
     def grant(self, grant: Grant) -> None:
-        ask(self._dynamodb.put_item, TableName=self._table, Item=grant_item(grant))
+        call(self._dynamodb.put_item, TableName=self._table, Item=grant_item(grant))
 
     def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
         low, high = (f"{tool}#", f"{tool}#~") if tool else (" ", "~")
@@ -333,7 +333,7 @@ class DynamoDBStore:
 
     def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
         try:
-            answer = ask(
+            answer = call(
                 self._dynamodb.update_item,
                 TableName=self._table,
                 Key=grant_key(grant),
@@ -350,7 +350,7 @@ class DynamoDBStore:
     # -- the outbox ------------------------------------------------------------------------------
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
-        answer = ask(
+        answer = call(
             self._dynamodb.get_item,
             TableName=self._table,
             Key=key(run_id, f"N#{notice_id}"),
@@ -362,8 +362,8 @@ class DynamoDBStore:
     def notices(self, run_id: str) -> list[Notice]:
         return [read_notice(item) for item in self._query(f"R#{run_id}", "N#", "N~")]
 
-    def noticed(self, notice: Notice) -> None:
-        ask(
+    def update_notice(self, notice: Notice) -> None:
+        call(
             self._dynamodb.put_item,
             TableName=self._table,
             Item=typed(notice_item(notice)),
@@ -374,7 +374,7 @@ class DynamoDBStore:
     def _query(self, partition: str, low: str, high: str) -> Iterator[Item]:
         page: Item = {}
         while True:
-            answer = ask(
+            answer = call(
                 self._dynamodb.query,
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
@@ -387,7 +387,7 @@ class DynamoDBStore:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _update_owned(self, run_id: str, epoch: int, update: str, values: Item) -> Head:
+    def _update_owned(self, run_id: str, epoch: int, update: str, values: Item) -> RunHead:
         head = self._update_head(
             run_id,
             update,
@@ -405,10 +405,10 @@ class DynamoDBStore:
         condition: str,
         values: Item,
         names: Mapping[str, str] | None = None,
-    ) -> Head | None:
+    ) -> RunHead | None:
         """The head after an update, or None where its condition did not hold."""
         try:
-            answer = ask(
+            answer = call(
                 self._dynamodb.update_item,
                 TableName=self._table,
                 Key=key(run_id, HEAD_KEY),
@@ -432,7 +432,7 @@ class DynamoDBStore:
             raise Fenced(run_id)
         return False
 
-    def _owned(self, run_id: str, epoch: int) -> Head:
+    def _owned(self, run_id: str, epoch: int) -> RunHead:
         head = self.head(run_id)
         if head is None or head.epoch != epoch or head.status is not Status.RUNNING:
             raise Fenced(run_id)
@@ -465,23 +465,23 @@ class DynamoDBStore:
             self._put_register(start.head.run_id, start.register, write_id),
         ]
 
-    def _put_register(self, run_id: str, register: Register, write_id: str) -> Item:
+    def _put_register(self, run_id: str, register: JournalEntry, write_id: str) -> Item:
         value = zlib.compress(_EVENTS.dump_json(register.events), 6)
         item = {"pk": f"R#{run_id}", "sk": f"J#{register.key}", "f": FORM, "w": write_id}
         return self._put(item | self._values.kept(run_id, value), "attribute_not_exists(pk)")
 
-    def _register(self, item: Item) -> Register:
+    def _register(self, item: Item) -> JournalEntry:
         check_form(item)
         try:
             events = _EVENTS.validate_json(zlib.decompress(self._values.read(item)))
         except (ValueError, zlib.error) as error:
             raise CorruptValue(f"the register {item['sk']} is not readable") from error
-        return Register(item["sk"][2:], events)
+        return JournalEntry(item["sk"][2:], events)
 
     def _transact(self, items: Sequence[Item], *, token: str) -> list[Mapping[str, Any]] | None:
         """Write all or nothing. None when written, else the reason for each item."""
         try:
-            ask(
+            call(
                 self._dynamodb.transact_write_items,
                 TransactItems=list(items),
                 ClientRequestToken=token,
