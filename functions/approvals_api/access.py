@@ -7,8 +7,8 @@ from agent_continuations import bootstrap
 from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, DecisionSource, Risk
 from agent_continuations.core.decisions.lookup import Request, find_request
-from agent_continuations.core.run import Loaded
-from agent_continuations.core.voting import asked_by
+from agent_continuations.core.run import LoadedRun
+from agent_continuations.core.voting import approver_name
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.ports.clock import utc_now
 
@@ -21,7 +21,7 @@ class RequestAccess:
         seal: what the nonces of this visitor's pages are made from.
     """
 
-    loaded: Loaded
+    loaded: LoadedRun
     request: Request
     approver: str
     groups: tuple[str, ...]
@@ -52,7 +52,7 @@ def from_link(token: str) -> RequestAccess:
         raise Conflict("this link has expired")
     loaded = bootstrap.runs().load(capability.run_id)
     request = find_request(loaded, capability.request_id)
-    approver = capability.holder(_known(request))
+    approver = capability.holder(_known_approvers(request))
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])
     return RequestAccess(loaded, request, approver, (), "link", "link", token)
@@ -66,7 +66,7 @@ def from_session(person: Identity, run_id: str, request_id: str) -> RequestAcces
     """
     loaded = bootstrap.runs().load(run_id)
     request = find_request(loaded, request_id)
-    if asked_by(_known(request), person.name, person.groups) is None:
+    if approver_name(_known_approvers(request), person.name, person.groups) is None:
         raise NotFound(f"there is no request {request_id!r}")
     seal = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
     return RequestAccess(
@@ -74,7 +74,7 @@ def from_session(person: Identity, run_id: str, request_id: str) -> RequestAcces
     )
 
 
-def _known(request: Request) -> tuple[str, ...]:
+def _known_approvers(request: Request) -> tuple[str, ...]:
     """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
     approval = request.approval
     return (*request.approvers, *(approval.former if approval else ()))

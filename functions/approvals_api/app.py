@@ -16,7 +16,7 @@ from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import bare_response, json_response, problem_response
 from agent_continuations.handlers.routing import resolver
 from agent_continuations.ports.clock import utc_now
-from agent_continuations.views.decision import settled_view
+from agent_continuations.views.decision import decision_result_view
 from approvals_api import access, form_parsing, inbox_page, rendering, request_page
 from approvals_api.access import RequestAccess
 
@@ -117,7 +117,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
 def slack() -> Response[str]:
     """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
     event = app.current_event
-    told = bootstrap.slack_answers().answer(event.decoded_body or "", event.headers)
+    told = bootstrap.slack_answers().handle(event.decoded_body or "", event.headers)
     return json_response(told) if told else bare_response(HTTPStatus.OK)
 
 
@@ -155,7 +155,7 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
     """Take what a form says; `back` is the page's address, seen from itself."""
     try:
         settled = bootstrap.runs().settle(
-            visit.loaded, visit.request, form_parsing.said(visit, form)
+            visit.loaded, visit.request, form_parsing.to_response(visit, form)
         )
     except Invalid as error:
         typed = form_parsing.typed(form)
@@ -179,7 +179,7 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
         # Back to the page by a GET, so that a reload sends no second decision.
         # Relative, because only the browser knows under which address it came here.
         return rendering.see_other(back)
-    return json_response(settled_view(visit.loaded.head.run_id, settled))
+    return json_response(decision_result_view(visit.loaded.head.run_id, settled))
 
 
 def _refusal(error: ContinuationError) -> Response[str]:

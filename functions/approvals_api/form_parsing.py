@@ -19,7 +19,7 @@ from agent_continuations.core.decisions.responses import (
     WithdrawApproval,
 )
 from agent_continuations.errors import Forbidden, Invalid
-from agent_continuations.html.forms.form import Read, read
+from agent_continuations.html.forms.form import Read, parse
 from agent_continuations.services.edits import schema_of
 from approvals_api.access import RequestAccess
 
@@ -139,7 +139,7 @@ def _reason(text: str) -> str | None:
     return reason or None
 
 
-def said(visit: RequestAccess, form: Mapping[str, str]) -> Response:
+def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
     """What a form says to a request.
 
     Raises:
@@ -217,7 +217,7 @@ def _arguments(visit: RequestAccess, form: Mapping[str, str]) -> dict[str, Any] 
     controls = typed(form)
     if controls:
         schema, standing = form_of(visit)
-        found: Read = read(schema, controls, standing, prefix=ARGUMENTS)
+        found: Read = parse(schema, controls, standing, prefix=ARGUMENTS)
         if found.faults:
             faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
             raise Invalid("the arguments cannot be read", faults)

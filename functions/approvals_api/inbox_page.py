@@ -104,7 +104,7 @@ def answer(person: Identity, form: form_parsing.Batch) -> list[Done]:
 def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batch) -> Done:
     path, tool, effect = f"{pick.run_id}/{pick.request_id}", pick.request_id, ""
     try:
-        visit = _visit(person, InboxEntry(pick.run_id, pick.request_id))
+        visit = _access(person, InboxEntry(pick.run_id, pick.request_id))
         tool, effect = visit.request.call.plan.tool, _effect(visit)
         answer = Decide(
             verdict=form.verdict,
@@ -133,7 +133,7 @@ def _open(person: Identity, now: datetime) -> Iterator[Entry]:
             if asked in seen or len(seen) == MAX_SHOWN:
                 continue
             seen.add(asked)
-            visit = _found(person, asked)
+            visit = _try_access(person, asked)
             state = request_page.state_of(visit, now)[0] if visit else "ended"
             if visit and state == "open":
                 yield _entry(visit, now)
@@ -155,13 +155,13 @@ def _granted(grant: Grant, now: datetime) -> Granted:
     )
 
 
-def _visit(person: Identity, asked: InboxEntry) -> RequestAccess:
+def _access(person: Identity, asked: InboxEntry) -> RequestAccess:
     return access.from_session(person, asked.run_id, asked.request_id)
 
 
-def _found(person: Identity, asked: InboxEntry) -> RequestAccess | None:
+def _try_access(person: Identity, asked: InboxEntry) -> RequestAccess | None:
     try:
-        return _visit(person, asked)
+        return _access(person, asked)
     except NotFound:
         return None
 

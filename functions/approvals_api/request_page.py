@@ -11,15 +11,15 @@ from aws_lambda_powertools.event_handler import Response
 from agent_continuations.core.approvals.policy import Preview, normalized
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash_of
-from agent_continuations.core.continuation import Continuation, Call, Turn
+from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.core.voting import asked_by, eligible_stage, voted
+from agent_continuations.core.voting import approver_name, eligible_stage, with_vote
 from agent_continuations.errors import Conflict, Forbidden
-from agent_continuations.html.durations import remaining, humanize
-from agent_continuations.html.forms.form import Placed, fields
-from agent_continuations.html.forms.form import place as placed
+from agent_continuations.html.durations import humanize, remaining
+from agent_continuations.html.forms.form import FaultPlacement, fields
+from agent_continuations.html.forms.form import attach_faults as placed
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape, escape_json
 from agent_continuations.views.run import totals
@@ -198,14 +198,14 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
             eligible_stage(approval, gate, visit.approver, groups=visit.groups, requester=requester)
         except Forbidden as error:
             return "looking", str(error)
-    elif request.approvers and not asked_by(request.approvers, visit.approver, visit.groups):
+    elif request.approvers and not approver_name(request.approvers, visit.approver, visit.groups):
         return "looking", f"{visit.approver} is not asked for this"
     return "open", ""
 
 
 def _form(
     visit: RequestAccess, posted: Mapping[str, str] | None, faults: Sequence[tuple[str, str]]
-) -> Placed | None:
+) -> FaultPlacement | None:
     """The form to change the arguments; None where the tool is gone and nothing can be checked."""
     try:
         schema, standing = form_of(visit)
@@ -257,7 +257,7 @@ def _others(visit: RequestAccess) -> tuple[str, ...]:
 def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:
     """The request with the answer that closed it."""
     closed = decision is not None and decision.verdict is Verdict.APPROVE
-    return voted(approval, decision) if decision and closed else approval
+    return with_vote(approval, decision) if decision and closed else approval
 
 
 def _preview(call: Call) -> Preview | None:

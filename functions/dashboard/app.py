@@ -28,7 +28,9 @@ app = resolver(logger)
 def runs() -> Response[str]:
     """Runs, newest first."""
     query = app.current_event.query_string_parameters or {}
-    return _looked_at("/web", "", lambda: run_list_page.of_runs(_known(query, run_list_page.QUERY)))
+    return _looked_at(
+        "/web", "", lambda: run_list_page.of_runs(known_parameters(query, run_list_page.QUERY))
+    )
 
 
 @app.get("/web/runs/<run_id>")
@@ -38,7 +40,9 @@ def run(run_id: str) -> Response[str]:
     return _looked_at(
         f"/web/runs/{run_id}",
         "../../",
-        lambda: run_page.of_run(run_id, utc_now(), still="still" in _known(query, ("still",))),
+        lambda: run_page.of_run(
+            run_id, utc_now(), still="still" in known_parameters(query, ("still",))
+        ),
     )
 
 
@@ -107,7 +111,7 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
     return PAGES.render("problem.html", words, status)
 
 
-def _known(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
+def known_parameters(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
     unknown = [(name, "unknown") for name in query if name not in names]
     if unknown:
         raise Invalid("there is no such parameter", unknown)

@@ -10,15 +10,15 @@ from aws_lambda_powertools.event_handler import Response
 from agent_continuations import bootstrap
 from agent_continuations.authoring.pricing import PRICES
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.run import RunHead, Loaded, Status
-from agent_continuations.html.durations import remaining, humanize
+from agent_continuations.core.run import LoadedRun, RunHead, Status
+from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape_json
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.waiting import Waiting
 from dashboard.cost_section import spending
 from dashboard.rendering import PAGES, Text, text
-from dashboard.timeline_section import lines, said
+from dashboard.timeline_section import lines, message_rows
 
 # How often a page looks again by itself, in seconds; once the run has ended, never.
 REFRESH = {Status.READY: 3, Status.RUNNING: 3, Status.SUSPENDED: 30}
@@ -91,13 +91,13 @@ def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
         "tree": nodes(root, set(_places(view))),
         "lines": happened,
         "lines_before": before,
-        "messages": said(root),
+        "messages": message_rows(root),
         "spending": spending(root, PRICES),
     }
     return PAGES.render("run.html", words)
 
 
-def _about(loaded: Loaded, view: RunView, now: datetime) -> dict[str, Any]:
+def _about(loaded: LoadedRun, view: RunView, now: datetime) -> dict[str, Any]:
     head, root = loaded.head, loaded.continuation
     told = view.result if view.error is None else view.error
     return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.safe_text import escape_json
 from agent_continuations.views.timeline import Entry, timeline
 from dashboard.rendering import Text, text
@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MessageRow:
     """What somebody has said to the run after its start."""
 
     at: datetime
@@ -39,7 +39,7 @@ class Said:
     heard: bool
 
 
-def lines(loaded: Loaded) -> tuple[list[Line], int]:
+def lines(loaded: LoadedRun) -> tuple[list[Line], int]:
     """The timeline's last lines, the newest at the end, and how many came before them."""
     entries = timeline(loaded.snapshot, loaded.continuation)
     return [_line(each) for each in entries[-MAX_LINES:]], max(len(entries) - MAX_LINES, 0)
@@ -59,14 +59,14 @@ def _line(entry: Entry) -> Line:
     )
 
 
-def said(root: Continuation) -> list[Said]:
+def message_rows(root: Continuation) -> list[MessageRow]:
     """The messages of people, as the model heard them, and then those that it has not heard."""
-    return list(_said(root))[-MAX_MESSAGES:]
+    return list(_message_rows(root))[-MAX_MESSAGES:]
 
 
-def _said(root: Continuation) -> Iterator[Said]:
+def _message_rows(root: Continuation) -> Iterator[MessageRow]:
     heard = [message for turn in root.turns for message in turn.heard]
     for known, messages in ((True, heard), (False, root.messages)):
         for each in messages:
             sender = (each.sender or "")[:MAX_NAME_CHARACTERS]
-            yield Said(each.at, sender, text(each.text, MAX_CHARACTERS), known)
+            yield MessageRow(each.at, sender, text(each.text, MAX_CHARACTERS), known)

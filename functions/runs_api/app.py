@@ -16,7 +16,7 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import parsed_body, resolver
 from agent_continuations.services.audit import audit
-from agent_continuations.views.decision import settled_view
+from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.grant import grant_view
 from agent_continuations.views.run import (
     Accepted,
@@ -29,7 +29,7 @@ from agent_continuations.views.run import (
 )
 from agent_continuations.views.timeline import Timeline, timeline
 from runs_api.caller_identity import caller, may_speak_for_others, speaks_for
-from runs_api.schemas import Decide, Happen, Say, Start, said
+from runs_api.schemas import Decide, Happen, Say, Start, to_response
 
 # API Gateway gives up after 29 seconds.
 MAX_WAIT_SECONDS = 20
@@ -89,22 +89,22 @@ def continuation(run_id: str) -> Response[str]:
 
 
 @app.get("/runs/<run_id>/timeline")
-def what_happened(run_id: str) -> Response[str]:
+def run_timeline(run_id: str) -> Response[str]:
     loaded = bootstrap.runs().load(run_id)
     return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")
-def trail(run_id: str) -> Response[str]:
+def run_audit(run_id: str) -> Response[str]:
     return json_response(audit(bootstrap.runs().load(run_id)).model_dump(mode="json"))
 
 
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
-    settled = bootstrap.runs().decide(run_id, body.request_id, said(body, caller(app)))
+    settled = bootstrap.runs().decide(run_id, body.request_id, to_response(body, caller(app)))
     count("Decisions")
-    return json_response(settled_view(run_id, settled))
+    return json_response(decision_result_view(run_id, settled))
 
 
 @app.post("/runs/<run_id>/messages")
@@ -117,7 +117,7 @@ def message(run_id: str) -> Response[str]:
 
 
 @app.post("/runs/<run_id>/events/<name>")
-def happened(run_id: str, name: str) -> Response[str]:
+def send_event(run_id: str, name: str) -> Response[str]:
     body = parsed_body(app, Happen)
     signal = bootstrap.runs().signal(
         run_id, unquote(name), body.payload, correlation=body.correlation, key=_key()

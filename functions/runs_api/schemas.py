@@ -6,8 +6,8 @@ from pydantic import Field
 
 from agent_continuations.core.approvals.grant import Rule
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions import responses
 from agent_continuations.core.decisions.responses import (
-    Decide,
     GrantTerms,
     Reassign,
     Response,
@@ -66,7 +66,7 @@ class Happen(RequestBody):
     correlation: Short | None = None
 
 
-def said(body: Decide, caller: str) -> Response:
+def to_response(body: Decide, caller: str) -> Response:
     """What a body says, and for whom.
 
     Raises:
@@ -103,9 +103,9 @@ def said(body: Decide, caller: str) -> Response:
                 raise Invalid("say to whom", [("to", "required")])
             return Reassign(to=body.to, **who)
         case "answer":
-            return Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)
+            return responses.Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)
         case "approve" | "reject":
-            return Decide(
+            return responses.Decide(
                 verdict=Verdict(body.decision),
                 arguments=body.arguments,
                 grant=GrantTerms(**dict(body.grant)) if body.grant else None,

@@ -20,7 +20,7 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
 from agent_continuations.handlers.responses import json_response, page_headers, problem_response
 from agent_continuations.handlers.routing import resolver
-from agent_continuations.safe_text import escape
+from agent_continuations.safe_text import escape as escape_invisible
 
 ME = "/signin/me"
 
@@ -85,7 +85,7 @@ def refusal(error: ContinuationError) -> Response[str]:
     """Tell people on a page, and programs by a problem document."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return _told(problem_of(error))
+    return _problem_response(problem_of(error))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -117,10 +117,12 @@ def _query(name: str) -> str:
 
 
 def _nobody_to_ask() -> Response[str]:
-    return _told(problem(HTTPStatus.NOT_IMPLEMENTED, "no identity provider is configured"))
+    return _problem_response(
+        problem(HTTPStatus.NOT_IMPLEMENTED, "no identity provider is configured")
+    )
 
 
-def _told(document: Problem) -> Response[str]:
+def _problem_response(document: Problem) -> Response[str]:
     if not _wants_page():
         return problem_response(document)
     faults = [f"{each['field']}: {each['message']}" for each in document.get("errors", ())]
@@ -138,7 +140,7 @@ def _see_other(location: str, *cookies: str) -> Response[str]:
 
 def _page(status: HTTPStatus, text: str, cookies: Sequence[str] = ()) -> Response[str]:
     body = _PAGE.format(
-        style=_STYLE, text=escape(escape(text)), url=escape(f"{_base_url()}/signin")
+        style=_STYLE, text=escape(escape_invisible(text)), url=escape(f"{_base_url()}/signin")
     )
     return Response(
         status.value,

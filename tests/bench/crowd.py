@@ -36,7 +36,7 @@ class _Queue:
     """The hints of all runs, each twice."""
 
     def __init__(self) -> None:
-        self.hints: SimpleQueue[str | None] = SimpleQueue()
+        self.queue: SimpleQueue[str | None] = SimpleQueue()
 
     def advance(self, run_id: str) -> None: ...
 
@@ -44,7 +44,7 @@ class _Queue:
 
     def resume(self, run_id: str) -> None:
         for _ in range(DELIVERIES):
-            self.hints.put(run_id)
+            self.queue.put(run_id)
 
 
 class _Clerk:
@@ -72,12 +72,12 @@ class _Office:
 
         registry, store = Registry([Agent("clerk", "You pay.", tools=[transfer])]), place.store()
         self.ledger, self.store, self.queue = ledger, store, _Queue()
-        self.runs = RunService(store=store, hints=self.queue, registry=lambda: registry)
+        self.runs = RunService(store=store, queue=self.queue, registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=_Clerk(),
             registry=registry,
-            hints=self.queue,
+            queue=self.queue,
             limits=Limits(workers=1),
         )
         self.decided: dict[str, float] = {}
@@ -98,7 +98,7 @@ class _Office:
 
     def serve(self) -> None:
         """Advance whatever is hinted at, until told to stop."""
-        while (run_id := self.queue.hints.get()) is not None:
+        while (run_id := self.queue.queue.get()) is not None:
             if self.runner.advance(run_id) is Status.COMPLETED:
                 self.ended[run_id] = perf_counter()
 
@@ -118,7 +118,7 @@ def run(ground: Ground, scale: Scale) -> dict[str, Any]:
             with ThreadPoolExecutor(WORKERS) as approvers:
                 list(approvers.map(office.decide, run_ids))
             for _ in serving:
-                office.queue.hints.put(None)
+                office.queue.queue.put(None)
         seconds = perf_counter() - began
         for each in serving:
             each.result()

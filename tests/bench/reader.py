@@ -95,12 +95,12 @@ class Desk:
     ) -> None:
         registry = Registry([agent])
         self.agent = agent
-        self.runs = RunService(store=store, hints=LocalHints(), registry=lambda: registry)
+        self.runs = RunService(store=store, queue=LocalHints(), registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=model,
             registry=registry,
-            hints=LocalHints(),
+            queue=LocalHints(),
             limits=limits,
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
         )

@@ -17,14 +17,14 @@ from agent_continuations.core.ids import opaque_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.run import RunHead, Parent, JournalEntry, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports.store import (
     MAX_INTENTS_AT_ONCE,
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     MAX_STARTS_AT_ONCE,
-    Release,
+    ReleaseTerms,
     Store,
     TrailMove,
 )
@@ -101,8 +101,8 @@ def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW)
 
 def release(
     head: RunHead, status: Status = Status.SUSPENDED, due: datetime | None = None
-) -> Release:
-    return Release(status=status, due=due, wake=head.wake, registers=1)
+) -> ReleaseTerms:
+    return ReleaseTerms(status=status, due=due, wake=head.wake, registers=1)
 
 
 def test_a_run_is_created_once(store: Store) -> None:
@@ -439,7 +439,9 @@ def test_what_has_ended_stays_ended(store: Store, run: RunHead, status: Status) 
 def test_a_parked_run_is_redriven(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     pause = ModelBackoff(until=at(90), tries=2, reason="busy")
-    parked = Release(Status.PARKED, None, mine.wake, 1, note="the tool is gone", model_pause=pause)
+    parked = ReleaseTerms(
+        Status.PARKED, None, mine.wake, 1, note="the tool is gone", model_pause=pause
+    )
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
     head = store.head(run.run_id)
     assert head
@@ -456,7 +458,7 @@ def test_a_pause_of_the_model_is_kept_until_a_release_without_one(
 ) -> None:
     pause = ModelBackoff(until=at(90), tries=2, reason="busy")
     mine = claimed(store, run)
-    waits = Release(Status.SUSPENDED, at(90), mine.wake, 1, model_pause=pause)
+    waits = ReleaseTerms(Status.SUSPENDED, at(90), mine.wake, 1, model_pause=pause)
     assert store.commit(run.run_id, epoch=mine.epoch, release=waits, now=NOW)
     again = claimed(store, run, now=at(1))
     assert again.model_pause == pause
@@ -505,7 +507,7 @@ def test_what_nobody_has_had_yet_is_told_apart(store: Store) -> None:
 
 def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    idle = Release(Status.READY, NOW, mine.wake, 1, progress=False)
+    idle = ReleaseTerms(Status.READY, NOW, mine.wake, 1, progress=False)
     assert store.commit(run.run_id, epoch=mine.epoch, release=idle, now=NOW)
     again = claimed(store, run)
     assert (again.stalls, again.registers) == (2, 1)
@@ -513,7 +515,7 @@ def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: R
 
 def test_a_parked_run_is_cancelled_at_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
-    parked = Release(Status.PARKED, None, mine.wake, 1)
+    parked = ReleaseTerms(Status.PARKED, None, mine.wake, 1)
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
     woken = store.wake(run.run_id, now=at(1))
     assert woken
@@ -670,7 +672,7 @@ def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
     epoch = claimed(store, run).epoch
     parent = Parent(run_id=run.run_id, path="0.0")
     heads = [new_head().model_copy(update={"parent": parent}) for _ in range(MAX_STARTS_AT_ONCE)]
-    starts = [Start(head, start("job")) for head in heads]
+    starts = [NewRun(head, start("job")) for head in heads]
     waits = [returned(f"0.{number}") for number in range(len(starts))]
     assert store.commit(run.run_id, epoch=epoch, registers=waits, starts=starts, now=NOW)
     for head in heads:
@@ -678,7 +680,7 @@ def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
         assert kept
         assert (kept.head.parent, kept.registers) == (parent, (start("job"),))
     other = new_head()
-    again = [Start(other, start()), starts[0]]
+    again = [NewRun(other, start()), starts[0]]
     assert not store.commit(
         run.run_id, epoch=epoch, registers=[returned("1.0")], starts=again, now=NOW
     )
@@ -688,7 +690,7 @@ def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
             run.run_id,
             epoch=epoch - 1,
             registers=[returned("1.0")],
-            starts=[Start(other, start())],
+            starts=[NewRun(other, start())],
             now=NOW,
         )
     assert store.head(other.run_id) is None

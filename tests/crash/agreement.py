@@ -14,19 +14,19 @@ from agent_continuations.core.approvals.request import Decision, Verdict
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    MarkedInDoubt,
     DoubtResolved,
     Escalated,
     Event,
-    Reassigned,
+    MarkedInDoubt,
     NoticeSent,
+    Reassigned,
     Voted,
     Withdrawn,
 )
 from agent_continuations.core.ids import arguments_hash
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 
 # Who may answer, and how many of them must.
 Seats: TypeAlias = list[tuple[set[str], int]]
@@ -183,7 +183,7 @@ def _can_be_seated(seats: Seats, yes: set[str]) -> bool:
     return any(_can_be_seated([(of - {who}, needed - 1), *rest], yes - {who}) for who in of & yes)
 
 
-def asked_at(loaded: Loaded, path: Path) -> Iterator[tuple[Question, AuditedEvent | None]]:
+def asked_at(loaded: LoadedRun, path: Path) -> Iterator[tuple[Question, AuditedEvent | None]]:
     """The question of the call at `path`, before each event that happens to it, and at last as it
     stands now; nothing where nobody was asked.
     """
@@ -204,7 +204,7 @@ def asked_at(loaded: Loaded, path: Path) -> Iterator[tuple[Question, AuditedEven
     yield question, None
 
 
-def agreed_to(loaded: Loaded, path: Path, arguments: Mapping[str, Any]) -> bool:
+def agreed_to(loaded: LoadedRun, path: Path, arguments: Mapping[str, Any]) -> bool:
     """Whether enough different people, each one who was asked, agreed in time to exactly this call.
     So it is where nobody needs to.
     """

@@ -17,7 +17,7 @@ from random import Random
 from threading import Thread
 
 from agent_continuations.core.ids import run_id_for
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import NotFound
 from agent_continuations.operations.stuck_runs import stuck_runs
 from agent_continuations.ports.clock import utc_now
@@ -48,7 +48,7 @@ class Campaign:
         self.ledger = Ledger(home / "ledger")
         self.runs = RunService(
             store=Opened(place.address).store,
-            hints=self.queue,
+            queue=self.queue,
             registry=lambda: deployment(_nothing),
         )
         self.people = People(self.runs, self.ledger, self.random)
@@ -141,7 +141,7 @@ class Campaign:
             interrupted=self.fleet.interrupted,
         )
 
-    def _loaded(self, job: str) -> Loaded | None:
+    def _loaded(self, job: str) -> LoadedRun | None:
         try:
             return self.runs.load(run_id_for(DEFAULT_TENANT, job))
         except NotFound:

@@ -17,7 +17,7 @@ from agent_continuations.core.effects import Await, effects
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Retryable
 from agent_continuations.services.runs import RunService
 from tests.crash.ledger import Ledger
@@ -194,7 +194,7 @@ class People:
             except (*PASSING, Conflict):
                 continue
 
-    def _look(self, loaded: Loaded) -> None:
+    def _look(self, loaded: LoadedRun) -> None:
         for effect in effects(loaded.continuation):
             if not isinstance(effect, Await):
                 continue
@@ -227,7 +227,7 @@ class People:
             self.counts[what] = self.counts.get(what, 0) + 1
 
 
-def _open_question(loaded: Loaded, effect: Await) -> Question:
+def _open_question(loaded: LoadedRun, effect: Await) -> Question:
     call = loaded.continuation.call_at(effect.path)
     asked = call.doubt or call.approval
     assert asked and not isinstance(call.plan, RefusedPlan)

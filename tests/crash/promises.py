@@ -15,7 +15,7 @@ from agent_continuations.core.continuation import Call
 from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import RefusedPlan, ToolPlan
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.transcript import chat_messages
 from tests.crash.agreement import agreed_to
 from tests.crash.ledger import Entry
@@ -33,7 +33,7 @@ class Evidence:
         interrupted: by run, how often an owner was ended that had it, or left it unfinished.
     """
 
-    runs: Mapping[str, Loaded | None]
+    runs: Mapping[str, LoadedRun | None]
     entries: Sequence[Entry]
     said: Sequence[Said]
     told: Sequence[Told]
@@ -75,7 +75,7 @@ def _keys(tools: Sequence[Entry]) -> Iterator[str]:
     yield from (f"S3: the key {key} is that of {of}" for key, of in places.items() if len(of) > 1)
 
 
-def _ended(job: str, loaded: Loaded) -> Iterator[str]:
+def _ended(job: str, loaded: LoadedRun) -> Iterator[str]:
     head = loaded.head
     if head.status is not Status.COMPLETED:
         yield f"L1: {job} is {head.status.value} in the end: {head.note}"
@@ -83,7 +83,7 @@ def _ended(job: str, loaded: Loaded) -> Iterator[str]:
         yield f"L1: {job} has ended, but its head says that something is left"
 
 
-def _gates(loaded: Loaded, ran: Sequence[Entry], said: Sequence[Said]) -> Iterator[str]:
+def _gates(loaded: LoadedRun, ran: Sequence[Entry], said: Sequence[Said]) -> Iterator[str]:
     """Each gate above an execution was opened before, on record and by a person's word."""
     run_id = loaded.head.run_id
     words = {(each.path, each.amount) for each in said if each.run_id == run_id and each.approved}
@@ -102,7 +102,7 @@ def _gates(loaded: Loaded, ran: Sequence[Entry], said: Sequence[Said]) -> Iterat
                 yield f"S4: {each} ran, but nobody said so at {gate}"
 
 
-def _opened(loaded: Loaded, gate: str, amount: int | None, at: float) -> bool:
+def _opened(loaded: LoadedRun, gate: str, amount: int | None, at: float) -> bool:
     """Whether the call was agreed to before, as it ran: with its amount, or an agent's input."""
     path = parse_path(gate)
     call = loaded.continuation.call_at(path)
@@ -112,7 +112,7 @@ def _opened(loaded: Loaded, gate: str, amount: int | None, at: float) -> bool:
     return agreed_to(loaded, path, arguments)
 
 
-def _decisions(loaded: Loaded, told: Sequence[Told]) -> Iterator[str]:
+def _decisions(loaded: LoadedRun, told: Sequence[Told]) -> Iterator[str]:
     stands = {
         event.request_id: (event.decision.verdict.value, event.decision.approver)
         for event in loaded.snapshot.events()
@@ -125,7 +125,7 @@ def _decisions(loaded: Loaded, told: Sequence[Told]) -> Iterator[str]:
             yield f"S6: {each} was told, but {stands.get(each.request_id)} stands"
 
 
-def _history(loaded: Loaded) -> Iterator[str]:
+def _history(loaded: LoadedRun) -> Iterator[str]:
     for event in loaded.snapshot.events():
         if not isinstance(event, ModelReplied):
             continue
@@ -135,7 +135,7 @@ def _history(loaded: Loaded) -> Iterator[str]:
             yield f"M2: {loaded.head.run_id} {event.path} {event.turn} was made from another past"
 
 
-def _happened(loaded: Loaded, ran: Sequence[Entry]) -> Iterator[str]:
+def _happened(loaded: LoadedRun, ran: Sequence[Entry]) -> Iterator[str]:
     """All that was to happen did, and what was rejected did not."""
     paths = {each.path for each in ran}
     known: set[str] = set()
@@ -157,7 +157,7 @@ def _outcome(place: str, call: Call, ran: bool) -> Iterator[str]:
         yield f"S2: {place} has an outcome, but never ran"
 
 
-def _model_calls(job: str, loaded: Loaded, evidence: Evidence) -> Iterator[str]:
+def _model_calls(job: str, loaded: LoadedRun, evidence: Evidence) -> Iterator[str]:
     """The model knows no run, only the job that all agents of a run are given."""
     calls = Counter(
         (each.path, each.number)

@@ -12,7 +12,7 @@ from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.runs import RunService
 from tests.crash import worker as workers
@@ -31,12 +31,12 @@ VERDICTS = (Verdict.APPROVE, Verdict.APPROVE, Verdict.REJECT)
 class _Line:
     """The parent's end, in this process."""
 
-    hints: list[Message] = field(default_factory=list)
+    queue: list[Message] = field(default_factory=list)
     asked: list[Notice] = field(default_factory=list)
 
     def send(self, said: Any, /) -> None:
         if isinstance(said, Message) and said.kind == "notify":
-            self.hints.append(said)
+            self.queue.append(said)
         elif isinstance(said, Mail) and said.recipient.endswith(APPROVERS[0]):
             self.asked.append(said.notice)
 
@@ -51,11 +51,11 @@ class _Story:
         self._ledger = Ledger(self.place)
         self._worker = Worker(self._line, Slot(home / "slot"), self._ledger, store)
         self._runs = RunService(
-            store=store, hints=LocalWorkQueue(), registry=lambda: deployment(_nothing)
+            store=store, queue=LocalWorkQueue(), registry=lambda: deployment(_nothing)
         )
         self._said: list[Said] = []
         self._told: list[Told] = []
-        self._loaded: dict[str, Loaded | None] = {}
+        self._loaded: dict[str, LoadedRun | None] = {}
         for job in JOBS:
             self._tell(job)
 
@@ -66,12 +66,12 @@ class _Story:
     def _tell(self, job: str) -> None:
         run_id = self._runs.start("root", job, key=job).run_id
         while self._handled(Message("advance", run_id)) != "completed":
-            for hint in self._line.hints:
+            for hint in self._line.queue:
                 self._handled(hint)
             assert self._line.asked
             for notice in self._line.asked:
                 self._decide(notice)
-            self._line.hints, self._line.asked = [], []
+            self._line.queue, self._line.asked = [], []
         self._loaded[job] = self._runs.load(run_id)
 
     def _handled(self, message: Message) -> str | None:

@@ -72,7 +72,7 @@ class Worker:
             store=self._store,
             model=self,
             registry=deployment(self._tool),
-            hints=self,
+            queue=self,
             recipients=lambda approvers: [f"mail:{each}" for each in approvers],
             limits=LIMITS,
             operators=(OPERATOR,),

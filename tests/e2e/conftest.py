@@ -51,7 +51,7 @@ Seen = TypeVar("Seen")
 # Stands at the end of the deployed agents' `__init__.py`.
 _NOTING = """
 import json as _json
-from agent_continuations.tool import Tool as _Tool
+from agent_continuations.authoring.tool import Tool as _Tool
 
 _run = _Tool.run
 

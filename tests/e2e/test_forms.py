@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from agent_continuations.core.ids import canonical_json
-from agent_continuations.html.forms.form import Read, fields, place, read
+from agent_continuations.html.forms.form import Read, attach_faults, fields, parse
 from tests.support.form_page import Browser as Simulated
 from tests.support.form_page import page as drawn
 from tests.unit.html.test_forms import PAID, PREFIX, pay, schema_of
@@ -119,7 +119,7 @@ def test_a_browser_sends_back_what_nobody_touched(phone: BrowserContext, server:
     assert page.title() == "Form"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     posted = sent(page, server)
-    result = read(SCHEMA, posted, ALL, prefix=PREFIX)
+    result = parse(SCHEMA, posted, ALL, prefix=PREFIX)
     assert result.faults == ()
     assert canonical_json(result.arguments) == canonical_json(ALL)
     # The unit tests' idea of a browser is that of this one.
@@ -150,16 +150,16 @@ def test_what_is_typed_in_a_browser_arrives_and_is_shown_again(
     page.get_by_label("reason").fill('"one\\ntwo"')
     page.get_by_label("cc").fill("  ada@example.com")
     posted = sent(page, server)
-    result = read(pay.schema, posted, PAID, prefix=PREFIX)
+    result = parse(pay.schema, posted, PAID, prefix=PREFIX)
     assert [name for name, _ in result.faults] == ["count"]
 
-    placed = place(fields(pay.schema, PAID, prefix=PREFIX, posted=posted), result.faults)
+    placed = attach_faults(fields(pay.schema, PAID, prefix=PREFIX, posted=posted), result.faults)
     page = opened(phone, server, drawn(placed.fields))
     wrong = page.get_by_label("count")
     assert wrong.input_value() == "three"
     assert wrong.get_attribute("aria-invalid") == "true"
     wrong.fill("4")
-    assert read(pay.schema, sent(page, server), PAID, prefix=PREFIX) == Read(
+    assert parse(pay.schema, sent(page, server), PAID, prefix=PREFIX) == Read(
         {
             **PAID,
             "amount": "99.90",

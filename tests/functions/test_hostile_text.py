@@ -18,8 +18,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.adapters.channels.slack.blocks import (
-    Asked,
-    Reasoning,
+    ReasonDialog,
+    RequestRef,
     dialog,
     message,
     private_notice,
@@ -222,11 +222,11 @@ def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
 
 @pytest.mark.parametrize("letter", SHAPELESS)
 def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
-    escape = f"\\u{{{ord(letter):x}}}"
-    assert escape(f"pay{letter}pal") == f"pay{escape}pal"
+    escaped = f"\\u{{{ord(letter):x}}}"
+    assert escape(f"pay{letter}pal") == f"pay{escaped}pal"
     assert json.loads(escape_json({letter: letter})) == {letter: letter}
     assert letter not in escape_json({letter: letter})
-    assert escape_line(letter) == escape
+    assert escape_line(letter) == escaped
 
 
 # -- mail and Slack --------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_strange_words_stay_words_in_mail(words: Words, occasion: str) -> None:
 def slack(words: Words) -> Iterator[dict[str, Any]]:
     """All that is ever said in Slack, as it is sent."""
     for notice in notices(words):
-        asked = Asked.of(notice)
+        asked = RequestRef.of(notice)
         for told in (
             private_notice(notice, LINK, own=True),
             private_notice(notice, LINK, own=False),
@@ -281,7 +281,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
     yield {"blocks": told.blocks, "text": told.text}
     told = message(f"{words['ann']} is not asked for this")
     yield {"blocks": told.blocks, "text": told.text}
-    reasoning = Reasoning(asked=asked, verdict="reject", channel="C0ALL", message="1.2")
+    reasoning = ReasonDialog(asked=asked, verdict="reject", channel="C0ALL", message="1.2")
     yield dialog(reasoning, call.plan.tool)
 
 

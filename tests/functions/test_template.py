@@ -108,7 +108,7 @@ def needed_by(function: str) -> set[str]:
 def package_of(function: str) -> Path:
     """The folder of a function's package."""
     properties = functions()[function]
-    return ROOT / properties["CodeUri"] / properties["Handler"].partition(".")[0]
+    return Path(ROOT, properties["CodeUri"], properties["Handler"].partition(".")[0])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

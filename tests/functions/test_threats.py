@@ -302,12 +302,12 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
     store, inbox = InMemoryStore(), InMemoryInbox()
     registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
     ours, theirs = (
-        RunService(store=store, hints=LocalWorkQueue(), registry=lambda: registry, tenant=each)
+        RunService(store=store, queue=LocalWorkQueue(), registry=lambda: registry, tenant=each)
         for each in ("ours", "theirs")
     )
     run_id = ours.start("clerk", "pay", key="one").run_id
     model = ScriptedModel({"clerk": [call("pay", amount=7)]})
-    Runner(store=store, model=model, registry=registry, hints=LocalWorkQueue()).advance(run_id)
+    Runner(store=store, model=model, registry=registry, queue=LocalWorkQueue()).advance(run_id)
     loaded = ours.load(run_id)
     [(_, asked)] = loaded.continuation.calls()
     assert asked.approval

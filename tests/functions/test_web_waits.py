@@ -96,7 +96,7 @@ def runs_of(place: Place) -> RunService:
     registry = Registry(place.agents)
     return RunService(
         store=place.store,
-        hints=LocalWorkQueue(),
+        queue=LocalWorkQueue(),
         registry=lambda: registry,
         clock=lambda: place.now,
     )

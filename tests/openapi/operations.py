@@ -175,7 +175,7 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         **_run(
             "decide",
             "Answer a request",
-            _gives(_of("SettledView"), "what stands now"),
+            _gives(_of("DecisionResultView"), "what stands now"),
             *(409, 422),
         ),
         "requestBody": _body("application/json", _of("Decide")),
@@ -244,7 +244,7 @@ _CALLBACKS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
 }
-_SETTLED = {"200": _gives(_of("SettledView"), "what stands now, told to a program")}
+_SETTLED = {"200": _gives(_of("DecisionResultView"), "what stands now, told to a program")}
 _SENT_BACK = {"303": _bare("a browser is sent back to the page", "Location")}
 _TO_SIGN_IN = {"303": _bare("a browser is sent to sign in", "Location")}
 _EDIT = _query("edit", "show the form for other arguments", type="string")

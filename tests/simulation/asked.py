@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from agent_continuations.core.approvals.audit_chain import AuditedEvent, entry, faults
+from agent_continuations.core.approvals.audit_chain import AuditedEvent, audit_entry, faults
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.events import ApprovalRequested, Decided, Escalated, NoticeSent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import Path, path_text
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.operations.stuck_runs import LATE
 from tests.crash.agreement import Question, asked_at, moment, trail
 from tests.simulation.ledger import Heard
@@ -22,7 +22,7 @@ from tests.simulation.scheduler import EPOCH
 
 
 def broken_questions(
-    loaded: Loaded, heard: list[Heard], notices: list[Notice], faults_end: float
+    loaded: LoadedRun, heard: list[Heard], notices: list[Notice], faults_end: float
 ) -> Iterator[str]:
     """Every promise about what people are asked that a run has broken in the end.
 
@@ -33,7 +33,7 @@ def broken_questions(
         faults_end: seconds after `EPOCH`; what is late before has its reasons.
     """
     events = trail(loaded.snapshot.events())
-    entries = [entry(each) for each in events if each.link]
+    entries = [audit_entry(each) for each in events if each.link]
     if len(entries) < len(events):
         yield "T1: an event has no place in the trail"
     yield from (f"T1: {fault}" for fault in faults(entries, loaded.head.trail))
@@ -74,7 +74,7 @@ class _Clock:
         return now > max(due, self._faults_end) + LATE
 
 
-def _of_question(loaded: Loaded, path: Path, clock: _Clock) -> Iterator[str]:
+def _of_question(loaded: LoadedRun, path: Path, clock: _Clock) -> Iterator[str]:
     untold: dict[str, datetime] = {}
     since: datetime | None = None
     for question, event in asked_at(loaded, path):
@@ -142,7 +142,7 @@ def _told(event: NoticeSent, must: set[str]) -> Iterator[str]:
         yield f"L1: {event.approvers} were told, but {must} must answer"
 
 
-def _closed(loaded: Loaded, question: Question) -> Iterator[str]:
+def _closed(loaded: LoadedRun, question: Question) -> Iterator[str]:
     by_time = question.closed is not None and question.closed.via == "deadline"
     if by_time and question.gate.on_deadline == "fail":
         status = loaded.head.status

@@ -15,7 +15,7 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import ToolPlan
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.operations.stuck_runs import LATE, why_stuck
 from tests.simulation.asked import broken_questions
@@ -143,7 +143,7 @@ def _model_calls(world: World) -> Iterator[str]:
             yield f"the reply {turn} of {path or 'the root'} was asked for {times} times"
 
 
-def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
+def _liveness(world: World, loaded: LoadedRun) -> Iterator[str]:
     now = EPOCH + timedelta(seconds=world.scheduler.now)
     why = why_stuck(loaded.head, loaded.continuation, now)
     if why:
@@ -156,7 +156,7 @@ def _liveness(world: World, loaded: Loaded) -> Iterator[str]:
             yield f"L1: {event.request_id} was answered, but nobody had been told of it"
 
 
-def _decisions(world: World, loaded: Loaded) -> Iterator[str]:
+def _decisions(world: World, loaded: LoadedRun) -> Iterator[str]:
     stands = {
         event.request_id: event.decision
         for event in loaded.snapshot.events()
@@ -173,7 +173,7 @@ def _decisions(world: World, loaded: Loaded) -> Iterator[str]:
             yield f"S6: {said} was told, but {decision.verdict} by {decision.approver} stands"
 
 
-def _history(world: World, loaded: Loaded) -> Iterator[str]:
+def _history(world: World, loaded: LoadedRun) -> Iterator[str]:
     """Each reply on record was made from just the conversation that is on record."""
     for event in loaded.snapshot.events():
         if not isinstance(event, ModelReplied):
@@ -187,7 +187,7 @@ def _history(world: World, loaded: Loaded) -> Iterator[str]:
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
 
 
-def _completed(world: World, loaded: Loaded, root: Continuation) -> Iterator[str]:
+def _completed(world: World, loaded: LoadedRun, root: Continuation) -> Iterator[str]:
     """In a run that completed, all that was to happen did."""
     ran = Counter(
         each.path for each in world.ledger.executions if each.run_id == loaded.head.run_id

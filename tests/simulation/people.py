@@ -13,9 +13,9 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import (
     Decide,
+    DecisionResult,
     Reassign,
     Response,
-    DecisionResult,
     WithdrawApproval,
 )
 from agent_continuations.core.notice import Notice

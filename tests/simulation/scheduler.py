@@ -69,7 +69,7 @@ class Process:
 
     # -- the executor port ---------------------------------------------------------------------
 
-    def begin(self, work: "Callable[[], Result]") -> "Future[Result]":
+    def submit(self, work: "Callable[[], Result]") -> "Future[Result]":
         future: Future[Result] = Future()
 
         def fly() -> None:
@@ -89,7 +89,7 @@ class Process:
     def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
         self.scheduler.sleep(seconds, lambda: any(each.done() for each in begun))
 
-    def leave(self) -> None: ...
+    def shutdown(self) -> None: ...
 
 
 class Scheduler:

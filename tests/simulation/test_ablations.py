@@ -12,22 +12,20 @@ from typing import Any, TypeAlias
 import pytest
 
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
-from agent_continuations.core import voting as asking
+from agent_continuations.core import call_hash, voting
 from agent_continuations.core.approvals.policy import Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import (
     AskIfHappened,
     NextEffect,
-    RunTool,
     NotifyApprovers,
+    RunTool,
     effects,
 )
 from agent_continuations.core.plans import Effect
-from agent_continuations.core.voting import voted
-from agent_continuations.engine import calls as dispatch
-from agent_continuations.engine import next_wake as rest
-from agent_continuations.engine import scheduler as beginnings
+from agent_continuations.core.voting import with_vote
+from agent_continuations.engine import calls, next_wake, scheduler
 from agent_continuations.services import decisions
 from tests.simulation import world
 from tests.simulation.checks import played
@@ -80,10 +78,10 @@ def no_write_once(patch: Patch) -> None:
 
 
 def no_intents(patch: Patch) -> None:
-    def intend(store: DynamoDBStore, run_id: str, **_: Any) -> Any:
+    def record_intents(store: DynamoDBStore, run_id: str, **_: Any) -> Any:
         return store.head(run_id)
 
-    patch.setattr(DynamoDBStore, "intend", intend)
+    patch.setattr(DynamoDBStore, "record_intents", record_intents)
 
 
 def no_doubt(patch: Patch) -> None:
@@ -95,17 +93,17 @@ def no_doubt(patch: Patch) -> None:
             else:
                 yield effect
 
-    patch.setattr(beginnings, "effects", guessing)
+    patch.setattr(scheduler, "effects", guessing)
 
 
 def no_wait_for_the_owners_deadline(patch: Patch) -> None:
-    for room in (beginnings, rest):
-        patch.setattr(room, "given_up_at", lambda effect, _skew: effect.intent.started_at)
+    for module in (scheduler, next_wake):
+        patch.setattr(module, "lease_dead_at", lambda effect, _skew: effect.intent.started_at)
 
 
 def no_stable_key(patch: Patch) -> None:
     numbers = count()
-    patch.setattr(dispatch, "idempotency_key", lambda *_: f"key {next(numbers)}")
+    patch.setattr(calls, "idempotency_key", lambda *_: f"key {next(numbers)}")
 
 
 def no_fence_on_intents(patch: Patch) -> None:
@@ -151,16 +149,16 @@ def no_end_of_the_trail(patch: Patch) -> None:
 
 def no_count_of_votes(patch: Patch) -> None:
     """Whoever answers first closes the request. What then runs is checked once more before."""
-    patch.setattr(decisions, "voted", _enough)
+    patch.setattr(decisions, "with_vote", _enough)
 
 
 def no_count_of_votes_at_all(patch: Patch) -> None:
-    for room in (decisions, dispatch):
-        patch.setattr(room, "voted", _enough)
+    for module in (decisions, call_hash):
+        patch.setattr(module, "with_vote", _enough)
 
 
 def _enough(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
-    return voted(request, decision).model_copy(update={"stages": ()})
+    return with_vote(request, decision).model_copy(update={"stages": ()})
 
 
 def no_place_is_given_up(patch: Patch) -> None:
@@ -169,14 +167,14 @@ def no_place_is_given_up(patch: Patch) -> None:
     def kept(stage: Stage, _approver: str, to: str) -> Stage:
         return stage.model_copy(update={"approvers": (*stage.approvers, to)})
 
-    patch.setattr(asking, "_with", kept)
+    patch.setattr(voting, "_with", kept)
 
 
 def nobody_is_told_later(patch: Patch) -> None:
     def silent(root: Continuation) -> Iterator[NextEffect]:
         return (each for each in effects(root) if not isinstance(each, NotifyApprovers))
 
-    patch.setattr(beginnings, "effects", silent)
+    patch.setattr(scheduler, "effects", silent)
 
 
 def no_sweeper(patch: Patch) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent_continuations.core.continuation import Call
 from agent_continuations.core.events import ToolReturned
 from agent_continuations.core.path import parse_path, path_text
-from agent_continuations.core.run import Loaded, Status
+from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.waits import ChildWait, TimerWait
 from agent_continuations.operations.stuck_runs import LATE
 from tests.simulation.scheduler import EPOCH
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SKEW = timedelta(seconds=121)
 
 
-def broken_waits(world: "World", loaded: Loaded) -> Iterator[str]:
+def broken_waits(world: "World", loaded: LoadedRun) -> Iterator[str]:
     """Every such promise that a run has broken in the end."""
     yield from _told(world, loaded)
     yield from _jobs(world, loaded)
@@ -34,7 +34,7 @@ def broken_waits(world: "World", loaded: Loaded) -> Iterator[str]:
     yield from _timers(world, loaded)
 
 
-def _told(world: "World", loaded: Loaded) -> Iterator[str]:
+def _told(world: "World", loaded: LoadedRun) -> Iterator[str]:
     root, run_id = loaded.continuation, loaded.head.run_id
     heard = Counter(each.message_id for turn in root.turns for each in turn.heard)
     kept = Counter(each.message_id for each in root.messages)
@@ -54,7 +54,7 @@ def _told(world: "World", loaded: Loaded) -> Iterator[str]:
             yield f"E1: an event was taken {used[event_id]} times, kept {left[event_id]}"
 
 
-def _jobs(world: "World", loaded: Loaded) -> Iterator[str]:
+def _jobs(world: "World", loaded: LoadedRun) -> Iterator[str]:
     for run_id, path, outcome in world.ledger.completed:
         if run_id == loaded.head.run_id:
             stands = loaded.continuation.call_at(parse_path(path)).outcome
@@ -62,7 +62,9 @@ def _jobs(world: "World", loaded: Loaded) -> Iterator[str]:
                 yield f"E2: the job of {path} was told that it ended as {outcome}, not {stands}"
 
 
-def _child(world: "World", loaded: Loaded, path: str, child_id: str, call: Call) -> Iterator[str]:
+def _child(
+    world: "World", loaded: LoadedRun, path: str, child_id: str, call: Call
+) -> Iterator[str]:
     child = world.truth(child_id)
     if child is None:
         yield f"C1: the run of {path} was never started"
@@ -76,7 +78,7 @@ def _child(world: "World", loaded: Loaded, path: str, child_id: str, call: Call)
         yield f"C1: {path} came to {call.outcome}, but its run to {ended}"
 
 
-def _timers(world: "World", loaded: Loaded) -> Iterator[str]:
+def _timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
     calls = {path_text(path): call for path, call in loaded.continuation.calls()}
     for event in loaded.snapshot.events():
         if not isinstance(event, ToolReturned):

@@ -19,7 +19,7 @@ from agent_continuations.adapters.stores.dynamodb import store as store_module
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, Loaded, Status
+from agent_continuations.core.run import LoadedRun, RunHead, Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import NotFound, Retryable
@@ -132,7 +132,7 @@ class World:
         """Whether there are faults yet."""
         return self.scheduler.now < FAULTS_END
 
-    def truth(self, run_id: str) -> Loaded | None:
+    def truth(self, run_id: str) -> LoadedRun | None:
         """A run as it really stands."""
         with self.quiet():
             try:
@@ -270,7 +270,7 @@ class World:
     def _sweep(self) -> None:
         def work(process: Process) -> None:
             try:
-                sweep(self._store(), self._hints(), process.clock())
+                sweep(self._store(), self._queue(), process.clock())
             except (Retryable, ClientError):
                 return
 
@@ -279,7 +279,7 @@ class World:
     def _store(self) -> DynamoDBStore:
         return DynamoDBStore(dynamodb=self.dynamodb, s3=self.s3, table="table", bucket="bucket")
 
-    def _hints(self) -> SqsWorkQueue:
+    def _queue(self) -> SqsWorkQueue:
         return SqsWorkQueue(
             sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
         )
@@ -287,7 +287,7 @@ class World:
     def runs(self, process: Process | None) -> RunService:
         return RunService(
             store=self._store(),
-            hints=self._hints(),
+            queue=self._queue(),
             registry=lambda: self.registry,
             clock=process.clock if process else lambda: EPOCH,
         )
@@ -297,13 +297,13 @@ class World:
             store=self._store(),
             model=ModelService(self),
             registry=self.registry,
-            hints=self._hints(),
+            queue=self._queue(),
             recipients=lambda approvers: [f"mail:{each}" for each in approvers],
             clock=process.clock,
             operators=(OPERATOR,),
             abandon=process.kill,
             pause=self.scheduler.sleep,
-            crew=lambda: process,
+            executor=lambda: process,
         )
 
     def _outbox(self, process: Process) -> NoticeDispatcher:

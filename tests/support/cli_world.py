@@ -21,7 +21,7 @@ from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.views.base import moment
-from agent_continuations.views.decision import settled_view
+from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.run import Accepted, RunPage, links, summary
 from agent_continuations.views.timeline import Timeline
 
@@ -116,7 +116,7 @@ class Server:
             case ["runs", run_id, "decisions"]:
                 settled = runs.decide(run_id, body["request_id"], _said(body))
                 self.runner.advance(run_id)
-                return settled_view(run_id, settled)
+                return decision_result_view(run_id, settled)
             case ["runs", run_id, "messages"]:
                 message = runs.message(run_id, body["content"], key=key)
                 self.runner.advance(run_id)

@@ -39,7 +39,7 @@ from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.events import Event
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import RunHead, JournalEntry
+from agent_continuations.core.run import JournalEntry, RunHead
 from agent_continuations.engine.runner import Runner
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
@@ -121,13 +121,13 @@ class Play:
             store=self.store,
             model=_model(),
             registry=registry,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             recipients=list,
             clock=lambda: self.now,
         )
         self.runs = RunService(
             store=self.store,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             registry=lambda: registry,
             clock=lambda: self.now,
         )
@@ -259,7 +259,7 @@ class World:
         for each in registers:
             self.store.append(self.head.run_id, each)
         self.notices = [Notice.model_validate(filled(each, words)) for each in made.notices]
-        self.runs = RunService(store=self.store, hints=LocalWorkQueue(), registry=_registry)
+        self.runs = RunService(store=self.store, queue=LocalWorkQueue(), registry=_registry)
 
     def link(self, who: str = ANN) -> dict[str, str]:
         """Where the mailed link of an approver leads."""
@@ -337,7 +337,7 @@ class World:
             patch.setattr(bootstrap, "runs", lambda: self.runs)
             patch.setattr(bootstrap, "inbox", lambda: self.inbox)
             patch.setattr(bootstrap, "registry", _registry)
-            patch.setattr(bootstrap, "capabilities", lambda: _capabilities)
+            patch.setattr(bootstrap, "approval_links", lambda: _capabilities)
             patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
             patch.setenv("WEB_IS_OPEN", "yes")
             patch.setenv("PUBLIC_URL", "http://localhost")

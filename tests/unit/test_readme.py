@@ -48,7 +48,7 @@ def test_the_policy_asks_whom_it_says(amount: int, needed: list[int]) -> None:
     names: dict[str, Any] = {}
     exec(compile(BLOCKS[2], "README.md", "exec"), names)
     arguments = {"item": "chairs", "amount": amount}
-    gate = names["order"].gate(ToolCall(tool="order", arguments=arguments, agent="buyer"))
+    gate = names["order"].policy_for(ToolCall(tool="order", arguments=arguments, agent="buyer"))
     assert [stage.needed for stage in gate.stages] == needed
     assert gate.preview.effect == f"Orders chairs for {amount} euros."
 

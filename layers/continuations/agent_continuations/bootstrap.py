@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from agent_continuations.auth.oidc import OidcProvider
     from agent_continuations.engine.runner import Runner
     from agent_continuations.notifications.outbox import NoticeDispatcher
-    from agent_continuations.notifications.routes import Routes
+    from agent_continuations.notifications.routes import NotificationRoutes
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
 DOUBT_LINK_SECONDS = 90 * 24 * 3600
@@ -86,7 +86,7 @@ def registry() -> Registry:
 @cache
 def runs() -> RunService:
     """The commands and queries."""
-    return RunService(store=store(), hints=queue(), registry=registry)
+    return RunService(store=store(), queue=queue(), registry=registry)
 
 
 @cache
@@ -110,7 +110,7 @@ def runner() -> "Runner":
         store=store(),
         model=model(),
         registry=registry(),
-        hints=queue(),
+        queue=queue(),
         recipients=_recipients(),
         operators=_addresses(os.environ.get("OPERATORS", "")),
         abandon=_end_process,
@@ -184,16 +184,18 @@ def notice_dispatcher() -> "NoticeDispatcher":
     from agent_continuations.notifications.outbox import NoticeDispatcher
 
     notifiers: dict[str, Notifier] = {
-        "email": EmailNotifier(ses=_client("sesv2"), sender=os.environ["SENDER"], link=_link),
+        "email": EmailNotifier(
+            ses=_client("sesv2"), sender=os.environ["SENDER"], link=_approval_link
+        ),
         "topic": SnsNotifier(_client("sns")),
         "inbox": InboxNotifier(inbox()),
-        "slack": _Later(_slack_notifier),
-        "webhook": _Later(_webhook_notifier),
+        "slack": LazyNotifier(_slack_notifier),
+        "webhook": LazyNotifier(_webhook_notifier),
     }
     return NoticeDispatcher(store(), notifiers)
 
 
-class _Later:
+class LazyNotifier:
     """A channel that is imported when something goes through it: few deployments have it."""
 
     def __init__(self, make: "Callable[[], Notifier]") -> None:
@@ -207,7 +209,7 @@ class _Later:
 def _slack_notifier() -> "SlackNotifier":
     from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
 
-    return SlackNotifier(_workspace, link=_link, page=_page)
+    return SlackNotifier(_workspace, link=_approval_link, page=_sign_in_page)
 
 
 @cache
@@ -267,30 +269,30 @@ def _end_process() -> None:
     os._exit(1)
 
 
-def _recipients() -> "Routes":
+def _recipients() -> "NotificationRoutes":
     """Approvers as the deployment routes them, the topic and the webhook for machines.
 
     Raises:
         Fatal: what the deployment says cannot be read; then nothing is advanced, and an alarm
             tells so, rather than that somebody is not asked.
     """
-    from agent_continuations.notifications.routes import Routes, read_routes
+    from agent_continuations.notifications.routes import NotificationRoutes, read_routes
 
     machines = {"topic": os.environ.get("TOPIC"), "webhook": os.environ.get("WEBHOOK_URL")}
-    return Routes(
+    return NotificationRoutes(
         read_routes(os.environ["RECIPIENTS"]),
         [f"{channel}:{address}" for channel, address in machines.items() if address],
     )
 
 
-def _link(notice: Notice, approver: str) -> str:
+def _approval_link(notice: Notice, approver: str) -> str:
     """An approver's own page, or for a group the one that asks to sign in."""
     from datetime import timedelta
 
     from agent_continuations.notifications.routes import is_group
 
     if is_group(approver):
-        return _page(notice)
+        return _sign_in_page(notice)
     if notice.expires_at:
         # A little longer than the request, so that a late click meets an explanation.
         expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
@@ -300,7 +302,7 @@ def _link(notice: Notice, approver: str) -> str:
     return f"{_public_url()}/approvals/{token}"
 
 
-def _page(notice: Notice) -> str:
+def _sign_in_page(notice: Notice) -> str:
     return f"{_public_url()}/approvals/{notice.run_id}/{notice.request_id}"
 
 

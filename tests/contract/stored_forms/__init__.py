@@ -106,7 +106,7 @@ class House:
         self.registry = agents()
         self.runs = RunService(
             store=self.store,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             registry=lambda: self.registry,
             clock=lambda: self.now,
         )
@@ -116,7 +116,7 @@ class House:
             store=self.store,
             model=Said(),
             registry=self.registry,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             operators=(ANN,),
             clock=lambda: self.now,

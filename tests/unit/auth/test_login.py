@@ -19,7 +19,7 @@ from agent_continuations.auth import identity
 from agent_continuations.auth.cookies import read_cookie, set_cookie
 from agent_continuations.auth.identity import Identity
 from agent_continuations.auth.login import SIGN_IN_SECONDS, CodeFlow, local_path
-from agent_continuations.auth.oidc import PUBLISHED_SECONDS, REFETCH_SECONDS, OidcProvider
+from agent_continuations.auth.oidc import METADATA_SECONDS, REFETCH_SECONDS, OidcProvider
 from agent_continuations.errors import Fatal, Forbidden, Invalid, Retryable
 from tests.local.issuer import CLIENT_SECRET, IssuerServer, Key
 
@@ -233,7 +233,7 @@ def test_keys_are_read_once_and_again_when_they_are_old(server: IssuerServer) ->
     for _ in range(5):
         issuer.verify(server.token(ADA))
     assert server.reads == 1
-    clock.now += PUBLISHED_SECONDS + 1
+    clock.now += METADATA_SECONDS + 1
     issuer.verify(server.token(ADA))
     assert server.reads == 2
 

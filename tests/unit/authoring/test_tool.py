@@ -676,7 +676,7 @@ CALL = ToolCall(tool="pay", arguments={"amount": 50}, agent="clerk")
 
 
 def test_without_a_predicate_every_call_is_gated() -> None:
-    gate = Approval(approvers=["ada@example.com", "bob@example.com"]).gate(CALL)
+    gate = Approval(approvers=["ada@example.com", "bob@example.com"]).policy_for(CALL)
     both = Stage(approvers=("ada@example.com", "bob@example.com"))
     assert gate == ApprovalPolicy(stages=(both,), timeout_seconds=WEEK_SECONDS)
 
@@ -686,18 +686,18 @@ def test_a_predicate_says_which_calls_are_gated(limit: int, asked: bool) -> None
     approval = Approval(
         approvers=["a@example.com"], when=lambda call: call.arguments["amount"] > limit
     )
-    assert (approval.gate(CALL) is not None) == asked
+    assert (approval.policy_for(CALL) is not None) == asked
 
 
 @pytest.mark.parametrize("answer", [None, 0, "", [], False])
 def test_a_predicate_says_no_with_whatever_is_false(answer: Any) -> None:
-    assert Approval(approvers=["a@example.com"], when=lambda _: answer).gate(CALL) is None
+    assert Approval(approvers=["a@example.com"], when=lambda _: answer).policy_for(CALL) is None
 
 
 @pytest.mark.parametrize("missing", ["sum", "to"])
 def test_a_predicate_that_raises_gates(missing: str) -> None:
     approval = Approval(approvers=["a@example.com"], when=lambda call: call.arguments[missing] > 10)
-    assert approval.gate(CALL) is not None
+    assert approval.policy_for(CALL) is not None
 
 
 def test_a_predicate_that_answers_with_what_has_no_truth_gates() -> None:
@@ -706,7 +706,7 @@ def test_a_predicate_that_answers_with_what_has_no_truth_gates() -> None:
             raise TypeError("neither")
 
     odd: Any = Neither()
-    assert Approval(approvers=["a@example.com"], when=lambda _: odd).gate(CALL) is not None
+    assert Approval(approvers=["a@example.com"], when=lambda _: odd).policy_for(CALL) is not None
 
 
 @pytest.mark.parametrize("approvers", [[], (), "", "ada@example.com"])

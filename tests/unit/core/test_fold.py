@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.continuation import Continuation, Doubt, Intent, Outcome, Call
+from agent_continuations.core.continuation import Call, Continuation, Doubt, Intent, Outcome
 from agent_continuations.core.effects import (
     AskApproval,
+    AskIfHappened,
     Await,
     CallModel,
-    AskIfHappened,
     NextEffect,
     RunTool,
     effects,
@@ -27,9 +27,9 @@ from agent_continuations.core.effects import (
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
-    MarkedInDoubt,
     DoubtResolved,
     Event,
+    MarkedInDoubt,
     ModelReplied,
     Started,
     ToolReturned,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent_continuations import Agent, Approval, Escalation, ScriptedModel, Stage, call, say, tool
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.core.approvals.audit_chain import entry, faults
+from agent_continuations.core.approvals.audit_chain import audit_entry, faults
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import find_request
 from agent_continuations.core.decisions.responses import (
@@ -20,7 +20,7 @@ from agent_continuations.core.decisions.responses import (
     Response,
     WithdrawApproval,
 )
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
@@ -76,7 +76,7 @@ class House:
     policy: Approval
     now: datetime = START
     paid: list[int] = field(default_factory=list)
-    seen: Loaded | None = None
+    seen: LoadedRun | None = None
 
     def __post_init__(self) -> None:
         @tool(approval=self.policy)
@@ -91,11 +91,11 @@ class House:
             store=store,
             model=ScriptedModel({"clerk": [call("pay", amount=7), say("done")]}),
             registry=registry,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             clock=lambda: self.now,
         )
         self.runs = RunService(
-            store=store, hints=LocalWorkQueue(), registry=lambda: registry, clock=lambda: self.now
+            store=store, queue=LocalWorkQueue(), registry=lambda: registry, clock=lambda: self.now
         )
         self.run_id = self.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
         self.runner.advance(self.run_id)
@@ -136,5 +136,5 @@ def test_nothing_runs_that_not_enough_people_agreed_to(
         assert asked.decision.verdict is Verdict.REJECT
     else:
         assert why_stuck(loaded.head, loaded.continuation, house.now) is None
-    entries = [entry(each) for each in trail(loaded.snapshot.events())]
+    entries = [audit_entry(each) for each in trail(loaded.snapshot.events())]
     assert faults(entries, loaded.head.trail) == []

@@ -32,7 +32,7 @@ from agent_continuations.core.events import ModelReplied
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import RunHead, Loaded, JournalEntry, Snapshot, Status
+from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Snapshot, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.executor import ThreadExecutor
 from agent_continuations.engine.planning import plan_calls
@@ -80,12 +80,12 @@ class House:
     def __init__(self, *tools: Tool, script: Script, store: InMemoryStore | None = None) -> None:
         self.now = NOW
         self.store = store or InMemoryStore()
-        self.hints = Recorded()
+        self.queue = Recorded()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])
         self.runs = RunService(
             store=self.store,
-            hints=self.hints,
+            queue=self.queue,
             registry=lambda: self.registry,
             clock=lambda: self.now,
         )
@@ -95,7 +95,7 @@ class House:
             store=self.store,
             model=self.model,
             registry=self.registry,
-            hints=self.hints,
+            queue=self.queue,
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
             limits=limits,
@@ -105,7 +105,7 @@ class House:
     def start(self) -> str:
         return self.runs.start("a", "go").run_id
 
-    def loaded(self, run_id: str) -> Loaded:
+    def loaded(self, run_id: str) -> LoadedRun:
         return self.runs.load(run_id)
 
     def waiting(self, run_id: str) -> list[Waiting]:
@@ -172,7 +172,7 @@ def test_a_run_that_waits_has_no_owner_and_people_have_been_told() -> None:
     head = house.loaded(run_id).head
     assert (head.owner, head.lease_until, head.due) == (None, None, NOW + timedelta(hours=1))
     (asked,) = house.waiting(run_id)
-    assert house.hints.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
+    assert house.queue.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
     (notice,) = house.store.notices(run_id)
     assert notice.undelivered == ("email:x@example.com",)
 
@@ -354,7 +354,7 @@ def test_with_little_time_left_the_run_is_handed_on() -> None:
     run_id = house.start()
     deadline = NOW + timedelta(seconds=50)
     assert house.worker().advance(run_id, deadline=deadline) is Status.READY
-    assert house.hints.sent[-1] == ("resume", run_id)
+    assert house.queue.sent[-1] == ("resume", run_id)
     assert house.model.requests == []
     assert house.worker().advance(run_id) is Status.COMPLETED
 
@@ -383,7 +383,7 @@ def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
     assert outcome.content == "late"
     # The other owner is told: it may have looked just before.
     assert loaded.head.wake == 1
-    assert house.hints.sent[-1] == ("resume", run_id)
+    assert house.queue.sent[-1] == ("resume", run_id)
 
 
 def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
@@ -408,7 +408,7 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
     loaded = house.loaded(run_id)
     assert loaded.continuation.turns[0].calls[0].outcome
     assert (loaded.head.owner, loaded.head.wake) == ("other", 1)
-    assert house.hints.sent[-1] == ("resume", run_id)
+    assert house.queue.sent[-1] == ("resume", run_id)
 
 
 def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
@@ -1020,7 +1020,7 @@ def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> No
 
 
 def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> None:
-    crew = Watched(8)
+    executor = Watched(8)
 
     @tool
     def overtaken() -> str:
@@ -1028,27 +1028,27 @@ def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> Non
         house.later(minutes=3)
         lease_until = house.now + timedelta(minutes=2)
         assert house.store.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
-        crew.waited_often.wait(10)
+        executor.waited_often.wait(10)
         return "late"
 
     house = House(overtaken, script=[call("overtaken"), say("ok")])
     run_id = house.start()
-    assert house.worker(crew=lambda: crew).advance(run_id) is None
-    assert min(crew.waits[-2:]) > 1
+    assert house.worker(executor=lambda: executor).advance(run_id) is None
+    assert min(executor.waits[-2:]) > 1
 
 
 def test_a_model_call_in_flight_is_waited_for_when_time_runs_out_and_not_paid_for_twice() -> None:
-    crew = Watched(8)
+    executor = Watched(8)
 
     def slow(request: ModelRequest) -> Reply:
         house.later(seconds=150)
-        crew.waited_often.wait(10)
+        executor.waited_often.wait(10)
         return say("ok")
 
     house = House(script=[])
     house.model.scripts = {"a": slow}
     run_id = house.start()
-    worker = house.worker(crew=lambda: crew)
+    worker = house.worker(executor=lambda: executor)
     assert worker.advance(run_id, deadline=NOW + timedelta(seconds=200)) is Status.COMPLETED
     assert house.loaded(run_id).continuation.turns[0].reply.content == "ok"
 
@@ -1065,7 +1065,7 @@ def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() ->
 
     pay, ran = gated()
     store = Flaky()
-    crew = Watched(8)
+    executor = Watched(8)
 
     @tool(effect="idempotent")
     def slow() -> str:
@@ -1077,14 +1077,14 @@ def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() ->
         house.decide(run_id, Verdict.APPROVE)
         store.fails = True
         house.later(seconds=60)
-        crew.waited_often.clear()
-        crew.waits.clear()
-        crew.waited_often.wait(10)
+        executor.waited_often.clear()
+        executor.waits.clear()
+        executor.waited_often.wait(10)
         return "done"
 
     house = House(pay, slow, script=[calls(("pay", {}), ("slow", {})), say("ok")], store=store)
     run_id = house.start()
-    worker = house.worker(crew=lambda: crew, pause=lambda _seconds: None)
+    worker = house.worker(executor=lambda: executor, pause=lambda _seconds: None)
     assert worker.advance(run_id) is Status.COMPLETED
     assert (ran, store.fails) == (["x"], False)
 

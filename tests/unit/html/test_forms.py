@@ -18,8 +18,8 @@ from agent_continuations import tool
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.ids import canonical_json
+from agent_continuations.html.forms.form import FaultPlacement, Read, attach_faults, fields, parse
 from agent_continuations.html.forms.form import Field as FormField
-from agent_continuations.html.forms.form import Placed, Read, fields, place, read
 from tests.support.form_page import Browser, page
 
 PREFIX = "arguments"
@@ -83,13 +83,13 @@ def drawn(annotation: Any, value: Any = ..., default: Any = ...) -> FormField:
 def typed(annotation: Any, text: str, value: Any = ..., default: Any = ...) -> Read:
     """What is read if this is typed where that value stood."""
     arguments = {} if value is ... else {"a": value}
-    return read(made(annotation, default), {"arguments.a": text}, arguments, prefix=PREFIX)
+    return parse(made(annotation, default), {"arguments.a": text}, arguments, prefix=PREFIX)
 
 
 def untouched(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Read:
     """What comes back from the form as a browser posts it, if a person changes nothing."""
     browser = Browser(page(fields(schema, arguments, prefix=PREFIX)))
-    return read(schema, browser.posted, arguments, prefix=PREFIX)
+    return parse(schema, browser.posted, arguments, prefix=PREFIX)
 
 
 def fault(result: Read) -> str:
@@ -231,7 +231,10 @@ def test_absent_null_and_empty_stay_apart(arguments: dict[str, Any]) -> None:
 def test_what_was_not_posted_stays_as_it_is() -> None:
     schema = schema_of(a=(int, ...), b=(str, ...))
     posted = {"arguments.a": "2", "decision": "approve"}
-    assert read(schema, posted, {"a": 1, "b": "\r"}, prefix=PREFIX).arguments == {"a": 2, "b": "\r"}
+    assert parse(schema, posted, {"a": 1, "b": "\r"}, prefix=PREFIX).arguments == {
+        "a": 2,
+        "b": "\r",
+    }
 
 
 def test_an_argument_that_the_schema_does_not_name_is_shown_too() -> None:
@@ -369,7 +372,7 @@ def test_nobody_chooses_by_leaving_a_list_alone() -> None:
     assert offered(field)[0] == ("", "please choose")
     posted = Browser(page([field])).posted
     assert posted == {"arguments.a": ""}
-    assert fault(read(made(Colour), posted, {}, prefix=PREFIX)) == "this is needed"
+    assert fault(parse(made(Colour), posted, {}, prefix=PREFIX)) == "this is needed"
 
 
 def test_whoever_chose_can_go_back_to_what_stood() -> None:
@@ -378,7 +381,7 @@ def test_whoever_chose_can_go_back_to_what_stood() -> None:
         posted = {"arguments.a": '"blue"'}
         (again,) = fields(schema, standing, prefix=PREFIX, posted=posted)
         assert text in dict(offered(again))
-        assert read(schema, {"arguments.a": text}, standing, prefix=PREFIX).arguments == standing
+        assert parse(schema, {"arguments.a": text}, standing, prefix=PREFIX).arguments == standing
 
 
 def test_a_standing_value_that_is_no_choice_is_one_more() -> None:
@@ -497,7 +500,7 @@ def test_what_is_needed_cannot_be_left_empty(annotation: Any, value: Any) -> Non
 
 def test_a_name_that_the_form_does_not_have_is_a_fault() -> None:
     posted = {"arguments.a": "1", "arguments.b": "2", "arguments.a.c": "3", "arguments": "x"}
-    result = read(made(int), posted, {"a": 1}, prefix=PREFIX)
+    result = parse(made(int), posted, {"a": 1}, prefix=PREFIX)
     assert result.faults == (("a.c", "unknown"), ("b", "unknown"))
 
 
@@ -508,7 +511,7 @@ def test_any_text_is_read_or_refused_and_never_lost(
 ) -> None:
     schema = made(Optional[annotation] if optional else annotation)  # noqa: UP045
     posted = {"arguments.a": text}
-    result = read(schema, posted, {}, prefix=PREFIX)
+    result = parse(schema, posted, {}, prefix=PREFIX)
     canonical_json(result.arguments).encode()
     assert {name for name, _ in result.faults} <= {"a"}
     (again,) = fields(schema, {}, prefix=PREFIX, posted=posted)
@@ -553,15 +556,15 @@ PAID = pay.validated(
 )
 
 
-def shown_again(made: Tool, posted: Mapping[str, str]) -> Placed:
+def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:
     """The form after a post that was refused, by us or by the tool."""
-    result = read(made.schema, posted, PAID, prefix=PREFIX)
+    result = parse(made.schema, posted, PAID, prefix=PREFIX)
     faults = result.faults
     if not faults:
         with pytest.raises(ArgumentsRefused) as caught:
             made.validated(result.arguments)
         faults = caught.value.fields
-    return place(fields(made.schema, PAID, prefix=PREFIX, posted=posted), faults)
+    return attach_faults(fields(made.schema, PAID, prefix=PREFIX, posted=posted), faults)
 
 
 def test_a_fault_of_the_tool_stands_at_its_control() -> None:
@@ -576,14 +579,16 @@ def test_a_fault_of_the_tool_stands_at_its_control() -> None:
 
 
 def test_a_fault_that_belongs_to_no_control_is_kept() -> None:
-    placed = place(fields(made(int), {"a": 1}, prefix=PREFIX), [("ab", "no"), ("body", "neither")])
+    placed = attach_faults(
+        fields(made(int), {"a": 1}, prefix=PREFIX), [("ab", "no"), ("body", "neither")]
+    )
     assert placed.general == (("ab", "no"), ("body", "neither"))
     assert placed.fields[0].fault is None
 
 
 def test_names_with_dots_own_their_faults_and_several_stand_together() -> None:
     found = fields({}, {"a": 1, "a.b": 2}, prefix=PREFIX)
-    placed = place(found, [("a.b.0", "one"), ("a.b", "two"), ("a.c", "three")])
+    placed = attach_faults(found, [("a.b.0", "one"), ("a.b", "two"), ("a.c", "three")])
     assert [each.fault for each in placed.fields] == ["c: three", "0: one; two"]
 
 
@@ -630,7 +635,9 @@ def test_hostile_text_makes_no_markup(hostile: str) -> None:
         d=(Annotated[str, Field(pattern=re.escape(hostile))], ...),
     )
     arguments = {"a": hostile, hostile: hostile, "c": hostile, "d": hostile, "e": [hostile]}
-    placed = place(fields(schema, arguments, prefix=PREFIX), [("a", hostile), ("c", hostile)])
+    placed = attach_faults(
+        fields(schema, arguments, prefix=PREFIX), [("a", hostile), ("c", hostile)]
+    )
     text = page(placed.fields)
     browser = assert_everybody_can_use(text, placed.fields)
     assert {tag for tag, _ in browser.tags} <= {
@@ -640,7 +647,7 @@ def test_hostile_text_makes_no_markup(hostile: str) -> None:
     assert not {name for _, found in browser.tags for name in found if name.startswith("on")}
     assert not any("style" in found for _, found in browser.tags)
     assert "\u202e" not in text
-    assert read(schema, browser.posted, arguments, prefix=PREFIX) == Read(arguments, ())
+    assert parse(schema, browser.posted, arguments, prefix=PREFIX) == Read(arguments, ())
 
 
 def test_what_hides_in_a_typed_text_is_pointed_out() -> None:

@@ -12,7 +12,7 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Started
 from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, JournalEntry, Status
+from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.outbox import MAX_ATTEMPTS, NoticeDispatcher
 from agent_continuations.ports.store import Due

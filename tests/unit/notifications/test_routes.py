@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_continuations.errors import Fatal
-from agent_continuations.notifications.routes import Recipient, Routes, is_group, read_routes
+from agent_continuations.notifications.routes import (
+    NotificationRoutes,
+    Recipient,
+    is_group,
+    read_routes,
+)
 
 CFO, FINANCE = "cfo@example.com", "group:finance"
 ROUTES = {
@@ -19,7 +24,7 @@ addresses = st.text(min_size=1).filter(lambda text: text.split() == [text])
 
 
 def test_who_has_a_route_is_told_by_it_and_others_by_mail() -> None:
-    assert Routes(ROUTES)([CFO, "ada@example.com", FINANCE]) == [
+    assert NotificationRoutes(ROUTES)([CFO, "ada@example.com", FINANCE]) == [
         "slack:cfo@example.com",
         "email:ada@example.com",
         "email:finance-leads@example.com for group:finance",
@@ -29,26 +34,28 @@ def test_who_has_a_route_is_told_by_it_and_others_by_mail() -> None:
 
 
 def test_a_name_that_is_no_address_and_has_no_route_is_told_nothing() -> None:
-    assert Routes({})(["arn:aws:iam::123456789012:role/Bot", "nobody"]) == []
+    assert NotificationRoutes({})(["arn:aws:iam::123456789012:role/Bot", "nobody"]) == []
 
 
 def test_who_can_sign_in_has_an_inbox() -> None:
-    assert Routes({})(["group:nobody"]) == ["inbox:group:nobody"]
+    assert NotificationRoutes({})(["group:nobody"]) == ["inbox:group:nobody"]
 
 
 def test_machines_hear_of_every_notice_once() -> None:
-    routes = Routes({CFO: ["webhook:https://x.example/"]}, ["topic:arn", "webhook:https://x/"])
+    routes = NotificationRoutes(
+        {CFO: ["webhook:https://x.example/"]}, ["topic:arn", "webhook:https://x/"]
+    )
     assert routes([CFO]) == [
         "webhook:https://x.example/ for cfo@example.com",
         "inbox:cfo@example.com",
         "topic:arn",
         "webhook:https://x/",
     ]
-    assert Routes({}, ["topic:arn"])([]) == ["topic:arn"]
+    assert NotificationRoutes({}, ["topic:arn"])([]) == ["topic:arn"]
 
 
 def test_who_is_named_twice_is_told_once() -> None:
-    assert Routes({})(["ada@example.com", "ada@example.com"]) == [
+    assert NotificationRoutes({})(["ada@example.com", "ada@example.com"]) == [
         "email:ada@example.com",
         "inbox:ada@example.com",
     ]

@@ -25,12 +25,12 @@ from agent_continuations.core.events import Escalated, NoticeSent
 from agent_continuations.core.fold import apply
 from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Status
+from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
 from agent_continuations.operations import stuck_runs as liveness
-from agent_continuations.operations.stuck_runs import why_stuck, stuck_runs
+from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.runs import RunService
 from tests.unit.engine.test_runner import Recorded
@@ -58,10 +58,10 @@ def suspended(
     agent = agent or Agent("a", tools=tools)
     registry = Registry([agent])
     model = ScriptedModel({"a": script, "boss": script, "b": script})
-    hints = Recorded()
-    runs = RunService(store=store, hints=hints, registry=lambda: registry, clock=lambda: NOW)
+    queue = Recorded()
+    runs = RunService(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
     run_id = runs.start(agent.name, "go").run_id
-    runner = Runner(store=store, model=model, registry=registry, hints=hints, clock=lambda: NOW)
+    runner = Runner(store=store, model=model, registry=registry, queue=queue, clock=lambda: NOW)
     with contextlib.suppress(KeyboardInterrupt):
         runner.advance(run_id)
     loaded = runs.load(run_id)

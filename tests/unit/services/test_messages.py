@@ -59,7 +59,7 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
     place = Place(script=script)
     runs = RunService(
         store=place.store,
-        hints=place.runner._hints,
+        queue=place.runner._queue,
         registry=lambda: place.runner._runs.registry(),
         clock=lambda: place.now,
     )

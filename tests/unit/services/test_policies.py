@@ -74,13 +74,13 @@ class House:
             store=self.store,
             model=ScriptedModel({"clerk": self._reply}),
             registry=registry,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
         self.runs = RunService(
             store=self.store,
-            hints=LocalWorkQueue(),
+            queue=LocalWorkQueue(),
             registry=lambda: registry,
             clock=lambda: self.now,
         )
@@ -750,10 +750,10 @@ def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once()
         "worker": [call("pay")],
     }
     store, registry = Counting(), Registry([clerk])
-    runs = RunService(store=store, hints=LocalWorkQueue(), registry=lambda: registry)
+    runs = RunService(store=store, queue=LocalWorkQueue(), registry=lambda: registry)
     run_id = runs.start("clerk", "pay").run_id
     Runner(
-        store=store, model=ScriptedModel(script), registry=registry, hints=LocalWorkQueue()
+        store=store, model=ScriptedModel(script), registry=registry, queue=LocalWorkQueue()
     ).advance(run_id)
     assert len(store.notices(run_id)) == 2
     assert store.refused == 0

@@ -7,15 +7,15 @@ from hashlib import sha256
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - its name says too little
 
-from agent_continuations.auth.signing import NotSigned, canonical, encoded, signer, verify
-from agent_continuations.core.ids import opaque_id, decode_id
+from agent_continuations.auth.signing import InvalidSignature, canonical, encode, signer, verify
+from agent_continuations.core.ids import decode_id, opaque_id
 from agent_continuations.errors import NotFound
 
 _PAYLOAD = Struct(">15s10s8sI")
 
 
 @dataclass(frozen=True, slots=True)
-class Capability:
+class ApprovalToken:
     """What a token lets its bearer do: answer one request of one run, as one approver."""
 
     run_id: str
@@ -48,9 +48,9 @@ class ApprovalLinks:
         payload = _PAYLOAD.pack(
             decode_id(run_id), decode_id(request_id), _tag(approver), int(expires_at.timestamp())
         )
-        return self._links.sign(encoded(payload)).decode()
+        return self._links.sign(encode(payload)).decode()
 
-    def read(self, token: str) -> Capability:
+    def read(self, token: str) -> ApprovalToken:
         """What a token stands for, expired or not: the page of an old link can say so.
 
         Raises:
@@ -59,9 +59,9 @@ class ApprovalLinks:
         try:
             payload = verify(self._links, token)
             run, request, tag, expires = _PAYLOAD.unpack(payload)
-        except (NotSigned, StructError):
+        except (InvalidSignature, StructError):
             raise NotFound("this link is not valid", [("token", "not valid")]) from None
-        return Capability(
+        return ApprovalToken(
             run_id=opaque_id(run),
             request_id=opaque_id(request),
             approver_tag=tag,

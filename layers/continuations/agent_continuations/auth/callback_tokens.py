@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent_continuations.auth.signing import NotSigned, encoded, signer, verify
+from agent_continuations.auth.signing import InvalidSignature, encode, signer, verify
 from agent_continuations.core.ids import is_opaque_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.errors import NotFound
 
 
-class CalledBack(NamedTuple):
+class CallbackToken(NamedTuple):
     """The call that an address stands for."""
 
     run_id: str
@@ -34,9 +34,9 @@ class CallbackTokens:
 
     def token(self, run_id: str, path: str) -> str:
         """The token of one call; safe in a URL."""
-        return self._signer.sign(encoded(f"{run_id} {path}".encode())).decode()
+        return self._signer.sign(encode(f"{run_id} {path}".encode())).decode()
 
-    def read(self, token: str) -> CalledBack:
+    def read(self, token: str) -> CallbackToken:
         """The call that a token stands for.
 
         Raises:
@@ -45,8 +45,8 @@ class CallbackTokens:
         try:
             run_id, _, path = verify(self._signer, token).decode().partition(" ")
             known = is_opaque_id(run_id) and bool(parse_path(path))
-        except (NotSigned, ValueError):
+        except (InvalidSignature, ValueError):
             known = False
         if not known:
             raise NotFound("this address is not valid", [("token", "not valid")])
-        return CalledBack(run_id, path)
+        return CallbackToken(run_id, path)

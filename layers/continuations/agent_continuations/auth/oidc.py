@@ -25,7 +25,7 @@ ALGORITHMS = (
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
 LEEWAY_SECONDS = 30
-PUBLISHED_SECONDS = 600
+METADATA_SECONDS = 600
 REFETCH_SECONDS = 30
 CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 SCOPE = "openid email profile"
@@ -39,7 +39,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
+class _Metadata:
     """What the provider published, and when it was read."""
 
     document: Mapping[str, Any]
@@ -69,7 +69,7 @@ class OidcProvider:
         self.client_id = client_id
         self._groups_claim = groups_claim
         self._clock = clock
-        self._kept: _Published | None = None
+        self._kept: _Metadata | None = None
 
     def verify(self, token: str, *, nonce: str | None = None) -> Identity:
         """The person that an ID token is about.
@@ -105,11 +105,11 @@ class OidcProvider:
             raise Forbidden("the token was given to another client")
         if nonce is not None and claims.get("nonce") != nonce:
             raise Forbidden("the token answers another sign-in")
-        return self._person(claims)
+        return self._identity(claims)
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Where a browser must go to sign in."""
-        endpoint = _endpoint(self._published().document, "authorization_endpoint")
+        endpoint = _endpoint(self._metadata().document, "authorization_endpoint")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code",
@@ -131,7 +131,7 @@ class OidcProvider:
             Retryable: the provider does not answer.
             Fatal: the provider refuses our client.
         """
-        document = self._published().document
+        document = self._metadata().document
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -148,7 +148,7 @@ class OidcProvider:
         else:
             form |= {"client_id": self.client_id}
             form |= {"client_secret": client_secret} if client_secret else {}
-        status, answer = _asked(
+        status, answer = _request(
             "POST",
             _endpoint(document, "token_endpoint"),
             body=urlencode(form),
@@ -162,7 +162,7 @@ class OidcProvider:
             raise Fatal(f"the identity provider refuses our client: {status}, {told}")
         return str(answer.get("id_token", ""))
 
-    def _person(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any]) -> Identity:
         """Who the claims speak of.
 
         An address that the provider says it has not checked could be anybody's, and is refused.
@@ -195,14 +195,14 @@ class OidcProvider:
         An unknown name may be that of a new key, so what is published is read again for it; but no
         more often than each half minute, because anybody can invent names.
         """
-        for seconds in (PUBLISHED_SECONDS, REFETCH_SECONDS):
-            keys = self._published(seconds).keys
+        for seconds in (METADATA_SECONDS, REFETCH_SECONDS):
+            keys = self._metadata(seconds).keys
             found = [each for each in keys if kid is None or each.key_id == kid]
             if len(found) == 1:
                 return found[0]
         raise Forbidden("the token is signed with an unknown key")
 
-    def _published(self, seconds: float = PUBLISHED_SECONDS) -> _Published:
+    def _metadata(self, seconds: float = METADATA_SECONDS) -> _Metadata:
         """What the provider publishes, read no longer ago than that."""
         now = self._clock()
         if self._kept is None or now - self._kept.read_at > seconds:
@@ -210,7 +210,7 @@ class OidcProvider:
             document = _read(f"{base}/.well-known/openid-configuration")
             if document.get("issuer") != self.url:  # Discovery, 4.3
                 raise Fatal(f"{self.url} calls itself {document.get('issuer')}: spell it so")
-            self._kept = _Published(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
+            self._kept = _Metadata(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
         return self._kept
 
 
@@ -239,13 +239,13 @@ def _safe(url: str) -> str:
 
 
 def _read(url: str) -> dict[str, Any]:
-    status, document = _asked("GET", url)
+    status, document = _request("GET", url)
     if status != HTTPStatus.OK:
         raise Fatal(f"the identity provider answers {status} at {url}")
     return document
 
 
-def _asked(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
+def _request(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
     """The provider's answer. It is asked so rarely that no connection is kept."""
     timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     try:

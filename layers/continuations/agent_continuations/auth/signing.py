@@ -7,7 +7,7 @@ from hashlib import sha256
 from itsdangerous import BadSignature, Signer
 
 
-class NotSigned(ValueError):
+class InvalidSignature(ValueError):
     """A token that was not made here."""
 
 
@@ -41,17 +41,17 @@ def verify(signer: Signer, token: str) -> bytes:
     signed, _, signature = token.rpartition(".")
     try:
         if not (canonical(signed) and canonical(signature)):
-            raise NotSigned("not as it was written")
+            raise InvalidSignature("not as it was written")
         signer.unsign(token)
     except (BadSignature, ValueError):
-        raise NotSigned("not signed here") from None
+        raise InvalidSignature("not signed here") from None
     return urlsafe_b64decode(_padded(signed))
 
 
 def canonical(text: str) -> bool:
     """Whether base64 is spelled as it is written here."""
     try:
-        return encoded(urlsafe_b64decode(_padded(text))) == text.encode()
+        return encode(urlsafe_b64decode(_padded(text))) == text.encode()
     except ValueError:
         return False
 
@@ -60,6 +60,6 @@ def _padded(text: str) -> bytes:
     return text.encode() + b"=" * (-len(text) % 4)
 
 
-def encoded(raw: bytes) -> bytes:
+def encode(raw: bytes) -> bytes:
     """Bytes as base64 that is safe in a URL."""
     return urlsafe_b64encode(raw).rstrip(b"=")

@@ -128,9 +128,9 @@ class AgentTool:
             "additionalProperties": False,
         }
 
-    def gate(self, call: ToolCall) -> ApprovalPolicy | None:
+    def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
         """The approval that a call needs, or None where nobody needs to be asked."""
-        return self.approval.gate(call) if self.approval else None
+        return self.approval.policy_for(call) if self.approval else None
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, checked.

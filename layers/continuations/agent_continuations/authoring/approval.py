@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 from agent_continuations.core.approvals.policy import (
     GROUP,
-    Escalation,
     ApprovalPolicy,
+    Escalation,
     Preview,
     Risk,
 )
@@ -128,18 +128,18 @@ class Approval:
         if not 0 <= self.grant_seconds <= LONGEST_TIMEOUT_SECONDS:
             raise ValueError(f"grant_seconds is from 0 to {LONGEST_TIMEOUT_SECONDS}")
 
-    def gate(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
+    def policy_for(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
         """The policy as it applies to this call, or None where nobody needs to be asked."""
         if not _applies(self.when, call):
             return None
         stages = tuple(each.pinned() for each in self._stages() if _applies(each.when, call))
-        return self._gate(stages, preview)
+        return self._pin(stages, preview)
 
-    def pinned(self, preview: Preview) -> ApprovalPolicy:
+    def pinned_policy(self, preview: Preview) -> ApprovalPolicy:
         """The policy as it applies where there is no call to ask `when` about."""
-        return self._gate(tuple(each.pinned() for each in self._stages()), preview)
+        return self._pin(tuple(each.pinned() for each in self._stages()), preview)
 
-    def _gate(self, stages: tuple[GateStage, ...], preview: Preview | None) -> ApprovalPolicy:
+    def _pin(self, stages: tuple[GateStage, ...], preview: Preview | None) -> ApprovalPolicy:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
         return ApprovalPolicy(
             stages=stages,

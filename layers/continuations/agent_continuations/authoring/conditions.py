@@ -100,7 +100,7 @@ class _Limit(Condition):
         del frame, now
         most = self.limit if limit is None else limit
         reached = self._reached(since)
-        return "" if reached < most else f"{self._told(reached)}; the limit is {most:g}."
+        return "" if reached < most else f"{self._reason_text(reached)}; the limit is {most:g}."
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class _Limit(Condition):
     def _reached(self, since: UsageTally) -> float:
         raise NotImplementedError
 
-    def _told(self, reached: float) -> str:
+    def _reason_text(self, reached: float) -> str:
         raise NotImplementedError
 
 
@@ -122,7 +122,7 @@ class EveryTurns(_Limit):
     def _reached(self, since: UsageTally) -> float:
         return since.turns
 
-    def _told(self, reached: float) -> str:
+    def _reason_text(self, reached: float) -> str:
         return f"{reached:.0f} model replies were made"
 
 
@@ -135,7 +135,7 @@ class EverySeconds(_Limit):
     def _reached(self, since: UsageTally) -> float:
         return since.seconds
 
-    def _told(self, reached: float) -> str:
+    def _reason_text(self, reached: float) -> str:
         return f"{reached:.0f} seconds have passed"
 
 
@@ -148,7 +148,7 @@ class EveryTokens(_Limit):
     def _reached(self, since: UsageTally) -> float:
         return since.tokens
 
-    def _told(self, reached: float) -> str:
+    def _reason_text(self, reached: float) -> str:
         return f"{reached:.0f} tokens were used"
 
 
@@ -170,7 +170,7 @@ class EveryCost(_Limit):
     def _reached(self, since: UsageTally) -> float:
         return float("inf") if since.unpriced else since.cost
 
-    def _told(self, reached: float) -> str:
+    def _reason_text(self, reached: float) -> str:
         if reached == float("inf"):
             return "What it has cost is not known, because its model has no price"
         return f"{reached:.4g} were spent"

@@ -35,7 +35,7 @@ PollOf: TypeAlias = Callable[[Any, ToolContext], Any]
 _TEXT = AnswerSchema(str)
 
 
-def _now() -> datetime:
+def utc_now_() -> datetime:
     return datetime.now(UTC)
 
 
@@ -80,9 +80,13 @@ class Tool:
         checked = validated_arguments(self.model, arguments)
         return checked.model_dump(mode="json", by_alias=True)
 
-    def gate(self, call: ToolCall) -> ApprovalPolicy | None:
+    def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
         """The approval that a call needs, or None where nobody needs to be asked."""
-        return self.approval.gate(call, self.previewed(call.arguments)) if self.approval else None
+        return (
+            self.approval.policy_for(call, self.previewed(call.arguments))
+            if self.approval
+            else None
+        )
 
     def previewed(self, arguments: Mapping[str, Any]) -> Preview | None:
         """What the author says that a call with these arguments would do."""
@@ -95,7 +99,7 @@ class Tool:
             return None
 
     def run(
-        self, arguments: Mapping[str, Any], context: ToolContext, now: Clock = _now
+        self, arguments: Mapping[str, Any], context: ToolContext, now: Clock = utc_now_
     ) -> str | Wait:
         """Run the function, sync or async, and give its result as the text a model reads, or what
         it waits for.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from agent_continuations.authoring.approval import LONGEST_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
-from agent_continuations.core.approvals.policy import Escalation, ApprovalPolicy, Preview
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
 
@@ -37,7 +37,7 @@ class Sleep:
         if (self.seconds is None) is (self.until is None):
             raise ValueError("say for how many seconds, or until when")
         if self.seconds is not None:
-            _check_seconds(self.seconds)
+            _check_duration(self.seconds)
         if self.until is not None and self.until.tzinfo is None:
             raise ValueError("a time needs a zone")
 
@@ -73,7 +73,7 @@ class Question:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise ValueError("a question needs a text")
-        self._gate()
+        self._policy()
 
     def wait(self, answer: dict[str, Any]) -> QuestionWait:
         """What is stored.
@@ -81,9 +81,9 @@ class Question:
         Args:
             answer: the JSON schema of the answer.
         """
-        return QuestionWait(text=self.text, answer=answer, gate=self._gate())
+        return QuestionWait(text=self.text, answer=answer, gate=self._policy())
 
-    def _gate(self) -> ApprovalPolicy:
+    def _policy(self) -> ApprovalPolicy:
         policy = Approval(
             self.ask,
             timeout_seconds=self.timeout_seconds,
@@ -93,7 +93,7 @@ class Question:
             # Whoever started the run may well be the one who knows.
             self_approval=True,
         )
-        return policy.pinned(Preview(effect=self.text[:MAX_QUESTION_CHARACTERS]))
+        return policy.pinned_policy(Preview(effect=self.text[:MAX_QUESTION_CHARACTERS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class WaitFor:
             if text is not None and not 1 <= len(text) <= MAX_NAME_CHARACTERS:
                 raise ValueError(f"an event's name has 1 to {MAX_NAME_CHARACTERS} characters")
         if self.timeout_seconds is not None:
-            _check_seconds(self.timeout_seconds)
+            _check_duration(self.timeout_seconds)
 
     def wait(self, now: datetime) -> EventWait:
         """What is stored."""
@@ -149,10 +149,10 @@ class Job:
     longest_poll_seconds: float = 3600
 
     def __post_init__(self) -> None:
-        _check_seconds(self.timeout_seconds)
+        _check_duration(self.timeout_seconds)
         if self.poll_seconds is not None:
-            _check_seconds(self.poll_seconds)
-            _check_seconds(self.longest_poll_seconds)
+            _check_duration(self.poll_seconds)
+            _check_duration(self.longest_poll_seconds)
         try:
             size = len(canonical_json(self.handle))
         except TypeError as error:
@@ -175,6 +175,6 @@ class Pending:
     """What a `poll` function returns as long as the job is not done."""
 
 
-def _check_seconds(seconds: float) -> None:
+def _check_duration(seconds: float) -> None:
     if not 0 < seconds <= LONGEST_TIMEOUT_SECONDS:
         raise ValueError(f"a time is more than 0 and up to {LONGEST_TIMEOUT_SECONDS} seconds")

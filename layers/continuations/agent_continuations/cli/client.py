@@ -98,7 +98,7 @@ class Api:
             else:
                 if not again or response.status_code not in BUSY:
                     return self._document(response)
-                seconds = _wished(response) or seconds
+                seconds = _retry_after(response) or seconds
             time.sleep(min(seconds, LONGEST_PAUSE) * random.uniform(0.75, 1.25))
         try:
             return self._document(self._client.send(request))
@@ -121,16 +121,16 @@ class Api:
             return document
         busy = response.status_code in BUSY or response.is_server_error
         kind: type[Fault] = Unreachable if busy else Refused
-        raise kind(_told(response, document if isinstance(document, dict) else {}))
+        raise kind(_problem_text(response, document if isinstance(document, dict) else {}))
 
 
-def _wished(response: httpx2.Response) -> float | None:
+def _retry_after(response: httpx2.Response) -> float | None:
     """How long the service asks us to wait, in seconds."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 
-def _told(response: httpx2.Response, problem: Mapping[str, Any]) -> str:
+def _problem_text(response: httpx2.Response, problem: Mapping[str, Any]) -> str:
     """A problem document (RFC 9457), or what API Gateway says in its place, in one line."""
     code = f"HTTP {response.status_code} {response.reason_phrase}"
     detail = problem.get("detail") or problem.get("message") or problem.get("Message") or code

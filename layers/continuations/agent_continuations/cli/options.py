@@ -52,7 +52,7 @@ class Settings:
             console.width = NEVER_WRAPPED
         return console
 
-    def tell(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
+    def print_result(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
         """Print an answer: as it came where JSON is wanted, else in words.
 
         Args:
@@ -63,9 +63,9 @@ class Settings:
             click.echo(escape_json(document))
             return
         for line in lines():
-            self.line(line)
+            self.print_line(line)
 
-    def line(self, what: RenderableType) -> None:
+    def print_line(self, what: RenderableType) -> None:
         """Print something for people. What does not fit into a line goes on below, moved in, so
         that no stranger's words stand where ours do.
         """
@@ -91,7 +91,7 @@ def _local_address() -> str:
     return address
 
 
-def _kept(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+def _store_option(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     settings = context.ensure_object(Settings)
     if value and parameter.name:
         setattr(settings, parameter.name, value)
@@ -115,7 +115,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             "as_json",
             is_flag=True,
             expose_value=False,
-            callback=_kept,
+            callback=_store_option,
             help="Print the API's JSON, one document.",
         ),
         click.option(
@@ -123,7 +123,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             envvar=environment("AGENT_CONTINUATIONS_URL"),
             hidden=hidden,
             expose_value=False,
-            callback=_kept,
+            callback=_store_option,
             help="The API's address; else AGENT_CONTINUATIONS_URL, else what .run/api_url holds.",
         ),
         click.option(
@@ -131,7 +131,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             is_flag=True,
             hidden=hidden,
             expose_value=False,
-            callback=_kept,
+            callback=_store_option,
             help="Sign requests for AWS, which those to *.execute-api.*.amazonaws.com always are.",
         ),
         click.option(
@@ -139,7 +139,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             envvar=environment("AWS_PROFILE"),
             hidden=hidden,
             expose_value=False,
-            callback=_kept,
+            callback=_store_option,
             help="The AWS profile to sign with; else AWS_PROFILE.",
         ),
         click.option(
@@ -147,7 +147,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             envvar=environment("AWS_REGION", "AWS_DEFAULT_REGION"),
             hidden=hidden,
             expose_value=False,
-            callback=_kept,
+            callback=_store_option,
             help="The AWS region to sign for, where the address does not say it.",
         ),
     ]

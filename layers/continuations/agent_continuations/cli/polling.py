@@ -96,5 +96,5 @@ def settled(api: Api, run_id: str) -> tuple[Any, Run]:
 def finish(settings: Settings, run_id: str) -> NoReturn:
     """Wait for a run, tell how it stands, and end with the code for that."""
     document, run = settled(settings.api, run_id)
-    settings.tell(document, lambda: outcome(run))
+    settings.print_result(document, lambda: outcome(run))
     click.get_current_context().exit(end_of(run) or ExitCode.DONE)

@@ -55,7 +55,7 @@ def run_tree(run: Run, root: Frame) -> Tree:
     tree = Tree(joined(words(root.agent, "bold"), words(_short(root.input))))
     nodes = {"": tree}
     waits = {each.path for each in run.waiting}
-    _grow(tree, root, "", nodes, waits)
+    _add_frame(tree, root, "", nodes, waits)
     for wait in run.waiting:
         node, inner = _nearest(nodes, wait.path)
         leaf = node.add(joined(_elsewhere(wait, inner), wait_line(wait)))
@@ -64,7 +64,9 @@ def run_tree(run: Run, root: Frame) -> Tree:
     return tree
 
 
-def _grow(tree: Tree, frame: Frame, path: str, nodes: dict[str, Tree], waits: set[str]) -> None:
+def _add_frame(
+    tree: Tree, frame: Frame, path: str, nodes: dict[str, Tree], waits: set[str]
+) -> None:
     for number, turn in enumerate(frame.turns):
         for message in turn.heard:
             tree.add(joined(words(f"{message.sender or 'somebody'}:"), words(_short(message.text))))
@@ -88,7 +90,7 @@ def _branch(tree: Tree, call: Call, path: str, nodes: dict[str, Tree], waits: se
         said = "answer" if call.decision.answer is not None else call.decision.verdict
         node.add(words(f"{said} by {call.decision.approver} {because}", "dim"))
     if call.child:
-        _grow(node, call.child, path, nodes, waits)
+        _add_frame(node, call.child, path, nodes, waits)
 
 
 def _state(call: Call, *, waits: bool) -> Text:

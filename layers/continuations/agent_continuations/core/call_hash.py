@@ -5,12 +5,12 @@ from hmac import compare_digest
 from typing import Any
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, Call
+from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.ids import arguments_hash
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import RunHead
-from agent_continuations.core.voting import voted
+from agent_continuations.core.voting import with_vote
 from agent_continuations.core.waits import QuestionWait
 from agent_continuations.errors import IllegalEvent
 
@@ -64,7 +64,7 @@ def check_approval(head: RunHead, root: Continuation, path: Path) -> None:
     decision, approval = call.decision, call.approval
     if decision is None or approval is None or decision.verdict is not Verdict.APPROVE:
         raise IllegalEvent(f"{path_text(path)} is not approved")
-    if voted(approval, decision).open_stage is not None:
+    if with_vote(approval, decision).open_stage is not None:
         raise IllegalEvent(f"{path_text(path)} is not approved by all who must")
     if decision.decided_at > approval.expires_at:
         raise IllegalEvent(f"{path_text(path)} was approved after its deadline")

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias, assert_never
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.base import FrozenModel
-from agent_continuations.core.continuation import Continuation, Intent, Call, Signal
+from agent_continuations.core.continuation import Call, Continuation, Intent, Signal
 from agent_continuations.core.path import ROOT, Path, Step
-from agent_continuations.core.plans import AgentPlan, Effect, ConditionPlan, RefusedPlan, ToolPlan
+from agent_continuations.core.plans import AgentPlan, ConditionPlan, Effect, RefusedPlan, ToolPlan
 from agent_continuations.core.waits import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import Stage
-from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Attribution
+from agent_continuations.core.approvals.request import ApprovalRequest, Attribution, Decision
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import (
     Continuation,

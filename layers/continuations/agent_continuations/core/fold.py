@@ -5,23 +5,23 @@ from datetime import datetime
 from typing import assert_never
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, Outcome, Call, Turn
+from agent_continuations.core.continuation import Call, Continuation, Outcome, Turn
 from agent_continuations.core.events import (
     ApprovalRequested,
+    ConditionReached,
     Decided,
-    MarkedInDoubt,
     DoubtResolved,
     Escalated,
     Event,
-    ConditionReached,
+    MarkedInDoubt,
+    MessageReceived,
     ModelReplied,
+    NoticeSent,
     Polled,
     Reassigned,
     SignalReceived,
-    MessageReceived,
     Started,
     Suspended,
-    NoticeSent,
     ToolReturned,
     ToolStarted,
     Voted,

@@ -3,23 +3,23 @@
 from typing import Literal, TypeAlias, assert_never
 
 from agent_continuations.core.events import (
+    ApprovalEvent,
     ApprovalRequested,
+    CallEvent,
+    ConditionReached,
     Decided,
-    MarkedInDoubt,
     DoubtResolved,
     Escalated,
-    ConditionReached,
+    InboundEvent,
+    MarkedInDoubt,
+    MessageReceived,
+    NoticeSent,
     Polled,
     Reassigned,
     SignalReceived,
-    MessageReceived,
     Suspended,
-    NoticeSent,
     ToolReturned,
-    ApprovalEvent,
-    InboundEvent,
     Voted,
-    CallEvent,
     Withdrawn,
 )
 from agent_continuations.core.path import Path, parse_path

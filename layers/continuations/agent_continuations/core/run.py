@@ -93,7 +93,7 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class NewRun:
     """A run that is to begin."""
 
     head: RunHead
@@ -125,7 +125,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedRun:
     """A run as it stands now."""
 
     head: RunHead

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from weakref import ref
 
 from agent_continuations.core.approvals.request import Decision
-from agent_continuations.core.continuation import Continuation, Outcome, Call, Turn
+from agent_continuations.core.continuation import Call, Continuation, Outcome, Turn
 from agent_continuations.core.continuation import Message as Spoken
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.replies import Reply, ToolRequest
@@ -41,7 +41,7 @@ def chat_messages(frame: Continuation) -> list[Message]:
     told.append({"role": "user", "content": frame.input})
     for number, turn in enumerate(frame.turns):
         told.extend(_cached_turn(number, turn))
-    told.extend(map(_said, frame.messages))
+    told.extend(map(_user_message, frame.messages))
     return told
 
 
@@ -95,7 +95,7 @@ def _cached_turn(number: int, turn: Turn) -> list[Message]:
     return told
 
 
-def _said(message: Spoken) -> Message:
+def _user_message(message: Spoken) -> Message:
     return {"role": "user", "content": _capped(message.text)}
 
 
@@ -109,7 +109,7 @@ def _correction(reply: Reply) -> list[Message]:
 
 
 def _turn_messages(number: int, turn: Turn) -> list[Message]:
-    heard = list(map(_said, turn.heard))
+    heard = list(map(_user_message, turn.heard))
     said: Message = {"role": "assistant", "content": _capped(turn.reply.content)}
     if not turn.calls:
         if not turn.reply.content:

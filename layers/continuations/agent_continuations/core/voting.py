@@ -8,7 +8,7 @@ from typing import assert_never
 
 from agent_continuations.core.approvals.policy import GROUP, ApprovalPolicy, Stage, normalized
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
-from agent_continuations.core.events import Escalated, Reassigned, NoticeSent, Voted, Withdrawn
+from agent_continuations.core.events import Escalated, NoticeSent, Reassigned, Voted, Withdrawn
 from agent_continuations.errors import Forbidden, Invalid
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 3696, erratum 1690
@@ -21,7 +21,7 @@ def apply_to_request(
     changes: dict[str, object]
     match event:
         case Voted(decision=decision):
-            return voted(request, decision)
+            return with_vote(request, decision)
         case Withdrawn(word=word):
             changes = _withdrawn(request, word.approver)
         case Reassigned(word=word, to=to):
@@ -55,7 +55,7 @@ def apply_to_request(
     return request.model_copy(update=changes)
 
 
-def voted(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
+def with_vote(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
     """The request with one more approval."""
     votes = (*_without(request.votes, decision.approver), decision)
     if decision.arguments_hash == request.arguments_hash:
@@ -158,10 +158,10 @@ def eligible_stage(
 
 def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
     """The name by which a stage asks for somebody: their own, or a group's."""
-    return asked_by(stage.approvers, approver, groups)
+    return approver_name(stage.approvers, approver, groups)
 
 
-def asked_by(approvers: Collection[str], approver: str, groups: Collection[str]) -> str | None:
+def approver_name(approvers: Collection[str], approver: str, groups: Collection[str]) -> str | None:
     """The name by which somebody is among these approvers: their own, or that of a group.
 
     A group is nobody: whoever only knows its name is not in it.

@@ -62,7 +62,7 @@ def model_request(
 
 
 def bind_tool(
-    means: EngineContext, head: RunHead, root: Continuation, path: Path, attempt: int
+    context: EngineContext, head: RunHead, root: Continuation, path: Path, attempt: int
 ) -> Callable[[], Outcome | Wait]:
     """The call at `path`, ready to run; running it never raises.
 
@@ -71,7 +71,7 @@ def bind_tool(
         IllegalEvent: what would run is not what was approved.
     """
     call = root.call_at(path)
-    plan, tool = _tool(means.registry, root, path)
+    plan, tool = _tool(context.registry, root, path)
     if tool.effect is not plan.effect:
         raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
     try:
@@ -81,20 +81,20 @@ def bind_tool(
     if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
         raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
-    context = _context(means, head, path, attempt)
+    tool_context = _tool_context(context, head, path, attempt)
 
     def run() -> Outcome | Wait:
         try:
-            result = tool.run(arguments, context, means.clock)
+            result = tool.run(arguments, tool_context, context.clock)
         except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model is told
-            return Outcome(kind="error", content=f"The tool failed. {_told(error)}")
+            return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
         return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
     return run
 
 
 def bind_poll(
-    means: EngineContext, head: RunHead, root: Continuation, path: Path
+    context: EngineContext, head: RunHead, root: Continuation, path: Path
 ) -> Callable[[], Outcome | None]:
     """The poll of the job that the call at `path` waits for. It gives None as long as there is no
     result, or none was to be had, and never raises.
@@ -103,14 +103,14 @@ def bind_poll(
         Vanished: the tool is gone.
     """
     wait = root.call_at(path).wait
-    _, tool = _tool(means.registry, root, path)
+    _, tool = _tool(context.registry, root, path)
     if not isinstance(wait, JobWait) or tool.poll is None:
         raise Vanished(f"the tool {tool.name} no longer polls its jobs")
-    context = _context(means, head, path, wait.polls + 1)
+    tool_context = _tool_context(context, head, path, wait.polls + 1)
 
     def poll() -> Outcome | None:
         try:
-            result = tool.polled(wait.handle, context)
+            result = tool.polled(wait.handle, tool_context)
         except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - asked again next time
             return None
         return None if result is None else Outcome(kind="ok", content=result)
@@ -131,8 +131,8 @@ def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan,
     return plan, tool
 
 
-def _context(means: EngineContext, head: RunHead, path: Path, attempt: int) -> ToolContext:
-    called_back, text = means.callback_url, path_text(path)
+def _tool_context(context: EngineContext, head: RunHead, path: Path, attempt: int) -> ToolContext:
+    called_back, text = context.callback_url, path_text(path)
     return ToolContext(
         run_id=head.run_id,
         path=text,
@@ -142,7 +142,7 @@ def _context(means: EngineContext, head: RunHead, path: Path, attempt: int) -> T
     )
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     name = type(error).__name__
     try:
         return f"{name}: {error}".encode("utf-8", "replace").decode()

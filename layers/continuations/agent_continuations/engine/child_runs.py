@@ -8,7 +8,7 @@ from agent_continuations.core.ids import arguments_hash, child_run_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan
-from agent_continuations.core.run import RunHead, Parent, JournalEntry, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import Conflict, IllegalEvent
@@ -17,7 +17,7 @@ from agent_continuations.ports.store import WAKE_UP_GRACE
 
 def start_child(
     head: RunHead, root: Continuation, path: Path, now: datetime
-) -> tuple[Suspended, Start]:
+) -> tuple[Suspended, NewRun]:
     """What begins the run of the call at `path`, and what is kept of it in the run that calls.
 
     Raises:
@@ -57,10 +57,10 @@ def start_child(
     )
     register = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
     waits = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
-    return waits, Start(child, register)
+    return waits, NewRun(child, register)
 
 
-def children(root: Continuation) -> list[tuple[Path, str]]:
+def child_run_ids(root: Continuation) -> list[tuple[Path, str]]:
     """The runs whose end is waited for, each with the call that started it."""
     return [
         (path, call.wait.run_id)
@@ -70,7 +70,11 @@ def children(root: Continuation) -> list[tuple[Path, str]]:
 
 
 def report_to_parent(
-    means: EngineContext, head: RunHead, root: Continuation | None, status: Status, note: str | None
+    context: EngineContext,
+    head: RunHead,
+    root: Continuation | None,
+    status: Status,
+    note: str | None,
 ) -> None:
     """Make the end of a run the outcome of the call that started it. It stands before the run has
     ended, so that it cannot be lost; a parent that has ended itself wants to hear nothing.
@@ -80,7 +84,7 @@ def report_to_parent(
     """
     if head.parent is None:
         return
-    now = means.clock()
+    now = context.clock()
     outcome = ToolReturned(
         path=head.parent.path,
         outcome=_outcome(head, root, status, note),
@@ -89,17 +93,17 @@ def report_to_parent(
     )
     key = call_key(parse_path(head.parent.path), "outcome")
     try:
-        means.store.append_external(head.parent.run_id, [JournalEntry(key, (outcome,))], now=now)
+        context.store.append_external(head.parent.run_id, [JournalEntry(key, (outcome,))], now=now)
     except Conflict:
         return
-    means.queue.resume(head.parent.run_id)
+    context.queue.resume(head.parent.run_id)
 
 
-def cancel_children(means: EngineContext, root: Continuation) -> None:
+def cancel_children(context: EngineContext, root: Continuation) -> None:
     """End the runs that a run has started, because it ends itself."""
-    for _, run_id in children(root):
-        means.store.wake(run_id, now=means.clock(), cancel=True)
-        means.queue.resume(run_id)
+    for _, run_id in child_run_ids(root):
+        context.store.wake(run_id, now=context.clock(), cancel=True)
+        context.queue.resume(run_id)
 
 
 def _outcome(head: RunHead, root: Continuation | None, status: Status, note: str | None) -> Outcome:
@@ -107,11 +111,11 @@ def _outcome(head: RunHead, root: Continuation | None, status: Status, note: str
     if status is Status.COMPLETED and ended:
         return ended
     why = ended.content if ended else (note or "")
-    text = f"the agent {head.agent} {_TOLD[status]}, in the run {head.run_id}"
+    text = f"the agent {head.agent} {_REASONS[status]}, in the run {head.run_id}"
     return Outcome(kind="error", content=f"{text}: {why}" if why else text)
 
 
-_TOLD = {
+_REASONS = {
     Status.COMPLETED: "has ended",
     Status.FAILED: "failed",
     Status.CANCELLED: "was cancelled",

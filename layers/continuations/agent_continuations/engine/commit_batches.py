@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import JournalEntry, Start
+from agent_continuations.core.run import JournalEntry, NewRun
 from agent_continuations.engine.pending_writes import PendingWrite
 from agent_continuations.ports.store import (
     MAX_GRANTS_AT_ONCE,
@@ -22,7 +22,7 @@ class CommitBatch:
     registers: list[JournalEntry]
     notices: list[Notice]
     uses: list[Grant]
-    starts: list[Start]
+    starts: list[NewRun]
     trail: TrailMove | None
     last: bool
 

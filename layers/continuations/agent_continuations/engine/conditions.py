@@ -41,7 +41,7 @@ def due_condition(
         arguments=arguments,
         scope=condition.scope,
         tally=reached,
-        gate=condition.approval.pinned(Preview(effect=why)),
+        gate=condition.approval.pinned_policy(Preview(effect=why)),
     )
     turn = len(frame.turns)
     before = sum(parse_path(place)[0].turn == turn for place in frame.holds)

@@ -6,7 +6,7 @@ from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation, Outcome
-from agent_continuations.core.effects import Await, TakeSignal, NotifyApprovers
+from agent_continuations.core.effects import Await, NotifyApprovers, TakeSignal
 from agent_continuations.core.events import Decided, Escalated, NoticeSent, ToolReturned
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text

@@ -7,16 +7,16 @@ from enum import Enum, auto
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
-from agent_continuations.core.keys import call_key, call_entry_key, reply_key
+from agent_continuations.core.keys import call_entry_key, call_key, reply_key
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import RunHead, JournalEntry, Status
+from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
-from agent_continuations.engine.in_flight import InFlightEffect, InFlight, has_intent
+from agent_continuations.engine.in_flight import InFlight, InFlightEffect, has_intent
 from agent_continuations.engine.next_wake import next_wake
 from agent_continuations.engine.pending_writes import PendingWrites
-from agent_continuations.engine.planning import validate_reply, plan_calls
+from agent_continuations.engine.planning import plan_calls, validate_reply
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
@@ -36,18 +36,22 @@ class RunExecution:
     """One owner's time with one run: what it begins, what comes back, and how it leaves."""
 
     def __init__(
-        self, means: EngineContext, head: RunHead, crew: EffectExecutor, deadline: datetime | None
+        self,
+        context: EngineContext,
+        head: RunHead,
+        executor: EffectExecutor,
+        deadline: datetime | None,
     ) -> None:
-        self.means = means
-        self.limits = means.limits
-        self.run = RunUnitOfWork(means, head)
-        self.flights = InFlight(crew, means.limits.workers)
+        self.context = context
+        self.limits = context.limits
+        self.run = RunUnitOfWork(context, head)
+        self.in_flight = InFlight(executor, context.limits.workers)
         self.deadline = deadline
         self.stop: _Stop | None = None
         self.outcomes: list[ToolReturned | Suspended | Polled] = []
-        self.beginnings = EffectScheduler(means, self.run, self.flights, deadline)
-        self.model_pause = head.model_pause
-        self.look_up_at = means.clock()
+        self.scheduler = EffectScheduler(context, self.run, self.in_flight, deadline)
+        self.model_backoff = head.model_pause
+        self.look_up_at = context.clock()
 
     def run_to_rest(self) -> Status | None:
         """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
@@ -67,7 +71,7 @@ class RunExecution:
     @property
     def has_abandoned_tools(self) -> bool:
         """Whether a tool is still running that this owner no longer waits for."""
-        return self.flights.abandoned
+        return self.in_flight.abandoned
 
     def _park(self, note: str) -> Status | None:
         """What is stored cannot be gone on from; a person has to look. Intents stay on record."""
@@ -83,7 +87,7 @@ class RunExecution:
     def _makes_no_progress(self) -> bool:
         if self.run.head.stalls < MAX_STALLS:
             return False
-        if self.run.known == self.run.head.registers:
+        if self.run.entry_count == self.run.head.registers:
             return True
         self.run.record_progress()
         return False
@@ -93,24 +97,24 @@ class RunExecution:
         while True:
             try:
                 status = self._step()
-                if status or (self.stop is _Stop.FENCED and not self.flights):
+                if status or (self.stop is _Stop.FENCED and not self.in_flight):
                     return status
                 give_up_at = self._in(self.limits.store_retry_seconds)
             except Fenced:
                 self._fenced()
             except Retryable:
-                in_hand = self.flights.recorded or self.outcomes
-                if not in_hand or self.means.clock() >= give_up_at:
+                in_hand = self.in_flight.recorded or self.outcomes
+                if not in_hand or self.context.clock() >= give_up_at:
                     raise
-                self.means.pause(1)
+                self.context.pause(1)
 
     def _step(self) -> Status | None:
         """Record what came back, begin what can be done, and wait; or leave, if nothing can."""
         self._refresh_stop_reason()
         self._record_outcomes()
         if not self.stop:
-            self.beginnings.start_ready(self.model_pause)
-        if not self.flights:
+            self.scheduler.start_ready(self.model_backoff)
+        if not self.in_flight:
             return self._release()
         if self.run.pending.staged and not self.stop:
             self.run.flush()
@@ -145,53 +149,55 @@ class RunExecution:
             self.stop = _Stop.CANCELLED
         else:
             self.stop = _Stop.PAUSED if mine and self.run.head.paused else _Stop.FENCED
-        if self.stop is _Stop.FENCED and not (self.flights.recorded or self.outcomes):
+        if self.stop is _Stop.FENCED and not (self.in_flight.recorded or self.outcomes):
             # An outcome that it stored before it knew of this has woken nobody. One that is still
             # to come will. Where the store does not answer, the run's due time must do.
             with suppress(Retryable):
                 self.run.wake()
 
     def _in(self, seconds: float) -> datetime:
-        return self.means.clock() + timedelta(seconds=seconds)
+        return self.context.clock() + timedelta(seconds=seconds)
 
     # -- taking in what was done -----------------------------------------------------------------
 
     def _collect(self) -> None:
         """Wait until something has come back or it is time to look up, and take it in."""
         if self.stop in (_Stop.CANCELLED, _Stop.FENCED):
-            self.flights.drop_unrecorded()
-        if not self.flights:
+            self.in_flight.drop_unrecorded()
+        if not self.in_flight:
             return
         wake_at = self.look_up_at
         if self.deadline:
             leave_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
-            if self.means.clock() >= leave_at:
-                self.flights.abandon_all()
+            if self.context.clock() >= leave_at:
+                self.in_flight.abandon_all()
                 return
             wake_at = min(wake_at, leave_at)
-        for flight in self.flights.wait_completed((wake_at - self.means.clock()).total_seconds()):
-            if isinstance(flight.effect, CallModel):
-                self._model_returned(flight.effect, flight)
+        for finished in self.in_flight.wait_completed(
+            (wake_at - self.context.clock()).total_seconds()
+        ):
+            if isinstance(finished.effect, CallModel):
+                self._model_returned(finished.effect, finished)
             else:
-                self._returned(flight.effect, flight.future.result())
+                self._returned(finished.effect, finished.future.result())
 
-    def _model_returned(self, effect: CallModel, flight: InFlightEffect) -> None:
+    def _model_returned(self, effect: CallModel, finished: InFlightEffect) -> None:
         try:
-            reply: Reply = flight.future.result()
+            reply: Reply = finished.future.result()
         except ModelUnavailable as error:
             self._pause_model(error)
             return
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
-            self.beginnings.blocked[effect.path] = f"the model call failed: {error}"
+            self.scheduler.blocked[effect.path] = f"the model call failed: {error}"
             return
-        if self.model_pause and self.model_pause.until <= self.means.clock():
-            self.model_pause = None
+        if self.model_backoff and self.model_backoff.until <= self.context.clock():
+            self.model_backoff = None
         frame = self.run.continuation.frame_at(effect.path)
         if self.stop is _Stop.FENCED or len(frame.turns) != effect.turn:
             return  # another owner's reply is on record
-        agent = self.means.registry.find(frame.agent)
+        agent = self.context.registry.find(frame.agent)
         if agent is None:
-            self.beginnings.blocked[effect.path] = f"there is no agent named {frame.agent}"
+            self.scheduler.blocked[effect.path] = f"there is no agent named {frame.agent}"
             return
         mine = self.run.pending.reads_of(effect.path)
         reply = validate_reply(agent, frame, reply)
@@ -202,16 +208,16 @@ class RunExecution:
             calls=plan_calls(agent, effect.path, reply, frame.turns),
             reads=mine,
             heard=effect.heard,
-            at=self.means.clock(),
+            at=self.context.clock(),
         )
         self.run.record(reply_key(effect.path, effect.turn), event)
         self.run.pending.drop_reads(mine)
 
     def _pause_model(self, error: ModelUnavailable) -> None:
-        self.model_pause = next_backoff(
-            self.model_pause,
+        self.model_backoff = next_backoff(
+            self.model_backoff,
             error,
-            self.means.clock(),
+            self.context.clock(),
             shortest=self.limits.model_retry,
             longest=self.limits.model_retry_longest,
         )
@@ -255,15 +261,15 @@ class RunExecution:
         if self.stop is _Stop.FENCED:
             return None
         status, due, note = self._rest()
-        if not self.run.release(status, due, note, self.model_pause):
+        if not self.run.release(status, due, note, self.model_backoff):
             self.run.load()
             return None
         if status is Status.READY:
-            self.means.queue.resume(self.run.run_id)
+            self.context.queue.resume(self.run.run_id)
         return status
 
     def _rest(self) -> tuple[Status, datetime | None, str | None]:
-        now = self.means.clock()
+        now = self.context.clock()
         if self.stop is _Stop.CANCELLED:
             return Status.CANCELLED, None, None
         ended = self.run.continuation.outcome
@@ -277,11 +283,11 @@ class RunExecution:
             return Status.READY, now, None
         waits = next_wake(
             self.run.continuation,
-            model_pause=self.model_pause,
+            model_backoff=self.model_backoff,
             clock_skew=self.limits.clock_skew,
-            obstacles=self.beginnings.blocked,
+            blocked=self.scheduler.blocked,
         )
-        note = "; ".join(self.beginnings.blocked.values()) or None
+        note = "; ".join(self.scheduler.blocked.values()) or None
         if not waits.asked and not waits.times:
             return Status.PARKED, None, note
         return Status.SUSPENDED, waits.due, note

@@ -6,12 +6,12 @@ from datetime import datetime
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, ApprovalPolicy, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.continuation import Continuation, Call
+from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.events import ApprovalRequested, Decided, Voted
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import RunHead
-from agent_continuations.core.voting import eligible_stage, voted
+from agent_continuations.core.voting import eligible_stage, with_vote
 from agent_continuations.errors import Forbidden
 
 
@@ -37,12 +37,12 @@ def grant_votes(
     if gate is None or isinstance(call.plan, RefusedPlan):
         return
     for grant in grants:
-        if not _applies(grant, call, agent, gate, now):
+        if not _grant_applies(grant, call, agent, gate, now):
             continue
         decision = _decision(head, request, gate, grant, now)
         if decision is None:
             continue
-        after = voted(request, decision)
+        after = with_vote(request, decision)
         closes = after.open_stage is None
         kind = Decided if closes else Voted
         yield grant, kind(path=asked.path, request_id=request.request_id, decision=decision)
@@ -51,7 +51,9 @@ def grant_votes(
         request = after
 
 
-def _applies(grant: Grant, call: Call, agent: str, gate: ApprovalPolicy, now: datetime) -> bool:
+def _grant_applies(
+    grant: Grant, call: Call, agent: str, gate: ApprovalPolicy, now: datetime
+) -> bool:
     if isinstance(call.plan, RefusedPlan) or not gate.grant_seconds or not grant.is_active(now):
         return False
     if gate.risk is Risk.HIGH and grant.via not in AUTHENTICATED_SOURCES:

@@ -9,17 +9,17 @@ from agent_continuations.core.path import Path
 from agent_continuations.core.plans import Effect
 from agent_continuations.engine.executor import EffectExecutor
 
-Begun: TypeAlias = CallModel | RunTool | PollJob
+Submitted: TypeAlias = CallModel | RunTool | PollJob
 
 
 class InFlightEffect(NamedTuple):
     """Something that was begun, and what will come of it."""
 
-    effect: Begun
+    effect: Submitted
     future: "Future[Any]"
 
 
-def has_intent(effect: Begun) -> bool:
+def has_intent(effect: Submitted) -> bool:
     """Whether it has an intent: it may have changed the world, so its end must be heard of."""
     return isinstance(effect, RunTool) and effect.effect is not Effect.READ
 
@@ -27,8 +27,8 @@ def has_intent(effect: Begun) -> bool:
 class InFlight:
     """Model calls and tools on their way, at most `limit` at a time."""
 
-    def __init__(self, crew: EffectExecutor, limit: int) -> None:
-        self._crew = crew
+    def __init__(self, executor: EffectExecutor, limit: int) -> None:
+        self._executor = executor
         self._limit = limit
         self._flying: dict[Path, InFlightEffect] = {}
         self._left_behind: list[Future[Any]] = []
@@ -47,7 +47,7 @@ class InFlight:
     @property
     def recorded(self) -> bool:
         """Whether something is on its way that has an intent on record."""
-        return any(has_intent(flight.effect) for flight in self._flying.values())
+        return any(has_intent(finished.effect) for finished in self._flying.values())
 
     @property
     def abandoned(self) -> bool:
@@ -55,13 +55,13 @@ class InFlight:
         running = [each.future for each in self._flying.values() if has_intent(each.effect)]
         return any(not future.done() for future in [*running, *self._left_behind])
 
-    def submit(self, effect: Begun, work: Callable[[], Any]) -> None:
+    def submit(self, effect: Submitted, work: Callable[[], Any]) -> None:
         """Let something begin."""
-        self._flying[effect.path] = InFlightEffect(effect, self._crew.submit(work))
+        self._flying[effect.path] = InFlightEffect(effect, self._executor.submit(work))
 
     def wait_completed(self, seconds: float) -> list[InFlightEffect]:
         """What has come back, after at most so much time without anything."""
-        self._crew.wait([each.future for each in self._flying.values()], max(0.0, seconds))
+        self._executor.wait([each.future for each in self._flying.values()], max(0.0, seconds))
         landed = [each for each in self._flying.values() if each.future.done()]
         for each in landed:
             del self._flying[each.effect.path]
@@ -70,9 +70,9 @@ class InFlight:
     def drop_unrecorded(self) -> None:
         """Give up what can be asked again, so as to stop soon."""
         self._flying = {
-            path: flight
-            for path, flight in self._flying.items()
-            if flight.future.done() or has_intent(flight.effect)
+            path: finished
+            for path, finished in self._flying.items()
+            if finished.future.done() or has_intent(finished.effect)
         }
 
     def abandon_all(self) -> None:

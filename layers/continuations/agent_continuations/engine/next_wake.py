@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import Await, CallModel, AskIfHappened, effects
+from agent_continuations.core.effects import AskIfHappened, Await, CallModel, effects
 from agent_continuations.core.path import Path
 
 
@@ -25,9 +25,9 @@ class NextWake(NamedTuple):
 def next_wake(
     root: Continuation,
     *,
-    model_pause: ModelBackoff | None,
+    model_backoff: ModelBackoff | None,
     clock_skew: float,
-    obstacles: Container[Path] = (),
+    blocked: Container[Path] = (),
 ) -> NextWake:
     """What the open part of the tree waits for.
 
@@ -45,8 +45,8 @@ def next_wake(
                 times += [effect.until] if effect.until else []
             case AskIfHappened():
                 times.append(lease_dead_at(effect, clock_skew))
-            case CallModel() if model_pause and effect.path not in obstacles:
-                times.append(model_pause.until)
+            case CallModel() if model_backoff and effect.path not in blocked:
+                times.append(model_backoff.until)
             case _:
                 pass
     return NextWake(asked, tuple(times))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agent_continuations.core.approvals.grant import Grant
-from agent_continuations.core.events import ToolReturned, ApprovalEvent, CallEvent
+from agent_continuations.core.events import ApprovalEvent, CallEvent, ToolReturned
 from agent_continuations.core.keys import call_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.run import JournalEntry, Start
+from agent_continuations.core.run import JournalEntry, NewRun
 
 
 class PendingWrite(NamedTuple):
@@ -24,7 +24,7 @@ class PendingWrite(NamedTuple):
     event: ApprovalEvent | CallEvent
     notice: Notice | None = None
     grant: Grant | None = None
-    start: Start | None = None
+    start: NewRun | None = None
 
 
 @dataclass

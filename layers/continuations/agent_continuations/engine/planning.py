@@ -85,7 +85,7 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
         reason = f", who said: {rejected.reason}" if rejected.reason else ""
         return _refused(request, f"{why}{reason}; nobody is asked again")
     call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
-    gate = found.gate(call)
+    gate = found.policy_for(call)
     if isinstance(found, AgentTool):
         if len(path) >= MAX_DEPTH:
             return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")

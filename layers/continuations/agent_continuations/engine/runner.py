@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.run import Status
-from agent_continuations.engine.context import Limits, EngineContext
+from agent_continuations.engine.context import EngineContext, Limits
 from agent_continuations.engine.execution import RunExecution
 from agent_continuations.engine.executor import EffectExecutor, ThreadExecutor
 from agent_continuations.ports.clock import Clock, utc_now
@@ -39,26 +39,26 @@ class Runner:
         store: Store,
         model: Model,
         registry: Registry,
-        hints: WorkQueue,
+        queue: WorkQueue,
         recipients: Callable[[Sequence[str]], Sequence[str]] = lambda _approvers: (),
         clock: Clock = utc_now,
         limits: Limits | None = None,
         operators: Sequence[str] = (),
         abandon: Callable[[], None] = lambda: None,
         pause: Callable[[float], None] = sleep,
-        crew: Callable[[], EffectExecutor] | None = None,
+        executor: Callable[[], EffectExecutor] | None = None,
         callback_url: Callable[[str, str], str] | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._means = EngineContext(
+        self._context = EngineContext(
             store=store,
             model=model,
             registry=registry,
-            queue=hints,
+            queue=queue,
             recipients=recipients,
             clock=clock,
             limits=limits,
-            executor=crew or (lambda: ThreadExecutor(limits.workers)),
+            executor=executor or (lambda: ThreadExecutor(limits.workers)),
             operators=tuple(operators),
             pause=pause,
             callback_url=callback_url,
@@ -78,16 +78,18 @@ class Runner:
         Raises:
             Retryable: the store did not answer; the lease will run out and the run go on.
         """
-        now = self._means.clock()
-        lease_until = now + timedelta(seconds=self._means.limits.lease)
-        head = self._means.store.claim(run_id, owner=uuid4().hex, now=now, lease_until=lease_until)
+        now = self._context.clock()
+        lease_until = now + timedelta(seconds=self._context.limits.lease)
+        head = self._context.store.claim(
+            run_id, owner=uuid4().hex, now=now, lease_until=lease_until
+        )
         if head is None:
             return None
-        crew = self._means.executor()
-        tenure = RunExecution(self._means, head, crew, deadline)
+        executor = self._context.executor()
+        execution = RunExecution(self._context, head, executor, deadline)
         try:
-            return tenure.run_to_rest()
+            return execution.run_to_rest()
         finally:
-            crew.shutdown()
-            if tenure.has_abandoned_tools:
+            executor.shutdown()
+            if execution.has_abandoned_tools:
                 self._abandon()

@@ -8,24 +8,24 @@ from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent, Outcome
 from agent_continuations.core.effects import (
     AskApproval,
+    AskIfHappened,
     Await,
     CallModel,
-    AskIfHappened,
+    NotifyApprovers,
     PollJob,
     RunTool,
     StartRun,
     TakeSignal,
-    NotifyApprovers,
     effects,
 )
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.waits import JobWait, Wait
-from agent_continuations.engine.calls import model_request, bind_poll, bind_tool
+from agent_continuations.engine.calls import bind_poll, bind_tool, model_request
 from agent_continuations.engine.child_runs import start_child
 from agent_continuations.engine.conditions import due_condition
 from agent_continuations.engine.context import EngineContext
-from agent_continuations.engine.deadlines import is_due, on_deadline, timed_out, signal_outcome
+from agent_continuations.engine.deadlines import is_due, on_deadline, signal_outcome, timed_out
 from agent_continuations.engine.in_flight import InFlight, has_intent
 from agent_continuations.engine.next_wake import lease_dead_at
 from agent_continuations.engine.questions import approval_question, doubt_question, notify_event
@@ -48,15 +48,19 @@ class EffectScheduler:
     """
 
     def __init__(
-        self, means: EngineContext, run: RunUnitOfWork, flights: InFlight, deadline: datetime | None
+        self,
+        context: EngineContext,
+        run: RunUnitOfWork,
+        in_flight: InFlight,
+        deadline: datetime | None,
     ) -> None:
         self.blocked: dict[Path, str] = {}
-        self._means = means
+        self._context = context
         self._run = run
-        self._flights = flights
+        self._flights = in_flight
         self._deadline = deadline
 
-    def start_ready(self, model_pause: ModelBackoff | None) -> None:
+    def start_ready(self, model_backoff: ModelBackoff | None) -> None:
         """Begin all that can be done now, but no more than there is room for: what waits for a
         place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
 
@@ -72,13 +76,13 @@ class EffectScheduler:
             match effect:
                 case CallModel():
                     if not self._stopped_by_condition(effect):
-                        self._call_model(effect, model_pause)
+                        self._call_model(effect, model_backoff)
                 case RunTool():
                     starts.append(effect)
                 case AskApproval() | NotifyApprovers() | AskIfHappened():
                     self._ask(effect)
                 case StartRun():
-                    head, root, now = self._run.head, self._run.continuation, self._means.clock()
+                    head, root, now = self._run.head, self._run.continuation, self._context.clock()
                     self._run.stage(*start_child(head, root, effect.path, now))
                 case Await(reason="job"):
                     self._poll(effect)
@@ -91,14 +95,14 @@ class EffectScheduler:
     # -- questions -------------------------------------------------------------------------------
 
     def _ask(self, effect: AskApproval | NotifyApprovers | AskIfHappened) -> None:
-        head, root, now = self._run.head, self._run.continuation, self._means.clock()
+        head, root, now = self._run.head, self._run.continuation, self._context.clock()
         match effect:
             case AskApproval():
                 self._run.stage(approval_question(head, root, effect, now))
             case NotifyApprovers():
                 self._run.stage(notify_event(root, effect, now))
             case AskIfHappened():
-                skew, whom = self._means.limits.clock_skew, self._means.operators
+                skew, whom = self._context.limits.clock_skew, self._context.operators
                 if lease_dead_at(effect, skew) <= self._run.loaded_at:
                     self._run.stage(doubt_question(head, root, effect, now, whom))
             case _:
@@ -109,7 +113,7 @@ class EffectScheduler:
         where something has come, take it. It is on record before anything follows from it: an
         answer may have come first.
         """
-        now = self._means.clock()
+        now = self._context.clock()
         for effect in effects(self._run.continuation):
             head, root = self._run.head, self._run.continuation
             match effect:
@@ -121,7 +125,7 @@ class EffectScheduler:
                 case TakeSignal():
                     self._run.stage(signal_outcome(effect, now))
                 case AskApproval() if effect.gate.grant_seconds:
-                    self._run.take_grants(approval_question(head, root, effect, now))
+                    self._run.stage_with_grants(approval_question(head, root, effect, now))
                 case _:
                     pass
         if self._run.pending.staged:
@@ -131,7 +135,7 @@ class EffectScheduler:
         """Whether people must say first that the agent, or the whole run, shall go on; they are
         asked then.
         """
-        root, registry, now = self._run.continuation, self._means.registry, self._means.clock()
+        root, registry, now = self._run.continuation, self._context.registry, self._context.clock()
         agent, first = registry.find(root.frame_at(effect.path).agent), registry.find(root.agent)
         conditions = [each for each in (agent.conditions if agent else ()) if each.scope == "agent"]
         conditions += [each for each in (first.conditions if first else ()) if each.scope == "run"]
@@ -149,7 +153,7 @@ class EffectScheduler:
         """Before a call is called in doubt: its owner may have left the outcome on record until it
         was given up, and it wakes nobody that does not know yet that it has lost the run.
         """
-        now, skew = self._means.clock(), self._means.limits.clock_skew
+        now, skew = self._context.clock(), self._context.limits.clock_skew
         for effect in effects(self._run.continuation):
             if not isinstance(effect, AskIfHappened):
                 continue
@@ -160,12 +164,12 @@ class EffectScheduler:
     # -- model calls, polls and tools --------------------------------------------------------------
 
     def _call_model(self, effect: CallModel, pause: ModelBackoff | None) -> None:
-        pausing = pause and pause.until > self._means.clock()
+        pausing = pause and pause.until > self._context.clock()
         if pausing or not self._flights.room:
             return
-        root, model = self._run.continuation, self._means.model
+        root, model = self._run.continuation, self._context.model
         try:
-            request = model_request(self._means.registry, self._run.head, root, effect.path)
+            request = model_request(self._context.registry, self._run.head, root, effect.path)
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
@@ -173,19 +177,19 @@ class EffectScheduler:
 
     def _poll(self, effect: Await) -> None:
         """Ask how a job stands, if it is time."""
-        now, root = self._means.clock(), self._run.continuation
+        now, root = self._context.clock(), self._run.continuation
         wait = root.call_at(effect.path).wait
         if not isinstance(wait, JobWait) or not is_due(effect, now) or not self._flights.room:
             return
         try:
-            poll = bind_poll(self._means, self._run.head, root, effect.path)
+            poll = bind_poll(self._context, self._run.head, root, effect.path)
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
         path, number = path_text(effect.path), wait.polls + 1
 
         def perform() -> ToolReturned | Polled:
-            outcome, at = poll(), self._means.clock()
+            outcome, at = poll(), self._context.clock()
             if outcome is None:
                 return Polled(path=path, number=number, at=at)
             return ToolReturned(path=path, outcome=outcome, started_at=now, at=at)
@@ -201,7 +205,7 @@ class EffectScheduler:
                 break
             head, root = self._run.head, self._run.continuation
             try:
-                run = bind_tool(self._means, head, root, start.path, start.attempt)
+                run = bind_tool(self._context, head, root, start.path, start.attempt)
             except Fatal as error:
                 self.blocked[start.path] = str(error)
             else:
@@ -217,9 +221,9 @@ class EffectScheduler:
                 self._run_tool(start, run)
 
     def _intend(self, starts: Sequence[RunTool]) -> None:
-        now = self._means.clock()
+        now = self._context.clock()
         deadline = self._deadline or now + timedelta(
-            seconds=self._means.limits.default_tool_timeout
+            seconds=self._context.limits.default_tool_timeout
         )
         self._run.record_intents(
             {
@@ -235,8 +239,8 @@ class EffectScheduler:
         path, attempt = path_text(start.path), start.attempt
 
         def perform() -> ToolReturned | Suspended:
-            started_at = self._means.clock()
-            result, at = run(), self._means.clock()
+            started_at = self._context.clock()
+            result, at = run(), self._context.clock()
             if not isinstance(result, Outcome):
                 return Suspended(path=path, wait=result, attempt=attempt, at=at)
             return ToolReturned(

@@ -6,7 +6,7 @@ from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
 
 
-def sweep(store: Store, hints: WorkQueue, now: datetime, limit: int = 1000) -> int:
+def sweep(store: Store, queue: WorkQueue, now: datetime, limit: int = 1000) -> int:
     """Send the hint of whatever is due again; how much that was.
 
     Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has
@@ -15,9 +15,9 @@ def sweep(store: Store, hints: WorkQueue, now: datetime, limit: int = 1000) -> i
     found = store.due(now, limit)
     for due in found:
         if due.notice_id:
-            hints.notify(due.run_id, due.notice_id)
+            queue.notify(due.run_id, due.notice_id)
         elif due.new:
-            hints.advance(due.run_id)
+            queue.advance(due.run_id)
         else:
-            hints.resume(due.run_id)
+            queue.resume(due.run_id)
     return len(found)

@@ -7,21 +7,21 @@ from agent_continuations.core.approvals.audit_chain import append
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import (
+    ApprovalEvent,
     ApprovalRequested,
-    MarkedInDoubt,
+    CallEvent,
     Event,
+    MarkedInDoubt,
     NoticeSent,
     ToolReturned,
     ToolStarted,
-    ApprovalEvent,
-    CallEvent,
 )
 from agent_continuations.core.fold import apply
 from agent_continuations.core.keys import call_entry_key, trail_key
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.run import RunHead, JournalEntry, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Status
 from agent_continuations.engine.child_runs import cancel_children, report_to_parent
-from agent_continuations.engine.commit_batches import batch_size, CommitBatch
+from agent_continuations.engine.commit_batches import CommitBatch, batch_size
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.grant_votes import grant_votes
 from agent_continuations.engine.notices import notice
@@ -30,7 +30,7 @@ from agent_continuations.errors import Conflict, Fenced
 from agent_continuations.ports.store import (
     MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
-    Release,
+    ReleaseTerms,
     TrailMove,
     read_run,
 )
@@ -52,28 +52,28 @@ class RunUnitOfWork:
 
     continuation: Continuation
 
-    def __init__(self, means: EngineContext, head: RunHead) -> None:
+    def __init__(self, context: EngineContext, head: RunHead) -> None:
         self.run_id = head.run_id
         self.head = head
-        self.known = 0
+        self.entry_count = 0
         self.loaded_at = head.created_at
         self.pending = PendingWrites()
-        self._means = means
-        self._store = means.store
+        self._context = context
+        self._store = context.store
         self._newest: RunHead | None = None
-        self._renew_at = means.clock() + timedelta(seconds=means.limits.lease_renewal)
+        self._renew_at = context.clock() + timedelta(seconds=context.limits.lease_renewal)
 
     # -- what is on record -----------------------------------------------------------------------
 
     def load(self) -> None:
         """Fold what is stored; what this owner has found out by reading stays known."""
-        now = self._means.clock()
+        now = self._context.clock()
         read = read_run(self._store, self.run_id)
         if read is None or read[0].head.epoch != self.head.epoch:
             raise Fenced(self.run_id)
         snapshot, self.continuation = read
         self.loaded_at = now
-        self.head, self.known = snapshot.head, len(snapshot.registers)
+        self.head, self.entry_count = snapshot.head, len(snapshot.registers)
         self.pending.drop_questions()
         reads, self.pending.reads = self.pending.reads, []
         for each in reads:
@@ -94,7 +94,7 @@ class RunUnitOfWork:
         newest, self._newest = self._newest, None
         if newest:
             self._merge_head(newest)
-        now, limits = self._means.clock(), self._means.limits
+        now, limits = self._context.clock(), self._context.limits
         if now >= self._renew_at:
             self._renew_at = now + timedelta(seconds=limits.lease_renewal)
             lease_until = now + timedelta(seconds=limits.lease)
@@ -105,7 +105,7 @@ class RunUnitOfWork:
     def record_progress(self) -> None:
         """Note that the run has come on since the last claim, which ends the stalls."""
         epoch = self.head.epoch
-        self._merge_head(self._store.progress(self.run_id, epoch=epoch, registers=self.known))
+        self._merge_head(self._store.progress(self.run_id, epoch=epoch, registers=self.entry_count))
 
     def verify_ownership(self) -> bool:
         """After a refused write: whether the run has this owner yet. Nothing new may begin."""
@@ -119,8 +119,8 @@ class RunUnitOfWork:
 
     def wake(self) -> None:
         """Whoever has the run now, or nobody, shall look at what is on record."""
-        self._store.wake(self.run_id, now=self._means.clock())
-        self._means.queue.resume(self.run_id)
+        self._store.wake(self.run_id, now=self._context.clock())
+        self._context.queue.resume(self.run_id)
 
     def _merge_head(self, head: RunHead) -> None:
         """A newer head: it may say that the run was cancelled or that something happened."""
@@ -137,7 +137,7 @@ class RunUnitOfWork:
         register = JournalEntry(key, (event,))
         if self._store.append(self.run_id, register) == register:
             self.continuation = after
-            self.known += 1
+            self.entry_count += 1
         else:
             # Another owner was here, perhaps with more than this one register.
             self.load()
@@ -145,8 +145,8 @@ class RunUnitOfWork:
     def deliver_late(self, outcome: JournalEntry) -> None:
         """The run is another's by now, and may wait for just this, or for a person's word on it."""
         try:
-            self._store.append_external(self.run_id, [outcome], now=self._means.clock())
-            self._means.queue.resume(self.run_id)
+            self._store.append_external(self.run_id, [outcome], now=self._context.clock())
+            self._context.queue.resume(self.run_id)
         except Conflict:
             self._store.append(self.run_id, outcome)
 
@@ -168,7 +168,7 @@ class RunUnitOfWork:
             self.pending.reads.append(read)
             self._apply(read)
 
-    def stage(self, event: ApprovalEvent | CallEvent, start: Start | None = None) -> None:
+    def stage(self, event: ApprovalEvent | CallEvent, start: NewRun | None = None) -> None:
         """Ask people, remind them, note that their time is over, or what has come, with the next
         commit.
 
@@ -178,14 +178,14 @@ class RunUnitOfWork:
         self._apply(event)
         told = None
         if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
-            now, recipients = self._means.clock(), self._means.recipients
+            now, recipients = self._context.clock(), self._context.recipients
             told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
         self.pending.staged.append(PendingWrite(event, told, start=start))
 
-    def take_grants(self, asked: ApprovalRequested) -> None:
+    def stage_with_grants(self, asked: ApprovalRequested) -> None:
         """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
         plan = self.continuation.call_at(parse_path(asked.path)).plan
-        now = self._means.clock()
+        now = self._context.clock()
         grants = self._store.grants(self.head.tenant, plan.tool)
         votes = list(grant_votes(self.head, self.continuation, asked, grants, now))
         if not votes:
@@ -208,35 +208,35 @@ class RunUnitOfWork:
         status: Status,
         due: datetime | None,
         note: str | None,
-        model_pause: ModelBackoff | None = None,
+        model_backoff: ModelBackoff | None = None,
     ) -> bool:
         """Write what is unwritten and release the run. False, and nothing released, if something
         has happened that this owner does not know.
         """
         if status.terminal:
-            root = self.continuation if self.known else None
-            report_to_parent(self._means, self.head, root, status, note)
+            root = self.continuation if self.entry_count else None
+            report_to_parent(self._context, self.head, root, status, note)
             if root and status is not Status.PARKED:
-                cancel_children(self._means, root)
+                cancel_children(self._context, root)
 
-        def release(known: int) -> Release:
-            return Release(
+        def release(known: int) -> ReleaseTerms:
+            return ReleaseTerms(
                 status=status,
                 due=due,
                 wake=self.head.wake,
                 registers=known,
                 note=note[:MAX_NOTE_CHARACTERS] if note else None,
                 progress=status is not Status.READY or known != self.head.registers,
-                model_pause=model_pause,
+                model_pause=model_backoff,
             )
 
         return self._commit(release)
 
-    def _commit(self, release: Callable[[int], Release] | None) -> bool:
+    def _commit(self, release: Callable[[int], ReleaseTerms] | None) -> bool:
         """Write all that is unwritten together with the head; the last portion may release it."""
         settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
-        for portion in self._portions():
-            known = self.known + len(portion.registers)
+        for portion in self._batches():
+            known = self.entry_count + len(portion.registers)
             written = self._store.commit(
                 self.run_id,
                 epoch=self.head.epoch,
@@ -247,24 +247,24 @@ class RunUnitOfWork:
                 trail=portion.trail,
                 uses=portion.uses,
                 starts=portion.starts,
-                now=self._means.clock(),
+                now=self._context.clock(),
             )
             if not written:
                 return False
-            self.known = known
+            self.entry_count = known
             if portion.trail:
                 moved = {"trail": portion.trail.after}
                 self.head = self.head.model_copy(update=moved)
                 # It was read before, and would take the trail's end back.
                 self._newest = self._newest and self._newest.model_copy(update=moved)
             for each in portion.notices:
-                self._means.queue.notify(self.run_id, each.notice_id)
+                self._context.queue.notify(self.run_id, each.notice_id)
             for start in portion.starts:
-                self._means.queue.advance(start.head.run_id)
+                self._context.queue.advance(start.head.run_id)
         self.pending = PendingWrites(settled=self.pending.settled[MAX_SETTLED_AT_ONCE:])
         return True
 
-    def _portions(self) -> Iterator["CommitBatch"]:
+    def _batches(self) -> Iterator["CommitBatch"]:
         """All that is to be written, as much at once as a store takes; one portion at least."""
         left, reads = list(self.pending.staged), self.pending.read_registers()
         while True:

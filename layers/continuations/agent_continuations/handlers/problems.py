@@ -24,7 +24,7 @@ MAX_ERRORS = 50
 MAX_TEXT_CHARACTERS = 2000
 
 
-class Fault(TypedDict):
+class FieldFault(TypedDict):
     """What is wrong with a field."""
 
     field: str
@@ -38,7 +38,7 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: str
-    errors: NotRequired[list[Fault]]
+    errors: NotRequired[list[FieldFault]]
     decision: NotRequired[dict[str, Any]]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from agent_continuations.core.continuation import Continuation, Call
+from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.path import Path, Step, parse_path
 
 MAX_DRAWN = 300

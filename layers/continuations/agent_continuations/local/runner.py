@@ -22,7 +22,7 @@ from agent_continuations.core.decisions.responses import (
 from agent_continuations.core.events import Started
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
-from agent_continuations.core.run import RunHead, JournalEntry, Status
+from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Invalid
@@ -61,18 +61,18 @@ class LocalRunner:
     ) -> None:
         self.store = store or InMemoryStore()
         registry = Registry(agents)
-        self._hints = LocalWorkQueue()
+        self._queue = LocalWorkQueue()
         self._clock = clock
         self._runner = Runner(
             store=self.store,
             model=model,
             registry=registry,
-            hints=self._hints,
+            queue=self._queue,
             clock=clock,
             limits=limits,
         )
         self._runs = RunService(
-            store=self.store, hints=self._hints, registry=lambda: registry, clock=clock
+            store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
         )
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
 
@@ -96,8 +96,8 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        self._hints.add(run_id)
-        while waiting := self._hints.next():
+        self._queue.add(run_id)
+        while waiting := self._queue.next():
             self._runner.advance(waiting)
         return self.get(run_id)
 

@@ -10,8 +10,10 @@ from agent_continuations.errors import Fatal
 
 _FOR = " for "
 # A white space would end the address where the approver is read from the stored text.
-_Routed = Annotated[str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")]
-_ROUTES = TypeAdapter(dict[str, Annotated[list[_Routed], Field(min_length=1)]])
+_RouteMap = Annotated[
+    str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")
+]
+_ROUTES = TypeAdapter(dict[str, Annotated[list[_RouteMap], Field(min_length=1)]])
 
 
 class Recipient(NamedTuple):
@@ -38,7 +40,7 @@ class Recipient(NamedTuple):
         return cls(channel, address, approver)
 
 
-class Routes:
+class NotificationRoutes:
     """From approvers to recipients.
 
     Args:

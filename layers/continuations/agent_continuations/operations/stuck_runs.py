@@ -15,10 +15,10 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import (
     AskApproval,
     CallModel,
+    NotifyApprovers,
     RunTool,
     StartRun,
     TakeSignal,
-    NotifyApprovers,
     effects,
 )
 from agent_continuations.core.run import RunHead, Status
@@ -68,7 +68,7 @@ def why_stuck(
     in_time = head.due is not None and head.due <= latest
     if not head.note and not in_time and _can_go_on(root, pause):
         return f"could go on, but is not due before {head.due or 'ever'}"
-    waits = next_wake(root, model_pause=pause, clock_skew=limits.clock_skew)
+    waits = next_wake(root, model_backoff=pause, clock_skew=limits.clock_skew)
     if waits.due and (head.due is None or head.due > waits.due + LATE):
         return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
     if head.due is None and not waits.asked:

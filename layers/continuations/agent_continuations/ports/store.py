@@ -10,7 +10,7 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import IllegalEvent
 
 MAX_STALLS = 5
@@ -62,7 +62,7 @@ def read_run(store: "Store", run_id: str) -> tuple[Snapshot, Continuation] | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseTerms:
     """How an owner leaves a run. It holds only if `wake` has not moved. A run that has ended is not
     paused any more.
 
@@ -162,10 +162,10 @@ class Store(Protocol):
         registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
-        release: Release | None = None,
+        release: ReleaseTerms | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
-        starts: Sequence[Start] = (),
+        starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
         """Write registers and notices, start other runs, drop the intents of `settled` paths and

@@ -13,13 +13,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from agent_continuations.core.approvals.audit_chain import ChainHead, AuditedEvent, entry, faults
+from agent_continuations.core.approvals.audit_chain import (
+    AuditedEvent,
+    ChainHead,
+    audit_entry,
+    faults,
+)
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.call_hash import hashed_content, question_of
 from agent_continuations.core.ids import arguments_hash, canonical_json, policy_hash
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 
 FORM = 1
 
@@ -66,7 +71,7 @@ class Audit(BaseModel):
     earlier: int = 0
 
 
-def audit(loaded: Loaded) -> Audit:
+def audit(loaded: LoadedRun) -> Audit:
     """The audit trail of a run."""
     head, root = loaded.head, loaded.continuation
     events = [event for event in loaded.snapshot.events() if isinstance(event, AuditedEvent)]
@@ -90,7 +95,7 @@ def audit(loaded: Loaded) -> Audit:
         tenant=head.tenant,
         agent=head.agent,
         requester=head.requester,
-        items=tuple(entry(event) for _, event in sorted(linked, key=lambda each: each[0])),
+        items=tuple(audit_entry(event) for _, event in sorted(linked, key=lambda each: each[0])),
         end=head.trail,
         calls=calls,
         earlier=len(events) - len(linked),
@@ -114,7 +119,7 @@ def document_faults(document: Mapping[str, Any], expected: str | None = None) ->
         return [f"this is not an audit trail: {error}"]
     if read.form > FORM:
         return [f"the document has form {read.form}, and this code knows {FORM}"]
-    return [*faults(read.items, read.end, expected), *_argument_faults(read, entries)]
+    return [*faults(read.items, read.end, expected), *_hash_faults(read, entries)]
 
 
 class _Hashed(BaseModel):
@@ -134,7 +139,7 @@ class _Entry(BaseModel):
     decision: _Hashed | None = None
 
 
-def _argument_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
+def _hash_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
     """Hashes on the trail that are not those of the arguments and policies beside it."""
     for each in entries:
         call, where = read.calls.get(each.path), f"entry {each.number}"

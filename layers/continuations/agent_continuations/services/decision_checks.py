@@ -3,11 +3,11 @@
 from datetime import datetime
 from hmac import compare_digest
 
-from agent_continuations.core.approvals.policy import GROUP, AUTHENTICATED_SOURCES, Risk, normalized
+from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, GROUP, Risk, normalized
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, Response
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
 
@@ -31,7 +31,7 @@ def resolve_approver(request: Request, said: Response) -> str:
     return owing[0]
 
 
-def check_open(loaded: Loaded, request: Request, said: Response, now: datetime) -> None:
+def check_open(loaded: LoadedRun, request: Request, said: Response, now: datetime) -> None:
     """Whether anything can be said yet, through this door.
 
     Raises:
@@ -50,7 +50,7 @@ def check_open(loaded: Loaded, request: Request, said: Response, now: datetime) 
         check_signed_in(said)
 
 
-def check_seen(loaded: Loaded, request: Request, said: Decide) -> None:
+def check_seen(loaded: LoadedRun, request: Request, said: Decide) -> None:
     """Whether what they saw is what is asked.
 
     Raises:

@@ -13,18 +13,18 @@ from agent_continuations.core.approvals.audit_chain import append
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Risk, normalized
 from agent_continuations.core.approvals.request import (
     ApprovalRequest,
+    Attribution,
     Decision,
     Verdict,
-    Attribution,
 )
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import (
     Decide,
+    DecisionResult,
     Reassign,
     Response,
-    DecisionResult,
     WithdrawApproval,
     Written,
 )
@@ -39,15 +39,15 @@ from agent_continuations.core.events import (
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import call_key, trail_key
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import Loaded, JournalEntry
+from agent_continuations.core.run import JournalEntry, LoadedRun
 from agent_continuations.core.transcript import happened_text
 from agent_continuations.core.voting import (
-    asked_by,
     apply_to_request,
+    approver_name,
     check_delegate,
     check_vote,
     eligible_stage,
-    voted,
+    with_vote,
 )
 from agent_continuations.errors import (
     AlreadyDecided,
@@ -84,18 +84,18 @@ class DecisionService:
         self,
         *,
         store: Store,
-        hints: WorkQueue,
-        load: Callable[[str], Loaded],
+        queue: WorkQueue,
+        load: Callable[[str], LoadedRun],
         registry: Callable[[], Registry],
         clock: Clock,
     ) -> None:
         self._store = store
-        self._hints = hints
+        self._queue = queue
         self._load = load
         self._registry = registry
         self._clock = clock
 
-    def settle(self, loaded: Loaded, request: Request, said: Response) -> DecisionResult:
+    def settle(self, loaded: LoadedRun, request: Request, said: Response) -> DecisionResult:
         """Take what somebody says; see `Runs.decide`."""
         for _ in range(MAX_TRIES):
             try:
@@ -105,10 +105,10 @@ class DecisionService:
                 request = find_request(loaded, request.request_id)
         raise Retryable("too many people answer at once")
 
-    def _settle(self, loaded: Loaded, request: Request, said: Response) -> DecisionResult:
+    def _settle(self, loaded: LoadedRun, request: Request, said: Response) -> DecisionResult:
         approver = resolve_approver(request, said)
         if request.decision:
-            return self._late(loaded, request, said, approver)
+            return self._result_of_closed(loaded, request, said, approver)
         now = self._clock()
         check_open(loaded, request, said, now)
         event: Written
@@ -122,22 +122,22 @@ class DecisionService:
         return self._write(loaded, request, event, now)
 
     def _write(
-        self, loaded: Loaded, request: Request, event: Written, now: datetime
+        self, loaded: LoadedRun, request: Request, event: Written, now: datetime
     ) -> DecisionResult:
         run_id, before = loaded.head.run_id, loaded.head.trail
         after, event = append(before, event)
         stored = self._store.append_external(
-            run_id, _registers(request, event), trail=TrailMove(before.number, after), now=now
+            run_id, _entries(request, event), trail=TrailMove(before.number, after), now=now
         )
         if stored is None:
-            self._hints.resume(run_id)
-            return DecisionResult(event, _after(request, event))
+            self._queue.resume(run_id)
+            return DecisionResult(event, _applied(request, event))
         if any(isinstance(each, ToolReturned) for each in stored.events):
             raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
         raise Stale(run_id)
 
-    def _late(
-        self, loaded: Loaded, request: Request, said: Response, approver: str
+    def _result_of_closed(
+        self, loaded: LoadedRun, request: Request, said: Response, approver: str
     ) -> DecisionResult:
         """The request is closed: the same words again are answered alike, others are too late."""
         stands = request.decision
@@ -145,8 +145,10 @@ class DecisionService:
         approval = request.approval
         if isinstance(said, Decide):
             again = self._decision(loaded, request, said, approver, self._clock())
-            agreed = [vote for vote in approval.votes if _alike(vote, stands)] if approval else []
-            if any(_same(each, again) for each in (stands, *agreed)):
+            agreed = (
+                [vote for vote in approval.votes if _same_content(vote, stands)] if approval else []
+            )
+            if any(_same_vote(each, again) for each in (stands, *agreed)):
                 path = path_text(request.path)
                 event = Decided(path=path, request_id=request.request_id, decision=stands)
                 return DecisionResult(event, approval)
@@ -156,7 +158,7 @@ class DecisionService:
 
     def _event_for_approval(
         self,
-        loaded: Loaded,
+        loaded: LoadedRun,
         request: Request,
         approval: ApprovalRequest,
         gate: ApprovalPolicy,
@@ -170,7 +172,7 @@ class DecisionService:
             case Decide():
                 decision = self._decision(loaded, request, said, approver, now)
                 for vote in approval.counted:
-                    if _same(vote, decision):
+                    if _same_vote(vote, decision):
                         return Voted(path=path, request_id=request_id, decision=vote)
                 check_seen(loaded, request, said)
                 if decision.preview and decision.preview.risk is Risk.HIGH:
@@ -180,7 +182,7 @@ class DecisionService:
                 )
                 decision = decision.model_copy(update={"stage": stage, "member_of": group})
                 if decision.verdict is Verdict.APPROVE:
-                    if voted(approval, decision).open_stage is not None:
+                    if with_vote(approval, decision).open_stage is not None:
                         return Voted(path=path, request_id=request_id, decision=decision)
                     if decision.arguments is None:
                         # What an earlier vote changed is what has been agreed to.
@@ -189,20 +191,22 @@ class DecisionService:
                 return Decided(path=path, request_id=request_id, decision=decision)
             case WithdrawApproval():
                 check_vote(approval, approver)
-                return Withdrawn(path=path, request_id=request_id, word=_word(said, approver, now))
+                return Withdrawn(
+                    path=path, request_id=request_id, word=_attribution(said, approver, now)
+                )
             case Reassign(to=to):
                 check_delegate(approval, gate, approver, to, requester)
-                word = _word(said, approver, now)
+                word = _attribution(said, approver, now)
                 return Reassigned(path=path, request_id=request_id, word=word, to=to)
             case _:
                 assert_never(said)
 
     def _event_for_doubt(
-        self, loaded: Loaded, request: Request, said: Response, approver: str, now: datetime
+        self, loaded: LoadedRun, request: Request, said: Response, approver: str, now: datetime
     ) -> DoubtResolved:
         if not isinstance(said, Decide):
             raise Invalid("this can only be answered", [("decision", "approve or reject")])
-        if request.approvers and not asked_by(request.approvers, approver, said.groups):
+        if request.approvers and not approver_name(request.approvers, approver, said.groups):
             raise Forbidden(
                 f"{approver} is not asked for this", [("approver", "not one of the approvers")]
             )
@@ -213,7 +217,7 @@ class DecisionService:
         )
 
     def _decision(
-        self, loaded: Loaded, request: Request, said: Decide, approver: str, now: datetime
+        self, loaded: LoadedRun, request: Request, said: Decide, approver: str, now: datetime
     ) -> Decision:
         head, path, asked = loaded.head, request.path, request.asked
         decision = Decision(
@@ -234,7 +238,7 @@ class DecisionService:
         return decision.model_copy(update={"arguments_hash": edited})
 
 
-def _word(said: Response, approver: str, now: datetime) -> Attribution:
+def _attribution(said: Response, approver: str, now: datetime) -> Attribution:
     return Attribution(
         approver=approver,
         decided_by=said.decided_by or approver,
@@ -245,18 +249,18 @@ def _word(said: Response, approver: str, now: datetime) -> Attribution:
     )
 
 
-def _same(one: Decision, other: Decision) -> bool:
+def _same_vote(one: Decision, other: Decision) -> bool:
     """The same words by the same approver: a double click, not a second opinion."""
-    return normalized(one.approver) == normalized(other.approver) and _alike(one, other)
+    return normalized(one.approver) == normalized(other.approver) and _same_content(one, other)
 
 
-def _alike(one: Decision, other: Decision) -> bool:
+def _same_content(one: Decision, other: Decision) -> bool:
     """The same words, whoever says them."""
     mine, theirs = ((each.verdict, each.arguments_hash) for each in (one, other))
     return mine == theirs and canonical_json(one.answer) == canonical_json(other.answer)
 
 
-def _registers(request: Request, event: Written) -> list[JournalEntry]:
+def _entries(request: Request, event: Written) -> list[JournalEntry]:
     """What is written, all or nothing. Who says that a doubted call happened writes its outcome,
     too, at the key where a late outcome of the lost owner would stand: only one can.
     """
@@ -273,12 +277,12 @@ def _registers(request: Request, event: Written) -> list[JournalEntry]:
     return registers
 
 
-def _after(request: Request, event: Written) -> ApprovalRequest | None:
+def _applied(request: Request, event: Written) -> ApprovalRequest | None:
     """How the request stands once the event is on record."""
     approval = request.approval
     if approval is None or isinstance(event, DoubtResolved):
         return None
     if isinstance(event, Decided):
         approved = event.decision.verdict is Verdict.APPROVE
-        return voted(approval, event.decision) if approved else approval
+        return with_vote(approval, event.decision) if approved else approval
     return apply_to_request(approval, event)

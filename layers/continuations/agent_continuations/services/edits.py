@@ -13,7 +13,7 @@ from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import ConditionPlan, RefusedPlan
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import additional_stages
 from agent_continuations.core.waits import QuestionWait
 from agent_continuations.engine.conditions import checked_limit, limit_schema
@@ -21,7 +21,7 @@ from agent_continuations.errors import Conflict, Invalid
 
 
 def validated_changes(
-    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Decide
+    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, said: Decide
 ) -> dict[str, Any]:
     """What an answer adds to a decision, checked against the code as it is deployed now; nothing if
     it changes nothing.
@@ -42,7 +42,9 @@ def validated_changes(
     return _edited(registry, loaded, request, said.arguments)
 
 
-def schema_of(registry: Callable[[], Registry], loaded: Loaded, request: Request) -> dict[str, Any]:
+def schema_of(
+    registry: Callable[[], Registry], loaded: LoadedRun, request: Request
+) -> dict[str, Any]:
     """The JSON schema of what people can give with an approval.
 
     Raises:
@@ -57,7 +59,7 @@ def schema_of(registry: Callable[[], Registry], loaded: Loaded, request: Request
 
 
 def _answer(
-    registry: Callable[[], Registry], loaded: Loaded, request: Request, said: Decide
+    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, said: Decide
 ) -> Any:
     if said.arguments is not None:
         raise Invalid("a question takes an answer", [("arguments", "not here")])
@@ -74,7 +76,7 @@ def _answer(
 
 def _edited(
     registry: Callable[[], Registry],
-    loaded: Loaded,
+    loaded: LoadedRun,
     request: Request,
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _edited(
             tool = _tool(registry, loaded, request)
             checked = tool.validated(arguments)
             name = loaded.continuation.frame_at(request.path[:-1]).agent
-            now = tool.gate(ToolCall(tool=plan.tool, arguments=checked, agent=name))
+            now = tool.policy_for(ToolCall(tool=plan.tool, arguments=checked, agent=name))
     except ArgumentsRefused as error:
         fields = _under("arguments", error)
         raise Invalid("the edited arguments do not fit the tool", fields) from None
@@ -102,7 +104,7 @@ def _edited(
     }
 
 
-def _tool(registry: Callable[[], Registry], loaded: Loaded, request: Request) -> AnyTool:
+def _tool(registry: Callable[[], Registry], loaded: LoadedRun, request: Request) -> AnyTool:
     plan = request.call.plan
     agent = registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
     tool = agent.tool(plan.tool) if agent else None

@@ -11,7 +11,7 @@ from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.ids import is_opaque_id, opaque_id
 from agent_continuations.core.plans import RefusedPlan
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports.clock import Clock
@@ -29,7 +29,7 @@ class GrantService:
         self._clock = clock
 
     def prepare(
-        self, loaded: Loaded, request: Request, answer: Decide, wanted: GrantTerms
+        self, loaded: LoadedRun, request: Request, answer: Decide, wanted: GrantTerms
     ) -> Grant:
         """A grant of whoever approves a request, for calls like it; it is not stored yet.
 

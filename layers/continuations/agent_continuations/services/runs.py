@@ -10,14 +10,14 @@ from typing import Any
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.continuation import Message, Outcome, Signal
 from agent_continuations.core.decisions.lookup import Request, find_request
-from agent_continuations.core.decisions.responses import Decide, Response, DecisionResult
+from agent_continuations.core.decisions.responses import Decide, DecisionResult, Response
 from agent_continuations.core.events import (
     Event,
-    SignalReceived,
+    InboundEvent,
     MessageReceived,
+    SignalReceived,
     Started,
     ToolReturned,
-    InboundEvent,
 )
 from agent_continuations.core.ids import (
     arguments_hash,
@@ -29,9 +29,9 @@ from agent_continuations.core.ids import (
 from agent_continuations.core.keys import START_KEY, call_key, inbound_register_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
-from agent_continuations.core.run import RunHead, Loaded, JournalEntry, Status
+from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Status
 from agent_continuations.core.waits import JobWait
-from agent_continuations.engine.child_runs import children
+from agent_continuations.engine.child_runs import child_run_ids
 from agent_continuations.engine.planning import first_frame
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.ports.clock import Clock, utc_now
@@ -62,19 +62,19 @@ class RunService:
         self,
         *,
         store: Store,
-        hints: WorkQueue,
+        queue: WorkQueue,
         registry: Callable[[], Registry],
         tenant: str = DEFAULT_TENANT,
         clock: Clock = utc_now,
     ) -> None:
         self.store = store
-        self.hints = hints
+        self.queue = queue
         self.registry = registry
         self.tenant = tenant
         self.clock = clock
         self.grants = GrantService(store=store, tenant=tenant, clock=clock)
         self._decisions = DecisionService(
-            store=store, hints=hints, load=self.load, registry=registry, clock=clock
+            store=store, queue=queue, load=self.load, registry=registry, clock=clock
         )
 
     def start(
@@ -128,10 +128,10 @@ class RunService:
         if stored.request_hash != head.request_hash:
             raise KeyReused("this Idempotency-Key was used for another request")
         if not stored.status.terminal:
-            self.hints.advance(stored.run_id)
+            self.queue.advance(stored.run_id)
         return stored
 
-    def load(self, run_id: str) -> Loaded:
+    def load(self, run_id: str) -> LoadedRun:
         """A run with its whole continuation.
 
         Raises:
@@ -141,7 +141,7 @@ class RunService:
         if read is None or read[0].head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         snapshot, continuation = read
-        return Loaded(snapshot.head, snapshot, continuation)
+        return LoadedRun(snapshot.head, snapshot, continuation)
 
     def watch(
         self,
@@ -165,7 +165,7 @@ class RunService:
                 return
             pause_for(WATCH_SECONDS)
 
-    def waiting(self, loaded: Loaded) -> list[Waiting]:
+    def waiting(self, loaded: LoadedRun) -> list[Waiting]:
         """All that a run waits for, and what the runs wait for that it has started."""
         found: list[Waiting] = []
         for each in waiting(loaded.head, loaded.continuation):
@@ -175,9 +175,9 @@ class RunService:
                 found += [nested(each, one) for one in self.waiting(child)] if child else []
         return found
 
-    def _child(self, run_id: str) -> Loaded | None:
+    def _child(self, run_id: str) -> LoadedRun | None:
         read = read_run(self.store, run_id)
-        return Loaded(read[0].head, *read) if read else None
+        return LoadedRun(read[0].head, *read) if read else None
 
     def page(
         self,
@@ -206,16 +206,16 @@ class RunService:
         before = self._head(run_id)
         if before.status is Status.PARKED:
             # Nobody works on it who would end what it has started.
-            for _, child in children(self.load(run_id).continuation):
+            for _, child in child_run_ids(self.load(run_id).continuation):
                 self.store.wake(child, now=self.clock(), cancel=True)
-                self.hints.resume(child)
+                self.queue.resume(child)
         head = self.store.wake(run_id, now=self.clock(), cancel=True)
         if head is None:
             raise NotFound(f"there is no run {run_id!r}")
         if head.status.terminal and head.status is not Status.CANCELLED:
             raise Conflict(f"the run is {head.status.value}")
         if not head.status.terminal:
-            self.hints.resume(run_id)
+            self.queue.resume(run_id)
         return head
 
     def pause(self, run_id: str) -> RunHead:
@@ -225,7 +225,7 @@ class RunService:
             NotFound: there is no such run for this tenant.
             Conflict: it has ended.
         """
-        return self._hold(run_id, paused=True)
+        return self._set_paused(run_id, paused=True)
 
     def resume(self, run_id: str) -> RunHead:
         """Let a paused run go on; one that is not paused just looks at itself.
@@ -234,11 +234,11 @@ class RunService:
             NotFound: there is no such run for this tenant.
             Conflict: it has ended.
         """
-        head = self._hold(run_id, paused=False)
-        self.hints.resume(run_id)
+        head = self._set_paused(run_id, paused=False)
+        self.queue.resume(run_id)
         return head
 
-    def _hold(self, run_id: str, *, paused: bool) -> RunHead:
+    def _set_paused(self, run_id: str, *, paused: bool) -> RunHead:
         self._head(run_id)
         head = self.store.pause(run_id, paused=paused, now=self.clock())
         if head is None or head.status.terminal:
@@ -256,7 +256,7 @@ class RunService:
         head = self.store.redrive(run_id, now=self.clock())
         if head is None:
             raise Conflict("the run is not parked")
-        self.hints.resume(run_id)
+        self.queue.resume(run_id)
         return head
 
     def message(
@@ -284,7 +284,7 @@ class RunService:
         if len(loaded.continuation.messages) >= MAX_UNHEARD:
             raise Conflict(f"{MAX_UNHEARD} messages wait already to be heard")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self.clock())
-        stands = self._tell(run_id, MessageReceived(message=message), reopen=True)
+        stands = self._send_inbound(run_id, MessageReceived(message=message), reopen=True)
         if not isinstance(stands, MessageReceived) or stands.message.text != text:
             raise KeyReused("this Idempotency-Key was used for another message")
         return stands.message
@@ -320,17 +320,17 @@ class RunService:
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self.clock()
         )
-        stands = self._tell(run_id, SignalReceived(signal=signal))
-        if not isinstance(stands, SignalReceived) or not _same(stands.signal, signal):
+        stands = self._send_inbound(run_id, SignalReceived(signal=signal))
+        if not isinstance(stands, SignalReceived) or not _same_signal(stands.signal, signal):
             raise KeyReused("this Idempotency-Key was used for another event")
         return stands.signal
 
-    def _tell(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
+    def _send_inbound(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
         """Store what came from outside; what stands then at its place."""
         register = JournalEntry(inbound_register_key(event), (event,))
         stored = self.store.append_external(run_id, [register], reopen=reopen, now=self.clock())
         if stored is None:
-            self.hints.resume(run_id)
+            self.queue.resume(run_id)
         return (stored or register).events[0]
 
     def complete(self, run_id: str, path: str, outcome: Outcome) -> Outcome:
@@ -357,7 +357,7 @@ class RunService:
             run_id, [JournalEntry(call_key(at, "outcome"), (event,))], now=now
         )
         if stored is None:
-            self.hints.resume(run_id)
+            self.queue.resume(run_id)
             return outcome
         stands = next((e for e in stored.events if getattr(e, "path", None) == path), None)
         if isinstance(stands, ToolReturned) and stands.outcome == outcome:
@@ -382,19 +382,19 @@ class RunService:
         """
         return self.settle(*self._find(self.load(run_id), request_id), said)
 
-    def _find(self, loaded: Loaded, request_id: str) -> tuple[Loaded, Request]:
+    def _find(self, loaded: LoadedRun, request_id: str) -> tuple[LoadedRun, Request]:
         """A request of a run, or of one that it has started and waits for."""
         try:
             return loaded, find_request(loaded, request_id)
         except NotFound:
-            for _, child in children(loaded.continuation):
+            for _, child in child_run_ids(loaded.continuation):
                 inner = self._child(child)
                 with suppress(NotFound):
                     if inner:
                         return self._find(inner, request_id)
             raise
 
-    def settle(self, loaded: Loaded, request: Request, said: Response) -> DecisionResult:
+    def settle(self, loaded: LoadedRun, request: Request, said: Response) -> DecisionResult:
         """`decide`, for whoever has loaded the run already."""
         wanted = said.grant if isinstance(said, Decide) and not request.decision else None
         if wanted is None or not isinstance(said, Decide):
@@ -418,7 +418,7 @@ def _id(key: str | None) -> str:
     return opaque_id(sha256(key.encode()).digest()[:15] if key else token_bytes(15))
 
 
-def _same(one: Signal, other: Signal) -> bool:
+def _same_signal(one: Signal, other: Signal) -> bool:
     return (one.name, one.correlation, canonical_json(one.payload)) == (
         other.name,
         other.correlation,

@@ -6,11 +6,11 @@ from agent_continuations.core.approvals.policy import DecisionSource
 from agent_continuations.core.approvals.request import Decision
 from agent_continuations.core.decisions.responses import DecisionResult
 from agent_continuations.core.events import Decided, DoubtResolved, Reassigned, Voted, Withdrawn
-from agent_continuations.views.base import Rfc3339, ApiModel
+from agent_continuations.views.base import ApiModel, Rfc3339
 from agent_continuations.views.waiting import StageView, stage_views
 
 
-class SettledView(ApiModel):
+class DecisionResultView(ApiModel):
     """What stands after something was said to a request. What is None is left out.
 
     `open` and `stages` are there as long as others still must agree.
@@ -37,15 +37,15 @@ class SettledView(ApiModel):
 
 def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str, Any]:
     """A decision that stands."""
-    return _told(run_id, request_id, **_decided(decision))
+    return _view(run_id, request_id, **_decision_fields(decision))
 
 
-def settled_view(run_id: str, settled: DecisionResult) -> dict[str, Any]:
+def decision_result_view(run_id: str, settled: DecisionResult) -> dict[str, Any]:
     """What stands after something was said to a request."""
     event, request = settled.event, settled.request
     match event:
         case Decided() | DoubtResolved() | Voted():
-            said = _decided(event.decision)
+            said = _decision_fields(event.decision)
         case Withdrawn(word=word):
             said = {**dict(word), "decision": "withdraw", "decided_at": word.at}
         case Reassigned(word=word, to=to):
@@ -54,13 +54,13 @@ def settled_view(run_id: str, settled: DecisionResult) -> dict[str, Any]:
             assert_never(event)
     if not settled.closed and request:
         said |= {"open": True, "stages": stage_views(request)}
-    return _told(run_id, event.request_id, **said)
+    return _view(run_id, event.request_id, **said)
 
 
-def _decided(decision: Decision) -> dict[str, Any]:
+def _decision_fields(decision: Decision) -> dict[str, Any]:
     return {**dict(decision), "decision": decision.verdict.value}
 
 
-def _told(run_id: str, request_id: str, **said: Any) -> dict[str, Any]:
-    view = SettledView(run_id=run_id, request_id=request_id, **said)
+def _view(run_id: str, request_id: str, **said: Any) -> dict[str, Any]:
+    view = DecisionResultView(run_id=run_id, request_id=request_id, **said)
     return view.model_dump(mode="json", exclude_none=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.approvals.policy import DecisionSource
-from agent_continuations.views.base import Rfc3339, ApiModel
+from agent_continuations.views.base import ApiModel, Rfc3339
 
 
 class GrantView(ApiModel):

@@ -10,7 +10,7 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.replies import Usage
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.views.base import Rfc3339, ApiModel
+from agent_continuations.views.base import ApiModel, Rfc3339
 from agent_continuations.views.waiting import Waiting, waiting
 
 

@@ -4,30 +4,30 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
 
-from agent_continuations.core.approvals.request import Decision, Attribution
+from agent_continuations.core.approvals.request import Attribution, Decision
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import (
     ApprovalRequested,
+    ConditionReached,
     Decided,
-    MarkedInDoubt,
     DoubtResolved,
     Escalated,
     Event,
-    ConditionReached,
+    MarkedInDoubt,
+    MessageReceived,
     ModelReplied,
+    NoticeSent,
     Reassigned,
     SignalReceived,
-    MessageReceived,
     Started,
     Suspended,
-    NoticeSent,
     ToolReturned,
     Voted,
     Withdrawn,
 )
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.run import RunHead, Snapshot
-from agent_continuations.views.base import Rfc3339, ApiModel
+from agent_continuations.views.base import ApiModel, Rfc3339
 
 
 class Entry(ApiModel):
@@ -104,22 +104,24 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
                 text=said or f"gave no usable answer ({event.reply.fault})",
             )
         case ToolReturned():
-            yield _of_call(root, path, at=event.at, kind="tool", text=event.outcome.content[:500])
+            yield _call_entry(
+                root, path, at=event.at, kind="tool", text=event.outcome.content[:500]
+            )
         case Suspended(wait=wait):
-            yield _of_call(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
+            yield _call_entry(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
         case ConditionReached(plan=plan):
             why = plan.gate.preview.effect if plan.gate.preview else ""
             at = (root.frame_at(path[:-1]).started_at or head.created_at) + timedelta(
                 seconds=plan.tally.seconds
             )
-            yield _of_call(root, path, at=at, kind="condition", text=f"held: {why}")
+            yield _call_entry(root, path, at=at, kind="condition", text=f"held: {why}")
         case MessageReceived(message=said):
             text = f"{said.sender}: {said.text}" if said.sender else said.text
             yield Entry(at=said.at, kind="message", path="", agent=head.agent, text=text[:500])
         case SignalReceived(signal=signal):
             yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
         case _:
-            yield from _of_people(event, root, path)
+            yield from _approval_entry(event, root, path)
 
 
 _WAITS = {
@@ -131,11 +133,11 @@ _WAITS = {
 }
 
 
-def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
+def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
     """What people were asked, and what they said."""
 
     def entry(**more: Any) -> Entry:
-        return _of_call(root, path, **more)
+        return _call_entry(root, path, **more)
 
     match event:
         case ApprovalRequested(request=asked):
@@ -168,20 +170,24 @@ def _of_people(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
                 request_id=doubt.request_id,
             )
         case Voted(decision=decision) | Decided(decision=decision):
-            yield entry(kind="decision", request_id=event.request_id, **_said(decision))
+            yield entry(kind="decision", request_id=event.request_id, **_decision_fields(decision))
         case DoubtResolved(decision=decision):
-            yield entry(kind="answer", request_id=event.request_id, **_said(decision))
+            yield entry(kind="answer", request_id=event.request_id, **_decision_fields(decision))
         case Withdrawn(word=word):
             text = f"{word.approver} took the approval back"
-            yield entry(kind="decision", request_id=event.request_id, text=text, **_worded(word))
+            yield entry(
+                kind="decision", request_id=event.request_id, text=text, **_attribution_fields(word)
+            )
         case Reassigned(word=word, to=to):
             text = f"{word.approver} passed this on to {to}"
-            yield entry(kind="decision", request_id=event.request_id, text=text, **_worded(word))
+            yield entry(
+                kind="decision", request_id=event.request_id, text=text, **_attribution_fields(word)
+            )
         case _:
             pass
 
 
-def _said(decision: Decision) -> dict[str, Any]:
+def _decision_fields(decision: Decision) -> dict[str, Any]:
     return {
         "at": decision.decided_at,
         "text": f"{decision.verdict.value} by {decision.approver}",
@@ -193,7 +199,7 @@ def _said(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _worded(word: Attribution) -> dict[str, Any]:
+def _attribution_fields(word: Attribution) -> dict[str, Any]:
     return {
         "at": word.at,
         "approver": word.approver,
@@ -203,7 +209,7 @@ def _worded(word: Attribution) -> dict[str, Any]:
     }
 
 
-def _of_call(root: Continuation, path: Path, **more: Any) -> Entry:
+def _call_entry(root: Continuation, path: Path, **more: Any) -> Entry:
     call = root.call_at(path)
     return Entry(
         path=path_text(path),

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.call_hash import call_hash_of
-from agent_continuations.core.continuation import Continuation, Doubt, Call
-from agent_continuations.core.effects import Await, CallModel, AskIfHappened, NextEffect, effects
+from agent_continuations.core.continuation import Call, Continuation, Doubt
+from agent_continuations.core.effects import AskIfHappened, Await, CallModel, NextEffect, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.core.waits import EventWait, JobWait, QuestionWait, TimerWait, Wait
-from agent_continuations.views.base import Rfc3339, ApiModel
+from agent_continuations.views.base import ApiModel, Rfc3339
 
 
 class StageView(ApiModel):
@@ -75,14 +75,14 @@ def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
             case Await(reason="approval" | "question" | "condition" | "doubt"):
                 yield _question(head, root, effect)
             case Await():
-                yield _awaited(root, effect)
+                yield _waiting_entry(root, effect)
             case CallModel() if head.status is Status.SUSPENDED:
                 pause = head.model_pause
                 message = pause.reason if pause else "the model is not called yet"
-                yield _pause(root, effect, "model", message)
+                yield _backoff_entry(root, effect, "model", message)
             case AskIfHappened() if head.status is Status.SUSPENDED:
                 message = "the tool was begun and may still be running; its owner is gone"
-                yield _pause(root, effect, "timer", message)
+                yield _backoff_entry(root, effect, "timer", message)
             case _:
                 pass
 
@@ -118,9 +118,9 @@ def _question(head: RunHead, root: Continuation, effect: Await) -> Waiting:
         tool=call.plan.tool,
         arguments=call.arguments,
         arguments_hash=call_hash_of(head, call, path),
-        approvers=_asked_now(question) if question else None,
+        approvers=_current_approvers(question) if question else None,
         expires_at=request.expires_at if request else None,
-        message=_told(call, agents[-1], effect),
+        message=_message(call, agents[-1], effect),
         stages=stage_views(request) if request else None,
         risk=call.risk if call.gate else None,
         preview=call.preview.effect if call.preview and request else None,
@@ -128,7 +128,7 @@ def _question(head: RunHead, root: Continuation, effect: Await) -> Waiting:
     )
 
 
-def _told(call: Call, agent: str, effect: Await) -> str:
+def _message(call: Call, agent: str, effect: Await) -> str:
     match effect.reason:
         case "question":
             return call.wait.text if isinstance(call.wait, QuestionWait) else ""
@@ -145,7 +145,7 @@ def _told(call: Call, agent: str, effect: Await) -> str:
             return f"{agent} asks to call {call.plan.tool}"
 
 
-def _asked_now(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
+def _current_approvers(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
     if isinstance(question, ApprovalRequest) and question.open_stage is not None:
         return question.stages[question.open_stage].approvers
     return question.approvers
@@ -155,7 +155,7 @@ def _until(wait: Wait | None) -> datetime | None:
     return wait.until if isinstance(wait, TimerWait | EventWait | JobWait) else None
 
 
-def _awaited(root: Continuation, effect: Await) -> Waiting:
+def _waiting_entry(root: Continuation, effect: Await) -> Waiting:
     """What no person is asked for."""
     call = root.call_at(effect.path)
     wait = call.wait if isinstance(call.wait, EventWait) else None
@@ -180,7 +180,7 @@ def _awaited(root: Continuation, effect: Await) -> Waiting:
     )
 
 
-def _pause(
+def _backoff_entry(
     root: Continuation, effect: NextEffect, kind: Literal["timer", "model"], message: str
 ) -> Waiting:
     frame = effect.path if kind == "model" else effect.path[:-1]

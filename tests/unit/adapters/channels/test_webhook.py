@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from agent_continuations.adapters.channels.webhook import notifier as webhook
-from agent_continuations.adapters.channels.webhook.addresses import Address, is_public, resolved
+from agent_continuations.adapters.channels.webhook.addresses import Address, is_public, resolve
 from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
 from agent_continuations.errors import Fatal, Retryable
 from tests.local.hook_server import HOST, HookServer, Says, trusting
@@ -397,6 +397,6 @@ def test_nobody_at_home_may_pass(server: HookServer) -> None:
 
 def test_a_name_that_has_no_address_may_get_one() -> None:
     with pytest.raises(Retryable, match="cannot be resolved"):
-        resolved("no-such-host.invalid", 443)
+        resolve("no-such-host.invalid", 443)
     with pytest.raises(Retryable, match="no address"):
         post(WebhookNotifier(lambda: [KEY], resolve=lambda _host, _port: []), f"https://{HOST}/")

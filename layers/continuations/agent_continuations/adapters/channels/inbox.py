@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from agent_continuations.core.notice import Notice
-from agent_continuations.ports.inbox import InboxEntry, Inbox
+from agent_continuations.ports.inbox import Inbox, InboxEntry
 
 # So long after the deadline an entry is certainly answered, and doubts have no deadline.
 KEPT = timedelta(days=30)

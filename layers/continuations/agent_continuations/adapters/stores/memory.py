@@ -8,7 +8,7 @@ from threading import RLock
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports.store import (
     MAX_INTENTS_AT_ONCE,
@@ -17,7 +17,7 @@ from agent_continuations.ports.store import (
     MAX_STARTS_AT_ONCE,
     Due,
     Page,
-    Release,
+    ReleaseTerms,
     TrailMove,
 )
 
@@ -120,10 +120,10 @@ class InMemoryStore:
         registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
-        release: Release | None = None,
+        release: ReleaseTerms | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
-        starts: Sequence[Start] = (),
+        starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
         wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE

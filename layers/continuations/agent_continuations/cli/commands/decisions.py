@@ -19,10 +19,10 @@ reason_option = click.option("--reason", help="Why; the model is told.")
 
 def _decide(settings: Settings, run_id: str, asked: Wait | None, **said: Any) -> None:
     document = settings.api.post(run_path(run_id, "decisions"), said)
-    settings.tell(document, lambda: settled_lines(parse(Settled, document), asked))
+    settings.print_result(document, lambda: settled_lines(parse(Settled, document), asked))
 
 
-def _found(settings: Settings, run: str) -> Run:
+def _load_run(settings: Settings, run: str) -> Run:
     return parse(Run, settings.api.get(run_path(whole_run_id(settings.api, run))))
 
 
@@ -54,7 +54,7 @@ def approve(
 
     A call; or that a held agent goes on; or say that a call in doubt did happen.
     """
-    view = _found(settings, run)
+    view = _load_run(settings, run)
     picked, asked = select_request(view, ("approval", "condition", "doubt"), request)
     # What is approved is what is told here, however it is changed meanwhile.
     hashed = arguments_hash or (asked.arguments_hash if asked else None)
@@ -76,7 +76,7 @@ def reject(
 
     A call or a question; or end a held agent; or say that a call in doubt did not happen.
     """
-    view = _found(settings, run)
+    view = _load_run(settings, run)
     kinds = ("approval", "condition", "doubt", "question")
     picked, asked = select_request(view, kinds, request)
     more = given(approver=approver, reason=reason)
@@ -96,7 +96,7 @@ def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | 
     """
     if len(said) > 2:
         raise click.UsageError("one VALUE, please, in quotes where it has spaces")
-    view = _found(settings, run)
+    view = _load_run(settings, run)
     picked, asked = select_request(view, ("question",), said[0] if len(said) == 2 else None)
     value = answer_value(asked, said[-1])
     more = given(approver=approver)

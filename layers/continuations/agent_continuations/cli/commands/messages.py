@@ -32,7 +32,7 @@ def message(settings: Settings, run: str, text: str, key: str | None, wait: bool
     document = settings.api.post(path, {"content": text}, key=key or str(uuid4()))
     if wait:
         finish(settings, run_id)
-    settings.tell(document, lambda: _taken("message", document))
+    settings.print_result(document, lambda: _accepted_lines("message", document))
 
 
 @click.command()
@@ -56,9 +56,9 @@ def event(
     body = given(payload=payload, correlation=correlation)
     path = run_path(run_id, "events", name)
     document = settings.api.post(path, body, key=key or str(uuid4()))
-    settings.tell(document, lambda: _taken("event", document))
+    settings.print_result(document, lambda: _accepted_lines("event", document))
 
 
-def _taken(what: str, document: Any) -> Iterator[Text]:
+def _accepted_lines(what: str, document: Any) -> Iterator[Text]:
     taken = parse(Accepted, document)
     yield joined(f"the {what} is taken by", words(taken.run_id))

@@ -67,7 +67,7 @@ def start(
     if wait:
         click.echo(escape_line(run_id), err=True)
         finish(settings, run_id)
-    settings.tell(document, lambda: iter([words(run_id)]))
+    settings.print_result(document, lambda: iter([words(run_id)]))
 
 
 @click.command("list")
@@ -90,7 +90,7 @@ def list_runs(
         page = parse(Page, more)
         items += page.items
         found += more["items"]
-    settings.tell({**document, "items": found, "next": page.next}, lambda: run_lines(items))
+    settings.print_result({**document, "items": found, "next": page.next}, lambda: run_lines(items))
     if page.next and not settings.as_json:
         click.echo("there are more: --all", err=True)
 
@@ -114,7 +114,7 @@ def show(settings: Settings, run: str) -> None:
         yield run_tree(view, root)
         yield from ending(view)
 
-    settings.tell(document, lines)
+    settings.print_result(document, lines)
 
 
 @click.command()
@@ -136,9 +136,9 @@ def tail(settings: Settings, run: str) -> None:
         for entry in timeline.items:
             if entry not in told:
                 told.add(entry)
-                settings.line(entry_line(entry))
+                settings.print_line(entry_line(entry))
     for line in outcome(view):
-        settings.line(line)
+        settings.print_line(line)
     click.get_current_context().exit(end_of(view) or ExitCode.DONE)
 
 
@@ -170,7 +170,7 @@ def audit(settings: Settings, run: str, verify: bool, expect: str | None) -> Non
 def _act(settings: Settings, run: str, action: str, *, again: bool = True) -> None:
     run_id = whole_run_id(settings.api, run)
     document = settings.api.post(run_path(run_id, action), again=again)
-    settings.tell(document, lambda: run_lines([parse(Summary, document)]))
+    settings.print_result(document, lambda: run_lines([parse(Summary, document)]))
 
 
 @click.command()

@@ -43,10 +43,10 @@ Trailed = TypeVar("Trailed", bound=AuditedEvent)
 def append(chain: ChainHead, event: Trailed) -> tuple[ChainHead, Trailed]:
     """The trail with one more entry, and the event with its place in it."""
     linked = event.model_copy(update={"link": Link(number=chain.number + 1, previous=chain.digest)})
-    return ChainHead(number=chain.number + 1, digest=digest(entry(linked))), linked
+    return ChainHead(number=chain.number + 1, digest=digest(audit_entry(linked))), linked
 
 
-def entry(event: AuditedEvent) -> dict[str, Any]:
+def audit_entry(event: AuditedEvent) -> dict[str, Any]:
     """What the trail says of an event.
 
     What is None is left out, and so a field that comes with later code changes no earlier entry.

@@ -65,12 +65,12 @@ class Grant(FrozenModel):
         if (agent, tool, schema_version) != (self.agent, self.tool, self.schema_version):
             return False
         return all(
-            name in self.conditions and _meets(self.conditions[name], value)
+            name in self.conditions and _rule_admits(self.conditions[name], value)
             for name, value in arguments.items()
         )
 
 
-def _meets(condition: ArgumentRule, value: Any) -> bool:
+def _rule_admits(condition: ArgumentRule, value: Any) -> bool:
     match condition.rule:
         case "is":
             return canonical_json(value) == canonical_json(condition.value)

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from agent_continuations.core.approvals.policy import (
-    DecisionSource,
     ApprovalPolicy,
+    DecisionSource,
     Preview,
     Risk,
     Stage,

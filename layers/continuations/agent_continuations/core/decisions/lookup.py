@@ -5,9 +5,9 @@ from typing import Literal
 
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.continuation import Call
-from agent_continuations.core.events import MarkedInDoubt, DoubtResolved
+from agent_continuations.core.events import DoubtResolved, MarkedInDoubt
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import NotFound
 
 
@@ -42,7 +42,7 @@ class Request:
         return bool(known) and self.decision is None
 
 
-def find_request(loaded: Loaded, request_id: str) -> Request:
+def find_request(loaded: LoadedRun, request_id: str) -> Request:
     """A request of a run.
 
     Raises:

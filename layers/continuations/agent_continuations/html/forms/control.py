@@ -65,13 +65,13 @@ class Control:
     values: tuple[Any, ...]
     required: bool
     nullable: bool
-    standing: Any
+    current: Any
     kind: Kind
 
     @property
-    def written(self) -> str:
+    def rendered_value(self) -> str:
         """The standing value as it is drawn."""
-        value = self.standing
+        value = self.current
         if value is ABSENT:
             return ""
         match self.kind:
@@ -82,7 +82,7 @@ class Control:
             case _:
                 return value if isinstance(value, str) else "" if value is None else code(value)
 
-    def read(self, text: str) -> Any:
+    def parse(self, text: str) -> Any:
         """The value that a text in the control means; `ABSENT` is one, too.
 
         What was drawn and not changed means what stood there, without being read.
@@ -91,10 +91,10 @@ class Control:
             Invalid: it means nothing here; the message tells a person what would.
         """
         blank = not (text if self.kind in ("text", "longtext") else text.strip())
-        if text == self.written or (blank and not self.written):
-            if self.standing is ABSENT and self.required:
+        if text == self.rendered_value or (blank and not self.rendered_value):
+            if self.current is ABSENT and self.required:
                 raise Invalid("this is needed")
-            return self.standing
+            return self.current
         return self._emptied() if blank else self._parsed(text)
 
     def _emptied(self) -> Any:
@@ -127,7 +127,7 @@ class Control:
 
     def _number(self, text: str) -> Any:
         """A number; for a Decimal a text, which is exact, unless a number stood there."""
-        if self.option["type"] == "decimal" and not isinstance(self.standing, int | float):
+        if self.option["type"] == "decimal" and not isinstance(self.current, int | float):
             return text
         return number(text)
 

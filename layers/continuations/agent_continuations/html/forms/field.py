@@ -75,7 +75,7 @@ def to_field(control: Control, value: str) -> Field:
         label=control.about.get("title", control.argument),
         description=control.about.get("description", ""),
         notes=tuple(_notes(control, value)),
-        kind=_drawn_kind(control.kind, value),
+        kind=_field_kind(control.kind, value),
         required=control.required,
         value=value,
         choices=tuple(_choices(control, value)) if control.kind == "choice" else (),
@@ -83,7 +83,7 @@ def to_field(control: Control, value: str) -> Field:
     )
 
 
-def _drawn_kind(kind: Kind, value: str) -> Kind:
+def _field_kind(kind: Kind, value: str) -> Kind:
     """The control that can show what stands there, even what should not have been typed."""
     if "\n" in value and kind != "json":
         return "longtext"
@@ -96,9 +96,9 @@ def _choices(control: Control, value: str) -> Iterator[Choice]:
     Without it a browser would choose the first value for a person who chose none.
     """
     offered = {code(each): each for each in control.values}
-    for text in dict.fromkeys((control.written, value)):
+    for text in dict.fromkeys((control.rendered_value, value)):
         if text not in offered:
-            none = "please choose" if control.required else _told_absent(control)
+            none = "please choose" if control.required else _absent_note(control)
             yield Choice(text, text or none)
     quoted = not all(isinstance(each, str) for each in control.values if each is not None)
     for text, each in offered.items():
@@ -125,16 +125,16 @@ def _notes(control: Control, value: str) -> Iterator[str]:
     if control.kind == "datetime":
         yield f"As {MOMENT}."
     if control.kind == "json":
-        yield _told_json(control)
+        yield _json_note(control)
     if escape(value) != value:
         yield f"With characters that cannot be seen: {escape(value)}"
     if control.kind != "choice" and (control.nullable or not control.required):
-        yield from _told_empty(control)
+        yield from _empty_notes(control)
 
 
-def _told_json(control: Control) -> str:
+def _json_note(control: Control) -> str:
     match control.option:
-        case {"type": "string"} if isinstance(control.standing, str):
+        case {"type": "string"} if isinstance(control.current, str):
             return (
                 "As JSON, in quotes, because it has characters that cannot be seen:"
                 " here they are escapes."
@@ -147,17 +147,17 @@ def _told_json(control: Control) -> str:
             return "As JSON."
 
 
-def _told_empty(control: Control) -> Iterator[str]:
+def _empty_notes(control: Control) -> Iterator[str]:
     """What an empty control means, where that is not plain to see."""
     try:
-        value = control.read("")
+        value = control.parse("")
     except Invalid:
         return
-    told = {"": "an empty text", None: "none", ABSENT: _told_absent(control)}
+    told = {"": "an empty text", None: "none", ABSENT: _absent_note(control)}
     yield f"Left empty: {told[value]}."
 
 
-def _told_absent(control: Control) -> str:
+def _absent_note(control: Control) -> str:
     default = control.about.get("default")
     if default is None:
         return "not given"

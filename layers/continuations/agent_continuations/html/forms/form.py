@@ -15,9 +15,18 @@ from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.control import ABSENT, controls
 from agent_continuations.html.forms.field import Choice, Field, to_field
 
-__all__ = ["Choice", "Fault", "Field", "Placed", "Read", "fields", "place", "read"]
+__all__ = [
+    "Choice",
+    "FaultPlacement",
+    "Field",
+    "FieldError",
+    "Read",
+    "attach_faults",
+    "fields",
+    "parse",
+]
 
-Fault: TypeAlias = tuple[str, str]
+FieldError: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +34,15 @@ class Read:
     """What a post says. With faults, the arguments are not to be used."""
 
     arguments: dict[str, Any]
-    faults: tuple[Fault, ...]
+    faults: tuple[FieldError, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class FaultPlacement:
     """Fields with their faults, and the faults that belong to none of them."""
 
     fields: tuple[Field, ...]
-    general: tuple[Fault, ...]
+    general: tuple[FieldError, ...]
 
 
 def fields(
@@ -53,12 +62,12 @@ def fields(
     """
     typed = posted or {}
     return tuple(
-        to_field(control, _unfolded(typed.get(control.name, control.written)))
+        to_field(control, _unfolded(typed.get(control.name, control.rendered_value)))
         for control in controls(schema, arguments, prefix)
     )
 
 
-def read(
+def parse(
     schema: Mapping[str, Any],
     posted: Mapping[str, str],
     arguments: Mapping[str, Any],
@@ -76,12 +85,12 @@ def read(
         prefix: as it was given to `fields`.
     """
     given: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults: list[FieldError] = []
     unknown = {name for name in posted if name.startswith(f"{prefix}.")}
     for control in controls(schema, arguments, prefix):
         unknown.discard(control.name)
         try:
-            value = control.read(_unfolded(posted.get(control.name, control.written)))
+            value = control.parse(_unfolded(posted.get(control.name, control.rendered_value)))
         except Invalid as error:
             faults.append((control.argument, str(error)))
             continue
@@ -91,7 +100,7 @@ def read(
     return Read(given, (*faults, *strange))
 
 
-def place(unplaced: Sequence[Field], faults: Sequence[Fault]) -> Placed:
+def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> FaultPlacement:
     """Put each fault at its control: one at `address.street` belongs to `address`.
 
     Args:
@@ -99,7 +108,7 @@ def place(unplaced: Sequence[Field], faults: Sequence[Fault]) -> Placed:
         faults: pairs of a dotted name, which begins with an argument's, and what is wrong there.
     """
     found: dict[str, list[str]] = {}
-    general: list[Fault] = []
+    general: list[FieldError] = []
     for name, fault in faults:
         # An argument's name may have dots, too: the longest that fits is meant.
         owner = max(
@@ -116,7 +125,7 @@ def place(unplaced: Sequence[Field], faults: Sequence[Fault]) -> Placed:
         replace(each, fault="; ".join(found[each.argument])) if each.argument in found else each
         for each in unplaced
     )
-    return Placed(told, tuple(general))
+    return FaultPlacement(told, tuple(general))
 
 
 def _unfolded(text: str) -> str:

@@ -26,13 +26,13 @@ REASON = "reason"
 OPEN = "open"
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_WORDS = {
+_VERDICT_LABELS = {
     "approval": {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject"},
     "question": {Verdict.APPROVE: "Answer", Verdict.REJECT: "I cannot answer"},
     "condition": {Verdict.APPROVE: "Go on", Verdict.REJECT: "Stop"},
     "doubt": {Verdict.APPROVE: "It happened", Verdict.REJECT: "It did not happen"},
 }
-_STANDS = {
+_OUTCOME_LABELS = {
     "approval": {Verdict.APPROVE: "Approved", Verdict.REJECT: "Rejected"},
     "question": {Verdict.APPROVE: "Answered", Verdict.REJECT: "Not answered"},
     "condition": {Verdict.APPROVE: "Let go on", Verdict.REJECT: "Stopped"},
@@ -41,14 +41,14 @@ _STANDS = {
         Verdict.REJECT: "Answered: it did not happen",
     },
 }
-_DOUBT = """\
+_DOUBT_LABELS = """\
 Its process was lost while it ran, and nobody knows. Please look where it would show. If you answer
 "It happened": the tool does not run again; the agent goes on, and is told what you found.
 "It did not happen": the tool runs now; if it did happen after all, it happens twice.
 Until somebody answers, the run waits and the tool does not run."""
 
 
-class Asked(BaseModel):
+class RequestRef(BaseModel):
     """What a button or a dialog is about: a request, and the hash of what was shown with it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class Asked(BaseModel):
     shown_hash: str
 
     @classmethod
-    def of(cls, notice: Notice) -> "Asked":
+    def of(cls, notice: Notice) -> "RequestRef":
         """What the buttons under a notice are about."""
         return cls(
             kind=notice.kind,
@@ -69,12 +69,12 @@ class Asked(BaseModel):
         )
 
 
-class Reasoning(BaseModel):
+class ReasonDialog(BaseModel):
     """What a dialog for a reason keeps while it is open: the answer, and where it was clicked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    asked: Asked
+    asked: RequestRef
     verdict: Verdict
     channel: str
     message: str
@@ -87,14 +87,14 @@ class SlackMessage(NamedTuple):
     text: str
 
 
-def read_asked(value: str) -> Asked:
+def read_asked(value: str) -> RequestRef:
     """What a button carries.
 
     Raises:
         Invalid: it is none of ours.
     """
     try:
-        return Asked.model_validate_json(value)
+        return RequestRef.model_validate_json(value)
     except ValidationError:
         raise Invalid("this button is not one of ours") from None
 
@@ -144,7 +144,7 @@ def public_notice(notice: Notice, page: str) -> SlackMessage:
 
 
 def settled(
-    asked: Asked, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
+    asked: RequestRef, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
 ) -> SlackMessage:
     """What takes a notice's place once a decision stands.
 
@@ -152,7 +152,7 @@ def settled(
         decision: as `views.settled_view` gives it.
     """
     verdict = Verdict(decision["decision"])
-    stands = _STANDS[asked.kind][verdict]
+    stands = _OUTCOME_LABELS[asked.kind][verdict]
     line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
         line += f"\n{escape_line(decision['reason'])}"
@@ -174,9 +174,9 @@ def message(words: str) -> SlackMessage:
     return SlackMessage([_section(words)], plain(words, MAX_SECTION_CHARACTERS))
 
 
-def dialog(reasoning: Reasoning, tool: str) -> dict[str, Any]:
+def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    word = _WORDS[reasoning.asked.kind][reasoning.verdict]
+    word = _VERDICT_LABELS[reasoning.asked.kind][reasoning.verdict]
     doubt = reasoning.asked.kind == "doubt"
     return {
         "type": "modal",
@@ -244,7 +244,7 @@ def _title(notice: Notice) -> str:
 
 def _question(notice: Notice) -> str:
     if notice.kind == "doubt":
-        return f"Did {notice.tool} happen? {_DOUBT}"
+        return f"Did {notice.tool} happen? {_DOUBT_LABELS}"
     agent = escape_line(notice.agents[-1])
     if notice.kind == "question":
         return f"{agent} asks you:"
@@ -269,13 +269,13 @@ def _facts(notice: Notice) -> str:
 
 
 def _decisions(notice: Notice) -> Sequence[Block]:
-    value = Asked.of(notice).model_dump_json()
+    value = RequestRef.of(notice).model_dump_json()
     styles = {Verdict.APPROVE: "primary", Verdict.REJECT: "danger"}
     return [
         {
             "type": "button",
             "action_id": verdict.value,
-            "text": _text(_WORDS[notice.kind][verdict], 75),
+            "text": _text(_VERDICT_LABELS[notice.kind][verdict], 75),
             "value": value,
             "style": style,
         }

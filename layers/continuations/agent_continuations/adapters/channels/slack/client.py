@@ -151,7 +151,7 @@ class SlackWorkspace:
         try:
             return method(**arguments)
         except SlackApiError as error:
-            raise _meant(error) from error
+            raise _refusal(error) from error
         # The SDK takes any JSON for an object, hence AttributeError.
         except (SlackClientError, HTTPException, OSError, ValueError, AttributeError) as error:
             raise Retryable(f"Slack cannot be reached: {error}") from error
@@ -161,7 +161,7 @@ class SlackWorkspace:
         return str(self.call(self._client.auth_test)["team_id"])
 
 
-def _meant(error: SlackApiError) -> ContinuationError:
+def _refusal(error: SlackApiError) -> ContinuationError:
     response = error.response
     said = response.data.get("error") if isinstance(response.data, dict) else None
     code = str(said or f"status {response.status_code}")[:200]

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent_continuations.adapters.channels.slack.blocks import (
     REASON,
-    Asked,
-    Reasoning,
+    ReasonDialog,
+    RequestRef,
     SlackMessage,
     dialog,
     message,
@@ -24,7 +24,7 @@ from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import Decide
-from agent_continuations.core.run import Loaded
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import (
     AlreadyDecided,
     ContinuationError,
@@ -33,7 +33,7 @@ from agent_continuations.errors import (
     Retryable,
 )
 from agent_continuations.services.runs import RunService
-from agent_continuations.views.decision import settled_view
+from agent_continuations.views.decision import decision_result_view
 
 
 class Workspace(Protocol):
@@ -111,7 +111,7 @@ class SlackInteractions:
         self._workspace = workspace
         self._runs = runs
 
-    def answer(self, body: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    def handle(self, body: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
         """Do what an interaction asks for.
 
         Args:
@@ -145,8 +145,8 @@ class SlackInteractions:
                 told = self._decide(asked, verdict, clicked.user, reason=None)
                 self._workspace.update(place.channel_id, place.message_ts, told)
                 return
-            _, request, _ = self._found(asked, clicked.user)
-            reasoning = Reasoning(
+            _, request, _ = self._find_request(asked, clicked.user)
+            reasoning = ReasonDialog(
                 asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
             )
             self._workspace.open(clicked.trigger_id, dialog(reasoning, request.call.plan.tool))
@@ -159,7 +159,7 @@ class SlackInteractions:
         typed = submitted.view.state.values.get(REASON, {}).get(REASON)
         reason = typed.value.strip() if typed and typed.value else ""
         try:
-            reasoning = _reasoning(submitted.view.private_metadata)
+            reasoning = _read_dialog(submitted.view.private_metadata)
             told = self._decide(
                 reasoning.asked, reasoning.verdict, submitted.user, reason=reason or None
             )
@@ -171,13 +171,13 @@ class SlackInteractions:
         return None
 
     def _decide(
-        self, asked: Asked, verdict: Verdict, user: _User, *, reason: str | None
+        self, asked: RequestRef, verdict: Verdict, user: _User, *, reason: str | None
     ) -> SlackMessage:
         """Record the answer; what takes the message's place.
 
         Where another decision stands already, that is what it is told.
         """
-        loaded, request, approver = self._found(asked, user)
+        loaded, request, approver = self._find_request(asked, user)
         answer = Decide(
             verdict=verdict,
             approver=approver,
@@ -187,12 +187,12 @@ class SlackInteractions:
             arguments_hash=asked.shown_hash,
         )
         try:
-            stands = settled_view(asked.run_id, self._runs.settle(loaded, request, answer))
+            stands = decision_result_view(asked.run_id, self._runs.settle(loaded, request, answer))
         except AlreadyDecided as error:
             stands = error.decision
         return settled(asked, request.call.plan.tool, request.asked.arguments, stands)
 
-    def _found(self, asked: Asked, user: _User) -> tuple[Loaded, Request, str]:
+    def _find_request(self, asked: RequestRef, user: _User) -> tuple[LoadedRun, Request, str]:
         """The request, and the approver who this user is.
 
         Raises:
@@ -212,9 +212,9 @@ def _interaction(body: str) -> _Clicked | _Submitted:
         raise Invalid("no interaction that is known here", [("payload", "unknown")]) from None
 
 
-def _reasoning(text: str) -> Reasoning:
+def _read_dialog(text: str) -> ReasonDialog:
     try:
-        return Reasoning.model_validate_json(text)
+        return ReasonDialog.model_validate_json(text)
     except ValidationError:
         raise Invalid("this dialog is not one of ours") from None
 

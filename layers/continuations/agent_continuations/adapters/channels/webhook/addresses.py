@@ -31,7 +31,7 @@ def is_public(address: Address) -> bool:
     return address in _UNICAST and not any(address in each for each in _NOT_PUBLIC_6)
 
 
-def resolved(host: str, port: int) -> list[Address]:
+def resolve(host: str, port: int) -> list[Address]:
     """The addresses that a name has now, the preferred one first.
 
     Raises:

@@ -21,7 +21,7 @@ from threading import Timer
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from agent_continuations.adapters.channels.webhook.addresses import Address, is_public, resolved
+from agent_continuations.adapters.channels.webhook.addresses import Address, is_public, resolve
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports.clock import Clock, utc_now
@@ -42,7 +42,7 @@ MIN_KEY_BYTES = 24
 _TRIED_ADDRESSES = 3
 
 
-_PASSING = {408, 409, 425, 429}
+_TRANSIENT_STATUSES = {408, 409, 425, 429}
 
 
 class _Target(NamedTuple):
@@ -71,7 +71,7 @@ class WebhookNotifier:
         *,
         hosts: Collection[str] = (),
         ports: Collection[int] = (443,),
-        resolve: Callable[[str, int], Sequence[Address]] = resolved,
+        resolve: Callable[[str, int], Sequence[Address]] = resolve,
         allows: Callable[[Address], bool] = is_public,
         tls: SSLContext | None = None,
         clock: Clock = utc_now,
@@ -109,7 +109,7 @@ class WebhookNotifier:
             status, after = self._post(target, body, headers)
         except (HTTPException, OSError) as error:
             raise Retryable(f"{target.host} cannot be reached: {error}") from error
-        self._judge(status, after)
+        self._raise_for_status(status, after)
 
     def _post(
         self, target: _Target, body: bytes, headers: Mapping[str, str]
@@ -117,7 +117,7 @@ class WebhookNotifier:
         """The status that comes back, and its Retry-After. Nothing else of the answer is read."""
         with (
             self._connected(target) as plain,
-            _cut_after(WHOLE_SECONDS, plain),
+            _deadline(WHOLE_SECONDS, plain),
             self._tls.wrap_socket(plain, server_hostname=target.host) as secure,
         ):
             connection = HTTPConnection(target.host, target.port)
@@ -178,10 +178,10 @@ class WebhookNotifier:
     def _tls(self) -> SSLContext:
         return self._given_tls or create_default_context()
 
-    def _judge(self, status: int, after: str | None) -> None:
+    def _raise_for_status(self, status: int, after: str | None) -> None:
         if 200 <= status < 300:
             return
-        if status >= 500 or status in _PASSING:
+        if status >= 500 or status in _TRANSIENT_STATUSES:
             raise Retryable(f"it answers {status}", _seconds(after, self._clock()))
         if 300 <= status < 400:
             raise Fatal(f"it answers {status}, and redirects are not followed")
@@ -200,10 +200,10 @@ def _seconds(after: str | None, now: datetime) -> float | None:
 
 
 @contextmanager
-def _cut_after(seconds: float, connected: socket) -> Iterator[None]:
+def _deadline(seconds: float, connected: socket) -> Iterator[None]:
     """End a connection when its time is over, in the middle of whatever it is at."""
     with connected.dup() as own:
-        timer = Timer(seconds, _cut, [own])
+        timer = Timer(seconds, _shut_down, [own])
         timer.daemon = True
         timer.start()
         try:
@@ -212,6 +212,6 @@ def _cut_after(seconds: float, connected: socket) -> Iterator[None]:
             timer.cancel()
 
 
-def _cut(connected: socket) -> None:
+def _shut_down(connected: socket) -> None:
     with suppress(OSError):
         connected.shutdown(SHUT_RDWR)

@@ -22,7 +22,7 @@ class Blobs:
         self._s3 = s3
         self._bucket = bucket
 
-    def kept(self, run_id: str, value: bytes) -> Item:
+    def store(self, run_id: str, value: bytes) -> Item:
         """The attributes that hold a value; a large one is stored first."""
         if len(value) <= OFFLOAD_BYTES:
             return {"v": value}
@@ -31,7 +31,7 @@ class Blobs:
         call(self._s3.put_object, Bucket=self._bucket, Key=key, Body=value)
         return {"p": key, "h": digest}
 
-    def read(self, item: Item) -> bytes:
+    def load(self, item: Item) -> bytes:
         """The value that attributes hold.
 
         Raises:

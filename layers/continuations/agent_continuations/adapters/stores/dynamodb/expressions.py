@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from agent_continuations.adapters.stores.dynamodb.items import Item, millis, pause_item, typed
+from agent_continuations.adapters.stores.dynamodb.items import Item, backoff_item, millis, typed
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.ports.store import Release, TrailMove
+from agent_continuations.ports.store import ReleaseTerms, TrailMove
 
 # Update expression, condition, values, names.
 Update: TypeAlias = tuple[str, str, Item, dict[str, str]]
@@ -41,7 +41,7 @@ def removals(paths: Sequence[str], names: dict[str, str]) -> str:
 def owner_update(
     epoch: int,
     settled: Sequence[str],
-    release: Release | None,
+    release: ReleaseTerms | None,
     trail: TrailMove | None,
     now: datetime,
 ) -> Update:
@@ -66,7 +66,7 @@ def owner_update(
         removes += ["#owner", "lease_until"]
         # What has ended is not held any more: a message may let it go on later.
         removes += ["paused"] if release.status.terminal else []
-        pause = pause_item(release.model_pause) if release.model_pause else None
+        pause = backoff_item(release.model_pause) if release.model_pause else None
         kept = (("due", _due(release)), ("note", release.note), ("model_pause", pause))
         for name, value in kept:
             if value is None:
@@ -75,10 +75,10 @@ def owner_update(
                 sets.append(f"{name} = :{name}")
                 values[f":{name}"] = value
     update = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-    return moved((update, condition, values, names), trail)
+    return with_trail((update, condition, values, names), trail)
 
 
-def moved(update: Update, trail: TrailMove | None) -> Update:
+def with_trail(update: Update, trail: TrailMove | None) -> Update:
     """An update that also moves the audit trail on, if nothing else has done so."""
     if trail is None:
         return update
@@ -98,7 +98,7 @@ def moved(update: Update, trail: TrailMove | None) -> Update:
     )
 
 
-def _due(release: Release) -> int | None:
+def _due(release: ReleaseTerms) -> int | None:
     return millis(release.due) if release.due else None
 
 
@@ -126,7 +126,7 @@ def pause_update(status: Status, now: datetime, *, paused: bool) -> Update:
     return update, condition, values, {}
 
 
-def lost(head: RunHead, epoch: int, release: Release | None) -> bool:
+def has_lost_lease(head: RunHead, epoch: int, release: ReleaseTerms | None) -> bool:
     """Whether this owner may not commit: the run is another's, or was cancelled."""
     if head.epoch != epoch or head.status is not Status.RUNNING:
         return True

@@ -16,7 +16,7 @@ from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, Parent, Status
+from agent_continuations.core.run import Parent, RunHead, Status
 from agent_continuations.errors import CorruptValue
 
 Item: TypeAlias = dict[str, Any]
@@ -105,11 +105,11 @@ def intent_item(intent: Intent) -> Item:
     }
 
 
-def pause_item(pause: ModelBackoff) -> Item:
+def backoff_item(pause: ModelBackoff) -> Item:
     return {"until": millis(pause.until), "tries": pause.tries, "reason": pause.reason}
 
 
-def _pause(item: Item) -> ModelBackoff:
+def _read_backoff(item: Item) -> ModelBackoff:
     return ModelBackoff(until=_time(item["until"]), tries=int(item["tries"]), reason=item["reason"])
 
 
@@ -162,7 +162,7 @@ def read_head(item: Item) -> RunHead:
         registers=int(item["registers"]),
         intents={path: _intent(each) for path, each in item["intents"].items()},
         note=item.get("note"),
-        model_pause=_pause(item["model_pause"]) if "model_pause" in item else None,
+        model_pause=_read_backoff(item["model_pause"]) if "model_pause" in item else None,
         requester=item.get("requester"),
         trail=ChainHead(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
         paused=bool(item.get("paused")),

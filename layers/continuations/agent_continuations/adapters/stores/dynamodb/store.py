@@ -18,12 +18,12 @@ from agent_continuations.adapters.stores.dynamodb.client import (
 from agent_continuations.adapters.stores.dynamodb.expressions import (
     Update,
     expressions,
-    lost,
-    moved,
+    has_lost_lease,
     owner_update,
     pause_update,
     removals,
     wake_update,
+    with_trail,
 )
 from agent_continuations.adapters.stores.dynamodb.grants import (
     grant_item,
@@ -54,9 +54,9 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.events import Event
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import RunHead, JournalEntry, Snapshot, Start, Status
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, CorruptValue, Fenced, Retryable, Stale
-from agent_continuations.ports.store import Due, Page, Release, TrailMove
+from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -85,7 +85,7 @@ class DynamoDBStore:
 
     def create(self, head: RunHead, start: JournalEntry) -> RunHead:
         write_id = uuid4().hex
-        puts = self._put_run(Start(head, start), write_id)
+        puts = self._put_run(NewRun(head, start), write_id)
         reasons = self._transact(puts, token=write_id)
         if reasons is None:
             return head
@@ -211,10 +211,10 @@ class DynamoDBStore:
         registers: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
-        release: Release | None = None,
+        release: ReleaseTerms | None = None,
         trail: TrailMove | None = None,
         uses: Sequence[Grant] = (),
-        starts: Sequence[Start] = (),
+        starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
         write_id = uuid4().hex
@@ -229,7 +229,9 @@ class DynamoDBStore:
         reasons = self._transact(items, token=write_id)
         if reasons is None:
             return True
-        if "Item" in reasons[0] and lost(read_head(plain(reasons[0]["Item"])), epoch, release):
+        if "Item" in reasons[0] and has_lost_lease(
+            read_head(plain(reasons[0]["Item"])), epoch, release
+        ):
             raise Fenced(run_id)
         return False
 
@@ -247,7 +249,7 @@ class DynamoDBStore:
         # A decision nearly always meets a suspended run; if not, the answer says what it met.
         status = Status.SUSPENDED
         for _ in range(CONTENDED_TRIES):
-            items = [self._update(run_id, moved(wake_update(status, now), trail)), *puts]
+            items = [self._update(run_id, with_trail(wake_update(status, now), trail)), *puts]
             reasons = self._transact(items, token=uuid4().hex)
             if reasons is None:
                 return None
@@ -420,7 +422,7 @@ class DynamoDBStore:
         return read_head(plain(answer["Attributes"]))
 
     def _commit_head(
-        self, run_id: str, epoch: int, release: Release | None, update: Update
+        self, run_id: str, epoch: int, release: ReleaseTerms | None, update: Update
     ) -> bool:
         """A commit of the head alone, which needs no transaction."""
         if self._update_head(run_id, *update):
@@ -428,7 +430,7 @@ class DynamoDBStore:
         head = self.head(run_id)
         if head and release and head.epoch == epoch and head.owner is None:
             return True  # our own release, whose answer was lost
-        if head is None or lost(head, epoch, release):
+        if head is None or has_lost_lease(head, epoch, release):
             raise Fenced(run_id)
         return False
 
@@ -458,7 +460,7 @@ class DynamoDBStore:
             }
         }
 
-    def _put_run(self, start: Start, write_id: str) -> list[Item]:
+    def _put_run(self, start: NewRun, write_id: str) -> list[Item]:
         item = head_item(start.head) | {"w": write_id}
         return [
             self._put(item, "attribute_not_exists(pk)"),
@@ -468,12 +470,12 @@ class DynamoDBStore:
     def _put_register(self, run_id: str, register: JournalEntry, write_id: str) -> Item:
         value = zlib.compress(_EVENTS.dump_json(register.events), 6)
         item = {"pk": f"R#{run_id}", "sk": f"J#{register.key}", "f": FORM, "w": write_id}
-        return self._put(item | self._values.kept(run_id, value), "attribute_not_exists(pk)")
+        return self._put(item | self._values.store(run_id, value), "attribute_not_exists(pk)")
 
     def _register(self, item: Item) -> JournalEntry:
         check_form(item)
         try:
-            events = _EVENTS.validate_json(zlib.decompress(self._values.read(item)))
+            events = _EVENTS.validate_json(zlib.decompress(self._values.load(item)))
         except (ValueError, zlib.error) as error:
             raise CorruptValue(f"the register {item['sk']} is not readable") from error
         return JournalEntry(item["sk"][2:], events)
