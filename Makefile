@@ -41,6 +41,7 @@ format: .venv/.made
 
 lint: .venv/.made
 	$(BIN)/ruff check .
+	PYTHONPATH=layers/continuations:layers/agents $(BIN)/lint-imports
 
 types: .venv/.made
 	$(BIN)/mypy layers/continuations/agent_continuations layers/agents/agents functions tests

@@ -28,7 +28,7 @@ class Stage(ApiModel):
 
 
 class Wait(ApiModel):
-    """One place where a run waits; see `agent_continuations.waiting.Waiting`."""
+    """One place where a run waits; see `agent_continuations.views.waiting.Waiting`."""
 
     request_id: str
     kind: str

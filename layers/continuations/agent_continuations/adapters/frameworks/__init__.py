@@ -1,0 +1,1 @@
+"""Agents of other frameworks, as frames of a continuation: one module each."""

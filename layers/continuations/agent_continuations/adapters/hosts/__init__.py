@@ -1,0 +1,1 @@
+"""Tool hosts: run tool bodies apart from the engine."""
