@@ -7,13 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from agent_continuations import bootstrap
 from agent_continuations.authoring.pricing import PRICES
 from agent_continuations.core.path import Path, parse_path
 from agent_continuations.core.run import LoadedRun, RunHead, Status
 from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape_json
+from agent_continuations.services.runs import RunService
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.waiting import Waiting
 from dashboard.cost_section import spending
@@ -62,10 +62,11 @@ class Wait:
     address: str
 
 
-def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
+def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Response[str]:
     """The page of a run.
 
     Args:
+        runs: loads the run.
         run_id: of the run.
         now: the time.
         still: whether the page must not look again by itself.
@@ -73,7 +74,6 @@ def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
     Raises:
         NotFound: there is no such run.
     """
-    runs = bootstrap.runs()
     loaded = runs.load(run_id)
     head, root = loaded.head, loaded.continuation
     # Only who waits for people may wait for somebody who was never told.

@@ -18,7 +18,6 @@ from agent_continuations import (
     Job,
     Question,
     WaitFor,
-    bootstrap,
     call,
     calls,
     say,
@@ -32,7 +31,7 @@ from agent_continuations.core.decisions.responses import Decide as Said
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
 from tests.support.deployment import Answer, Context, example
 from tests.unit.engine.test_waits import ANN, BOB, Place, nap
@@ -78,8 +77,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
 
     def opened(place: Place, run_id: str) -> Answer:
-        monkeypatch.setattr(bootstrap, "runs", lambda: runs_of(place))
         function = import_module("dashboard.app")
+        monkeypatch.setattr(function, "services", lambda: services_of(place))
         monkeypatch.setattr(function, "utc_now", lambda: place.now)
         event = example("web-run") | {"pathParameters": {"run_id": run_id}}
         got = function.handler(event, Context("WebFunction"))
@@ -91,10 +90,10 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     return opened
 
 
-def runs_of(place: Place) -> RunService:
+def services_of(place: Place) -> Services:
     """The commands on the runs of a place, which nothing then advances."""
     registry = Registry(place.agents)
-    return RunService(
+    return Services.of(
         store=place.store,
         queue=LocalWorkQueue(),
         registry=lambda: registry,
@@ -175,7 +174,7 @@ def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
 def lose(place: Place, run_id: str, request_id: str) -> None:
     """Approve the one call, and let its process be gone in the middle of it."""
     said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
-    runs_of(place).decide(run_id, request_id, said)
+    services_of(place).decisions.decide(run_id, request_id, said)
     until = place.now + timedelta(seconds=1)
     head = place.store.claim(run_id, owner="gone", now=place.now, lease_until=until)
     assert head
@@ -232,7 +231,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
 def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
     place = Place(nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")])
     view = place.runner.start("a", "go")
-    runs_of(place).message(view.run_id, "hurry up", sender=ANN)
+    services_of(place).inbound.message(view.run_id, "hurry up", sender=ANN)
     answer = page(place, view.run_id)
     assert re.search(rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not heard yet", answer.body)
     place.later(minutes=11)

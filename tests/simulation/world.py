@@ -24,7 +24,8 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
-from agent_continuations.services.runs import DEFAULT_TENANT, RunService
+from agent_continuations.services.runs import DEFAULT_TENANT
+from agent_continuations.services.services import Services
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.expressions import Item
@@ -136,7 +137,7 @@ class World:
         """A run as it really stands."""
         with self.quiet():
             try:
-                return self.runs(None).load(run_id)
+                return self.services(None).runs.load(run_id)
             except NotFound:
                 return None
 
@@ -284,8 +285,8 @@ class World:
             sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
         )
 
-    def runs(self, process: Process | None) -> RunService:
-        return RunService(
+    def services(self, process: Process | None) -> Services:
+        return Services.of(
             store=self._store(),
             queue=self._queue(),
             registry=lambda: self.registry,

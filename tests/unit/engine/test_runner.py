@@ -49,7 +49,7 @@ from agent_continuations.errors import (
 )
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import MAX_STALLS
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
 from agent_continuations.views.waiting import Waiting, waiting
@@ -83,7 +83,7 @@ class House:
         self.queue = Recorded()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])
-        self.runs = RunService(
+        self.services = Services.of(
             store=self.store,
             queue=self.queue,
             registry=lambda: self.registry,
@@ -103,10 +103,10 @@ class House:
         )
 
     def start(self) -> str:
-        return self.runs.start("a", "go").run_id
+        return self.services.runs.start("a", "go").run_id
 
     def loaded(self, run_id: str) -> LoadedRun:
-        return self.runs.load(run_id)
+        return self.services.runs.load(run_id)
 
     def waiting(self, run_id: str) -> list[Waiting]:
         loaded = self.loaded(run_id)
@@ -116,7 +116,7 @@ class House:
         answer = Decide(
             verdict=verdict, approver="x@example.com", decided_by="me", via="api", reason=reason
         )
-        self.runs.decide(run_id, self.waiting(run_id)[0].request_id, answer)
+        self.services.decisions.decide(run_id, self.waiting(run_id)[0].request_id, answer)
 
     def later(self, **time: float) -> None:
         self.now += timedelta(**time)
@@ -323,7 +323,7 @@ def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
     thread = Thread(target=lambda: statuses.append(house.worker().advance(run_id)))
     thread.start()
     assert started.wait(20)
-    house.runs.cancel(run_id)
+    house.services.control.cancel(run_id)
     cancelled.set()
     thread.join(20)
     loaded = house.loaded(run_id)
@@ -339,13 +339,13 @@ def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None
     run_id = house.start()
     house.worker().advance(run_id)
     request_id = house.waiting(run_id)[0].request_id
-    house.runs.cancel(run_id)
+    house.services.control.cancel(run_id)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Conflict, match="cancelled"):
-        house.runs.decide(run_id, request_id, answer)
+        house.services.decisions.decide(run_id, request_id, answer)
     assert house.worker().advance(run_id) is Status.CANCELLED
     with pytest.raises(Conflict, match="cancelled"):
-        house.runs.decide(run_id, request_id, answer)
+        house.services.decisions.decide(run_id, request_id, answer)
     assert ran == []
 
 
@@ -483,7 +483,7 @@ def test_a_model_that_refuses_parks_the_run_with_the_reason(error: Exception) ->
     assert str(error) in (head.note or "")
     assert head.due is None
     house.model.scripts = {"a": [say("ok")]}
-    house.runs.redrive(run_id)
+    house.services.control.redrive(run_id)
     assert house.worker().advance(run_id) is Status.COMPLETED
 
 
@@ -507,7 +507,7 @@ def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
         house.later(minutes=3)
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "5 claims without progress"
-    assert house.runs.redrive(run_id).stalls == 0
+    assert house.services.control.redrive(run_id).stalls == 0
     assert house.worker().advance(run_id) is Status.COMPLETED
 
 
@@ -565,11 +565,11 @@ def test_a_decision_that_comes_while_the_owner_works_is_not_slept_through() -> N
 
 def test_a_request_that_was_started_twice_is_one_run() -> None:
     house = House(script=[say("ok")])
-    one = house.runs.start("a", "go", key="k")
-    assert house.runs.start("a", "go", key="k").run_id == one.run_id
+    one = house.services.runs.start("a", "go", key="k")
+    assert house.services.runs.start("a", "go", key="k").run_id == one.run_id
     with pytest.raises(KeyReused):
-        house.runs.start("a", "stop", key="k")
-    assert house.runs.start("a", "go").run_id != one.run_id
+        house.services.runs.start("a", "stop", key="k")
+    assert house.services.runs.start("a", "go").run_id != one.run_id
 
 
 def test_what_runs_must_be_what_was_approved() -> None:
@@ -620,7 +620,7 @@ def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
         answer = Decide(
             verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api"
         )
-        house.runs.decide(run_id, entry.request_id, answer)
+        house.services.decisions.decide(run_id, entry.request_id, answer)
     assert house.worker().advance(run_id) is Status.COMPLETED
     assert (len(paid), len(noted)) == (width, width)
     assert house.loaded(run_id).head.intents == {}
@@ -650,7 +650,7 @@ def test_agents_nest_thirty_two_deep_and_no_deeper() -> None:
     house = House(script=[])
     house.registry = Registry([inner])
     house.model.scripts = {f"a{depth}": script for depth in range(40)}
-    run_id = house.runs.start("a39", "go").run_id
+    run_id = house.services.runs.start("a39", "go").run_id
     assert house.worker().advance(run_id) is Status.COMPLETED
     root = house.loaded(run_id).continuation
     assert max(len(path) for path, call_ in root.calls() if call_.child) == 32
@@ -888,7 +888,7 @@ def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
         """The first cancels the run; those that already run may finish."""
         began.append("x")
         if len(began) == 1:
-            house.runs.cancel(run_id)
+            house.services.control.cancel(run_id)
         return "done"
 
     house.registry = Registry([Agent("a", tools=[work])])
@@ -961,7 +961,7 @@ def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None
     assert notice.undelivered == ("email:ops@example.com",)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
-        house.runs.decide(run_id, asked.request_id, answer)
+        house.services.decisions.decide(run_id, asked.request_id, answer)
     assert ran == ["x"]
 
 
@@ -969,7 +969,7 @@ def test_a_parked_run_can_be_cancelled() -> None:
     house = House(script=failing(ModelRefused("no such key")))
     run_id = house.start()
     assert house.worker().advance(run_id) is Status.PARKED
-    assert house.runs.cancel(run_id).status is Status.CANCELLED
+    assert house.services.control.cancel(run_id).status is Status.CANCELLED
     assert house.worker().advance(run_id) is None
 
 

@@ -32,7 +32,7 @@ from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavaila
 from agent_continuations.operations import stuck_runs as liveness
 from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.unit.engine.test_runner import Recorded
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -59,12 +59,12 @@ def suspended(
     registry = Registry([agent])
     model = ScriptedModel({"a": script, "boss": script, "b": script})
     queue = Recorded()
-    runs = RunService(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
-    run_id = runs.start(agent.name, "go").run_id
+    services = Services.of(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
+    run_id = services.runs.start(agent.name, "go").run_id
     runner = Runner(store=store, model=model, registry=registry, queue=queue, clock=lambda: NOW)
     with contextlib.suppress(KeyboardInterrupt):
         runner.advance(run_id)
-    loaded = runs.load(run_id)
+    loaded = services.runs.load(run_id)
     return loaded.head, loaded.continuation, store
 
 

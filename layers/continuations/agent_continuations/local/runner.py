@@ -31,7 +31,8 @@ from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
 from agent_continuations.services.audit import Audit, audit
-from agent_continuations.services.runs import DEFAULT_TENANT, RunService
+from agent_continuations.services.runs import DEFAULT_TENANT
+from agent_continuations.services.services import Services
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
@@ -71,7 +72,7 @@ class LocalRunner:
             clock=clock,
             limits=limits,
         )
-        self._runs = RunService(
+        self._services = Services.of(
             store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
         )
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
@@ -87,7 +88,7 @@ class LocalRunner:
         Raises:
             NotFound: there is no such agent.
         """
-        head = self._runs.start(agent, input, key=key, requester=requester)
+        head = self._services.runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
 
     def advance(self, run_id: str) -> RunView:
@@ -107,8 +108,8 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        loaded = self._runs.load(run_id)
-        return run_view(loaded.head, loaded.continuation, inner=self._runs.waiting(loaded))
+        loaded = self._services.runs.load(run_id)
+        return run_view(loaded.head, loaded.continuation, inner=self._services.runs.waiting(loaded))
 
     def decide(
         self,
@@ -168,7 +169,7 @@ class LocalRunner:
         return self._say(run_id, request_id, said)
 
     def _say(self, run_id: str, request_id: str, said: Response) -> RunView:
-        self._runs.decide(run_id, request_id, said)
+        self._services.decisions.decide(run_id, request_id, said)
         return self.advance(run_id)
 
     def answer(
@@ -195,7 +196,7 @@ class LocalRunner:
         Raises:
             NotFound, Invalid, Conflict: see `Runs.message`.
         """
-        self._runs.message(run_id, text)
+        self._services.inbound.message(run_id, text)
         return self.advance(run_id)
 
     def signal(
@@ -206,7 +207,7 @@ class LocalRunner:
         Raises:
             NotFound, Invalid, Conflict: see `Runs.signal`.
         """
-        self._runs.signal(run_id, name, payload, correlation=correlation)
+        self._services.inbound.signal(run_id, name, payload, correlation=correlation)
         return self.advance(run_id)
 
     def complete(self, run_id: str, path: str, result: Any) -> RunView:
@@ -215,7 +216,9 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `Runs.complete`.
         """
-        self._runs.complete(run_id, path, Outcome(kind="ok", content=result_text(result)))
+        self._services.inbound.complete(
+            run_id, path, Outcome(kind="ok", content=result_text(result))
+        )
         return self.advance(run_id)
 
     def pause(self, run_id: str) -> RunView:
@@ -224,7 +227,7 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `Runs.pause`.
         """
-        self._runs.pause(run_id)
+        self._services.control.pause(run_id)
         return self.get(run_id)
 
     def resume(self, run_id: str) -> RunView:
@@ -233,7 +236,7 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `Runs.resume`.
         """
-        self._runs.resume(run_id)
+        self._services.control.resume(run_id)
         return self.advance(run_id)
 
     def cancel(self, run_id: str) -> RunView:
@@ -242,7 +245,7 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `Runs.cancel`.
         """
-        self._runs.cancel(run_id)
+        self._services.control.cancel(run_id)
         return self.advance(run_id)
 
     def redrive(self, run_id: str) -> RunView:
@@ -251,7 +254,7 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `Runs.redrive`.
         """
-        self._runs.redrive(run_id)
+        self._services.control.redrive(run_id)
         return self.advance(run_id)
 
     def continuation(self, run_id: str) -> Continuation:
@@ -260,7 +263,7 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        return self._runs.load(run_id).continuation
+        return self._services.runs.load(run_id).continuation
 
     def timeline(self, run_id: str) -> list[Entry]:
         """What happened, in order.
@@ -268,7 +271,7 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        loaded = self._runs.load(run_id)
+        loaded = self._services.runs.load(run_id)
         return timeline(loaded.snapshot, loaded.continuation)
 
     def audit(self, run_id: str) -> Audit:
@@ -277,7 +280,7 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        return audit(self._runs.load(run_id))
+        return audit(self._services.runs.load(run_id))
 
     def dump(self, run_id: str) -> str:
         """A run that waits or has ended, as a sealed JSON document for another process.
@@ -288,7 +291,7 @@ class LocalRunner:
         Raises:
             NotFound: there is no such run.
         """
-        loaded = self._runs.load(run_id)
+        loaded = self._services.runs.load(run_id)
         state = canonical_json(
             {
                 "run_id": run_id,

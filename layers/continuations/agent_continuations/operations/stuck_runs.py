@@ -109,10 +109,10 @@ def stuck_runs(
 
 def main() -> int:
     """Entry point for operators."""
-    from agent_continuations import bootstrap
+    from agent_continuations.bootstrap import services
 
     found = 0
-    for run_id, why in stuck_runs(bootstrap.store(), utc_now()):
+    for run_id, why in stuck_runs(services.store(), utc_now()):
         sys.stdout.write(f"{run_id}  {why}\n")
         found += 1
     sys.stdout.write(f"{found} runs are stuck\n")
