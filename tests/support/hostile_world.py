@@ -159,7 +159,7 @@ class Play:
     def lose(self) -> None:
         """Let the approved call begin, and its process be gone."""
         head = self.store.claim(
-            self.run_id, owner="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
+            self.run_id, holder="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
         )
         assert head
         intent = Intent(attempt=1, started_at=self.now, deadline=self.now + timedelta(seconds=2))
@@ -176,8 +176,7 @@ class Play:
         return Scene(
             head=snapshot.head.model_dump(mode="json"),
             registers={
-                each.key: _EVENTS.dump_python(each.events, mode="json")
-                for each in snapshot.registers
+                each.key: _EVENTS.dump_python(each.events, mode="json") for each in snapshot.entries
             },
             notices=[each.model_dump(mode="json") for each in self.store.notices(self.run_id)],
             request_id=self.request_id,

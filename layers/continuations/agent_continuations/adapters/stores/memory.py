@@ -10,16 +10,13 @@ from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
-from agent_continuations.ports.store import (
+from agent_continuations.ports.limits import (
+    MAX_ENTRIES_AT_ONCE,
     MAX_INTENTS_AT_ONCE,
-    MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     MAX_STARTS_AT_ONCE,
-    Due,
-    Page,
-    ReleaseTerms,
-    TrailMove,
 )
+from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
 
 
 @dataclass
@@ -57,20 +54,20 @@ class InMemoryStore:
             return Snapshot(run.head, tuple(run.registers[key] for key in sorted(run.registers)))
 
     def claim(
-        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+        self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
     ) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.status.terminal:
                 return None
             head = run.head
-            if head.lease_until and head.lease_until > now and head.owner != owner:
+            if head.lease_until and head.lease_until > now and head.owner != holder:
                 return None
             return self._update(
                 run,
                 status=Status.RUNNING,
                 epoch=head.epoch + 1,
-                owner=owner,
+                owner=holder,
                 lease_until=lease_until,
                 due=lease_until,
                 stalls=head.stalls + 1,
@@ -82,13 +79,13 @@ class InMemoryStore:
             run = self._owned(run_id, epoch)
             return self._update(run, lease_until=lease_until, due=lease_until)
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
+    def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         with self._lock:
-            return self._update(self._owned(run_id, epoch), stalls=1, registers=registers)
+            return self._update(self._owned(run_id, epoch), stalls=1, registers=entry_count)
 
-    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
+    def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
         with self._lock:
-            return self._runs[run_id].registers.setdefault(register.key, register)
+            return self._runs[run_id].registers.setdefault(entry.key, entry)
 
     def record_intents(
         self,
@@ -117,7 +114,7 @@ class InMemoryStore:
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[JournalEntry] = (),
+        entries: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: ReleaseTerms | None = None,
@@ -126,7 +123,7 @@ class InMemoryStore:
         starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
-        wide = max(len(registers), len(notices)) > MAX_REGISTERS_AT_ONCE
+        wide = max(len(entries), len(notices)) > MAX_ENTRIES_AT_ONCE
         if wide or len(settled) > MAX_SETTLED_AT_ONCE or len(starts) > MAX_STARTS_AT_ONCE:
             raise ValueError("too many items for one write")
         with self._lock:
@@ -137,15 +134,15 @@ class InMemoryStore:
                 return False
             if trail and run.head.trail.number != trail.before:
                 return False
-            taken = any(register.key in run.registers for register in registers)
+            taken = any(register.key in run.registers for register in entries)
             if taken or any(each.head.run_id in self._runs for each in starts):
                 return False
             if not self._use(uses, now):
                 return False
-            run.registers.update({register.key: register for register in registers})
+            run.registers.update({register.key: register for register in entries})
             run.notices.update({notice.notice_id: notice for notice in notices})
             for each in starts:
-                self.create(each.head, each.register)
+                self.create(each.head, each.entry)
             kept = {path: each for path, each in run.head.intents.items() if path not in settled}
             self._update(run, intents=kept)
             if trail:
@@ -158,7 +155,7 @@ class InMemoryStore:
                     due=release.due,
                     note=release.note,
                     model_pause=release.model_pause,
-                    registers=release.registers,
+                    registers=release.entry_count,
                     owner=None,
                     lease_until=None,
                     stalls=0 if release.progress else run.head.stalls,
@@ -169,7 +166,7 @@ class InMemoryStore:
     def append_external(
         self,
         run_id: str,
-        registers: Sequence[JournalEntry],
+        entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
@@ -179,7 +176,7 @@ class InMemoryStore:
             run = self._runs.get(run_id)
             if run is None:
                 raise Conflict("the run is gone")
-            for register in registers:
+            for register in entries:
                 if register.key in run.registers:
                     return run.registers[register.key]
             reopened = reopen and run.head.status is Status.COMPLETED
@@ -187,7 +184,7 @@ class InMemoryStore:
                 raise Conflict(f"the run is {run.head.status.value}")
             if trail and run.head.trail.number != trail.before:
                 raise Stale(run_id)
-            run.registers.update({register.key: register for register in registers})
+            run.registers.update({register.key: register for register in entries})
             if trail:
                 self._update(run, trail=trail.after)
             self._wake(run, now)

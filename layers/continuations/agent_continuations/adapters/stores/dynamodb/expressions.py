@@ -57,7 +57,7 @@ def owner_update(
         values |= {
             ":status": release.status,
             ":wake": release.wake,
-            ":registers": release.registers,
+            ":registers": release.entry_count,
             ":zero": 0,
         }
         condition += " AND wake = :wake"

@@ -115,7 +115,7 @@ class DynamoDBStore:
         return Snapshot(head, tuple(registers)) if head else None
 
     def claim(
-        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+        self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
     ) -> RunHead | None:
         return self._update_head(
             run_id,
@@ -127,7 +127,7 @@ class DynamoDBStore:
                 ":ready": Status.READY,
                 ":running": Status.RUNNING,
                 ":suspended": Status.SUSPENDED,
-                ":owner": owner,
+                ":owner": holder,
                 ":one": 1,
                 ":now": millis(now),
                 ":lease": millis(lease_until),
@@ -143,26 +143,26 @@ class DynamoDBStore:
             {":lease": millis(lease_until)},
         )
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
+    def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         return self._update_owned(
             run_id,
             epoch,
             "SET stalls = :one, registers = :registers",
-            {":one": 1, ":registers": registers},
+            {":one": 1, ":registers": entry_count},
         )
 
-    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
+    def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
         write_id = uuid4().hex
-        put = self._put_register(run_id, register, write_id)["Put"]
+        put = self._put_register(run_id, entry, write_id)["Put"]
         try:
             call(self._dynamodb.put_item, **put)
         except ConditionFailed as failed:
             stored = failed.item
             # Our own write, whose answer was lost and which the client then sent again.
             if stored["w"] == write_id:
-                return register
+                return entry
             return self._register(stored)
-        return register
+        return entry
 
     def record_intents(
         self,
@@ -208,7 +208,7 @@ class DynamoDBStore:
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[JournalEntry] = (),
+        entries: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: ReleaseTerms | None = None,
@@ -219,10 +219,10 @@ class DynamoDBStore:
     ) -> bool:
         write_id = uuid4().hex
         update = owner_update(epoch, settled, release, trail, now)
-        if not registers and not notices:
+        if not entries and not notices:
             return self._commit_head(run_id, epoch, release, update)
         items = [self._update(run_id, update)]
-        items += [self._put_register(run_id, register, write_id) for register in registers]
+        items += [self._put_register(run_id, register, write_id) for register in entries]
         items += [self._put(notice_item(notice), "attribute_not_exists(pk)") for notice in notices]
         items += use_updates(self._table, uses, now)
         items += [item for each in starts for item in self._put_run(each, write_id)]
@@ -238,14 +238,14 @@ class DynamoDBStore:
     def append_external(
         self,
         run_id: str,
-        registers: Sequence[JournalEntry],
+        entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
         write_id = uuid4().hex
-        puts = [self._put_register(run_id, register, write_id) for register in registers]
+        puts = [self._put_register(run_id, register, write_id) for register in entries]
         # A decision nearly always meets a suspended run; if not, the answer says what it met.
         status = Status.SUSPENDED
         for _ in range(CONTENDED_TRIES):
@@ -464,7 +464,7 @@ class DynamoDBStore:
         item = head_item(start.head) | {"w": write_id}
         return [
             self._put(item, "attribute_not_exists(pk)"),
-            self._put_register(start.head.run_id, start.register, write_id),
+            self._put_register(start.head.run_id, start.entry, write_id),
         ]
 
     def _put_register(self, run_id: str, register: JournalEntry, write_id: str) -> Item:
