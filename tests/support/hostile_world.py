@@ -29,8 +29,7 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.stores.memory import InMemoryStore
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict

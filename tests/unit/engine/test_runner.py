@@ -390,12 +390,12 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
     """It stores the outcome while it still thinks that the run is its own."""
 
     class Overtaken(InMemoryStore):
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome"):
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome"):
                 house.later(minutes=3)
                 lease_until = house.now + timedelta(minutes=2)
                 assert self.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
-            return super().append(run_id, register)
+            return super().append(run_id, entry)
 
     @tool
     def launch() -> str:
@@ -580,12 +580,12 @@ def test_what_runs_must_be_what_was_approved() -> None:
     house.decide(run_id, Verdict.APPROVE)
     # Somebody with access to the table alters the stored decision.
     run = house.store._runs[run_id]
-    register = run.registers["00000.000!2decision"]
+    register = run.entries["00000.000!2decision"]
     event = register.events[0]
     forged = event.model_copy(
         update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
     )
-    run.registers[register.key] = JournalEntry(register.key, (forged,))
+    run.entries[register.key] = JournalEntry(register.key, (forged,))
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "0.0 is not what was approved"
     assert ran == []
@@ -907,11 +907,11 @@ def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() 
     class Flaky(InMemoryStore):
         failures = 0
 
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome") and self.failures < 3:
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome") and self.failures < 3:
                 self.failures += 1
                 raise Retryable("throttled")
-            return super().append(run_id, register)
+            return super().append(run_id, entry)
 
     ran: list[str] = []
 
