@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, ScriptedModel, call, tool
-from agent_continuations.adapters.stores.memory import InMemoryStore
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide

@@ -176,7 +176,7 @@ def lose(place: Place, run_id: str, request_id: str) -> None:
     said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
     services_of(place).decisions.decide(run_id, request_id, said)
     until = place.now + timedelta(seconds=1)
-    head = place.store.claim(run_id, owner="gone", now=place.now, lease_until=until)
+    head = place.store.claim(run_id, holder="gone", now=place.now, lease_until=until)
     assert head
     intent = Intent(attempt=1, started_at=place.now, deadline=until)
     place.store.record_intents(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
@@ -223,7 +223,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
     view = place.runner.start("a", "go")
     later = place.now + timedelta(minutes=1)
     place.store.wake(view.run_id, now=place.now)
-    assert place.store.claim(view.run_id, owner="x", now=place.now, lease_until=later)
+    assert place.store.claim(view.run_id, holder="x", now=place.now, lease_until=later)
     answer = page(place, view.run_id)
     assert (status_of(answer), refresh(answer)) == (["running"], 3)
 

@@ -28,8 +28,7 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.stores.memory import InMemoryStore
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
@@ -161,7 +160,7 @@ class Play:
     def lose(self) -> None:
         """Let the approved call begin, and its process be gone."""
         head = self.store.claim(
-            self.run_id, owner="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
+            self.run_id, holder="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
         )
         assert head
         intent = Intent(attempt=1, started_at=self.now, deadline=self.now + timedelta(seconds=2))
@@ -178,8 +177,7 @@ class Play:
         return Scene(
             head=snapshot.head.model_dump(mode="json"),
             registers={
-                each.key: _EVENTS.dump_python(each.events, mode="json")
-                for each in snapshot.registers
+                each.key: _EVENTS.dump_python(each.events, mode="json") for each in snapshot.entries
             },
             notices=[each.model_dump(mode="json") for each in self.store.notices(self.run_id)],
             request_id=self.request_id,

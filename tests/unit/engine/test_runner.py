@@ -47,8 +47,8 @@ from agent_continuations.errors import (
     ModelUnavailable,
     Retryable,
 )
+from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.ports.store import MAX_STALLS
 from agent_continuations.services.services import Services
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
@@ -367,7 +367,7 @@ def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
         """While it runs, the lease ends and another owner takes the run."""
         house.later(minutes=3)
         taken = house.store.claim(
-            run_id, owner="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         assert taken
         return "late"
@@ -390,12 +390,12 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
     """It stores the outcome while it still thinks that the run is its own."""
 
     class Overtaken(InMemoryStore):
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome"):
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome"):
                 house.later(minutes=3)
                 lease_until = house.now + timedelta(minutes=2)
-                assert self.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
-            return super().append(run_id, register)
+                assert self.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
+            return super().append(run_id, entry)
 
     @tool
     def launch() -> str:
@@ -414,7 +414,7 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
 def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    house.store.claim(run_id, owner="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
+    house.store.claim(run_id, holder="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
     assert house.worker().advance(run_id) is None
     assert house.model.requests == []
 
@@ -490,19 +490,19 @@ def test_a_model_that_refuses_parks_the_run_with_the_reason(error: Exception) ->
 def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    for number in range(MAX_STALLS - 1):
+    for number in range(MAX_FRUITLESS_CLAIMS - 1):
         taken = house.store.claim(
-            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         assert taken
         house.later(minutes=3)
     if house.store.head(run_id):
         head = house.store.head(run_id)
         assert head
-        house.store.progress(run_id, epoch=head.epoch, registers=1)
-    for number in range(MAX_STALLS - 1):
+        house.store.progress(run_id, epoch=head.epoch, entry_count=1)
+    for number in range(MAX_FRUITLESS_CLAIMS - 1):
         house.store.claim(
-            run_id, owner=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         house.later(minutes=3)
     assert house.worker().advance(run_id) is Status.PARKED
@@ -514,9 +514,9 @@ def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
 def test_claims_that_end_badly_but_get_somewhere_do_not_park_a_run() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    for number in range(MAX_STALLS):
+    for number in range(MAX_FRUITLESS_CLAIMS):
         house.store.claim(
-            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         house.later(minutes=3)
     assert house.worker().advance(run_id) is Status.COMPLETED
@@ -580,12 +580,12 @@ def test_what_runs_must_be_what_was_approved() -> None:
     house.decide(run_id, Verdict.APPROVE)
     # Somebody with access to the table alters the stored decision.
     run = house.store._runs[run_id]
-    register = run.registers["00000.000!2decision"]
+    register = run.entries["00000.000!2decision"]
     event = register.events[0]
     forged = event.model_copy(
         update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
     )
-    run.registers[register.key] = JournalEntry(register.key, (forged,))
+    run.entries[register.key] = JournalEntry(register.key, (forged,))
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "0.0 is not what was approved"
     assert ran == []
@@ -596,7 +596,7 @@ def test_the_start_is_a_register_like_any_other() -> None:
     run_id = house.start()
     snapshot = house.store.load(run_id)
     assert snapshot
-    assert [register.key for register in snapshot.registers] == [START_KEY]
+    assert [register.key for register in snapshot.entries] == [START_KEY]
     assert isinstance(snapshot.head, RunHead)
 
 
@@ -679,7 +679,7 @@ def test_a_run_that_cannot_even_be_loaded_is_parked_in_the_end() -> None:
     store = Broken()
     house = House(script=[say("ok")], store=store)
     run_id = house.start()
-    for _ in range(2 * MAX_STALLS):
+    for _ in range(2 * MAX_FRUITLESS_CLAIMS):
         with pytest.raises(ZeroDivisionError):
             house.worker().advance(run_id)
         house.later(minutes=3)
@@ -827,7 +827,9 @@ def test_a_stale_owner_cannot_park_the_run_of_another() -> None:
             if self.broken:
                 self.broken = False
                 later = NOW + timedelta(minutes=9)
-                self.claim(run_id, owner="new", now=later, lease_until=later + timedelta(minutes=2))
+                self.claim(
+                    run_id, holder="new", now=later, lease_until=later + timedelta(minutes=2)
+                )
                 raise CorruptValue("a form that this code does not know")
             return super().load(run_id)
 
@@ -851,7 +853,7 @@ def test_a_query_that_was_no_snapshot_is_made_again() -> None:
                 return snapshot
             # What was written just before the last register was passed too early.
             self.tears -= 1
-            kept = [each for each in snapshot.registers if not each.key.endswith("~outcome")]
+            kept = [each for each in snapshot.entries if not each.key.endswith("~outcome")]
             return Snapshot(snapshot.head, tuple(kept))
 
     @tool(effect="idempotent")
@@ -875,8 +877,10 @@ def test_a_run_that_is_handed_on_again_and_again_without_progress_is_parked() ->
     run_id = house.start()
     soon = NOW + timedelta(seconds=50)
     # The first claim finds the start, which is more than nothing.
-    statuses = [house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_STALLS)]
-    assert statuses == [*[Status.READY] * MAX_STALLS, Status.PARKED]
+    statuses = [
+        house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_FRUITLESS_CLAIMS)
+    ]
+    assert statuses == [*[Status.READY] * MAX_FRUITLESS_CLAIMS, Status.PARKED]
 
 
 def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
@@ -903,11 +907,11 @@ def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() 
     class Flaky(InMemoryStore):
         failures = 0
 
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome") and self.failures < 3:
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome") and self.failures < 3:
                 self.failures += 1
                 raise Retryable("throttled")
-            return super().append(run_id, register)
+            return super().append(run_id, entry)
 
     ran: list[str] = []
 
@@ -1027,7 +1031,7 @@ def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> Non
         """While it runs, the lease ends and another owner takes the run."""
         house.later(minutes=3)
         lease_until = house.now + timedelta(minutes=2)
-        assert house.store.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
+        assert house.store.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
         executor.waited_often.wait(10)
         return "late"
 

@@ -206,11 +206,11 @@ def test_every_run_of_a_table_is_looked_at(
             if found and found.head.agent == "corrupt":
                 raise CorruptValue("it is not what was written")
             if found and found.head.agent == "forgotten":
-                return Snapshot(changed(found.head, due=None), found.registers)
+                return Snapshot(changed(found.head, due=None), found.entries)
             return found
 
     head, _, kept = suspended([call("pay"), say("ok")], pay)
-    start = next(each for each in kept.load(head.run_id).registers if each.key == START_KEY)  # type: ignore[union-attr]
+    start = next(each for each in kept.load(head.run_id).entries if each.key == START_KEY)  # type: ignore[union-attr]
     store = Forgetful()
     for agent in ("a", "forgotten", "corrupt"):
         status = {"run_id": f"{agent:x<24}", "agent": agent, "status": Status.READY, "due": NOW}

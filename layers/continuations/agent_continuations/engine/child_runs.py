@@ -12,7 +12,7 @@ from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, 
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import Conflict, IllegalEvent
-from agent_continuations.ports.store import WAKE_UP_GRACE
+from agent_continuations.ports.limits import WAKE_UP_GRACE
 
 
 def start_child(

@@ -31,7 +31,7 @@ from agent_continuations.engine.next_wake import lease_dead_at
 from agent_continuations.engine.questions import approval_question, doubt_question, notify_event
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
-from agent_continuations.ports.store import MAX_INTENTS_AT_ONCE
+from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
 
 
 class EffectScheduler:

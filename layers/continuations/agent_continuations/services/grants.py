@@ -15,7 +15,7 @@ from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports.clock import Clock
-from agent_continuations.ports.store import Store
+from agent_continuations.ports.store import GrantStore
 
 MAX_USES = 1_000_000
 
@@ -23,7 +23,7 @@ MAX_USES = 1_000_000
 class GrantService:
     """What approvers of one tenant have agreed to in advance."""
 
-    def __init__(self, *, store: Store, tenant: str, clock: Clock) -> None:
+    def __init__(self, *, store: GrantStore, tenant: str, clock: Clock) -> None:
         self._store = store
         self._tenant = tenant
         self._clock = clock

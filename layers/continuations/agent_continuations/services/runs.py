@@ -22,8 +22,9 @@ from agent_continuations.engine.child_runs import child_run_ids
 from agent_continuations.engine.planning import first_frame
 from agent_continuations.errors import Invalid, KeyReused, NotFound
 from agent_continuations.ports.clock import Clock, utc_now
+from agent_continuations.ports.limits import WAKE_UP_GRACE
 from agent_continuations.ports.queue import WorkQueue
-from agent_continuations.ports.store import WAKE_UP_GRACE, Page, Store, read_run
+from agent_continuations.ports.store import Page, Store, read_run
 from agent_continuations.views.base import moment
 from agent_continuations.views.waiting import Waiting, nested, waiting
 
