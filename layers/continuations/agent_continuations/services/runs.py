@@ -8,7 +8,7 @@ from time import sleep as pause_for
 from typing import Any
 
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.core.continuation import Message, Outcome, Signal
+from agent_continuations.core.continuation import Message, Signal
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import Decide, DecisionResult, Response
 from agent_continuations.core.events import (
@@ -27,6 +27,7 @@ from agent_continuations.core.ids import (
     run_id_for,
 )
 from agent_continuations.core.keys import START_KEY, call_key, inbound_register_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Status

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.continuation import Call, Continuation, Doubt
-from agent_continuations.core.effects import AskIfHappened, Await, CallModel, NextEffect, effects
+from agent_continuations.core.effects import AskIfHappened, CallModel, NextEffect, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.core.waits import EventWait, JobWait, QuestionWait, TimerWait, Wait
