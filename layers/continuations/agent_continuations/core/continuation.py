@@ -17,7 +17,7 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import ConditionPlan, Plan, RefusedPlan
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.waits import QuestionWait, Wait
+from agent_continuations.core.waits import ChildWait, QuestionWait, Wait
 
 MAX_DEPTH = 32
 
@@ -139,6 +139,11 @@ class Call(FrozenModel):
     def question(self) -> QuestionWait | None:
         """The question that its tool has put to people; None where it has put none."""
         return self.wait if isinstance(self.wait, QuestionWait) else None
+
+    @property
+    def child_run(self) -> str | None:
+        """The id of the run that the call has started; None where it has started none."""
+        return self.wait.run_id if isinstance(self.wait, ChildWait) else None
 
 
 class Turn(FrozenModel):
