@@ -16,6 +16,7 @@ from agent_continuations.errors import ContinuationError, NotFound
 from agent_continuations.html.durations import remaining
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.views.labels import REQUESTS
 from approvals_api import access, form_parsing, rendering, request_page
 from approvals_api.access import ApprovalsContext, RequestAccess
 
@@ -37,6 +38,7 @@ class Entry:
     left: str
     risk: str
     kind: str
+    heading: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
         left=remaining(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,
+        heading=REQUESTS[request.kind].heading,
     )
 
 

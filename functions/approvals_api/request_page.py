@@ -23,6 +23,7 @@ from agent_continuations.html.forms.form import FaultPlacement, fields
 from agent_continuations.html.forms.form import attach_faults as placed
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.views.labels import REQUESTS
 from agent_continuations.views.run import totals
 from agent_continuations.views.waiting import stage_views
 from approvals_api import rendering
@@ -114,6 +115,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     turns, usage = totals(root)
     return {
         "kind": request.kind,
+        "labels": REQUESTS[request.kind],
         "tool": call.plan.tool,
         "preview": _preview(call),
         "risk": call.risk.value,
@@ -157,8 +159,7 @@ def _last_word(request: Request) -> str:
     gate = request.call.gate
     if gate and gate.on_deadline == "fail":
         return "the run fails"
-    words = {"question": "the agent is told that there is none", "condition": "it ends here"}
-    return words.get(request.kind, "it is rejected")
+    return REQUESTS[request.kind].unanswered
 
 
 def _explanation(turns: Sequence[Turn]) -> str:

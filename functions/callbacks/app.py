@@ -10,7 +10,7 @@ from pydantic import Field, RootModel
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.bootstrap.links import callback_tokens
 from agent_continuations.bootstrap.services import services
-from agent_continuations.core.continuation import Outcome
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import RequestBody, parsed_body, resolver

@@ -11,11 +11,12 @@ import pytest
 from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.backoff import ModelBackoff
-from agent_continuations.core.continuation import Continuation, Intent, Outcome
+from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import Started, ToolReturned
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.decisions.responses import Decide
-from agent_continuations.core.effects import Await, effects
+from agent_continuations.core.effects import effects
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
 from agent_continuations.core.plans import RefusedPlan

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent_continuations import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.errors import Conflict, ModelRefused, ModelUnavailable, NotFound, Retryable

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_continuations.cli.exit_codes import Unreachable
+from agent_continuations.core.awaiting import REQUEST_KINDS
 
 # Who is asked there is a person, and what they say is a decision.
-PEOPLE = ("approval", "question", "condition", "doubt")
+PEOPLE = REQUEST_KINDS
 
 
 class ApiModel(BaseModel):

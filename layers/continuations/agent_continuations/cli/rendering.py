@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agent_continuations.cli.models import PEOPLE, Entry, Run, Settled, Stage, Summary, Wait
 from agent_continuations.safe_text import escape, escape_line
+from agent_continuations.views.labels import LABELS
 
 MAX_SHORT = 100
 STYLES = {
@@ -22,18 +23,6 @@ STYLES = {
     "failed": "red",
     "cancelled": "magenta",
     "parked": "red",
-}
-
-WANTED = {
-    "approval": "approval",
-    "question": "an answer",
-    "condition": "leave to go on",
-    "doubt": "word whether it happened",
-    "timer": "its time",
-    "event": "the event",
-    "job": "its job",
-    "child": "its run",
-    "model": "the model",
 }
 
 
@@ -118,12 +107,13 @@ def entry_line(entry: Entry) -> Text:
 
 def wait_line(wait: Wait) -> Text:
     """What is waited for, of whom, until when."""
+    label = LABELS.get(wait.kind)
     asked = ", ".join(wait.approvers or ())
     nobody = "whoever may call the API" if wait.kind in PEOPLE else ""
     until = f"until {moment(wait.expires_at)}" if wait.expires_at else ""
     event = f"of {wait.correlation}" if wait.correlation else ""
     return joined(
-        words(f"waits for {WANTED.get(wait.kind, wait.kind)}", "yellow"),
+        words(label.state if label else f"awaiting {wait.kind}", "yellow"),
         words(wait.event or ""),
         words(event),
         words(f"by {asked or nobody}" if asked or nobody else ""),

@@ -12,7 +12,7 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.decisions.responses import (
     Decide,
     Reassign,
@@ -22,6 +22,7 @@ from agent_continuations.core.decisions.responses import (
 from agent_continuations.core.events import Started
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner

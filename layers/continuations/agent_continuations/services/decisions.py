@@ -18,7 +18,6 @@ from agent_continuations.core.approvals.request import (
     Verdict,
 )
 from agent_continuations.core.call_hash import call_hash_of
-from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import (
     Decide,
@@ -38,6 +37,7 @@ from agent_continuations.core.events import (
 )
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import call_key, trail_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import JournalEntry, LoadedRun
 from agent_continuations.core.transcript import happened_text

@@ -4,7 +4,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
-from agent_continuations.core.continuation import Message, Outcome, Signal
+from agent_continuations.core.continuation import Message, Signal
 from agent_continuations.core.events import (
     Event,
     InboundEvent,
@@ -14,6 +14,7 @@ from agent_continuations.core.events import (
 )
 from agent_continuations.core.ids import canonical_json, opaque_id
 from agent_continuations.core.keys import call_key, inbound_register_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import JournalEntry, Status
