@@ -5,9 +5,9 @@ import re
 import unicodedata
 from typing import Any
 
-_KEPT = {"\n", "\t"}
+_ALLOWED_CONTROLS = {"\n", "\t"}
 # Control, format, surrogate, private use, line and paragraph separators.
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Letters, marks and free places that have no shape, such as the Hangul filler: what else has the
 # property Default_Ignorable_Code_Point (Unicode 16, DerivedCoreProperties.txt).
 _SHAPELESS = re.compile(
@@ -22,7 +22,7 @@ def escape(text: str) -> str:
 
     Trojan Source (CVE-2021-42574) is what bidi characters do to a reader who cannot see them.
     """
-    return "".join(each if _plain(each) else f"\\u{{{ord(each):x}}}" for each in text)
+    return "".join(each if _is_visible(each) else f"\\u{{{ord(each):x}}}" for each in text)
 
 
 def escape_line(text: str) -> str:
@@ -33,10 +33,12 @@ def escape_line(text: str) -> str:
 def escape_json(value: Any) -> str:
     """A JSON value, indented, with nothing hidden in it; it still is the same JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    return "".join(each if _plain(each) else json.dumps(each)[1:-1] for each in text)
+    return "".join(each if _is_visible(each) else json.dumps(each)[1:-1] for each in text)
 
 
-def _plain(character: str) -> bool:
-    if character in _KEPT:
+def _is_visible(character: str) -> bool:
+    if character in _ALLOWED_CONTROLS:
         return True
-    return unicodedata.category(character) not in _HIDDEN and not _SHAPELESS.match(character)
+    return unicodedata.category(character) not in _HIDDEN_CATEGORIES and not _SHAPELESS.match(
+        character
+    )

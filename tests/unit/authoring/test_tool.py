@@ -51,7 +51,7 @@ def properties(made: Tool) -> dict[str, Any]:
 
 def faults(made: Tool, **arguments: Any) -> dict[str, str]:
     with pytest.raises(ArgumentsRefused) as caught:
-        made.validated(arguments)
+        made.validate(arguments)
     return dict(caught.value.fields)
 
 
@@ -138,7 +138,7 @@ def test_a_tool_needs_neither_docstring_nor_parameters() -> None:
         return "pong"
 
     assert (ping.description, properties(ping)) == ("", {})
-    assert ping.validated({}) == {}
+    assert ping.validate({}) == {}
     assert ping.run({}, CONTEXT) == "pong"
 
 
@@ -169,7 +169,7 @@ def test_choices_are_told_from_enums_and_literals() -> None:
 
     assert paint.schema["$defs"]["Colour"]["enum"] == ["red", "blue"]
     assert properties(paint)["size"]["enum"] == ["s", "m", 3]
-    assert paint.validated({"colour": "red", "size": 3}) == {"colour": "red", "size": 3}
+    assert paint.validate({"colour": "red", "size": 3}) == {"colour": "red", "size": 3}
     assert paint.run({"colour": "blue"}, CONTEXT) == "BLUE s"
     assert set(faults(paint, colour="green", size="xl")) == {"colour", "size"}
 
@@ -180,8 +180,8 @@ def test_a_default_may_be_an_enums_member() -> None:
         return colour.name
 
     assert properties(paint)["colour"]["default"] == "blue"
-    assert paint.validated({}) == {"colour": "blue"}
-    assert paint.run(paint.validated({}), CONTEXT) == "BLUE"
+    assert paint.validate({}) == {"colour": "blue"}
+    assert paint.run(paint.validate({}), CONTEXT) == "BLUE"
 
 
 def test_nested_models_are_told_and_given_as_objects() -> None:
@@ -194,7 +194,7 @@ def test_nested_models_are_told_and_given_as_objects() -> None:
     ada = {"name": "Ada", "home": home}
     given = {"person": ada, "guests": [ada], "table": {"a": home}}
     assert set(greet.schema["$defs"]) == {"Address", "Person"}
-    assert greet.validated(given)["person"]["others"] == []
+    assert greet.validate(given)["person"]["others"] == []
     assert greet.run(given, CONTEXT) == "Lane 1 1 1234"
     bad = {**ada, "home": {"street": "Lane 1", "zip": "12"}}
     assert list(faults(greet, **{**given, "guests": [ada, bad]})) == ["guests.1.home.zip"]
@@ -217,7 +217,7 @@ def test_dates_numbers_and_ids_are_given_as_python_has_them() -> None:
         None,
         "uuid",
     ]
-    assert book.validated(given) == given
+    assert book.validate(given) == given
     assert book.run(given, CONTEXT) == "22.11.2026 12:30 10.99 4"
     assert set(faults(book, on="soon", at="now", price="much", ref="1")) == set(given)
 
@@ -228,7 +228,7 @@ def test_optional_is_not_the_same_as_left_out() -> None:
         return f"{name} {city}"
 
     assert find.schema["required"] == ["name"]
-    assert find.validated({"name": None}) == {"name": None, "city": None}
+    assert find.validate({"name": None}) == {"name": None, "city": None}
     assert list(faults(find, city="Rome")) == ["name"]
 
 
@@ -247,7 +247,7 @@ def test_annotations_may_be_strings() -> None:
         return f"{a}{b}"
 
     assert properties(add)["a"] == {"type": "integer"}
-    assert add.validated({"a": 1, "b": ["x"]})["b"] == ["x"]
+    assert add.validate({"a": 1, "b": ["x"]})["b"] == ["x"]
 
 
 def test_annotations_from_the_future_are_read() -> None:
@@ -352,7 +352,7 @@ def test_a_parameter_may_have_any_name(function: Callable[..., str]) -> None:
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = {name: number for number, name in enumerate(names)}
     assert list(properties(made)) == list(names)
-    assert made.validated(given) == given
+    assert made.validate(given) == given
     assert made.run(given, CONTEXT) == "[0, 1, 2, 3, 4]"
     assert list(faults(made, **{**given, names[1]: "x"})) == [names[1]]
 
@@ -512,16 +512,16 @@ def nested(depth: int) -> Any:
 
 
 def test_arguments_may_be_nested_so_deep_and_not_deeper() -> None:
-    assert anything.validated({"value": nested(31)}) == {"value": nested(31)}
+    assert anything.validate({"value": nested(31)}) == {"value": nested(31)}
     for depth in (32, 100, 5000):
         with pytest.raises(ArgumentsRefused, match="nested deeper than 32"):
-            anything.validated({"value": nested(depth)})
+            anything.validate({"value": nested(depth)})
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_numbers_that_json_does_not_have_are_refused_at_any_depth(number: float) -> None:
     with pytest.raises(ArgumentsRefused):
-        anything.validated({"value": {"deep": [number]}})
+        anything.validate({"value": {"deep": [number]}})
 
 
 def test_half_a_character_is_refused_in_keys_too() -> None:
@@ -530,7 +530,7 @@ def test_half_a_character_is_refused_in_keys_too() -> None:
         return str(of)
 
     with pytest.raises(ArgumentsRefused):
-        count.validated({"of": {"\ud800": 1}})
+        count.validate({"of": {"\ud800": 1}})
 
 
 def no_text(x: str = None) -> None: ...  # type: ignore[assignment] # noqa: RUF013
@@ -609,10 +609,10 @@ left_out = {
 @settings(deadline=None)
 @given(st.fixed_dictionaries(fitting, optional=left_out))
 def test_checked_arguments_are_plain_json_and_stay_as_they_are(given: dict[str, Any]) -> None:
-    once = mixed.validated(given)
+    once = mixed.validate(given)
     assert json.loads(canonical_json(once)) == once
-    assert canonical_json(mixed.validated(once)) == canonical_json(once)
-    assert canonical_json(mixed.validated(json.loads(json.dumps(once)))) == canonical_json(once)
+    assert canonical_json(mixed.validate(once)) == canonical_json(once)
+    assert canonical_json(mixed.validate(json.loads(json.dumps(once)))) == canonical_json(once)
     assert once["extra"] == given["extra"]
     assert once["name"] == given["name"]
 
@@ -622,11 +622,11 @@ def test_checked_arguments_are_plain_json_and_stay_as_they_are(given: dict[str, 
 def test_any_json_is_either_refused_in_words_or_stays_as_it_is(given: dict[str, Any]) -> None:
     for made in (mixed, pay, anything):
         try:
-            once = made.validated(given)
+            once = made.validate(given)
         except ArgumentsRefused as error:
             str(error).encode()
         else:
-            assert canonical_json(made.validated(once)) == canonical_json(once)
+            assert canonical_json(made.validate(once)) == canonical_json(once)
 
 
 # -- the version -----------------------------------------------------------------------------------
@@ -807,7 +807,7 @@ def test_an_agent_as_a_tool_takes_one_text() -> None:
     assert made.schema["required"] == ["input"]
     assert made.schema["additionalProperties"] is False
     assert (made.name, made.description, made.approval) == ("ask", "Asks.", approval)
-    assert made.validated({"input": "go"}) == {"input": "go"}
+    assert made.validate({"input": "go"}) == {"input": "go"}
 
 
 @pytest.mark.parametrize(
@@ -823,4 +823,4 @@ def test_an_agent_as_a_tool_takes_one_text() -> None:
 )
 def test_an_agent_as_a_tool_takes_nothing_else(arguments: Mapping[str, Any]) -> None:
     with pytest.raises(ArgumentsRefused):
-        Agent(name="clerk").as_tool(description="").validated(arguments)
+        Agent(name="clerk").as_tool(description="").validate(arguments)

@@ -26,7 +26,7 @@ from agent_continuations.cli import client as api_module
 from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
-from tests.support.cli_world import Files, Seen, Server, served
+from tests.support.cli_world import FileHandler, ReceivedRequest, Server, serve_api
 from tests.unit.engine.test_waits import ANN, BOB, Place, ask_anything, ask_delivery, nap, wait_paid
 
 ESC, RLO, CSI = "\x1b", "\u202e", "\x9b"
@@ -81,11 +81,11 @@ def place() -> Place:
 
 @pytest.fixture
 def server(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(api_module, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(api_module, "RETRY_PAUSES_SECONDS", (0.0, 0.0, 0.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("AWS_PROFILE", "AGENT_CONTINUATIONS_URL", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    with served(place.runner) as found:
+    with serve_api(place.runner) as found:
         yield found
 
 
@@ -208,7 +208,7 @@ def test_show_tells_what_was_said_and_what_went_wrong(said: Said) -> None:
 def test_show_finds_the_place_of_what_waits_in_a_run_of_its_own(server: Server) -> None:
     spawned = CLERK.as_tool(description="Pays.", spawn=True)
     place = Place(agents=[Agent("office", tools=[spawned]), CLERK], scripts=SCRIPTS)
-    with served(place.runner) as other:
+    with serve_api(place.runner) as other:
         view = place.runner.start("office", "go")
         told = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
         assert '0.1 clerk transfer(amount=250, to="bob") waits for approval' in told
@@ -287,7 +287,7 @@ def test_an_approval_is_for_the_arguments_that_were_seen(said: Said, server: Ser
     assert "changed since you saw" in said("approve", run_id, "--hash", "0" * 64, code=1).stderr
     assert server.runner.get(run_id).status is Status.SUSPENDED
     told = said("approve", run_id).stdout
-    assert server.of("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
+    assert server.received_by_method("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
     assert 'transfer(amount=250, to="bob")' in told
 
 
@@ -310,7 +310,7 @@ def test_a_question_for_a_text_gets_a_text(
 ) -> None:
     run_id = begun(said, "asker")
     said("answer", run_id, text)
-    assert server.of("POST")[-1].body["answer"] == wanted
+    assert server.received_by_method("POST")[-1].body["answer"] == wanted
     assert server.runner.get(run_id).status is Status.COMPLETED
 
 
@@ -383,7 +383,7 @@ def test_tail_goes_on_while_only_time_is_waited_for(
     run_id = begun(said, "sleeper")
 
     def wake() -> None:
-        while not any("after" in each.query for each in server.seen):
+        while not any("after" in each.query for each in server.received):
             time.sleep(0.01)
         place.later(minutes=10)
         place.runner.advance(run_id)
@@ -394,7 +394,7 @@ def test_tail_goes_on_while_only_time_is_waited_for(
     waker.join()
     assert told.count("sleeper started go") == 1
     assert told.endswith(f"{run_id} completed\n  awake\n")
-    polls = [each.query for each in server.of("GET") if "wait" in each.query]
+    polls = [each.query for each in server.received_by_method("GET") if "wait" in each.query]
     assert polls[0] == {"wait": "20", "after": "2026-11-26T12:00:00.000Z"}
 
 
@@ -409,7 +409,7 @@ def test_tail_is_interrupted_quietly(said: Said, server: Server) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     ) as process:
-        while not any("after" in each.query for each in server.seen):
+        while not any("after" in each.query for each in server.received):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -467,7 +467,7 @@ def test_in_colour_only_our_own_escapes_are_sent(said: Said) -> None:
 def test_a_long_line_cannot_go_on_where_ours_begin(place: Place, server: Server) -> None:
     forged = "a" * 38 + " forged completed " + "b" * 30
     other = Place(agents=[Agent("a")], scripts={"a": [say(f"{forged}\n{forged}\n\nend")]})
-    with served(other.runner) as api:
+    with serve_api(other.runner) as api:
         run_id = other.runner.start("a", forged).run_id
         words = ["--url", api.url, "tail", run_id]
         env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "40"}
@@ -495,12 +495,12 @@ def test_what_is_busy_is_asked_again_with_the_same_key(
     said: Said, server: Server, words: tuple[str, ...]
 ) -> None:
     run_id = begun(said, "sleeper")
-    server.seen.clear()
+    server.received.clear()
     server.refusals = [(503, {}), (429, {"Retry-After": "0"})]
     server.dropped = 1
     said(*(run_id if each == "RUN" else each for each in words))
-    assert len(server.seen) == 4
-    keys = {each.headers.get("idempotency-key") for each in server.seen}
+    assert len(server.received) == 4
+    keys = {each.headers.get("idempotency-key") for each in server.received}
     assert len(keys) == 1
     assert (keys == {None}) == (words == ("list",))
     assert not server.refusals
@@ -519,7 +519,7 @@ def test_a_redrive_that_may_have_arrived_is_not_sent_again(said: Said, server: S
     run_id = begun(said, "broken")
     server.dropped = 1
     said("redrive", run_id, code=4)
-    assert len([each for each in server.seen if each.path.endswith("/redrive")]) == 1
+    assert len([each for each in server.received if each.path.endswith("/redrive")]) == 1
 
 
 def test_a_service_asks_for_its_own_pause(
@@ -530,7 +530,7 @@ def test_a_service_asks_for_its_own_pause(
     server.refusals = [(503, {"Retry-After": "7"}), (503, {"Retry-After": "9000"})]
     said("list")
     assert 7 * 0.75 <= slept[0] <= 7 * 1.25
-    assert slept[1] <= api_module.LONGEST_PAUSE * 1.25
+    assert slept[1] <= api_module.MAX_RETRY_PAUSE_SECONDS * 1.25
 
 
 def test_where_the_api_is_must_be_known(
@@ -568,7 +568,7 @@ def test_what_is_no_api_is_told_in_one_line(
     said: Said, tmp_path: Path, answer: str, told: str
 ) -> None:
     (tmp_path / "runs").write_text(answer)
-    files = partial(Files, directory=str(tmp_path))
+    files = partial(FileHandler, directory=str(tmp_path))
     with HTTPServer(("127.0.0.1", 0), files) as other:
         thread = threading.Thread(target=other.handle_request)
         thread.start()
@@ -615,7 +615,7 @@ def test_what_cannot_be_meant_is_not_sent(
     said: Said, server: Server, words: tuple[str, ...]
 ) -> None:
     assert "Usage: " in said(*words, code=2).stderr
-    assert server.seen == []
+    assert server.received == []
 
 
 def test_the_exit_codes_stand_in_the_help() -> None:
@@ -640,9 +640,9 @@ CREDENTIALS = {
 
 def test_requests_are_signed_where_that_is_wanted(said: Said, server: Server) -> None:
     run_id = begun(said, "sleeper")
-    assert "authorization" not in server.seen[-1].headers
+    assert "authorization" not in server.received[-1].headers
     said("--sign", "event", run_id, "a b", "--key", "k", env=CREDENTIALS)
-    sent = server.seen[-1].headers
+    sent = server.received[-1].headers
     scope, names = "eu-central-1/execute-api/aws4_request", sent["authorization"].split(", ")[1]
     assert sent["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert scope in sent["authorization"]
@@ -650,7 +650,7 @@ def test_requests_are_signed_where_that_is_wanted(said: Said, server: Server) ->
     assert sent["x-amz-security-token"] == "a token"
 
 
-def signature(seen: Seen) -> str:
+def signature(seen: ReceivedRequest) -> str:
     """What AWS makes of a request as it arrived."""
     credential, names, _ = seen.headers["authorization"].split(", ")
     kept = {name: seen.headers[name] for name in names.removeprefix("SignedHeaders=").split(";")}
@@ -666,7 +666,7 @@ def test_what_is_signed_is_what_arrives(said: Said, server: Server) -> None:
     run_id = begun(said, "sleeper")
     said("--sign", "event", run_id, "a b/c", "--payload", '"\u00e9"', env=CREDENTIALS)
     said("--sign", "list", "--agent", "a b+c&d=\u00e9", env=CREDENTIALS)
-    for seen in server.seen[-2:]:
+    for seen in server.received[-2:]:
         assert seen.headers["authorization"].endswith(f"Signature={signature(seen)}")
 
 
@@ -678,7 +678,7 @@ def test_nothing_is_sent_unsigned_where_it_should_be_signed(
     nobody |= {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
     assert "no AWS credentials" in said("list", "--sign", code=2, env=nobody).stderr
     assert "nosuch" in said("list", "--sign", "--profile", "nosuch", code=2, env=nobody).stderr
-    assert server.seen == []
+    assert server.received == []
 
 
 @pytest.mark.parametrize(

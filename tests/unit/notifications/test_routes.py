@@ -64,8 +64,8 @@ def test_who_is_named_twice_is_told_once() -> None:
 @pytest.mark.parametrize("text", ["email:ada@example.com", "topic:arn:aws:sns:::t", "email:"])
 def test_what_older_code_stored_stands_for_itself(text: str) -> None:
     channel, _, address = text.partition(":")
-    assert Recipient.read(text, []) == Recipient(channel, address, address)
-    assert str(Recipient.read(text, [])) == text
+    assert Recipient.parse(text, []) == Recipient(channel, address, address)
+    assert str(Recipient.parse(text, [])) == text
 
 
 @given(st.sampled_from(["email", "slack"]), addresses, names)
@@ -73,18 +73,18 @@ def test_a_recipient_that_was_routed_is_read_as_it_was_written(
     channel: str, address: str, approver: str
 ) -> None:
     written = Recipient(channel, address, approver)
-    assert Recipient.read(str(written), [approver]) == written
+    assert Recipient.parse(str(written), [approver]) == written
 
 
 @given(names)
 def test_an_approver_who_is_mailed_is_read_as_he_was_written(approver: str) -> None:
     written = Recipient("email", approver, approver)
-    assert Recipient.read(str(written), ["another", approver]) == written
+    assert Recipient.parse(str(written), ["another", approver]) == written
 
 
 def test_a_name_cannot_have_another_ones_link_sent_to_it() -> None:
     name = "eve@example.com for cfo@example.com"
-    read = Recipient.read(str(Recipient("email", name, name)), [CFO, name])
+    read = Recipient.parse(str(Recipient("email", name, name)), [CFO, name])
     assert (read.address, read.approver) == (name, name)
 
 

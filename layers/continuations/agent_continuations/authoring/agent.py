@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.conditions import Condition
-from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
+from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
 from agent_continuations.authoring.tool import NAME, Tool
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.plans import Effect
@@ -132,13 +132,13 @@ class AgentTool:
         """The approval that a call needs, or None where nobody needs to be asked."""
         return self.approval.policy_for(call) if self.approval else None
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, checked.
 
         Raises:
             ArgumentsRefused: they do not fit.
         """
-        return validated_arguments(_AgentInput, arguments).model_dump()
+        return validate_arguments(_AgentInput, arguments).model_dump()
 
 
 AnyTool: TypeAlias = Tool | AgentTool

@@ -11,10 +11,10 @@ from agent_continuations.core.approvals.policy import (
     Preview,
     Risk,
 )
-from agent_continuations.core.approvals.policy import Stage as GateStage
+from agent_continuations.core.approvals.policy import Stage as PolicyStage
 
 WEEK_SECONDS = 7 * 24 * 3600
-LONGEST_TIMEOUT_SECONDS = 365 * 24 * 3600
+MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
 
 Needed: TypeAlias = int | Literal["any", "all"]
 
@@ -63,11 +63,11 @@ class Stage:
         elif not 1 <= self.needed <= (len(self.approvers) if not groups else self.needed):
             raise ValueError(f"{self.needed} of {len(self.approvers)} can never agree")
 
-    def pinned(self) -> GateStage:
+    def to_policy_stage(self) -> PolicyStage:
         """The stage as it is stored."""
         count = {"any": 1, "all": len(self.approvers)}
         needed = count[self.needed] if isinstance(self.needed, str) else self.needed
-        return GateStage(approvers=tuple(self.approvers), needed=needed)
+        return PolicyStage(approvers=tuple(self.approvers), needed=needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,12 @@ class Approval:
         if self.stages and (self.approvers or self.needed != "any"):
             raise ValueError("approvers and needed stand in the stages")
         for each in self._stages():
-            each.pinned()
+            each.to_policy_stage()
         if self._stages()[0].when:
             raise ValueError("the first stage applies always; say when approval is needed at all")
         seconds = self.timeout_seconds
-        if type(seconds) is not int or not 1 <= seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"timeout_seconds is a whole number up to {LONGEST_TIMEOUT_SECONDS}")
+        if type(seconds) is not int or not 1 <= seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds is a whole number up to {MAX_TIMEOUT_SECONDS}")
         reminders = list(self.remind_after_seconds)
         if reminders != sorted(set(reminders)) or any(
             type(each) is not int or not 0 < each < seconds for each in reminders
@@ -125,21 +125,25 @@ class Approval:
             raise ValueError("reminders come at rising times before the deadline")
         if self.risk not in ("low", "high") or self.on_deadline not in ("reject", "fail"):
             raise ValueError("risk is 'low' or 'high', on_deadline 'reject' or 'fail'")
-        if not 0 <= self.grant_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"grant_seconds is from 0 to {LONGEST_TIMEOUT_SECONDS}")
+        if not 0 <= self.grant_seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"grant_seconds is from 0 to {MAX_TIMEOUT_SECONDS}")
 
     def policy_for(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
         """The policy as it applies to this call, or None where nobody needs to be asked."""
         if not _applies(self.when, call):
             return None
-        stages = tuple(each.pinned() for each in self._stages() if _applies(each.when, call))
-        return self._pin(stages, preview)
+        stages = tuple(
+            each.to_policy_stage() for each in self._stages() if _applies(each.when, call)
+        )
+        return self._build_policy(stages, preview)
 
     def pinned_policy(self, preview: Preview) -> ApprovalPolicy:
         """The policy as it applies where there is no call to ask `when` about."""
-        return self._pin(tuple(each.pinned() for each in self._stages()), preview)
+        return self._build_policy(tuple(each.to_policy_stage() for each in self._stages()), preview)
 
-    def _pin(self, stages: tuple[GateStage, ...], preview: Preview | None) -> ApprovalPolicy:
+    def _build_policy(
+        self, stages: tuple[PolicyStage, ...], preview: Preview | None
+    ) -> ApprovalPolicy:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
         return ApprovalPolicy(
             stages=stages,

@@ -77,7 +77,7 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Limit(Condition):
+class _LimitCondition(Condition):
     """After so much, and after so much again each time that people let it go on.
 
     Args:
@@ -99,14 +99,14 @@ class _Limit(Condition):
     ) -> str:
         del frame, now
         most = self.limit if limit is None else limit
-        reached = self._reached(since)
+        reached = self._amount_used(since)
         return "" if reached < most else f"{self._reason_text(reached)}; the limit is {most:g}."
 
     @property
     def arguments(self) -> dict[str, Any]:
         return {LIMIT: self.limit}
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         raise NotImplementedError
 
     def _reason_text(self, reached: float) -> str:
@@ -114,12 +114,12 @@ class _Limit(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryTurns(_Limit):
+class EveryTurns(_LimitCondition):
     """After so many model replies. See `Condition` for the rest."""
 
     name: str = "turns"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.turns
 
     def _reason_text(self, reached: float) -> str:
@@ -127,12 +127,12 @@ class EveryTurns(_Limit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EverySeconds(_Limit):
+class EverySeconds(_LimitCondition):
     """After so many seconds, those of waiting included; looked at before each model call."""
 
     name: str = "time"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.seconds
 
     def _reason_text(self, reached: float) -> str:
@@ -140,12 +140,12 @@ class EverySeconds(_Limit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryTokens(_Limit):
+class EveryTokens(_LimitCondition):
     """After so many tokens, of input and output together."""
 
     name: str = "tokens"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.tokens
 
     def _reason_text(self, reached: float) -> str:
@@ -153,7 +153,7 @@ class EveryTokens(_Limit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryCost(_Limit):
+class EveryCost(_LimitCondition):
     """After so much money.
 
     Args:
@@ -167,7 +167,7 @@ class EveryCost(_Limit):
     def tally(self, frame: Continuation, now: datetime) -> UsageTally:
         return _tally(frame, now, self.prices, whole=self.scope == "run")
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return float("inf") if since.unpriced else since.cost
 
     def _reason_text(self, reached: float) -> str:

@@ -15,7 +15,7 @@ class Registry:
     def __init__(self, agents: Sequence[Agent]) -> None:
         self.startable = {agent.name: agent for agent in agents}
         self._all: dict[str, Agent] = {}
-        for agent in (inner for each in agents for inner in _within(each, set())):
+        for agent in (inner for each in agents for inner in _agents_within(each, set())):
             if self._all.setdefault(agent.name, agent) is not agent:
                 raise ValueError(f"two agents are named {agent.name}")
 
@@ -24,11 +24,11 @@ class Registry:
         return self._all.get(name)
 
 
-def _within(agent: Agent, seen: set[int]) -> Iterator[Agent]:
+def _agents_within(agent: Agent, seen: set[int]) -> Iterator[Agent]:
     if id(agent) in seen:
         return
     seen.add(id(agent))
     yield agent
     for each in agent.tools:
         if isinstance(each, AgentTool):
-            yield from _within(each.agent, seen)
+            yield from _agents_within(each.agent, seen)

@@ -21,13 +21,13 @@ class ArgumentsRefused(ValueError):
         self.fields = tuple(fields)
 
 
-def validated_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) -> BaseModel:
+def validate_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) -> BaseModel:
     """Check arguments against a tool's model.
 
     Raises:
         ArgumentsRefused: they do not fit, or are nested too deep to be kept.
     """
-    if not _shallow(arguments, MAX_ARGUMENT_DEPTH):
+    if not _is_within_depth(arguments, MAX_ARGUMENT_DEPTH):
         raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_ARGUMENT_DEPTH}")])
     try:
         checked = model.model_validate(arguments)
@@ -49,13 +49,13 @@ def field_faults(error: ValidationError) -> list[tuple[str, str]]:
     ]
 
 
-def _shallow(value: Any, depth: int) -> bool:
+def _is_within_depth(value: Any, depth: int) -> bool:
     if depth < 0:
         return False
     if isinstance(value, Mapping):
-        return all(_shallow(inner, depth - 1) for inner in value.values())
+        return all(_is_within_depth(inner, depth - 1) for inner in value.values())
     if isinstance(value, list | tuple):
-        return all(_shallow(inner, depth - 1) for inner in value)
+        return all(_is_within_depth(inner, depth - 1) for inner in value)
     return True
 
 
@@ -69,19 +69,19 @@ class AnswerSchema:
         wanted: the type.
     """
 
-    def __init__(self, wanted: Any) -> None:
-        self.plain = not (isinstance(wanted, type) and issubclass(wanted, BaseModel))
+    def __init__(self, answer_type: Any) -> None:
+        self.is_wrapped = not (isinstance(answer_type, type) and issubclass(answer_type, BaseModel))
         self.model: type[BaseModel] = (
-            create_model("Answer", __config__=_STRICT, answer=(wanted, ...))
-            if self.plain
-            else wanted
+            create_model("Answer", __config__=_STRICT, answer=(answer_type, ...))
+            if self.is_wrapped
+            else answer_type
         )
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the object."""
         schema = self.model.model_json_schema()
-        if self.plain:
+        if self.is_wrapped:
             del schema["title"]
             schema["properties"][ANSWER].pop("title", None)
         return schema
@@ -92,7 +92,7 @@ class AnswerSchema:
         Raises:
             ArgumentsRefused: it does not fit.
         """
-        return self.validate_fields({ANSWER: value} if self.plain else value)
+        return self.validate_fields({ANSWER: value} if self.is_wrapped else value)
 
     def validate_fields(self, fields: Any) -> Any:
         """The same, for the object that a form gives.
@@ -102,5 +102,5 @@ class AnswerSchema:
         """
         if not isinstance(fields, Mapping):
             raise ArgumentsRefused([("answer", "a JSON object is needed")])
-        checked = validated_arguments(self.model, fields).model_dump(mode="json", by_alias=True)
-        return checked[ANSWER] if self.plain else checked
+        checked = validate_arguments(self.model, fields).model_dump(mode="json", by_alias=True)
+        return checked[ANSWER] if self.is_wrapped else checked

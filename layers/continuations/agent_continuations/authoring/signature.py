@@ -12,7 +12,7 @@ from agent_continuations.core.ids import canonical_json
 
 
 def arguments_model(
-    function: Callable[..., Any], name: str, described: Mapping[str, str]
+    function: Callable[..., Any], name: str, descriptions: Mapping[str, str]
 ) -> tuple[type[BaseModel], str | None]:
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
@@ -31,7 +31,7 @@ def arguments_model(
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
         options: dict[str, Any] = (
-            {"description": described[parameter.name]} if parameter.name in described else {}
+            {"description": descriptions[parameter.name]} if parameter.name in descriptions else {}
         )
         # Behind an alias, a parameter may have any name, even one that a model class keeps.
         fields[f"parameter_{len(fields)}"] = (
@@ -65,7 +65,7 @@ def _check_defaults(name: str, model: type[BaseModel]) -> None:
             raise TypeError(f"{name}: the default of {about.alias} does not fit: {error}") from None
 
 
-def documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+def parse_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """What a docstring says of the function, and of each parameter."""
     from docstring_parser import parse  # here: only processes that define tools need it
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.result_text import result_text
-from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
-from agent_continuations.authoring.signature import arguments_model, documented
+from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
+from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview
 from agent_continuations.core.ids import canonical_json
@@ -27,9 +27,9 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_EFFECT_CHARACTERS = 2000
 
 EffectName: TypeAlias = Literal["read", "idempotent", "once"]
-PreviewOf: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
+PreviewFunction: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
 Clock: TypeAlias = Callable[[], datetime]
-PollOf: TypeAlias = Callable[[Any, ToolContext], Any]
+PollFunction: TypeAlias = Callable[[Any, ToolContext], Any]
 
 
 _TEXT = AnswerSchema(str)
@@ -50,8 +50,8 @@ class Tool:
     approval: Approval | None = None
     context_parameter: str | None = None
     model: type[BaseModel] = field(default=BaseModel, repr=False)
-    preview: PreviewOf | None = None
-    poll: PollOf | None = None
+    preview: PreviewFunction | None = None
+    poll: PollFunction | None = None
     answer: AnswerSchema = field(default=_TEXT, repr=False)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -71,24 +71,24 @@ class Tool:
         """Changes whenever the schema does; part of what an approval covers."""
         return sha256(canonical_json(self.schema).encode()).hexdigest()[:12]
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the schema understands them, as plain JSON values.
 
         Raises:
             ArgumentsRefused: they do not fit.
         """
-        checked = validated_arguments(self.model, arguments)
+        checked = validate_arguments(self.model, arguments)
         return checked.model_dump(mode="json", by_alias=True)
 
     def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
         """The approval that a call needs, or None where nobody needs to be asked."""
         return (
-            self.approval.policy_for(call, self.previewed(call.arguments))
+            self.approval.policy_for(call, self.preview_call(call.arguments))
             if self.approval
             else None
         )
 
-    def previewed(self, arguments: Mapping[str, Any]) -> Preview | None:
+    def preview_call(self, arguments: Mapping[str, Any]) -> Preview | None:
         """What the author says that a call with these arguments would do."""
         if self.preview is None:
             return None
@@ -107,14 +107,14 @@ class Tool:
         Raises:
             Exception: whatever the function raises; or it waits for what it cannot wait for.
         """
-        checked = validated_arguments(self.model, arguments)
+        checked = validate_arguments(self.model, arguments)
         given = {
             about.alias or name: getattr(checked, name)
             for name, about in type(checked).model_fields.items()
         }
         if self.context_parameter:
             given[self.context_parameter] = context
-        result = _finished(self.function(**given))
+        result = _resolve(self.function(**given))
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -129,7 +129,7 @@ class Tool:
             case _:
                 return result_text(result)
 
-    def polled(self, handle: Any, context: ToolContext) -> str | None:
+    def poll_job(self, handle: Any, context: ToolContext) -> str | None:
         """Ask how a job stands: its result as the text a model reads, or None as long as there is
         none.
 
@@ -138,12 +138,12 @@ class Tool:
         """
         if self.poll is None:
             raise TypeError(f"{self.name} has no poll function")
-        result = _finished(self.poll(handle, context))
+        result = _resolve(self.poll(handle, context))
         return None if isinstance(result, Pending) else result_text(result)
 
 
-def _finished(result: Any) -> Any:
-    return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+def _resolve(result: Any) -> Any:
+    return asyncio.run(_await(result)) if inspect.isawaitable(result) else result
 
 
 @overload
@@ -155,8 +155,8 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
-    preview: PreviewOf | None = None,
-    poll: PollOf | None = None,
+    preview: PreviewFunction | None = None,
+    poll: PollFunction | None = None,
     answer: Any = str,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
@@ -167,8 +167,8 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
-    preview: PreviewOf | None = None,
-    poll: PollOf | None = None,
+    preview: PreviewFunction | None = None,
+    poll: PollFunction | None = None,
     answer: Any = str,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a function; its schema comes from the signature and the docstring.
@@ -199,7 +199,7 @@ def tool(
         called = name or decorated.__name__
         if not NAME.fullmatch(called):
             raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {called!r}")
-        summary, described = documented(decorated)
+        summary, described = parse_docstring(decorated)
         model, context_parameter = arguments_model(decorated, called, described)
         return Tool(
             function=decorated,
@@ -217,5 +217,5 @@ def tool(
     return make if function is None else make(function)
 
 
-async def _awaited(result: Any) -> Any:
+async def _await(result: Any) -> Any:
     return await result

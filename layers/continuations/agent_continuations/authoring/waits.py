@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from agent_continuations.authoring.approval import LONGEST_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
+from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
@@ -176,5 +176,5 @@ class Pending:
 
 
 def _check_duration(seconds: float) -> None:
-    if not 0 < seconds <= LONGEST_TIMEOUT_SECONDS:
-        raise ValueError(f"a time is more than 0 and up to {LONGEST_TIMEOUT_SECONDS} seconds")
+    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise ValueError(f"a time is more than 0 and up to {MAX_TIMEOUT_SECONDS} seconds")

@@ -2,7 +2,7 @@
 
 import sys
 
-NEEDED = ("click", "httpx2", "rich")
+REQUIRED_MODULES = ("click", "httpx2", "rich")
 
 
 def main() -> None:
@@ -17,6 +17,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in NEEDED:
+        if (error.name or "").partition(".")[0] not in REQUIRED_MODULES:
             raise
         sys.exit("agent-continuations: needs pip install 'agent-continuations[cli]'")

@@ -6,9 +6,9 @@ import click
 
 from agent_continuations.cli.commands import decisions, messages, runs
 from agent_continuations.cli.exit_codes import ExitCode
-from agent_continuations.cli.options import shared
+from agent_continuations.cli.options import shared_options
 
-CODES = """\b
+EXIT_CODES = """\b
 Exit codes:
   0    done; for commands that wait: the run is completed
   1    refused; for commands that wait: the run failed, was cancelled or parked
@@ -22,7 +22,7 @@ left out, it is the only open one. Put -- before a word that begins with a dash.
 """
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """Commands that end quietly when they are interrupted."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -33,8 +33,10 @@ class Commands(click.Group):
             raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
 
 
-@click.group(cls=Commands, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@shared(top=True)
+@click.group(
+    cls=CommandGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@shared_options(top=True)
 def cli() -> None:
     """Start, watch and answer runs of AI agents that wait for free."""
 

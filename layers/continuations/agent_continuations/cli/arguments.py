@@ -12,7 +12,9 @@ def read_text(_context: click.Context, _parameter: click.Parameter, value: str) 
     return sys.stdin.read() if value == "-" else value
 
 
-def _key(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def _validate_key(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
     fits = value is None or (1 <= len(value) <= 255 and value.isascii() and value.isprintable())
     if not fits:
         raise click.BadParameter("must be 1 to 255 characters of ASCII")
@@ -22,12 +24,12 @@ def _key(_context: click.Context, _parameter: click.Parameter, value: str | None
 wait_option = click.option("--wait", is_flag=True, help="Until the run ends or waits for somebody.")
 key_option = click.option(
     "--key",
-    callback=_key,
+    callback=_validate_key,
     help="The Idempotency-Key: the same one again does nothing more. Made up else.",
 )
 
 
-class Json(click.ParamType[Any]):
+class JsonValue(click.ParamType[Any]):
     """A JSON value on the command line."""
 
     name = "json"
@@ -42,7 +44,7 @@ class Json(click.ParamType[Any]):
             self.fail(f"this is no JSON: {error}", param, ctx)
 
 
-def json_object(
+def require_object(
     _context: click.Context, _parameter: click.Parameter, value: Any
 ) -> dict[str, Any] | None:
     if value is None or isinstance(value, dict):
@@ -50,6 +52,6 @@ def json_object(
     raise click.BadParameter("must be a JSON object")
 
 
-def given(**more: Any) -> dict[str, Any]:
+def without_none(**more: Any) -> dict[str, Any]:
     """What was said at all."""
     return {name: value for name, value in more.items() if value is not None}

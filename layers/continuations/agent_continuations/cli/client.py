@@ -9,19 +9,19 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from agent_continuations.cli.exit_codes import Fault, Misused, Refused, Unreachable
+from agent_continuations.cli.exit_codes import CliError, InvalidUsage, Refused, ServiceUnavailable
 from agent_continuations.cli.sigv4 import Signature, gateway_region
 
 # Seconds between tries; the service's own word for it comes first, up to the longest.
-PAUSES = (0.25, 0.75, 2.0)
-LONGEST_PAUSE = 20.0
-BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+RETRY_PAUSES_SECONDS = (0.25, 0.75, 2.0)
+MAX_RETRY_PAUSE_SECONDS = 20.0
+BUSY_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 # API Gateway gives up after 29 seconds, and a long poll is 20 of them.
 TIMEOUT = httpx2.Timeout(35.0, connect=5.0)
-_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout)
+_NOT_SENT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
-class Api:
+class ApiClient:
     """Calls the API and gives its JSON.
 
     Args:
@@ -47,7 +47,7 @@ class Api:
         except httpx2.InvalidURL:
             base = httpx2.URL("")
         if base.scheme not in ("http", "https") or not base.host:
-            raise Misused(f"this is no http address: {url}")
+            raise InvalidUsage(f"this is no http address: {url}")
         signed = sign or gateway_region(base.host) is not None
         self._auth = Signature(base.host, profile=profile, region=region) if signed else None
         self._host, self._base = base.host, url.rstrip("/")
@@ -69,7 +69,7 @@ class Api:
         return self._call(httpx2.Request("GET", f"{self._base}{path}{text}"))
 
     def post(
-        self, path: str, body: Any = None, *, key: str | None = None, again: bool = True
+        self, path: str, body: Any = None, *, key: str | None = None, repeatable: bool = True
     ) -> Any:
         """Tell the service something.
 
@@ -86,41 +86,41 @@ class Api:
         request = httpx2.Request(
             "POST", f"{self._base}{path}", json={} if body is None else body, headers=headers
         )
-        return self._call(request, again=again)
+        return self._call(request, repeatable=repeatable)
 
-    def _call(self, request: httpx2.Request, *, again: bool = True) -> Any:
-        for seconds in PAUSES:
+    def _call(self, request: httpx2.Request, *, repeatable: bool = True) -> Any:
+        for seconds in RETRY_PAUSES_SECONDS:
             try:
                 response = self._client.send(request)
             except httpx2.RequestError as error:
-                if not again and not isinstance(error, _UNSENT):
+                if not repeatable and not isinstance(error, _NOT_SENT_ERRORS):
                     raise self._unreachable(error) from None
             else:
-                if not again or response.status_code not in BUSY:
-                    return self._document(response)
+                if not repeatable or response.status_code not in BUSY_STATUSES:
+                    return self._read_response(response)
                 seconds = _retry_after(response) or seconds
-            time.sleep(min(seconds, LONGEST_PAUSE) * random.uniform(0.75, 1.25))
+            time.sleep(min(seconds, MAX_RETRY_PAUSE_SECONDS) * random.uniform(0.75, 1.25))
         try:
-            return self._document(self._client.send(request))
+            return self._read_response(self._client.send(request))
         except httpx2.RequestError as error:
             raise self._unreachable(error) from None
 
-    def _unreachable(self, error: httpx2.RequestError) -> Unreachable:
+    def _unreachable(self, error: httpx2.RequestError) -> ServiceUnavailable:
         why = str(error) or type(error).__name__
-        return Unreachable(f"{self._host} cannot be reached: {why}")
+        return ServiceUnavailable(f"{self._host} cannot be reached: {why}")
 
-    def _document(self, response: httpx2.Response) -> Any:
+    def _read_response(self, response: httpx2.Response) -> Any:
         document: Any = None
         try:
             document = response.json()
         except (ValueError, RecursionError):
             if response.is_success:
                 why = f"{self._host} answers, but not in JSON: is this the API's address?"
-                raise Unreachable(why) from None
+                raise ServiceUnavailable(why) from None
         if response.is_success:
             return document
-        busy = response.status_code in BUSY or response.is_server_error
-        kind: type[Fault] = Unreachable if busy else Refused
+        busy = response.status_code in BUSY_STATUSES or response.is_server_error
+        kind: type[CliError] = ServiceUnavailable if busy else Refused
         raise kind(_problem_text(response, document if isinstance(document, dict) else {}))
 
 

@@ -14,12 +14,12 @@ class ExitCode(IntEnum):
     DONE = 0
     REFUSED = 1
     USAGE = 2
-    WAITS = 3
+    WAITING = 3
     UNREACHABLE = 4
     INTERRUPTED = 130
 
 
-class Fault(click.ClickException):
+class CliError(click.ClickException):
     """A command cannot go on. What it says is shown in one line, whosoever the words are."""
 
     exit_code = ExitCode.REFUSED.value
@@ -32,17 +32,17 @@ class Fault(click.ClickException):
         click.echo(f"agent-continuations: {self.message}", file=file, err=file is None)
 
 
-class Refused(Fault):
+class Refused(CliError):
     """The service says no."""
 
 
-class Misused(Fault):
+class InvalidUsage(CliError):
     """It is not clear what is meant, or where."""
 
     exit_code = ExitCode.USAGE.value
 
 
-class Unreachable(Fault):
+class ServiceUnavailable(CliError):
     """The service says nothing, or nothing that can be used."""
 
     exit_code = ExitCode.UNREACHABLE.value

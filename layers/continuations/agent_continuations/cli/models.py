@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent_continuations.cli.exit_codes import Unreachable
+from agent_continuations.cli.exit_codes import ServiceUnavailable
 
 # Who is asked there is a person, and what they say is a decision.
-PEOPLE = ("approval", "question", "condition", "doubt")
+HUMAN_WAIT_KINDS = ("approval", "question", "condition", "doubt")
 
 
 class ApiModel(BaseModel):
@@ -64,7 +64,7 @@ class Undelivered(ApiModel):
     again_at: str | None = None
 
 
-class Summary(ApiModel):
+class RunSummary(ApiModel):
     """A run in a list."""
 
     run_id: str
@@ -74,14 +74,14 @@ class Summary(ApiModel):
     metadata: dict[str, str] = Field(default={})
 
 
-class Page(ApiModel):
+class RunPage(ApiModel):
     """Some runs."""
 
-    items: tuple[Summary, ...]
+    items: tuple[RunSummary, ...]
     next: str | None = None
 
 
-class Run(Summary):
+class Run(RunSummary):
     """A run."""
 
     updated_at: str
@@ -101,7 +101,7 @@ class Accepted(ApiModel):
     run_id: str
 
 
-class Settled(ApiModel):
+class DecisionResult(ApiModel):
     """What stands after a decision."""
 
     run_id: str
@@ -115,7 +115,7 @@ class Settled(ApiModel):
     stages: tuple[Stage, ...] | None = None
 
 
-class Entry(ApiModel):
+class TimelineEntry(ApiModel):
     """A line of a timeline."""
 
     at: str
@@ -133,7 +133,7 @@ class Entry(ApiModel):
 class Timeline(ApiModel):
     """What happened."""
 
-    items: tuple[Entry, ...]
+    items: tuple[TimelineEntry, ...]
 
 
 class Outcome(ApiModel):
@@ -161,7 +161,7 @@ class Decision(ApiModel):
     answer: Any = None
 
 
-class Asked(ApiModel):
+class ApprovalRequest(ApiModel):
     """A request about a call; `arguments` where an approver has changed them."""
 
     arguments: dict[str, Any] | None = None
@@ -171,7 +171,7 @@ class Call(ApiModel):
     """A call of a tool or of an agent."""
 
     plan: Plan
-    approval: Asked | None = None
+    approval: ApprovalRequest | None = None
     decision: Decision | None = None
     intent: dict[str, Any] | None = None
     child: "Frame | None" = None
@@ -209,19 +209,19 @@ class Frame(ApiModel):
     messages: tuple[Message, ...] = ()
 
 
-Form = TypeVar("Form", bound=ApiModel)
+ModelType = TypeVar("ModelType", bound=ApiModel)
 
 
-def parse(form: type[Form], document: Any) -> Form:
+def parse(model: type[ModelType], document: Any) -> ModelType:
     """An answer, read.
 
     Raises:
         Unreachable: it is something else.
     """
     try:
-        return form.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the answer"
         what = f"the service answers in another form than is known here ({place}: {first['msg']})"
-        raise Unreachable(what) from None
+        raise ServiceUnavailable(what) from None

@@ -10,14 +10,14 @@ import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from agent_continuations.cli.client import Api
-from agent_continuations.cli.exit_codes import Misused
+from agent_continuations.cli.client import ApiClient
+from agent_continuations.cli.exit_codes import InvalidUsage
 from agent_continuations.safe_text import escape_json
 
-ADDRESS = Path(".run") / "api_url"
-NEVER_WRAPPED = 10_000_000
+LOCAL_ADDRESS_FILE = Path(".run") / "api_url"
+UNWRAPPED_WIDTH = 10_000_000
 
-Function: TypeAlias = Callable[..., Any]
+CommandFunction: TypeAlias = Callable[..., Any]
 
 
 @dataclass
@@ -31,13 +31,13 @@ class Settings:
     region: str | None = None
 
     @cached_property
-    def api(self) -> Api:
+    def api(self) -> ApiClient:
         """The API.
 
         Raises:
             Fault: it is not known where it is, or requests cannot be signed.
         """
-        return Api(
+        return ApiClient(
             self.url or _local_address(),
             sign=self.sign,
             profile=self.profile,
@@ -49,7 +49,7 @@ class Settings:
         """Where things are printed. What is piped has no colours, and lines as long as they are."""
         console = Console(markup=False, emoji=False, highlight=False)
         if not console.is_terminal:
-            console.width = NEVER_WRAPPED
+            console.width = UNWRAPPED_WIDTH
         return console
 
     def print_result(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
@@ -82,12 +82,12 @@ class Settings:
 
 def _local_address() -> str:
     try:
-        address = ADDRESS.read_text(encoding="utf-8").strip()
+        address = LOCAL_ADDRESS_FILE.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         address = ""
     if not address:
-        missing = f"where is the API? Give --url or AGENT_CONTINUATIONS_URL; there is no {ADDRESS}"
-        raise Misused(missing)
+        missing = "no API address: give --url or set AGENT_CONTINUATIONS_URL"
+        raise InvalidUsage(f"{missing} ({LOCAL_ADDRESS_FILE} does not exist)")
     return address
 
 
@@ -97,7 +97,7 @@ def _store_option(context: click.Context, parameter: click.Parameter, value: Any
         setattr(settings, parameter.name, value)
 
 
-def shared(*, top: bool = False) -> Callable[[Function], Function]:
+def shared_options(*, top: bool = False) -> Callable[[CommandFunction], CommandFunction]:
     """Adds the options; their values are in `Settings`.
 
     Args:
@@ -152,7 +152,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
         ),
     ]
 
-    def add(function: Function) -> Function:
+    def add(function: CommandFunction) -> CommandFunction:
         for option in reversed(options):
             function = option(function)
         return function

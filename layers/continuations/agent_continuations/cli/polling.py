@@ -7,23 +7,23 @@ from urllib.parse import quote
 
 import click
 
-from agent_continuations.cli.client import Api
+from agent_continuations.cli.client import ApiClient
 from agent_continuations.cli.exit_codes import ExitCode
-from agent_continuations.cli.models import PEOPLE, Run, parse
+from agent_continuations.cli.models import HUMAN_WAIT_KINDS, Run, parse
 from agent_continuations.cli.options import Settings
-from agent_continuations.cli.rendering import outcome
+from agent_continuations.cli.rendering import outcome_lines
 
 # The longest that the service holds an answer back.
 POLL_SECONDS = 20
 # Progress of a run at work moves nothing that a poll could wait for.
-WATCH_SECONDS = 2
+RUNNING_POLL_SECONDS = 2
 # What a run waits for inside of runs that it has started moves nothing, either.
-CHILD_SECONDS = 5
+CHILD_POLL_SECONDS = 5
 # A service that does not hold its answers back is not asked more often than this.
-PACE_SECONDS = 0.5
+MIN_POLL_INTERVAL_SECONDS = 0.5
 
 
-def end_of(run: Run) -> ExitCode | None:
+def exit_code_of(run: Run) -> ExitCode | None:
     """How a run ends for whoever waits for it; None while it goes on by itself.
 
     Somebody is waited for where people are asked, an event must be sent, or the run is paused.
@@ -37,9 +37,9 @@ def end_of(run: Run) -> ExitCode | None:
         case "running":
             return None
         case _ if run.paused:
-            return ExitCode.WAITS
-        case "suspended" if any(each.kind in (*PEOPLE, "event") for each in run.waiting):
-            return ExitCode.WAITS
+            return ExitCode.WAITING
+        case "suspended" if any(each.kind in (*HUMAN_WAIT_KINDS, "event") for each in run.waiting):
+            return ExitCode.WAITING
         case _:
             return None
 
@@ -49,7 +49,7 @@ def run_path(run_id: str, *more: str) -> str:
     return "/".join(["/runs", *(quote(each, safe="") for each in (run_id, *more))])
 
 
-def views(api: Api, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, Run]]:
+def poll_run(api: ApiClient, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, Run]]:
     """How a run stands, again and again, until `end_of` has something to say.
 
     Args:
@@ -68,33 +68,33 @@ def views(api: Api, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, 
     while True:
         run = parse(Run, document)
         yield document, run
-        if end_of(run) is not None:
+        if exit_code_of(run) is not None:
             return
         asked = time.monotonic()
-        document = api.get(path, _poll(run, watch=watch))
+        document = api.get(path, _poll_parameters(run, watch=watch))
         if parse(Run, document).updated_at == run.updated_at:
-            time.sleep(max(0.0, PACE_SECONDS - (time.monotonic() - asked)))
+            time.sleep(max(0.0, MIN_POLL_INTERVAL_SECONDS - (time.monotonic() - asked)))
 
 
-def _poll(run: Run, *, watch: bool) -> dict[str, str | int | None]:
+def _poll_parameters(run: Run, *, watch: bool) -> dict[str, str | int | None]:
     if run.status in ("ready", "running"):
-        return {"wait": WATCH_SECONDS if watch else POLL_SECONDS}
+        return {"wait": RUNNING_POLL_SECONDS if watch else POLL_SECONDS}
     children = any(each.kind == "child" for each in run.waiting)
-    return {"wait": CHILD_SECONDS if children else POLL_SECONDS, "after": run.updated_at}
+    return {"wait": CHILD_POLL_SECONDS if children else POLL_SECONDS, "after": run.updated_at}
 
 
-def settled(api: Api, run_id: str) -> tuple[Any, Run]:
+def wait_for_run(api: ApiClient, run_id: str) -> tuple[Any, Run]:
     """A run once it has ended or waits for somebody: the answer as it came, and as it is read.
 
     Raises:
         Fault: the service refuses, or cannot be reached.
     """
-    *_, last = views(api, run_id)
+    *_, last = poll_run(api, run_id)
     return last
 
 
-def finish(settings: Settings, run_id: str) -> NoReturn:
+def wait_and_exit(settings: Settings, run_id: str) -> NoReturn:
     """Wait for a run, tell how it stands, and end with the code for that."""
-    document, run = settled(settings.api, run_id)
-    settings.print_result(document, lambda: outcome(run))
-    click.get_current_context().exit(end_of(run) or ExitCode.DONE)
+    document, run = wait_for_run(settings.api, run_id)
+    settings.print_result(document, lambda: outcome_lines(run))
+    click.get_current_context().exit(exit_code_of(run) or ExitCode.DONE)

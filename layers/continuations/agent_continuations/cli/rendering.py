@@ -10,10 +10,18 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from agent_continuations.cli.models import PEOPLE, Entry, Run, Settled, Stage, Summary, Wait
+from agent_continuations.cli.models import (
+    HUMAN_WAIT_KINDS,
+    DecisionResult,
+    Run,
+    RunSummary,
+    Stage,
+    TimelineEntry,
+    Wait,
+)
 from agent_continuations.safe_text import escape, escape_line
 
-MAX_SHORT = 100
+MAX_SUMMARY_CHARACTERS = 100
 STYLES = {
     "ready": "cyan",
     "running": "cyan",
@@ -37,24 +45,24 @@ WANTED = {
 }
 
 
-def words(text: str, style: str = "") -> Text:
+def line_text(text: str, style: str = "") -> Text:
     """A text of the service's, in one line."""
     return Text(escape_line(text), style=style)
 
 
-def block(text: str, indent: str = "  ") -> Text:
+def block_text(text: str, indent: str = "  ") -> Text:
     """A text of the service's with its lines, each moved in, so that none looks like ours."""
     lines = escape(text).split("\n")
     return Text("\n".join(f"{indent}{line}" for line in lines))
 
 
-def joined(*parts: Text | str, by: str = " ") -> Text:
+def join_parts(*parts: Text | str, by: str = " ") -> Text:
     """Parts in one line; empty ones are left out. A `str` must be our own."""
     found = [Text(each) if isinstance(each, str) else each for each in parts]
     return Text(by).join([each for each in found if each.plain])
 
 
-def moment(text: str, pattern: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
+def format_time(text: str, pattern: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
     """A time of the service's, for people."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC).strftime(pattern)
@@ -71,24 +79,24 @@ def arguments_text(arguments: dict[str, Any], longest: int | None = None) -> Tex
 
 def call_text(tool: str, arguments: dict[str, Any], longest: int | None = None) -> Text:
     """A call: `transfer(amount=250)`."""
-    return Text.assemble(words(tool, "bold"), "(", arguments_text(arguments, longest), ")")
+    return Text.assemble(line_text(tool, "bold"), "(", arguments_text(arguments, longest), ")")
 
 
 def status_text(status: str, *, paused: bool = False) -> Text:
     """A status in its colour."""
-    text = words(status, STYLES.get(status, ""))
-    return joined(text, Text("(paused)", "yellow")) if paused else text
+    text = line_text(status, STYLES.get(status, ""))
+    return join_parts(text, Text("(paused)", "yellow")) if paused else text
 
 
-def run_lines(items: Iterable[Summary]) -> Iterator[Text]:
+def run_lines(items: Iterable[RunSummary]) -> Iterator[Text]:
     """Runs in a list, one in a line, in columns."""
     rows = [
         (
-            words(each.run_id),
+            line_text(each.run_id),
             status_text(each.status),
-            words(each.agent, "bold"),
-            Text(moment(each.created_at)),
-            words(" ".join(f"{name}={value}" for name, value in each.metadata.items()), "dim"),
+            line_text(each.agent, "bold"),
+            Text(format_time(each.created_at)),
+            line_text(" ".join(f"{name}={value}" for name, value in each.metadata.items()), "dim"),
         )
         for each in items
     ]
@@ -101,49 +109,49 @@ def run_lines(items: Iterable[Summary]) -> Iterator[Text]:
         yield line
 
 
-def entry_line(entry: Entry) -> Text:
+def entry_line(entry: TimelineEntry) -> Text:
     """A line of a timeline."""
     style = {"ended": "bold", "approval": "yellow", "escalation": "yellow", "doubt": "red"}
     because = f"because: {entry.reason}" if entry.reason else ""
-    return joined(
-        Text(moment(entry.at, "%H:%M:%S"), "dim"),
-        words(entry.path, "dim"),
-        words(entry.agent, "bold"),
-        words(entry.kind, style.get(entry.kind, "cyan")),
-        words(f"{entry.tool}:" if entry.tool else ""),
-        words(entry.text),
-        words(because),
+    return join_parts(
+        Text(format_time(entry.at, "%H:%M:%S"), "dim"),
+        line_text(entry.path, "dim"),
+        line_text(entry.agent, "bold"),
+        line_text(entry.kind, style.get(entry.kind, "cyan")),
+        line_text(f"{entry.tool}:" if entry.tool else ""),
+        line_text(entry.text),
+        line_text(because),
     )
 
 
 def wait_line(wait: Wait) -> Text:
     """What is waited for, of whom, until when."""
     asked = ", ".join(wait.approvers or ())
-    nobody = "whoever may call the API" if wait.kind in PEOPLE else ""
-    until = f"until {moment(wait.expires_at)}" if wait.expires_at else ""
+    nobody = "whoever may call the API" if wait.kind in HUMAN_WAIT_KINDS else ""
+    until = f"until {format_time(wait.expires_at)}" if wait.expires_at else ""
     event = f"of {wait.correlation}" if wait.correlation else ""
-    return joined(
-        words(f"waits for {WANTED.get(wait.kind, wait.kind)}", "yellow"),
-        words(wait.event or ""),
-        words(event),
-        words(f"by {asked or nobody}" if asked or nobody else ""),
+    return join_parts(
+        line_text(f"waits for {WANTED.get(wait.kind, wait.kind)}", "yellow"),
+        line_text(wait.event or ""),
+        line_text(event),
+        line_text(f"by {asked or nobody}" if asked or nobody else ""),
         until,
-        words(f"request {wait.request_id}" if wait.kind in PEOPLE else "", "dim"),
+        line_text(f"request {wait.request_id}" if wait.kind in HUMAN_WAIT_KINDS else "", "dim"),
     )
 
 
 def wait_details(wait: Wait) -> Iterator[Text]:
     """All else that whoever must answer has to know; the arguments in full."""
     if wait.kind in ("question", "condition", "doubt", "model"):
-        yield words(wait.message)
+        yield line_text(wait.message)
     if wait.preview and wait.preview not in wait.message:
-        yield words(wait.preview)
+        yield line_text(wait.preview)
     if wait.risk == "high":
         yield Text("high risk: whoever decides must be signed in", "red")
     yield from stage_lines(wait.stages or ())
     if wait.kind == "question" and wait.answer_schema:
         schema = json.dumps(wait.answer_schema.get("properties", {}), ensure_ascii=False)
-        yield joined("answer:", words(schema))
+        yield join_parts("answer:", line_text(schema))
 
 
 def stage_lines(stages: Iterable[Stage]) -> Iterator[Text]:
@@ -154,27 +162,27 @@ def stage_lines(stages: Iterable[Stage]) -> Iterator[Text]:
     for number, stage in enumerate(found, start=1):
         agreed = f"; agreed: {', '.join(stage.approved_by)}" if stage.approved_by else ""
         names = ", ".join(stage.approvers)
-        line = words(f"stage {number}: {stage.needed} of {names}{agreed}")
+        line = line_text(f"stage {number}: {stage.needed} of {names}{agreed}")
         line.stylize("" if stage.open else "dim")
         yield line
 
 
-def outcome(run: Run) -> Iterator[Text]:
+def outcome_lines(run: Run) -> Iterator[Text]:
     """How a run stands, for whoever has waited for it: its end, or what it waits for."""
-    yield joined(words(run.run_id), status_text(run.status, paused=run.paused))
+    yield join_parts(line_text(run.run_id), status_text(run.status, paused=run.paused))
     if run.result is not None:
-        yield block(run.result)
+        yield block_text(run.result)
     if run.error:
-        yield block(run.error)
+        yield block_text(run.error)
     for wait in run.waiting:
         who = Text(" > ".join(escape_line(each) for each in wait.agents))
-        yield joined(" ", who, call_text(wait.tool, wait.arguments or {}) if wait.tool else "")
-        yield joined("   ", wait_line(wait))
+        yield join_parts(" ", who, call_text(wait.tool, wait.arguments or {}) if wait.tool else "")
+        yield join_parts("   ", wait_line(wait))
         for line in wait_details(wait):
-            yield joined("   ", line)
+            yield join_parts("   ", line)
 
 
-def settled_lines(settled: Settled, asked: Wait | None) -> Iterator[Text]:
+def decision_lines(settled: DecisionResult, asked: Wait | None) -> Iterator[Text]:
     """What stands after a decision.
 
     Args:
@@ -182,19 +190,19 @@ def settled_lines(settled: Settled, asked: Wait | None) -> Iterator[Text]:
         asked: the request, if it was open.
     """
     decision = settled.decision if settled.answer is None else "answer"
-    yield joined(
-        words(settled.request_id, "dim"),
-        words(decision, "red" if decision == "reject" else "green"),
-        words(f"by {settled.approver}"),
-        words(f"because: {settled.reason}" if settled.reason else ""),
+    yield join_parts(
+        line_text(settled.request_id, "dim"),
+        line_text(decision, "red" if decision == "reject" else "green"),
+        line_text(f"by {settled.approver}"),
+        line_text(f"because: {settled.reason}" if settled.reason else ""),
     )
     if asked and asked.tool:
-        yield joined(" ", call_text(asked.tool, asked.arguments or {}))
+        yield join_parts(" ", call_text(asked.tool, asked.arguments or {}))
     if settled.arguments is not None:
-        yield joined("  with", arguments_text(settled.arguments))
+        yield join_parts("  with", arguments_text(settled.arguments))
     if settled.answer is not None:
-        yield joined("  answer", words(json.dumps(settled.answer, ensure_ascii=False)))
+        yield join_parts("  answer", line_text(json.dumps(settled.answer, ensure_ascii=False)))
     if settled.open:
         yield Text("  others must agree yet", "yellow")
         for line in stage_lines(settled.stages or ()):
-            yield joined("   ", line)
+            yield join_parts("   ", line)

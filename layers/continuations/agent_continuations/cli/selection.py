@@ -4,16 +4,16 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from agent_continuations.cli.client import Api
-from agent_continuations.cli.exit_codes import Misused, Refused
-from agent_continuations.cli.models import Page, Run, Wait, parse
+from agent_continuations.cli.client import ApiClient
+from agent_continuations.cli.exit_codes import InvalidUsage, Refused
+from agent_continuations.cli.models import Run, RunPage, Wait, parse
 
 RUN_ID_CHARACTERS = 24
-NEWEST = 100
+NEWEST_RUNS = 100
 MAX_LISTED = 10
 
 
-def whole_run_id(api: Api, given: str) -> str:
+def resolve_run_id(api: ApiClient, given: str) -> str:
     """The run whose id begins like this, among the newest; a whole id is not looked for.
 
     Raises:
@@ -22,20 +22,20 @@ def whole_run_id(api: Api, given: str) -> str:
     """
     if not given:
         # A variable that is not set must not mean the only run there is.
-        raise Misused("RUN is empty")
+        raise InvalidUsage("RUN is empty")
     if len(given) >= RUN_ID_CHARACTERS:
         return given
-    page = parse(Page, api.get("/runs", {"limit": NEWEST}))
+    page = parse(RunPage, api.get("/runs", {"limit": NEWEST_RUNS}))
     found = [each for each in page.items if each.run_id.startswith(given)]
     match [each for each in found if each.run_id == given] or found:
         case [one]:
             return one.run_id
         case []:
-            none = f"none of the newest {NEWEST} runs has an id that begins with {given!r}"
+            none = f"none of the newest {NEWEST_RUNS} runs has an id that begins with {given!r}"
             raise Refused(none)
         case several:
-            more = _listed([f"{each.run_id} {each.agent} {each.status}" for each in several])
-            raise Misused(f"{len(several)} runs begin with {given!r} ({more})")
+            more = _join_items([f"{each.run_id} {each.agent} {each.status}" for each in several])
+            raise InvalidUsage(f"{len(several)} runs begin with {given!r} ({more})")
 
 
 def select_request(run: Run, kinds: Collection[str], given: str | None) -> tuple[str, Wait | None]:
@@ -58,13 +58,13 @@ def select_request(run: Run, kinds: Collection[str], given: str | None) -> tuple
         case [one]:
             return one.request_id, one
         case []:
-            raise Refused(f"nothing is open that fits: the run is {_state(run)}")
+            raise Refused(f"nothing is open that fits: the run is {_describe_state(run)}")
         case _:
-            more = _listed([f"{each.request_id}: {each.message}" for each in fitting])
-            raise Misused(f"{len(fitting)} requests are open, say which ({more})")
+            more = _join_items([f"{each.request_id}: {each.message}" for each in fitting])
+            raise InvalidUsage(f"{len(fitting)} requests are open, say which ({more})")
 
 
-def answer_value(asked: Wait | None, text: str) -> Any:
+def answer_value(question: Wait | None, text: str) -> Any:
     """The value that a text on the command line stands for: JSON if it is, else the text itself.
 
     A question for a text gets the text: `42` is no number there.
@@ -73,24 +73,24 @@ def answer_value(asked: Wait | None, text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         return text
-    wants_text = asked is not None and _wants_text(asked)
+    wants_text = question is not None and _wants_text(question)
     return value if isinstance(value, str) or not wants_text else text
 
 
-def _wants_text(asked: Wait) -> bool:
+def _wants_text(question: Wait) -> bool:
     """Whether the answer is one text alone, which the schema calls `answer`."""
-    match (asked.answer_schema or {}).get("properties"):
+    match (question.answer_schema or {}).get("properties"):
         case {"answer": {"type": "string"}, **others} if not others:
             return True
         case _:
             return False
 
 
-def _state(run: Run) -> str:
+def _describe_state(run: Run) -> str:
     kinds = sorted({each.kind for each in run.waiting})
     return f"{run.status}, and waits for: {', '.join(kinds)}" if kinds else run.status
 
 
-def _listed(items: list[str]) -> str:
+def _join_items(items: list[str]) -> str:
     more = len(items) - MAX_LISTED
     return "; ".join(items[:MAX_LISTED]) + (f"; and {more} more" if more > 0 else "")

@@ -9,16 +9,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from agent_continuations.cli.exit_codes import Misused
+from agent_continuations.cli.exit_codes import InvalidUsage
 
 SERVICE = "execute-api"
-_GATEWAY = re.compile(r"\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
-_SIGNED = ("Content-Type", "Idempotency-Key")
+_GATEWAY_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
+_SIGNED_HEADERS = ("Content-Type", "Idempotency-Key")
 
 
 def gateway_region(host: str) -> str | None:
     """The region of an API Gateway, by its name; None for any other host."""
-    found = _GATEWAY.search(host)
+    found = _GATEWAY_HOST.search(host)
     return found[1] if found and found.end() == len(host) else None
 
 
@@ -42,18 +42,18 @@ class Signature(httpx2.Auth):
             found = gateway_region(host) or region or session.get_config_variable("region")
             credentials = session.get_credentials()
         except (BotoCoreError, ClientError) as error:
-            raise Misused(str(error)) from None
+            raise InvalidUsage(str(error)) from None
         if credentials is None:
-            raise Misused("there are no AWS credentials to sign with")
+            raise InvalidUsage("there are no AWS credentials to sign with")
         if not found:
-            raise Misused("no region to sign for: give --region or AWS_REGION")
+            raise InvalidUsage("no region to sign for: give --region or AWS_REGION")
         self._credentials, self._region = credentials, str(found)
 
     def auth_flow(
         self, request: httpx2.Request
     ) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Put the signature on a request."""
-        kept = {name: request.headers[name] for name in _SIGNED if name in request.headers}
+        kept = {name: request.headers[name] for name in _SIGNED_HEADERS if name in request.headers}
         signed = AWSRequest(
             method=request.method, url=str(request.url), data=request.content, headers=kept
         )
@@ -61,7 +61,7 @@ class Signature(httpx2.Auth):
             # The default chain may have to ask somebody, and its credentials may have expired.
             frozen = self._credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
-            raise Misused(str(error)) from None
+            raise InvalidUsage(str(error)) from None
         SigV4Auth(frozen, SERVICE, self._region).add_auth(signed)
         request.headers.update(dict(signed.headers.items()))
         yield request

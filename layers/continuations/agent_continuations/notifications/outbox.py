@@ -14,7 +14,7 @@ from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.notifier import Notifier
 from agent_continuations.ports.store import Store
 
-LONGEST_PAUSE = timedelta(hours=1)
+MAX_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
 
 
@@ -56,10 +56,10 @@ class NoticeDispatcher:
                 if not isinstance(error, Fatal):
                     left.append(recipient)
                 if isinstance(error, Retryable) and error.after_seconds:
-                    seconds = min(error.after_seconds, LONGEST_PAUSE.total_seconds())
+                    seconds = min(error.after_seconds, MAX_PAUSE.total_seconds())
                     asked_for = max(asked_for, timedelta(seconds=seconds))
         attempts = notice.attempts + 1
-        pause = min(max(timedelta(minutes=2 ** min(attempts - 1, 10)), asked_for), LONGEST_PAUSE)
+        pause = min(max(timedelta(minutes=2 ** min(attempts - 1, 10)), asked_for), MAX_PAUSE)
         again = self._clock() + pause
         if attempts >= MAX_ATTEMPTS or (notice.expires_at and again >= notice.expires_at):
             left = []
@@ -75,7 +75,7 @@ class NoticeDispatcher:
         return notice
 
     def _deliver(self, notice: Notice, text: str) -> None:
-        recipient = Recipient.read(text, notice.approvers)
+        recipient = Recipient.parse(text, notice.approvers)
         notifier = self._notifiers.get(recipient.channel)
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")

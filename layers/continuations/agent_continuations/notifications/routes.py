@@ -8,12 +8,10 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from agent_continuations.core.approvals.policy import GROUP
 from agent_continuations.errors import Fatal
 
-_FOR = " for "
+_APPROVER_SEPARATOR = " for "
 # A white space would end the address where the approver is read from the stored text.
-_RouteMap = Annotated[
-    str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")
-]
-_ROUTES = TypeAdapter(dict[str, Annotated[list[_RouteMap], Field(min_length=1)]])
+_Route = Annotated[str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")]
+_ROUTES = TypeAdapter(dict[str, Annotated[list[_Route], Field(min_length=1)]])
 
 
 class Recipient(NamedTuple):
@@ -27,14 +25,14 @@ class Recipient(NamedTuple):
     approver: str
 
     def __str__(self) -> str:
-        other = "" if self.approver == self.address else f"{_FOR}{self.approver}"
+        other = "" if self.approver == self.address else f"{_APPROVER_SEPARATOR}{self.approver}"
         return f"{self.channel}:{self.address}{other}"
 
     @classmethod
-    def read(cls, text: str, approvers: Sequence[str]) -> "Recipient":
+    def parse(cls, text: str, approvers: Sequence[str]) -> "Recipient":
         """A recipient from what is stored of it, for a request of these approvers."""
         channel, _, rest = text.partition(":")
-        address, found, approver = rest.partition(_FOR)
+        address, found, approver = rest.partition(_APPROVER_SEPARATOR)
         if rest in approvers or not found:
             return cls(channel, rest, rest)
         return cls(channel, address, approver)
@@ -57,11 +55,11 @@ class NotificationRoutes:
 
         A name without a route and without an `@`, such as an IAM ARN, is told nothing.
         """
-        found = [str(each) for approver in approvers for each in self._of(approver)]
-        found += [f"inbox:{approver}" for approver in approvers if _signs_in(approver)]
+        found = [str(each) for approver in approvers for each in self._routed_recipients(approver)]
+        found += [f"inbox:{approver}" for approver in approvers if _can_sign_in(approver)]
         return list(dict.fromkeys([*found, *self._machines]))
 
-    def _of(self, approver: str) -> Iterator[Recipient]:
+    def _routed_recipients(self, approver: str) -> Iterator[Recipient]:
         if approver in self._routes:
             for route in self._routes[approver]:
                 channel, _, address = route.partition(":")
@@ -84,7 +82,7 @@ def read_routes(text: str) -> dict[str, list[str]]:
         raise Fatal(f"the recipients cannot be read: {first['msg']}{at}") from None
 
 
-def _signs_in(approver: str) -> bool:
+def _can_sign_in(approver: str) -> bool:
     """Whether somebody can sign in under this name: by a mail address, or as one of a group."""
     return "@" in approver or is_group(approver)
 

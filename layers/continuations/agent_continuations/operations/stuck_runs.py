@@ -30,7 +30,7 @@ from agent_continuations.ports.store import Store, read_run
 from agent_continuations.services.runs import DEFAULT_TENANT
 
 # The sweeper comes every minute; what has been due for longer than this has been missed by it.
-LATE = timedelta(minutes=10)
+SWEEP_GRACE = timedelta(minutes=10)
 
 
 def why_stuck(
@@ -52,9 +52,9 @@ def why_stuck(
         return None
     if head.due is None and head.status is not Status.SUSPENDED:
         return f"{head.status.value}, and not due"
-    if head.due and head.due < now - LATE:
+    if head.due and head.due < now - SWEEP_GRACE:
         return f"due since {head.due}, and nobody has looked"
-    if head.status is Status.READY and head.due and head.due > now + LATE:
+    if head.status is Status.READY and head.due and head.due > now + SWEEP_GRACE:
         return f"ready, but not due before {head.due}"
     if head.status is not Status.SUSPENDED:
         return None
@@ -66,17 +66,17 @@ def why_stuck(
     # is due at the end of such an owner's time in any case.
     latest = now + timedelta(seconds=limits.default_tool_timeout + limits.clock_skew)
     in_time = head.due is not None and head.due <= latest
-    if not head.note and not in_time and _can_go_on(root, pause):
+    if not head.note and not in_time and _has_work(root, pause):
         return f"could go on, but is not due before {head.due or 'ever'}"
     waits = next_wake(root, model_backoff=pause, clock_skew=limits.clock_skew)
-    if waits.due and (head.due is None or head.due > waits.due + LATE):
+    if waits.due and (head.due is None or head.due > waits.due + SWEEP_GRACE):
         return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
     if head.due is None and not waits.asked:
         return "suspended, but nobody is asked and nothing is due"
     return None
 
 
-def _can_go_on(root: Continuation, pause: ModelBackoff | None) -> bool:
+def _has_work(root: Continuation, pause: ModelBackoff | None) -> bool:
     """Whether there is something to be done now."""
     return any(
         isinstance(effect, RunTool | AskApproval | NotifyApprovers | StartRun | TakeSignal)

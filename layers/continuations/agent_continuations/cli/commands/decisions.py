@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from agent_continuations.cli.arguments import Json, given, json_object
-from agent_continuations.cli.models import Run, Settled, Wait, parse
-from agent_continuations.cli.options import Settings, shared
+from agent_continuations.cli.arguments import JsonValue, require_object, without_none
+from agent_continuations.cli.models import DecisionResult, Run, Wait, parse
+from agent_continuations.cli.options import Settings, shared_options
 from agent_continuations.cli.polling import run_path
-from agent_continuations.cli.rendering import settled_lines
-from agent_continuations.cli.selection import answer_value, select_request, whole_run_id
+from agent_continuations.cli.rendering import decision_lines
+from agent_continuations.cli.selection import answer_value, resolve_run_id, select_request
 
 approver_option = click.option("--approver", help="Who says so, where you may speak for others.")
 
@@ -17,20 +17,22 @@ approver_option = click.option("--approver", help="Who says so, where you may sp
 reason_option = click.option("--reason", help="Why; the model is told.")
 
 
-def _decide(settings: Settings, run_id: str, asked: Wait | None, **said: Any) -> None:
+def _decide(settings: Settings, run_id: str, request: Wait | None, **said: Any) -> None:
     document = settings.api.post(run_path(run_id, "decisions"), said)
-    settings.print_result(document, lambda: settled_lines(parse(Settled, document), asked))
+    settings.print_result(
+        document, lambda: decision_lines(parse(DecisionResult, document), request)
+    )
 
 
 def _load_run(settings: Settings, run: str) -> Run:
-    return parse(Run, settings.api.get(run_path(whole_run_id(settings.api, run))))
+    return parse(Run, settings.api.get(run_path(resolve_run_id(settings.api, run))))
 
 
 @click.command()
 @click.argument("run")
 @click.argument("request", required=False)
 @click.option(
-    "--arguments", type=Json(), callback=json_object, help="Other ones, as a JSON object."
+    "--arguments", type=JsonValue(), callback=require_object, help="Other ones, as a JSON object."
 )
 @click.option(
     "--hash",
@@ -39,7 +41,7 @@ def _load_run(settings: Settings, run: str) -> Run:
 )
 @approver_option
 @reason_option
-@shared()
+@shared_options()
 @click.pass_obj
 def approve(
     settings: Settings,
@@ -58,7 +60,9 @@ def approve(
     picked, asked = select_request(view, ("approval", "condition", "doubt"), request)
     # What is approved is what is told here, however it is changed meanwhile.
     hashed = arguments_hash or (asked.arguments_hash if asked else None)
-    more = given(arguments=arguments, arguments_hash=hashed, approver=approver, reason=reason)
+    more = without_none(
+        arguments=arguments, arguments_hash=hashed, approver=approver, reason=reason
+    )
     _decide(settings, view.run_id, asked, request_id=picked, decision="approve", **more)
 
 
@@ -67,7 +71,7 @@ def approve(
 @click.argument("request", required=False)
 @approver_option
 @reason_option
-@shared()
+@shared_options()
 @click.pass_obj
 def reject(
     settings: Settings, run: str, request: str | None, approver: str | None, reason: str | None
@@ -79,7 +83,7 @@ def reject(
     view = _load_run(settings, run)
     kinds = ("approval", "condition", "doubt", "question")
     picked, asked = select_request(view, kinds, request)
-    more = given(approver=approver, reason=reason)
+    more = without_none(approver=approver, reason=reason)
     _decide(settings, view.run_id, asked, request_id=picked, decision="reject", **more)
 
 
@@ -87,7 +91,7 @@ def reject(
 @click.argument("run")
 @click.argument("said", nargs=-1, required=True, metavar="[REQUEST] VALUE")
 @approver_option
-@shared()
+@shared_options()
 @click.pass_obj
 def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | None) -> None:
     """Answer a question of a run.
@@ -99,7 +103,7 @@ def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | 
     view = _load_run(settings, run)
     picked, asked = select_request(view, ("question",), said[0] if len(said) == 2 else None)
     value = answer_value(asked, said[-1])
-    more = given(approver=approver)
+    more = without_none(approver=approver)
     _decide(
         settings, view.run_id, asked, request_id=picked, decision="answer", answer=value, **more
     )
