@@ -1,5 +1,6 @@
-"""What this client reads of the API's answers. All else in them is left alone, so that an answer
-of a newer service can be read, too. Times stay as they came.
+"""Models of the API responses that this client reads.
+
+Unknown fields are ignored, so that responses of newer services can be read. Times stay strings.
 """
 
 from typing import Any, TypeVar
@@ -8,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_continuations.cli.exit_codes import ServiceUnavailable
 
-# Who is asked there is a person, and what they say is a decision.
+# Kinds of waits that a person ends by a decision.
 HUMAN_WAIT_KINDS = ("approval", "question", "condition", "doubt")
 
 
 class ApiModel(BaseModel):
-    """Base of what is read."""
+    """Base of the response models."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Stage(ApiModel):
-    """Who is asked together."""
+    """Stage of an approval: approvers who are asked together."""
 
     approvers: tuple[str, ...] = ()
     needed: int = 1
@@ -28,7 +29,7 @@ class Stage(ApiModel):
 
 
 class Wait(ApiModel):
-    """One place where a run waits; see `agent_continuations.views.waiting.Waiting`."""
+    """One wait of a run; see `agent_continuations.views.waiting.Waiting`."""
 
     request_id: str
     kind: str
@@ -49,14 +50,14 @@ class Wait(ApiModel):
 
 
 class Usage(ApiModel):
-    """Tokens."""
+    """Token counts."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
 class Undelivered(ApiModel):
-    """A notice that has not reached somebody."""
+    """Notification with undelivered recipients."""
 
     request_id: str
     recipients: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Undelivered(ApiModel):
 
 
 class RunSummary(ApiModel):
-    """A run in a list."""
+    """Run in a list."""
 
     run_id: str
     agent: str
@@ -75,14 +76,14 @@ class RunSummary(ApiModel):
 
 
 class RunPage(ApiModel):
-    """Some runs."""
+    """Page of a list of runs."""
 
     items: tuple[RunSummary, ...]
     next: str | None = None
 
 
 class Run(RunSummary):
-    """A run."""
+    """Run with its waits."""
 
     updated_at: str
     result: str | None = None
@@ -96,13 +97,13 @@ class Run(RunSummary):
 
 
 class Accepted(ApiModel):
-    """What starting a run, or saying something to it, is answered with."""
+    """Response to starting a run, sending a message or sending an event."""
 
     run_id: str
 
 
 class DecisionResult(ApiModel):
-    """What stands after a decision."""
+    """State of a request after a decision."""
 
     run_id: str
     request_id: str
@@ -116,7 +117,7 @@ class DecisionResult(ApiModel):
 
 
 class TimelineEntry(ApiModel):
-    """A line of a timeline."""
+    """Entry of a timeline."""
 
     at: str
     kind: str
@@ -131,20 +132,20 @@ class TimelineEntry(ApiModel):
 
 
 class Timeline(ApiModel):
-    """What happened."""
+    """Timeline of a run."""
 
     items: tuple[TimelineEntry, ...]
 
 
 class Outcome(ApiModel):
-    """How a call ended."""
+    """Outcome of a call."""
 
     kind: str
     content: str = ""
 
 
 class Plan(ApiModel):
-    """What a call is."""
+    """Planned call."""
 
     kind: str = "tool"
     tool: str
@@ -152,7 +153,7 @@ class Plan(ApiModel):
 
 
 class Decision(ApiModel):
-    """What was decided about a call."""
+    """Decision about a call."""
 
     verdict: str
     approver: str
@@ -162,13 +163,13 @@ class Decision(ApiModel):
 
 
 class ApprovalRequest(ApiModel):
-    """A request about a call; `arguments` where an approver has changed them."""
+    """Approval request of a call; `arguments` is set if an approver edited them."""
 
     arguments: dict[str, Any] | None = None
 
 
 class Call(ApiModel):
-    """A call of a tool or of an agent."""
+    """Call of a tool or an agent."""
 
     plan: Plan
     approval: ApprovalRequest | None = None
@@ -179,28 +180,28 @@ class Call(ApiModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """As they run, or would: an approver's, where somebody has changed them."""
-        said = self.decision or self.approval
-        changed = said.arguments if said else None
-        return self.plan.arguments if changed is None else changed
+        """The effective arguments: those edited by an approver, or else the planned ones."""
+        source = self.decision or self.approval
+        edited = source.arguments if source else None
+        return self.plan.arguments if edited is None else edited
 
 
 class Message(ApiModel):
-    """What somebody said to a run."""
+    """Message to a run."""
 
     text: str
     sender: str | None = None
 
 
 class Turn(ApiModel):
-    """A reply of the model and its calls."""
+    """Model reply and its calls."""
 
     calls: tuple[Call, ...] = ()
     heard: tuple[Message, ...] = ()
 
 
 class Frame(ApiModel):
-    """An agent at work: the continuation."""
+    """Continuation of one agent."""
 
     agent: str
     input: str = ""
@@ -213,15 +214,15 @@ ModelType = TypeVar("ModelType", bound=ApiModel)
 
 
 def parse(model: type[ModelType], document: Any) -> ModelType:
-    """An answer, read.
+    """Parses a response.
 
     Raises:
-        Unreachable: it is something else.
+        ServiceUnavailable: the response does not match the model.
     """
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the answer"
-        what = f"the service answers in another form than is known here ({place}: {first['msg']})"
-        raise ServiceUnavailable(what) from None
+        field = ".".join(map(str, first["loc"])) or "document"
+        message = f"unexpected response from the service ({field}: {first['msg']})"
+        raise ServiceUnavailable(message) from None

@@ -1,4 +1,4 @@
-"""Waiting for a run until it ends, or waits for somebody."""
+"""Polling of a run until it ends or is waiting for input."""
 
 import time
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from agent_continuations.cli.models import HUMAN_WAIT_KINDS, Run, parse
 from agent_continuations.cli.options import Settings
 from agent_continuations.cli.rendering import outcome_lines
 
-# The longest that the service holds an answer back.
+# The longest long poll that the service supports.
 POLL_SECONDS = 20
-# Progress of a run at work moves nothing that a poll could wait for.
+# A long poll does not return on progress within a running run, so `tail` polls more often.
 RUNNING_POLL_SECONDS = 2
-# What a run waits for inside of runs that it has started moves nothing, either.
+# Nor does it return when a child run starts to wait.
 CHILD_POLL_SECONDS = 5
-# A service that does not hold its answers back is not asked more often than this.
+# Minimum time between polls of a service without long polling.
 MIN_POLL_INTERVAL_SECONDS = 0.5
 
 
 def exit_code_of(run: Run) -> ExitCode | None:
-    """How a run ends for whoever waits for it; None while it goes on by itself.
+    """Returns the exit code of a command that waits for the run, or None to keep polling.
 
-    Somebody is waited for where people are asked, an event must be sent, or the run is paused.
-    Timers, jobs and models come by themselves.
+    A run is waiting for input if a person must decide, an event must be sent, or the run is
+    paused. Timers, jobs, models and child runs need no input.
     """
     match run.status:
         case "completed":
@@ -44,24 +44,25 @@ def exit_code_of(run: Run) -> ExitCode | None:
             return None
 
 
-def run_path(run_id: str, *more: str) -> str:
-    """The path of a run, or of something of it."""
-    return "/".join(["/runs", *(quote(each, safe="") for each in (run_id, *more))])
+def run_path(run_id: str, *segments: str) -> str:
+    """Returns the URL path of a run, or of a resource below it."""
+    return "/".join(["/runs", *(quote(each, safe="") for each in (run_id, *segments))])
 
 
 def poll_run(api: ApiClient, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, Run]]:
-    """How a run stands, again and again, until `end_of` has something to say.
+    """Polls a run until it ends or is waiting for input.
 
     Args:
-        api: where the run is.
-        run_id: the run.
-        watch: whether to look often while the run is at work.
+        api: API client.
+        run_id: id of the run.
+        watch: whether to poll often while the run is running.
 
     Yields:
-        The answer as it came, and as it is read.
+        The response and the parsed run.
 
     Raises:
-        Fault: the service refuses, or cannot be reached.
+        Refused: the service refuses the request.
+        ServiceUnavailable: the service is unreachable or overloaded, or it failed.
     """
     path = run_path(run_id)
     document = api.get(path)
@@ -70,10 +71,10 @@ def poll_run(api: ApiClient, run_id: str, *, watch: bool = False) -> Iterator[tu
         yield document, run
         if exit_code_of(run) is not None:
             return
-        asked = time.monotonic()
+        polled_at = time.monotonic()
         document = api.get(path, _poll_parameters(run, watch=watch))
         if parse(Run, document).updated_at == run.updated_at:
-            time.sleep(max(0.0, MIN_POLL_INTERVAL_SECONDS - (time.monotonic() - asked)))
+            time.sleep(max(0.0, MIN_POLL_INTERVAL_SECONDS - (time.monotonic() - polled_at)))
 
 
 def _poll_parameters(run: Run, *, watch: bool) -> dict[str, str | int | None]:
@@ -84,17 +85,18 @@ def _poll_parameters(run: Run, *, watch: bool) -> dict[str, str | int | None]:
 
 
 def wait_for_run(api: ApiClient, run_id: str) -> tuple[Any, Run]:
-    """A run once it has ended or waits for somebody: the answer as it came, and as it is read.
+    """Returns a run once it has ended or is waiting for input: the response and the parsed run.
 
     Raises:
-        Fault: the service refuses, or cannot be reached.
+        Refused: the service refuses the request.
+        ServiceUnavailable: the service is unreachable or overloaded, or it failed.
     """
     *_, last = poll_run(api, run_id)
     return last
 
 
 def wait_and_exit(settings: Settings, run_id: str) -> NoReturn:
-    """Wait for a run, tell how it stands, and end with the code for that."""
+    """Waits for a run, prints its state and exits with the matching code."""
     document, run = wait_for_run(settings.api, run_id)
     settings.print_result(document, lambda: outcome_lines(run))
     click.get_current_context().exit(exit_code_of(run) or ExitCode.DONE)

@@ -1,4 +1,4 @@
-"""Requests signed as API Gateway wants them: Signature Version 4, by AWS's own code."""
+"""Signature Version 4 for API Gateway, computed by botocore."""
 
 import re
 from collections.abc import Generator
@@ -17,21 +17,21 @@ _SIGNED_HEADERS = ("Content-Type", "Idempotency-Key")
 
 
 def gateway_region(host: str) -> str | None:
-    """The region of an API Gateway, by its name; None for any other host."""
+    """Returns the region in an API Gateway's host name; None for any other host."""
     found = _GATEWAY_HOST.search(host)
     return found[1] if found and found.end() == len(host) else None
 
 
 class Signature(httpx2.Auth):
-    """Signs each request anew, since a signature is good for minutes only.
+    """Signs each request when it is sent, since a signature expires after minutes.
 
     Args:
-        host: which is called; if it names a region, that one is signed for.
-        profile: of the AWS configuration; the default one where not given.
-        region: where neither the host nor the profile says it.
+        host: host name of the API; a region in it takes precedence.
+        profile: AWS profile; the default profile if None.
+        region: AWS region, unless the host name contains one.
 
     Raises:
-        Misused: there are no credentials, or no region.
+        InvalidUsage: credentials or region are missing.
     """
 
     requires_request_body = True
@@ -44,21 +44,21 @@ class Signature(httpx2.Auth):
         except (BotoCoreError, ClientError) as error:
             raise InvalidUsage(str(error)) from None
         if credentials is None:
-            raise InvalidUsage("there are no AWS credentials to sign with")
+            raise InvalidUsage("no AWS credentials to sign requests with")
         if not found:
-            raise InvalidUsage("no region to sign for: give --region or AWS_REGION")
+            raise InvalidUsage("no AWS region to sign for: give --region or set AWS_REGION")
         self._credentials, self._region = credentials, str(found)
 
     def auth_flow(
         self, request: httpx2.Request
     ) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Put the signature on a request."""
+        """Adds the signature to a request."""
         kept = {name: request.headers[name] for name in _SIGNED_HEADERS if name in request.headers}
         signed = AWSRequest(
             method=request.method, url=str(request.url), data=request.content, headers=kept
         )
         try:
-            # The default chain may have to ask somebody, and its credentials may have expired.
+            # The credential chain may call a service here, and credentials may have expired.
             frozen = self._credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise InvalidUsage(str(error)) from None

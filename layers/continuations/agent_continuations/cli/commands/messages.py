@@ -1,4 +1,4 @@
-"""Messages."""
+"""Commands that send messages and events to a run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,9 +29,9 @@ from agent_continuations.cli.selection import resolve_run_id
 @shared_options()
 @click.pass_obj
 def message(settings: Settings, run: str, text: str, key: str | None, wait: bool) -> None:
-    """Say TEXT to a run.
+    """Send a message to a run.
 
-    A completed run goes on with it. Where TEXT is -, it is read from the standard input.
+    A completed run continues with it. If TEXT is -, it is read from the standard input.
     """
     run_id = resolve_run_id(settings.api, run)
     path = run_path(run_id, "messages")
@@ -44,8 +44,8 @@ def message(settings: Settings, run: str, text: str, key: str | None, wait: bool
 @click.command()
 @click.argument("run")
 @click.argument("name")
-@click.option("--payload", type=JsonValue(), help="What it brings, as JSON.")
-@click.option("--correlation", help="Which of the calls that wait for it is meant.")
+@click.option("--payload", type=JsonValue(), help="Payload of the event, as JSON.")
+@click.option("--correlation", help="Correlation of the waiting call.")
 @key_option
 @shared_options()
 @click.pass_obj
@@ -57,7 +57,7 @@ def event(
     correlation: str | None,
     key: str | None,
 ) -> None:
-    """Tell a run of the event NAME."""
+    """Send event NAME to a run."""
     run_id = resolve_run_id(settings.api, run)
     body = without_none(payload=payload, correlation=correlation)
     path = run_path(run_id, "events", name)
@@ -65,6 +65,6 @@ def event(
     settings.print_result(document, lambda: _accepted_lines("event", document))
 
 
-def _accepted_lines(what: str, document: Any) -> Iterator[Text]:
-    taken = parse(Accepted, document)
-    yield join_parts(f"the {what} is taken by", line_text(taken.run_id))
+def _accepted_lines(kind: str, document: Any) -> Iterator[Text]:
+    accepted = parse(Accepted, document)
+    yield join_parts(f"{kind} sent to", line_text(accepted.run_id))
