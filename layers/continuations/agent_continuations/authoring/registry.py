@@ -1,4 +1,4 @@
-"""Registry."""
+"""Registry of the agents of a deployment."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,10 +6,13 @@ from agent_continuations.authoring.agent import Agent, AgentTool
 
 
 class Registry:
-    """Every agent of a deployment by name: those that may be started, and those inside them.
+    """Agents of a deployment by name: those that can be started, and their sub-agents.
+
+    Args:
+        agents: agents that can be started.
 
     Raises:
-        ValueError: two different agents have one name.
+        ValueError: two different agents have the same name.
     """
 
     def __init__(self, agents: Sequence[Agent]) -> None:
@@ -20,7 +23,7 @@ class Registry:
                 raise ValueError(f"two agents are named {agent.name}")
 
     def find(self, name: str) -> Agent | None:
-        """The agent of this name, wherever in the tree it stands."""
+        """Returns the agent or sub-agent with this name, or None."""
         return self._all.get(name)
 
 
