@@ -15,7 +15,7 @@ from agent_continuations.core.events import ApprovalRequested, Decided, Escalate
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.run import LoadedRun, Status
-from agent_continuations.operations.stuck_runs import LATE
+from agent_continuations.operations.stuck_runs import SWEEP_GRACE
 from tests.crash.agreement import Question, asked_at, moment, trail
 from tests.simulation.ledger import Heard
 from tests.simulation.scheduler import EPOCH
@@ -71,7 +71,7 @@ class _Clock:
         self._faults_end = faults_end
 
     def late(self, due: datetime, now: datetime) -> bool:
-        return now > max(due, self._faults_end) + LATE
+        return now > max(due, self._faults_end) + SWEEP_GRACE
 
 
 def _of_question(loaded: LoadedRun, path: Path, clock: _Clock) -> Iterator[str]:

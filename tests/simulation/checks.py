@@ -17,7 +17,7 @@ from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.transcript import chat_messages
-from agent_continuations.operations.stuck_runs import LATE, why_stuck
+from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
 from tests.simulation.asked import broken_questions
 from tests.simulation.expressions import Item
 from tests.simulation.scenario import ONCE, Scenario
@@ -67,7 +67,7 @@ class Watch:
 
     def _is_due_soon(self, head: Item) -> bool:
         # The time is up to a minute old here, and the clocks of processes differ.
-        latest = EPOCH + timedelta(seconds=self._now) + 2 * LATE
+        latest = EPOCH + timedelta(seconds=self._now) + 2 * SWEEP_GRACE
         return "due" in head and int(head["due"]["N"]) <= latest.timestamp() * 1000
 
     def minute(self, world: World) -> None:

@@ -15,7 +15,7 @@ from agent_continuations.core.events import ToolReturned
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.waits import ChildWait, TimerWait
-from agent_continuations.operations.stuck_runs import LATE
+from agent_continuations.operations.stuck_runs import SWEEP_GRACE
 from tests.simulation.scheduler import EPOCH
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def _timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
             yield f"E3: the timer of {event.path} went off at {event.at}, before {wait.until}"
         calm = EPOCH + timedelta(seconds=1500)
         held = world.scenario.waits  # an operator may have held the run, for a while
-        latest = max(wait.until, calm) + LATE + (timedelta(seconds=4000) if held else timedelta())
+        latest = (
+            max(wait.until, calm) + SWEEP_GRACE + (timedelta(seconds=4000) if held else timedelta())
+        )
         if event.at > latest:
             yield f"E3: the timer of {event.path} went off at {event.at}, long after {wait.until}"

@@ -29,7 +29,7 @@ JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request that came; `target` and `text` are as they came."""
 
     method: str
@@ -53,14 +53,14 @@ class Server:
 
     runner: LocalRunner
     url: str = ""
-    seen: list[Seen] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     refusal: Any = None
     dropped: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def of(self, method: str) -> list[Seen]:
-        return [each for each in self.seen if each.method == method]
+    def received_by_method(self, method: str) -> list[ReceivedRequest]:
+        return [each for each in self.received if each.method == method]
 
     def get(self, parts: list[str], query: dict[str, str]) -> Any:
         match parts:
@@ -114,7 +114,7 @@ class Server:
                 self.runner.advance(head.run_id)
                 return accepted
             case ["runs", run_id, "decisions"]:
-                settled = services.decisions.decide(run_id, body["request_id"], _said(body))
+                settled = services.decisions.decide(run_id, body["request_id"], _decision(body))
                 self.runner.advance(run_id)
                 return decision_result_view(run_id, settled)
             case ["runs", run_id, "messages"]:
@@ -136,7 +136,7 @@ class Server:
                 return None
 
 
-def _said(body: dict[str, Any]) -> Decide:
+def _decision(body: dict[str, Any]) -> Decide:
     verdict = Verdict.REJECT if body["decision"] == "reject" else Verdict.APPROVE
     return Decide(
         verdict=verdict,
@@ -154,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request: parsed, remembered, passed to the server, and its answer sent."""
 
     def __init__(self, server: Server, *arguments: Any) -> None:
-        self.api = server
+        self.server_state = server
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
@@ -171,15 +171,17 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: value for name, (value,) in parse_qs(place.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(text) if text else None
-        self.api.seen.append(Seen(self.command, self.path, text, place.path, query, headers, body))
-        if self.api.dropped:
-            self.api.dropped -= 1
+        self.server_state.received.append(
+            ReceivedRequest(self.command, self.path, text, place.path, query, headers, body)
+        )
+        if self.server_state.dropped:
+            self.server_state.dropped -= 1
             self.close_connection = True
             return
-        if self.api.refusals:
-            status, more = self.api.refusals.pop(0)
+        if self.server_state.refusals:
+            status, more = self.server_state.refusals.pop(0)
             ours = problem(HTTPStatus(status), "not now")
-            self._send(status, self.api.refusal or ours, more)
+            self._send(status, self.server_state.refusal or ours, more)
             return
         parts = [unquote(part) for part in place.path.split("/")[1:]]
         self._send(*self._result(parts, query, body, headers.get("idempotency-key")))
@@ -189,10 +191,10 @@ class Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, Any]:
         try:
             if self.command == "GET":
-                found, status = self.api.get(parts, query), 200
+                found, status = self.server_state.get(parts, query), 200
             else:
-                with self.api.lock:
-                    found = self.api.post(parts, body, key)
+                with self.server_state.lock:
+                    found = self.server_state.post(parts, body, key)
                 status = 200 if parts[-1] == "decisions" else 202
         except ContinuationError as error:
             document = problem_of(error)
@@ -214,14 +216,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
 
 
-class Files(SimpleHTTPRequestHandler):
+class FileHandler(SimpleHTTPRequestHandler):
     """No API, but the files of a folder."""
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
 @contextmanager
-def served(runner: LocalRunner) -> Iterator[Server]:
+def serve_api(runner: LocalRunner) -> Iterator[Server]:
     """The API of a runner, on a free port."""
     server = Server(runner)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, server)) as listening:

@@ -1,4 +1,4 @@
-"""AI agents that wait for free: a run's whole state is a continuation, and no process is kept."""
+"""AI agents whose suspended runs are stored as continuations and need no process."""
 
 from typing import TYPE_CHECKING
 

@@ -1,21 +1,21 @@
-"""Every error of the library; the tree says what a caller should do.
+"""Errors of the library, in a hierarchy by the action that the caller should take.
 
 ContinuationError
-├── Conflict            reload, then look again: somebody else was first
-│   ├── Fenced          the run has another owner now; stop working on it
-│   ├── Stale           others have answered meanwhile: look again, and say it again
-│   ├── AlreadyDecided  the request has its decision; it is in `decision`
-│   └── KeyReused       an Idempotency-Key came back with another request
+├── Conflict            reload the state and decide again: it changed meanwhile
+│   ├── Fenced          stop working on the run: another execution holds its lease
+│   ├── Stale           reload and repeat the response: others have responded meanwhile
+│   ├── AlreadyDecided  do not repeat: the request has a decision, see `decision`
+│   └── KeyReused       use a new Idempotency-Key: this one belongs to another request
 ├── Retryable           try again after `after_seconds`
-│   └── ModelUnavailable
-├── Invalid             the caller's mistake, told by field
-│   ├── NotFound
-│   └── Forbidden
-└── Fatal               a person must change something first; the run is parked
-    ├── ModelRefused    the model service refuses the request for good
-    ├── IllegalEvent    an event that the continuation cannot have had
-    ├── CorruptValue    a stored value is not what was written
-    └── Vanished        an open call's tool or agent is gone or has changed
+│   └── ModelUnavailable    call the model again later
+├── Invalid             correct the request, see `fields`
+│   ├── NotFound        use an existing id
+│   └── Forbidden       use an identity with the permission
+└── Fatal               ask an operator: retrying cannot help, and the run is parked
+    ├── ModelRefused    correct the key, the model's name or the size of the request
+    ├── IllegalEvent    report a bug: the event contradicts the continuation
+    ├── CorruptValue    restore the stored value, or deploy code that can read it
+    └── Vanished        restore the tool or the agent of an open call
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,23 +23,27 @@ from typing import Any
 
 
 class ContinuationError(Exception):
-    """Base of everything that this library raises on purpose."""
+    """Base of all errors that this library raises deliberately."""
 
 
 class Conflict(ContinuationError):
-    """Somebody else was first: reload, then look again."""
+    """The state changed meanwhile: reload it and decide again."""
 
 
 class Fenced(Conflict):
-    """The run's epoch has moved on, or the run was cancelled: this owner must stop."""
+    """The run has a newer epoch or was cancelled: this execution must stop working on it."""
 
 
 class Stale(Conflict):
-    """What this was said about has moved on since: load again, and repeat it if it holds."""
+    """Others have responded to the request meanwhile: reload it and repeat the response."""
 
 
 class AlreadyDecided(Conflict):
-    """Another decision stands; `decision` holds it as plain data."""
+    """The request has a decision already: do not repeat yours.
+
+    Args:
+        decision: the existing decision as plain data.
+    """
 
     def __init__(self, decision: Mapping[str, Any]) -> None:
         super().__init__("this request has already been decided")
@@ -47,11 +51,16 @@ class AlreadyDecided(Conflict):
 
 
 class KeyReused(Conflict):
-    """The same Idempotency-Key came with another request body."""
+    """The Idempotency-Key belongs to another request body: use a new key."""
 
 
 class Retryable(ContinuationError):
-    """A passing fault. `after_seconds` is how long the other side asks us to wait, if it said."""
+    """A temporary failure: try again.
+
+    Args:
+        message: description of the failure.
+        after_seconds: seconds to wait before the next attempt, if the other side stated them.
+    """
 
     def __init__(self, message: str, after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -59,11 +68,16 @@ class Retryable(ContinuationError):
 
 
 class ModelUnavailable(Retryable):
-    """The model service is overloaded, slow or unreachable."""
+    """The model service is overloaded, slow or unreachable: call it again later."""
 
 
 class Invalid(ContinuationError):
-    """The caller's mistake. `fields` pairs a field's name with what is wrong with it."""
+    """The request is invalid: correct it.
+
+    Args:
+        message: description of the error.
+        fields: pairs of a field's name and its error.
+    """
 
     def __init__(self, message: str, fields: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
@@ -71,28 +85,28 @@ class Invalid(ContinuationError):
 
 
 class NotFound(Invalid):
-    """There is no such thing, or the caller may not know of it."""
+    """The object does not exist, or the caller may not see it: use another id."""
 
 
 class Forbidden(Invalid):
-    """The caller may not do this."""
+    """The caller lacks the permission: use another identity."""
 
 
 class Fatal(ContinuationError):
-    """Nothing will change by trying again: a person has to act."""
+    """Retrying cannot help: an operator must fix the cause."""
 
 
 class ModelRefused(Fatal):
-    """The model service refuses the request (key, model name, size): trying again is useless."""
+    """The model service refuses the request: correct the key, the model's name or the size."""
 
 
 class IllegalEvent(Fatal):
-    """The event cannot have happened to this continuation."""
+    """The event contradicts the continuation: report a bug."""
 
 
 class CorruptValue(Fatal):
-    """A stored value does not match its hash, or its form is unknown to this code."""
+    """A stored value does not match its hash, or has a form that this code cannot read."""
 
 
 class Vanished(Fatal):
-    """An open call's tool or agent is gone, or no longer admits the call's arguments."""
+    """The tool or agent of an open call is missing, or no longer accepts the call's arguments."""

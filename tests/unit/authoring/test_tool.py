@@ -1,4 +1,4 @@
-"""Tools: the schema that a signature gives, and what a tool takes, refuses and gives back."""
+"""Tools: schemas from signatures, validation of arguments, results and approvals."""
 
 import json
 import math
@@ -51,11 +51,11 @@ def properties(made: Tool) -> dict[str, Any]:
 
 def faults(made: Tool, **arguments: Any) -> dict[str, str]:
     with pytest.raises(ArgumentsRefused) as caught:
-        made.validated(arguments)
+        made.validate(arguments)
     return dict(caught.value.fields)
 
 
-# -- what the model is told ------------------------------------------------------------------------
+# -- schemas for the model -------------------------------------------------------------------------
 
 
 @tool
@@ -101,7 +101,7 @@ def test_the_schema_comes_from_the_signature_and_the_docstring() -> None:
     }
 
 
-def test_the_description_is_the_docstrings_first_part() -> None:
+def test_the_description_is_the_first_part_of_the_docstring() -> None:
     assert pay.name == "pay"
     assert pay.description == "Pay somebody.\n\nMoney is gone afterwards."
 
@@ -118,7 +118,7 @@ def test_a_summary_of_two_lines_stays_one_paragraph() -> None:
     assert "\n\n" not in look.description
 
 
-def test_name_and_description_can_be_given() -> None:
+def test_name_and_description_can_be_set() -> None:
     @tool(name="send-money", description="Send it.")
     def send(to: str) -> str:
         """Not told.
@@ -138,7 +138,7 @@ def test_a_tool_needs_neither_docstring_nor_parameters() -> None:
         return "pong"
 
     assert (ping.description, properties(ping)) == ("", {})
-    assert ping.validated({}) == {}
+    assert ping.validate({}) == {}
     assert ping.run({}, CONTEXT) == "pong"
 
 
@@ -154,7 +154,7 @@ def test_a_tool_needs_neither_docstring_nor_parameters() -> None:
         "%s {",
     ],
 )
-def test_a_docstring_that_nobody_understands_breaks_nothing(text: str) -> None:
+def test_a_malformed_docstring_is_accepted(text: str) -> None:
     def odd(x: int) -> int:
         return x
 
@@ -162,29 +162,29 @@ def test_a_docstring_that_nobody_understands_breaks_nothing(text: str) -> None:
     assert list(properties(tool(odd))) == ["x"]
 
 
-def test_choices_are_told_from_enums_and_literals() -> None:
+def test_enums_and_literals_become_choices() -> None:
     @tool
     def paint(colour: Colour, size: Literal["s", "m", 3] = "s") -> str:
         return f"{colour.name} {size}"
 
     assert paint.schema["$defs"]["Colour"]["enum"] == ["red", "blue"]
     assert properties(paint)["size"]["enum"] == ["s", "m", 3]
-    assert paint.validated({"colour": "red", "size": 3}) == {"colour": "red", "size": 3}
+    assert paint.validate({"colour": "red", "size": 3}) == {"colour": "red", "size": 3}
     assert paint.run({"colour": "blue"}, CONTEXT) == "BLUE s"
     assert set(faults(paint, colour="green", size="xl")) == {"colour", "size"}
 
 
-def test_a_default_may_be_an_enums_member() -> None:
+def test_a_default_can_be_an_enum_member() -> None:
     @tool
     def paint(colour: Colour = Colour.BLUE) -> str:
         return colour.name
 
     assert properties(paint)["colour"]["default"] == "blue"
-    assert paint.validated({}) == {"colour": "blue"}
-    assert paint.run(paint.validated({}), CONTEXT) == "BLUE"
+    assert paint.validate({}) == {"colour": "blue"}
+    assert paint.run(paint.validate({}), CONTEXT) == "BLUE"
 
 
-def test_nested_models_are_told_and_given_as_objects() -> None:
+def test_nested_models_are_objects_in_the_schema_and_in_the_call() -> None:
     @tool
     def greet(person: Person, guests: list[Person], table: dict[str, Address]) -> str:
         assert isinstance(person, Person)
@@ -194,13 +194,13 @@ def test_nested_models_are_told_and_given_as_objects() -> None:
     ada = {"name": "Ada", "home": home}
     given = {"person": ada, "guests": [ada], "table": {"a": home}}
     assert set(greet.schema["$defs"]) == {"Address", "Person"}
-    assert greet.validated(given)["person"]["others"] == []
+    assert greet.validate(given)["person"]["others"] == []
     assert greet.run(given, CONTEXT) == "Lane 1 1 1234"
     bad = {**ada, "home": {"street": "Lane 1", "zip": "12"}}
     assert list(faults(greet, **{**given, "guests": [ada, bad]})) == ["guests.1.home.zip"]
 
 
-def test_dates_numbers_and_ids_are_given_as_python_has_them() -> None:
+def test_dates_numbers_and_ids_are_passed_as_python_types() -> None:
     @tool
     def book(on: date, at: datetime, price: Decimal, ref: UUID) -> str:
         return f"{on:%d.%m.%Y} {at:%H:%M} {price + 1} {ref.version}"
@@ -217,18 +217,18 @@ def test_dates_numbers_and_ids_are_given_as_python_has_them() -> None:
         None,
         "uuid",
     ]
-    assert book.validated(given) == given
+    assert book.validate(given) == given
     assert book.run(given, CONTEXT) == "22.11.2026 12:30 10.99 4"
     assert set(faults(book, on="soon", at="now", price="much", ref="1")) == set(given)
 
 
-def test_optional_is_not_the_same_as_left_out() -> None:
+def test_an_optional_parameter_is_still_required_without_a_default() -> None:
     @tool
     def find(name: Optional[str], city: str | None = None) -> str:  # noqa: UP045
         return f"{name} {city}"
 
     assert find.schema["required"] == ["name"]
-    assert find.validated({"name": None}) == {"name": None, "city": None}
+    assert find.validate({"name": None}) == {"name": None, "city": None}
     assert list(faults(find, city="Rome")) == ["name"]
 
 
@@ -241,16 +241,16 @@ def test_a_mutable_default_is_not_shared() -> None:
     assert [collect.run({}, CONTEXT) for _ in range(3)] == ["1", "1", "1"]
 
 
-def test_annotations_may_be_strings() -> None:
+def test_annotations_can_be_strings() -> None:
     @tool
     def add(a: "int", b: "list[Literal['x']] | None" = None) -> "str":
         return f"{a}{b}"
 
     assert properties(add)["a"] == {"type": "integer"}
-    assert add.validated({"a": 1, "b": ["x"]})["b"] == ["x"]
+    assert add.validate({"a": 1, "b": ["x"]})["b"] == ["x"]
 
 
-def test_annotations_from_the_future_are_read() -> None:
+def test_postponed_annotations_are_resolved() -> None:
     source = """
 from __future__ import annotations
 from agent_continuations import ToolContext, tool
@@ -305,7 +305,7 @@ def annotated(a: int, context: Annotated[ToolContext, "of the call"]) -> str:
         pytest.param(annotated),
     ],
 )
-def test_the_context_is_given_to_the_function_and_hidden_from_the_model(
+def test_the_context_is_passed_to_the_function_and_hidden_from_the_model(
     function: Callable[..., str],
 ) -> None:
     made = tool(function)
@@ -316,7 +316,7 @@ def test_the_context_is_given_to_the_function_and_hidden_from_the_model(
     assert made.context_parameter in faults(made, a=1, **{made.context_parameter: {}})
 
 
-def test_two_contexts_are_both_given_or_refused_at_once() -> None:
+def test_two_context_parameters_are_both_passed_or_rejected() -> None:
     def both(one: ToolContext, two: ToolContext) -> str:
         return one.path + two.path
 
@@ -327,7 +327,7 @@ def test_two_contexts_are_both_given_or_refused_at_once() -> None:
     assert made.run({}, CONTEXT) == "0.00.0"
 
 
-# -- awkward signatures ----------------------------------------------------------------------------
+# -- unusual signatures ----------------------------------------------------------------------------
 
 
 def awkward_1(schema: int, json: int, copy: int, model_config: int, model_fields: int) -> str:
@@ -347,12 +347,12 @@ def awkward_4(parameter_1: int, parameter_0: int, alias: int, default: int, vali
 
 
 @pytest.mark.parametrize("function", [awkward_1, awkward_2, awkward_3, awkward_4])
-def test_a_parameter_may_have_any_name(function: Callable[..., str]) -> None:
+def test_a_parameter_can_have_any_name(function: Callable[..., str]) -> None:
     made = tool(function)
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = {name: number for number, name in enumerate(names)}
     assert list(properties(made)) == list(names)
-    assert made.validated(given) == given
+    assert made.validate(given) == given
     assert made.run(given, CONTEXT) == "[0, 1, 2, 3, 4]"
     assert list(faults(made, **{**given, names[1]: "x"})) == [names[1]]
 
@@ -374,7 +374,7 @@ def half_typed(a: int, b=1) -> None: ...  # type: ignore[no-untyped-def]
         (half_typed, "b needs a type"),
     ],
 )
-def test_a_signature_without_a_schema_is_refused_at_once(
+def test_a_signature_without_a_schema_is_rejected_when_the_tool_is_made(
     function: Callable[..., Any], reason: str
 ) -> None:
     with pytest.raises(TypeError, match=reason):
@@ -399,7 +399,7 @@ class Shop:
         return cls.__name__ * count
 
 
-def test_methods_of_objects_can_be_tools() -> None:
+def test_bound_methods_can_be_tools() -> None:
     shop = Shop()
     sell = tool(shop.sell)
     assert (sell.name, list(properties(sell))) == ("sell", ["item"])
@@ -409,7 +409,7 @@ def test_methods_of_objects_can_be_tools() -> None:
     assert tool(Shop.names).run({"count": 2}, CONTEXT) == "ShopShop"
 
 
-def test_a_method_without_its_object_is_refused_at_once() -> None:
+def test_an_unbound_method_is_rejected_when_the_tool_is_made() -> None:
     with pytest.raises(TypeError, match="self needs a type"):
         tool(Shop.sell)
 
@@ -420,19 +420,19 @@ def test_a_lambda_needs_a_name() -> None:
     assert tool(name="one")(lambda: 1).run({}, CONTEXT) == "1"
 
 
-def test_a_callable_that_is_no_function_is_refused_in_words() -> None:
+def test_a_callable_without_a_name_is_rejected() -> None:
     with pytest.raises(TypeError):
         tool(partial(first, CONTEXT))
 
 
 @pytest.mark.parametrize("name", ["a", "A-9_", "x" * 64])
-def test_names_that_services_take_are_taken(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert tool(name=name)(middle).name == name
     assert Agent(name=name).as_tool(description="").name == name
 
 
 @pytest.mark.parametrize("name", ["x" * 65, "a b", "a.b", "é", "a\n", "\n", "٣", "a/b", " "])
-def test_names_that_no_service_takes_are_refused(name: str) -> None:
+def test_invalid_names_are_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="a tool's name"):
         tool(name=name)(middle)
     with pytest.raises(ValueError, match="an agent's name"):
@@ -442,15 +442,15 @@ def test_names_that_no_service_takes_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("effect", ["read", "idempotent", "once"])
-def test_the_effect_is_kept(effect: Any) -> None:
+def test_the_effect_is_stored(effect: Any) -> None:
     assert tool(effect=effect)(middle).effect == effect
 
 
-def test_a_tool_runs_once_unless_it_says_otherwise() -> None:
+def test_the_default_effect_is_once() -> None:
     assert tool(middle).effect is Effect.ONCE
 
 
-def test_an_effect_that_there_is_not_is_refused() -> None:
+def test_an_unknown_effect_is_rejected() -> None:
     wrong: Any = "twice"
     with pytest.raises(ValueError, match="twice"):
         tool(effect=wrong)(middle)
@@ -459,17 +459,17 @@ def test_an_effect_that_there_is_not_is_refused() -> None:
 # -- calling ---------------------------------------------------------------------------------------
 
 
-def test_a_tool_can_be_called_like_the_function_that_it_was() -> None:
+def test_a_tool_can_be_called_like_its_function() -> None:
     assert pay(1, "Ada") == "Ada got 1: None"
     assert pay(amount=-5, to="Ada", note="not checked") == "Ada got -5: not checked"
     assert pay.function(1, "Ada") == "Ada got 1: None"
 
 
-def test_even_a_parameter_named_self_can_be_given_by_name() -> None:
+def test_a_parameter_named_self_can_be_passed_by_name() -> None:
     assert tool(awkward_2)(self=0, cls=1, function=2, name=3, arguments=4) == "[0, 1, 2, 3, 4]"
 
 
-def test_an_async_tool_is_run_to_its_end() -> None:
+def test_an_async_tool_is_awaited() -> None:
     @tool
     async def later(a: int) -> int:
         return a + 1
@@ -477,7 +477,7 @@ def test_an_async_tool_is_run_to_its_end() -> None:
     assert later.run({"a": 1}, CONTEXT) == "2"
 
 
-def test_what_a_function_raises_comes_out_of_run() -> None:
+def test_run_propagates_the_exception_of_the_function() -> None:
     @tool
     def fail() -> str:
         raise KeyError("x")
@@ -486,12 +486,12 @@ def test_what_a_function_raises_comes_out_of_run() -> None:
         fail.run({}, CONTEXT)
 
 
-def test_run_checks_its_arguments_too() -> None:
+def test_run_validates_its_arguments() -> None:
     with pytest.raises(ArgumentsRefused, match="amount: Input should be greater than 0"):
         pay.run({"amount": -1, "to": "Ada"}, CONTEXT)
 
 
-def test_every_wrong_field_is_told() -> None:
+def test_every_invalid_field_is_reported() -> None:
     assert faults(pay, amount=101, to=5, extra=1) == {
         "amount": "Input should be less than or equal to 100",
         "to": "Input should be a valid string",
@@ -511,26 +511,26 @@ def nested(depth: int) -> Any:
     return value
 
 
-def test_arguments_may_be_nested_so_deep_and_not_deeper() -> None:
-    assert anything.validated({"value": nested(31)}) == {"value": nested(31)}
+def test_the_nesting_of_arguments_is_limited() -> None:
+    assert anything.validate({"value": nested(31)}) == {"value": nested(31)}
     for depth in (32, 100, 5000):
         with pytest.raises(ArgumentsRefused, match="nested deeper than 32"):
-            anything.validated({"value": nested(depth)})
+            anything.validate({"value": nested(depth)})
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_numbers_that_json_does_not_have_are_refused_at_any_depth(number: float) -> None:
+def test_numbers_without_a_json_form_are_rejected_at_any_depth(number: float) -> None:
     with pytest.raises(ArgumentsRefused):
-        anything.validated({"value": {"deep": [number]}})
+        anything.validate({"value": {"deep": [number]}})
 
 
-def test_half_a_character_is_refused_in_keys_too() -> None:
+def test_lone_surrogates_are_rejected_in_keys() -> None:
     @tool
     def count(of: dict[str, int]) -> str:
         return str(of)
 
     with pytest.raises(ArgumentsRefused):
-        count.validated({"of": {"\ud800": 1}})
+        count.validate({"of": {"\ud800": 1}})
 
 
 def no_text(x: str = None) -> None: ...  # type: ignore[assignment] # noqa: RUF013
@@ -541,7 +541,7 @@ def a_field(x: int = Field(gt=0)) -> None: ...
 
 
 @pytest.mark.parametrize("function", [no_text, no_number, no_limit, out_of_bounds, a_field])
-def test_a_default_that_does_not_fit_is_refused_when_the_tool_is_made(
+def test_an_invalid_default_is_rejected_when_the_tool_is_made(
     function: Callable[..., Any],
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -608,25 +608,27 @@ left_out = {
 
 @settings(deadline=None)
 @given(st.fixed_dictionaries(fitting, optional=left_out))
-def test_checked_arguments_are_plain_json_and_stay_as_they_are(given: dict[str, Any]) -> None:
-    once = mixed.validated(given)
+def test_validated_arguments_are_plain_json_and_validate_to_themselves(
+    given: dict[str, Any],
+) -> None:
+    once = mixed.validate(given)
     assert json.loads(canonical_json(once)) == once
-    assert canonical_json(mixed.validated(once)) == canonical_json(once)
-    assert canonical_json(mixed.validated(json.loads(json.dumps(once)))) == canonical_json(once)
+    assert canonical_json(mixed.validate(once)) == canonical_json(once)
+    assert canonical_json(mixed.validate(json.loads(json.dumps(once)))) == canonical_json(once)
     assert once["extra"] == given["extra"]
     assert once["name"] == given["name"]
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*fitting, *left_out, "other"]), json_values))
-def test_any_json_is_either_refused_in_words_or_stays_as_it_is(given: dict[str, Any]) -> None:
+def test_any_json_is_rejected_or_validates_to_itself(given: dict[str, Any]) -> None:
     for made in (mixed, pay, anything):
         try:
-            once = made.validated(given)
+            once = made.validate(given)
         except ArgumentsRefused as error:
             str(error).encode()
         else:
-            assert canonical_json(made.validated(once)) == canonical_json(once)
+            assert canonical_json(made.validate(once)) == canonical_json(once)
 
 
 # -- the version -----------------------------------------------------------------------------------
@@ -639,7 +641,7 @@ def versions(*functions: Callable[..., Any]) -> list[str]:
 def base(a: int, b: str = "x") -> None: ...
 
 
-def test_the_version_stays_while_the_schema_does() -> None:
+def test_the_version_is_stable_for_an_unchanged_schema() -> None:
     def same(a: int, b: str = "x") -> int:
         """Do something else, told in other words."""
         return a
@@ -651,7 +653,7 @@ def test_the_version_stays_while_the_schema_does() -> None:
     assert tool(name="other", effect="read")(base).schema_version == first_version
 
 
-def test_the_version_changes_with_every_change_of_the_schema() -> None:
+def test_the_version_changes_with_the_schema() -> None:
     def name(c: int, b: str = "x") -> None: ...
     def kind(a: float, b: str = "x") -> None: ...
     def default(a: int, b: str = "y") -> None: ...
@@ -675,14 +677,14 @@ def test_the_version_changes_with_every_change_of_the_schema() -> None:
 CALL = ToolCall(tool="pay", arguments={"amount": 50}, agent="clerk")
 
 
-def test_without_a_predicate_every_call_is_gated() -> None:
+def test_without_a_predicate_every_call_needs_approval() -> None:
     gate = Approval(approvers=["ada@example.com", "bob@example.com"]).policy_for(CALL)
     both = Stage(approvers=("ada@example.com", "bob@example.com"))
     assert gate == ApprovalPolicy(stages=(both,), timeout_seconds=WEEK_SECONDS)
 
 
 @pytest.mark.parametrize(("limit", "asked"), [(10, True), (50, False)])
-def test_a_predicate_says_which_calls_are_gated(limit: int, asked: bool) -> None:
+def test_a_predicate_selects_the_calls_that_need_approval(limit: int, asked: bool) -> None:
     approval = Approval(
         approvers=["a@example.com"], when=lambda call: call.arguments["amount"] > limit
     )
@@ -690,17 +692,17 @@ def test_a_predicate_says_which_calls_are_gated(limit: int, asked: bool) -> None
 
 
 @pytest.mark.parametrize("answer", [None, 0, "", [], False])
-def test_a_predicate_says_no_with_whatever_is_false(answer: Any) -> None:
+def test_a_falsy_result_of_a_predicate_means_no_approval(answer: Any) -> None:
     assert Approval(approvers=["a@example.com"], when=lambda _: answer).policy_for(CALL) is None
 
 
 @pytest.mark.parametrize("missing", ["sum", "to"])
-def test_a_predicate_that_raises_gates(missing: str) -> None:
+def test_a_call_needs_approval_if_the_predicate_raises(missing: str) -> None:
     approval = Approval(approvers=["a@example.com"], when=lambda call: call.arguments[missing] > 10)
     assert approval.policy_for(CALL) is not None
 
 
-def test_a_predicate_that_answers_with_what_has_no_truth_gates() -> None:
+def test_a_call_needs_approval_if_the_result_has_no_truth_value() -> None:
     class Neither:
         def __bool__(self) -> bool:
             raise TypeError("neither")
@@ -716,7 +718,7 @@ def test_an_approval_needs_a_list_of_approvers(approvers: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
-def test_an_approval_needs_time(seconds: int) -> None:
+def test_an_approval_needs_a_valid_timeout(seconds: int) -> None:
     with pytest.raises(ValueError, match="timeout_seconds"):
         Approval(approvers=["a@example.com"], timeout_seconds=seconds)
 
@@ -733,7 +735,7 @@ def test_an_approval_needs_time(seconds: int) -> None:
     ],
     ids=repr,
 )
-def test_an_approval_that_cannot_be_asked_for_is_refused_at_once(wrong: Any) -> None:
+def test_an_invalid_approval_is_rejected_when_it_is_made(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Approval(**{"approvers": ["a@example.com"], **wrong})
 
@@ -741,7 +743,7 @@ def test_an_approval_that_cannot_be_asked_for_is_refused_at_once(wrong: Any) -> 
 # -- agents ----------------------------------------------------------------------------------------
 
 
-def test_an_agents_tools_have_names_of_their_own() -> None:
+def test_the_tools_of_an_agent_need_unique_names() -> None:
     with pytest.raises(ValueError, match="clerk has two tools named pay"):
         Agent(name="clerk", tools=[pay, Agent(name="x").as_tool(name="pay", description="")])
     with pytest.raises(ValueError, match="clerk has two tools named pay"):
@@ -755,12 +757,12 @@ def test_an_agent_finds_its_tools_by_name() -> None:
 
 
 @pytest.mark.parametrize("turns", [0, -1])
-def test_an_agent_needs_a_turn(turns: int) -> None:
+def test_an_agent_needs_at_least_one_turn(turns: int) -> None:
     with pytest.raises(ValueError, match="max_turns"):
         Agent(name="clerk", max_turns=turns)
 
 
-def test_two_agents_of_one_name_are_refused_wherever_they_stand() -> None:
+def test_two_agents_with_one_name_are_rejected_anywhere_in_the_tree() -> None:
     inner = Agent(name="twin")
     middle_one = Agent(name="middle", tools=[inner.as_tool(description="")])
     outer = Agent(name="outer", tools=[middle_one.as_tool(description="")])
@@ -770,7 +772,7 @@ def test_two_agents_of_one_name_are_refused_wherever_they_stand() -> None:
         Registry([Agent(name="twin", tools=[Agent(name="twin").as_tool(description="")])])
 
 
-def test_one_agent_may_stand_in_several_places() -> None:
+def test_one_agent_can_be_a_tool_of_several_agents() -> None:
     shared = Agent(name="shared")
     one = Agent(name="one", tools=[shared.as_tool(description="")])
     two = Agent(
@@ -782,7 +784,7 @@ def test_one_agent_may_stand_in_several_places() -> None:
     assert list(registry.startable) == ["one", "two", "shared"]
 
 
-def test_an_agent_inside_another_is_found_but_not_started() -> None:
+def test_a_sub_agent_is_found_but_cannot_be_started() -> None:
     inner = Agent(name="inner")
     registry = Registry([Agent(name="outer", tools=[inner.as_tool(description="")])])
     assert registry.find("inner") is inner
@@ -790,7 +792,7 @@ def test_an_agent_inside_another_is_found_but_not_started() -> None:
     assert registry.find("nobody") is None
 
 
-def test_agents_may_call_each_other_in_a_circle() -> None:
+def test_agents_can_call_each_other_in_a_cycle() -> None:
     tools: list[Any] = []
     one = Agent(name="one", tools=tools)
     two = Agent(name="two", tools=[one.as_tool(description="")])
@@ -799,7 +801,7 @@ def test_agents_may_call_each_other_in_a_circle() -> None:
     assert (registry.find("one"), registry.find("two")) == (one, two)
 
 
-def test_an_agent_as_a_tool_takes_one_text() -> None:
+def test_an_agent_as_a_tool_takes_one_text_argument() -> None:
     approval = Approval(approvers=["a@example.com"])
     made = Agent(name="clerk").as_tool(name="ask", description="Asks.", approval=approval)
     (name, described), *others = made.schema["properties"].items()
@@ -807,7 +809,7 @@ def test_an_agent_as_a_tool_takes_one_text() -> None:
     assert made.schema["required"] == ["input"]
     assert made.schema["additionalProperties"] is False
     assert (made.name, made.description, made.approval) == ("ask", "Asks.", approval)
-    assert made.validated({"input": "go"}) == {"input": "go"}
+    assert made.validate({"input": "go"}) == {"input": "go"}
 
 
 @pytest.mark.parametrize(
@@ -821,6 +823,6 @@ def test_an_agent_as_a_tool_takes_one_text() -> None:
         {"input": ["x"]},
     ],
 )
-def test_an_agent_as_a_tool_takes_nothing_else(arguments: Mapping[str, Any]) -> None:
+def test_an_agent_as_a_tool_rejects_other_arguments(arguments: Mapping[str, Any]) -> None:
     with pytest.raises(ArgumentsRefused):
-        Agent(name="clerk").as_tool(description="").validated(arguments)
+        Agent(name="clerk").as_tool(description="").validate(arguments)

@@ -1,4 +1,4 @@
-"""The command line client, against the API on loopback: what it prints, sends, and ends with."""
+"""The command line client against the API on loopback: output, requests and exit codes."""
 
 import json
 import os
@@ -22,11 +22,11 @@ from click.testing import CliRunner, Result
 
 from agent_continuations import Agent, Approval, Stage, call, calls, say, tool
 from agent_continuations.adapters.models.scripted import Script
-from agent_continuations.cli import client as api_module
+from agent_continuations.cli import client as client_module
 from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
-from tests.support.cli_world import Files, Seen, Server, served
+from tests.support.cli_world import FileHandler, ReceivedRequest, Server, serve_api
 from tests.unit.engine.test_waits import ANN, BOB, Place, ask_anything, ask_delivery, nap, wait_paid
 
 ESC, RLO, CSI = "\x1b", "\u202e", "\x9b"
@@ -81,20 +81,20 @@ def place() -> Place:
 
 @pytest.fixture
 def server(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(api_module, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(client_module, "RETRY_PAUSES_SECONDS", (0.0, 0.0, 0.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("AWS_PROFILE", "AGENT_CONTINUATIONS_URL", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    with served(place.runner) as found:
+    with serve_api(place.runner) as found:
         yield found
 
 
 @pytest.fixture
-def said(server: Server) -> Callable[..., Result]:
-    """Run a command."""
+def run(server: Server) -> Callable[..., Result]:
+    """Runs a command and checks its exit code."""
 
-    def run(*words: str, code: int = 0, **more: Any) -> Result:
-        result = CliRunner().invoke(cli, ["--url", server.url, *words], **more)
+    def invoke(*arguments: str, code: int = 0, **more: Any) -> Result:
+        result = CliRunner().invoke(cli, ["--url", server.url, *arguments], **more)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output
@@ -103,14 +103,14 @@ def said(server: Server) -> Callable[..., Result]:
             assert result.stderr.count("\n") == 1
         return result
 
-    return run
+    return invoke
 
 
-Said = Callable[..., Result]
+Run = Callable[..., Result]
 
 
-def begun(said: Said, agent: str) -> str:
-    return said("start", agent, "go").stdout.strip()
+def start_run(run: Run, agent: str) -> str:
+    return run("start", agent, "go").stdout.strip()
 
 
 def document(result: Result) -> Any:
@@ -120,64 +120,64 @@ def document(result: Result) -> Any:
 # -- starting, listing, showing --------------------------------------------------------------------
 
 
-def test_start_prints_the_id_alone_and_sends_what_was_given(said: Said, server: Server) -> None:
-    words = ("--metadata", "order=o=1", "--metadata", "empty=", "--key", "k-1")
-    run_id = said("start", "talker", "hi", *words).stdout.strip()
+def test_start_prints_only_the_run_id_and_sends_metadata_and_key(run: Run, server: Server) -> None:
+    arguments = ("--metadata", "order=o=1", "--metadata", "empty=", "--key", "k-1")
+    run_id = run("start", "talker", "hi", *arguments).stdout.strip()
     view = server.runner.get(run_id)
     assert view.metadata == {"order": "o=1", "empty": ""}
-    assert said("start", "talker", "hi", *words).stdout.strip() == run_id
-    assert "Idempotency-Key" in said("start", "talker", "ho", "--key", "k-1", code=1).stderr
+    assert run("start", "talker", "hi", *arguments).stdout.strip() == run_id
+    assert "Idempotency-Key" in run("start", "talker", "ho", "--key", "k-1", code=1).stderr
 
 
-def test_start_reads_its_input_from_the_standard_input(said: Said, server: Server) -> None:
-    run_id = said("start", "talker", "-", input="a long\nletter").stdout.strip()
+def test_start_reads_the_input_from_standard_input(run: Run, server: Server) -> None:
+    run_id = run("start", "talker", "-", input="a long\nletter").stdout.strip()
     assert server.runner.continuation(run_id).input == "a long\nletter"
 
 
-def test_start_in_json_is_what_the_api_answers(said: Said) -> None:
-    told = document(said("start", "talker", "hi", "--json"))
-    assert told["links"]["self"] == f"/runs/{told['run_id']}"
+def test_start_with_json_prints_the_response_of_the_api(run: Run) -> None:
+    output = document(run("start", "talker", "hi", "--json"))
+    assert output["links"]["self"] == f"/runs/{output['run_id']}"
 
 
 @pytest.mark.parametrize(
-    ("agent", "code", "told"),
+    ("agent", "code", "output"),
     [
         ("talker", 0, "completed\n  hello\n  you\n"),
         ("broken", 1, "parked\n  the model call failed: the script of broken ends"),
         ("office", 3, "awaiting approval by ann@example.com until 2026-12-03 12:00:00 UTC"),
-        ("waiter", 3, "awaiting event paid of o-1"),
+        ("waiter", 3, "awaiting event paid (correlation o-1)"),
         ("asker", 3, "What now?"),
     ],
 )
-def test_start_and_wait_ends_with_how_the_run_stands(
-    said: Said, agent: str, code: int, told: str
+def test_start_with_wait_prints_the_state_and_exits_with_its_code(
+    run: Run, agent: str, code: int, output: str
 ) -> None:
-    result = said("start", agent, "go", "--wait", code=code)
-    assert told in result.stdout
+    result = run("start", agent, "go", "--wait", code=code)
+    assert output in result.stdout
     assert result.stdout.startswith(result.stderr.strip())
-    assert document(said("--json", "start", agent, "go", "--wait", code=code))["agent"] == agent
+    assert document(run("--json", "start", agent, "go", "--wait", code=code))["agent"] == agent
 
 
-def test_list_has_a_line_for_each_run_and_follows_the_cursor(said: Said) -> None:
-    ids = [begun(said, "talker") for _ in range(5)] + [begun(said, "sleeper")]
-    lines = said("list").stdout.splitlines()
+def test_list_prints_one_line_per_run_and_follows_the_cursor(run: Run) -> None:
+    ids = [start_run(run, "talker") for _ in range(5)] + [start_run(run, "sleeper")]
+    lines = run("list").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {*ids}
     assert not [line for line in lines if line != line.rstrip()]
     assert len({line.index("2026") for line in lines}) == 1
-    assert said("list", "--agent", "sleeper", "--status", "suspended").stdout.startswith(ids[-1])
-    some = said("list", "--limit", "2")
+    assert run("list", "--agent", "sleeper", "--status", "suspended").stdout.startswith(ids[-1])
+    some = run("list", "--limit", "2")
     assert len(some.stdout.splitlines()) == 2
     assert "--all" in some.stderr
-    every = document(said("list", "--limit", "2", "--all", "--json"))
-    assert {each["run_id"] for each in every["items"]} == {*ids}
+    every = document(run("list", "--limit", "2", "--all", "--json"))
+    assert {item["run_id"] for item in every["items"]} == {*ids}
     assert every["next"] is None
-    assert document(said("list", "--limit", "2", "--json"))["next"]
-    assert said("list", "--status", "failed").output == ""
+    assert document(run("list", "--limit", "2", "--json"))["next"]
+    assert run("list", "--status", "failed").output == ""
 
 
-def test_show_draws_the_tree_with_every_state(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
-    lines = said("show", run_id).stdout.splitlines()
+def test_show_draws_the_tree_with_the_state_of_each_call(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
+    lines = run("show", run_id).stdout.splitlines()
     request_id = server.runner.get(run_id).waiting[0].request_id
     assert lines[0] == f"{run_id} suspended"
     assert lines[2:] == [
@@ -188,220 +188,220 @@ def test_show_draws_the_tree_with_every_state(said: Said, server: Server) -> Non
         "        └── awaiting approval by ann@example.com until 2026-12-03 12:00:00 UTC"
         f" request {request_id}",
     ]
-    said("reject", run_id, "--reason", "too much")
-    told = said("show", run_id).stdout
-    assert "rejected" in told
-    assert "reject by ann@example.com because: too much" in told
-    assert told.endswith("result\n  Paid.\n")
-    assert document(said("show", run_id, "--json"))["result"] == "Paid."
+    run("reject", run_id, "--reason", "too much")
+    output = run("show", run_id).stdout
+    assert "rejected" in output
+    assert "reject by ann@example.com reason: too much" in output
+    assert output.endswith("result\n  Paid.\n")
+    assert document(run("show", run_id, "--json"))["result"] == "Paid."
 
 
-def test_show_tells_what_was_said_and_what_went_wrong(said: Said) -> None:
-    run_id = begun(said, "sleeper")
-    said("message", run_id, "hurry")
-    assert "somebody: hurry not heard yet" in said("show", run_id).stdout
-    said("pause", run_id)
-    assert "suspended (paused)" in said("show", run_id).stdout
-    assert "error\n  " in said("show", begun(said, "broken")).stdout
+def test_show_prints_messages_a_pause_and_an_error(run: Run) -> None:
+    run_id = start_run(run, "sleeper")
+    run("message", run_id, "hurry")
+    assert "unknown sender: hurry not heard yet" in run("show", run_id).stdout
+    run("pause", run_id)
+    assert "suspended (paused)" in run("show", run_id).stdout
+    assert "error\n  " in run("show", start_run(run, "broken")).stdout
 
 
-def test_show_finds_the_place_of_what_waits_in_a_run_of_its_own(server: Server) -> None:
+def test_show_places_the_wait_of_a_child_run_below_its_call(server: Server) -> None:
     spawned = CLERK.as_tool(description="Pays.", spawn=True)
     place = Place(agents=[Agent("office", tools=[spawned]), CLERK], scripts=SCRIPTS)
-    with served(place.runner) as other:
+    with serve_api(place.runner) as other:
         view = place.runner.start("office", "go")
-        told = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
-        assert '0.1 clerk transfer(amount=250, to="bob") awaiting approval' in told
+        output = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
+        assert '0.1 clerk transfer(amount=250, to="bob") awaiting approval' in output
         done = CliRunner().invoke(cli, ["--url", other.url, "approve", view.run_id])
         assert done.exit_code == 0
     assert place.runner.advance(view.run_id).result == "Paid."
 
 
-def test_a_run_id_may_be_cut_short_where_it_is_clear(said: Said, server: Server) -> None:
+def test_a_unique_prefix_of_a_run_id_is_accepted(run: Run, server: Server) -> None:
     ids = [server.runner.start("talker", "hi", key=str(n)).run_id for n in range(40)]
-    clear = next(each for each in ids if sum(one[:3] == each[:3] for one in ids) == 1)
-    assert said("show", clear[:3]).stdout.startswith(clear)
-    letter = next(each[0] for each in ids if sum(one[0] == each[0] for one in ids) > 1)
-    refused = said("show", letter, code=2)
-    assert f"runs begin with '{letter}'" in refused.stderr
+    clear = next(item for item in ids if sum(one[:3] == item[:3] for one in ids) == 1)
+    assert run("show", clear[:3]).stdout.startswith(clear)
+    letter = next(item[0] for item in ids if sum(one[0] == item[0] for one in ids) > 1)
+    refused = run("show", letter, code=2)
+    assert f"run ids start with '{letter}'" in refused.stderr
     assert refused.stderr.count("\n") == 1
-    assert "'0'" in said("show", "0", code=1).stderr
-    assert "there is no run" in said("show", "a" * 24, code=1).stderr
+    assert "'0'" in run("show", "0", code=1).stderr
+    assert "there is no run" in run("show", "a" * 24, code=1).stderr
 
 
-def test_a_word_that_is_empty_means_nothing(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
-    assert said("cancel", "", code=2).stderr == "agent-continuations: RUN is empty\n"
-    said("approve", run_id, "", code=1)
+def test_an_empty_argument_selects_nothing(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
+    assert run("cancel", "", code=2).stderr == "agent-continuations: RUN is empty\n"
+    run("approve", run_id, "", code=1)
     assert server.runner.get(run_id).status is Status.SUSPENDED
 
 
-# -- deciding and talking --------------------------------------------------------------------------
+# -- decisions and messages ------------------------------------------------------------------------
 
 
-def test_approve_takes_the_only_open_request(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
-    words = ("--arguments", '{"amount": 200, "to": "bob"}', "--reason", "less")
-    told = said("approve", run_id, *words).stdout
-    assert "approve by ann@example.com because: less" in told
-    assert 'with amount=200, to="bob"' in told
+def test_approve_selects_the_only_open_request(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
+    arguments = ("--arguments", '{"amount": 200, "to": "bob"}', "--reason", "less")
+    output = run("approve", run_id, *arguments).stdout
+    assert "approve by ann@example.com reason: less" in output
+    assert 'edited arguments: amount=200, to="bob"' in output
     assert server.runner.get(run_id).result == "Paid."
-    assert (
-        "nothing is open that fits: the run is completed" in said("approve", run_id, code=1).stderr
-    )
+    assert "nothing to answer: the run has completed" in run("approve", run_id, code=1).stderr
 
 
-def test_several_open_requests_are_listed_and_one_may_be_named(said: Said, server: Server) -> None:
-    run_id = begun(said, "both")
-    first, second = (each.request_id for each in server.runner.get(run_id).waiting)
-    refused = said("approve", run_id, code=2)
-    assert refused.stderr.startswith("agent-continuations: 2 requests are open, say which (")
+def test_several_open_requests_are_listed_and_one_can_be_selected(run: Run, server: Server) -> None:
+    run_id = start_run(run, "both")
+    first, second = (item.request_id for item in server.runner.get(run_id).waiting)
+    refused = run("approve", run_id, code=2)
+    assert refused.stderr.startswith("agent-continuations: 2 requests are open; give REQUEST (")
     assert first in refused.stderr
     assert second in refused.stderr
     assert refused.stderr.count("\n") == 1
-    told = document(said("--json", "reject", run_id, second[:6]))
-    assert (told["request_id"], told["decision"]) == (second, "reject")
-    assert said("approve", run_id).stdout.startswith(first)
+    output = document(run("--json", "reject", run_id, second[:6]))
+    assert (output["request_id"], output["decision"]) == (second, "reject")
+    assert run("approve", run_id).stdout.startswith(first)
 
 
-def test_a_refused_decision_is_told_in_one_line(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
+def test_a_refused_decision_is_explained_in_one_line(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
     request_id = server.runner.get(run_id).waiting[0].request_id
-    wrong = said("approve", run_id, "--arguments", '{"amount": "x"}', code=1).stderr
+    wrong = run("approve", run_id, "--arguments", '{"amount": "x"}', code=1).stderr
     assert "amount" in wrong
     assert "eve@example.com" not in wrong
-    said("approve", run_id, "--approver", "eve@example.com", code=1)
-    said("approve", run_id, request_id)
-    said("approve", run_id, request_id)
-    late = said("reject", run_id, request_id, code=1)
+    run("approve", run_id, "--approver", "eve@example.com", code=1)
+    run("approve", run_id, request_id)
+    run("approve", run_id, request_id)
+    late = run("reject", run_id, request_id, code=1)
     assert late.stderr == (
         "agent-continuations: this request has already been decided"
-        " (what stands: approve by ann@example.com)\n"
+        " (current decision: approve by ann@example.com)\n"
     )
-    assert "there is no request" in said("approve", run_id, "nosuch", code=1).stderr
+    assert "there is no request" in run("approve", run_id, "nosuch", code=1).stderr
 
 
-def test_an_approval_is_for_the_arguments_that_were_seen(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
-    [waits] = document(said("show", run_id, "--json"))["waiting"]
-    assert "changed since you saw" in said("approve", run_id, "--hash", "0" * 64, code=1).stderr
+def test_an_approval_is_bound_to_the_arguments_that_were_shown(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
+    [waits] = document(run("show", run_id, "--json"))["waiting"]
+    assert "changed since you saw" in run("approve", run_id, "--hash", "0" * 64, code=1).stderr
     assert server.runner.get(run_id).status is Status.SUSPENDED
-    told = said("approve", run_id).stdout
-    assert server.of("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
-    assert 'transfer(amount=250, to="bob")' in told
+    output = run("approve", run_id).stdout
+    assert server.received_by_method("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
+    assert 'transfer(amount=250, to="bob")' in output
 
 
-def test_a_decision_tells_who_must_agree_yet(said: Said, server: Server) -> None:
-    run_id = begun(said, "buyer")
-    assert "stage 1: 2 of ann@example.com, bob@example.com" in said("show", run_id).stdout
-    told = said("approve", run_id, "--approver", BOB).stdout
-    assert "others must agree yet" in told
-    assert "agreed: bob@example.com" in told
-    said("approve", run_id, "--approver", ANN)
+def test_a_decision_lists_the_remaining_approvers(run: Run, server: Server) -> None:
+    run_id = start_run(run, "buyer")
+    assert "stage 1: 2 of ann@example.com, bob@example.com" in run("show", run_id).stdout
+    output = run("approve", run_id, "--approver", BOB).stdout
+    assert "waiting for the other approvers" in output
+    assert "approved by: bob@example.com" in output
+    run("approve", run_id, "--approver", ANN)
     assert server.runner.get(run_id).result == "Bought."
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [("Go home.", "Go home."), ("42", "42"), ("null", "null"), ('"quoted"', "quoted")],
 )
-def test_a_question_for_a_text_gets_a_text(
-    said: Said, server: Server, text: str, wanted: str
+def test_a_question_with_a_text_answer_gets_text(
+    run: Run, server: Server, text: str, expected: str
 ) -> None:
-    run_id = begun(said, "asker")
-    said("answer", run_id, text)
-    assert server.of("POST")[-1].body["answer"] == wanted
+    run_id = start_run(run, "asker")
+    run("answer", run_id, text)
+    assert server.received_by_method("POST")[-1].body["answer"] == expected
     assert server.runner.get(run_id).status is Status.COMPLETED
 
 
-def test_a_question_for_an_object_gets_one(said: Said, server: Server) -> None:
-    run_id = begun(said, "shop")
-    assert 'answer: {"day"' in said("show", run_id).stdout
-    refused = said("answer", run_id, '{"day": "sunday", "floor": 1}', "--approver", BOB, code=1)
+def test_a_question_with_an_object_answer_gets_an_object(run: Run, server: Server) -> None:
+    run_id = start_run(run, "shop")
+    assert 'answer: {"day"' in run("show", run_id).stdout
+    refused = run("answer", run_id, '{"day": "sunday", "floor": 1}', "--approver", BOB, code=1)
     assert "answer.day" in refused.stderr
     request_id = server.runner.get(run_id).waiting[0].request_id
     value = {"day": "friday", "floor": 3}
-    told = said("answer", run_id, request_id, json.dumps(value), "--approver", BOB).stdout
-    assert "answer by bob@example.com" in told
-    assert "answer by bob@example.com" in said("show", run_id).stdout
-    said("answer", run_id, "one", "two", "three", code=2)
+    output = run("answer", run_id, request_id, json.dumps(value), "--approver", BOB).stdout
+    assert "answer by bob@example.com" in output
+    assert "answer by bob@example.com" in run("show", run_id).stdout
+    run("answer", run_id, "one", "two", "three", code=2)
 
 
-def test_a_question_may_be_declined_but_not_approved(said: Said, server: Server) -> None:
-    run_id = begun(said, "asker")
-    assert "waits for: question" in said("approve", run_id, code=1).stderr
-    assert document(said("reject", run_id, "--json"))["decision"] == "reject"
+def test_a_question_can_be_declined_but_not_approved(run: Run, server: Server) -> None:
+    run_id = start_run(run, "asker")
+    assert "waiting for: question" in run("approve", run_id, code=1).stderr
+    assert document(run("reject", run_id, "--json"))["decision"] == "reject"
 
 
-def test_message_goes_on_with_a_run_that_is_completed(said: Said, server: Server) -> None:
-    run_id = begun(said, "talker")
-    assert said("message", run_id, "and?", "--wait").stdout == f"{run_id} completed\n  fine\n"
-    told = document(said("message", begun(said, "sleeper"), "x", "--json"))
-    assert told["message_id"]
-    assert said("message", begun(said, "sleeper"), "x").stdout.startswith("the message is taken")
+def test_message_continues_a_completed_run(run: Run, server: Server) -> None:
+    run_id = start_run(run, "talker")
+    assert run("message", run_id, "and?", "--wait").stdout == f"{run_id} completed\n  fine\n"
+    output = document(run("message", start_run(run, "sleeper"), "x", "--json"))
+    assert output["message_id"]
+    assert run("message", start_run(run, "sleeper"), "x").stdout.startswith("message sent to")
 
 
-def test_event_brings_its_payload_to_the_call_that_waits_for_it(said: Said, server: Server) -> None:
-    run_id = begun(said, "waiter")
-    early = said("event", run_id, "a name/with %", "--json")
+def test_event_delivers_its_payload_to_the_waiting_call(run: Run, server: Server) -> None:
+    run_id = start_run(run, "waiter")
+    early = run("event", run_id, "a name/with %", "--json")
     assert document(early)["name"] == "a name/with %"
-    words = ("--payload", '{"euros": 5}', "--correlation", "o-1")
-    assert said("event", run_id, "paid", *words).stdout == f"the event is taken by {run_id}\n"
+    arguments = ("--payload", '{"euros": 5}', "--correlation", "o-1")
+    assert run("event", run_id, "paid", *arguments).stdout == f"event sent to {run_id}\n"
     assert server.runner.get(run_id).result == "paid"
-    said("event", run_id, "paid", "--payload", "{", code=2)
-    assert "the run" in said("event", run_id, "paid", code=1).stderr
+    run("event", run_id, "paid", "--payload", "{", code=2)
+    assert "the run" in run("event", run_id, "paid", code=1).stderr
 
 
-def test_pause_resume_cancel_and_redrive_tell_how_the_run_stands(said: Said) -> None:
-    run_id = begun(said, "sleeper")
-    assert document(said("pause", run_id, "--json"))["status"] == "suspended"
-    said("tail", run_id, code=3)
-    assert said("resume", run_id).stdout.startswith(run_id)
-    said("cancel", run_id)
-    assert said("tail", run_id, code=1).stdout.endswith(f"{run_id} cancelled\n")
-    assert "not parked" in said("redrive", run_id, code=1).stderr
-    assert document(said("redrive", begun(said, "broken"), "--json"))["status"] != "parked"
-
-
-# -- following -------------------------------------------------------------------------------------
-
-
-def test_tail_tells_what_happened_and_for_what_the_run_waits(said: Said) -> None:
-    run_id = begun(said, "office")
-    told = said("tail", run_id, code=3).stdout
-    assert told.startswith("12:00:00 office started go\n")
-    assert "12:00:00 0.0/0.0 clerk tool transfer: sent 50 to eve\n" in told
-    assert '  office > clerk transfer(amount=250, to="bob")\n' in told
-    assert document(said("tail", run_id, "--json", code=3))["status"] == "suspended"
-    said("approve", run_id)
-    assert "office ended completed: Paid." in said("tail", run_id).stdout
-
-
-def test_tail_goes_on_while_only_time_is_waited_for(
-    said: Said, server: Server, place: Place
+def test_pause_resume_cancel_and_redrive_print_the_state_of_the_run(
+    run: Run,
 ) -> None:
-    run_id = begun(said, "sleeper")
+    run_id = start_run(run, "sleeper")
+    assert document(run("pause", run_id, "--json"))["status"] == "suspended"
+    run("tail", run_id, code=3)
+    assert run("resume", run_id).stdout.startswith(run_id)
+    run("cancel", run_id)
+    assert run("tail", run_id, code=1).stdout.endswith(f"{run_id} cancelled\n")
+    assert "not parked" in run("redrive", run_id, code=1).stderr
+    assert document(run("redrive", start_run(run, "broken"), "--json"))["status"] != "parked"
+
+
+# -- tail ------------------------------------------------------------------------------------------
+
+
+def test_tail_prints_the_timeline_and_the_open_requests(run: Run) -> None:
+    run_id = start_run(run, "office")
+    output = run("tail", run_id, code=3).stdout
+    assert output.startswith("12:00:00 office started go\n")
+    assert "12:00:00 0.0/0.0 clerk tool transfer: sent 50 to eve\n" in output
+    assert '  office > clerk transfer(amount=250, to="bob")\n' in output
+    assert document(run("tail", run_id, "--json", code=3))["status"] == "suspended"
+    run("approve", run_id)
+    assert "office ended completed: Paid." in run("tail", run_id).stdout
+
+
+def test_tail_continues_while_the_run_waits_for_a_timer(
+    run: Run, server: Server, place: Place
+) -> None:
+    run_id = start_run(run, "sleeper")
 
     def wake() -> None:
-        while not any("after" in each.query for each in server.seen):
+        while not any("after" in item.query for item in server.received):
             time.sleep(0.01)
         place.later(minutes=10)
         place.runner.advance(run_id)
 
     waker = threading.Thread(target=wake)
     waker.start()
-    told = said("tail", run_id).stdout
+    output = run("tail", run_id).stdout
     waker.join()
-    assert told.count("sleeper started go") == 1
-    assert told.endswith(f"{run_id} completed\n  awake\n")
-    polls = [each.query for each in server.of("GET") if "wait" in each.query]
+    assert output.count("sleeper started go") == 1
+    assert output.endswith(f"{run_id} completed\n  awake\n")
+    polls = [item.query for item in server.received_by_method("GET") if "wait" in item.query]
     assert polls[0] == {"wait": "20", "after": "2026-11-26T12:00:00.000Z"}
 
 
-def test_tail_is_interrupted_quietly(said: Said, server: Server) -> None:
-    run_id = begun(said, "sleeper")
+def test_tail_exits_without_output_when_interrupted(run: Run, server: Server) -> None:
+    run_id = start_run(run, "sleeper")
     command = [sys.executable, "-m", "agent_continuations.cli", "--url", server.url, "tail", run_id]
-    path = os.pathsep.join(each for each in sys.path if each)
+    path = os.pathsep.join(item for item in sys.path if item)
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -409,7 +409,7 @@ def test_tail_is_interrupted_quietly(said: Said, server: Server) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     ) as process:
-        while not any("after" in each.query for each in server.seen):
+        while not any("after" in item.query for item in server.received):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -420,120 +420,126 @@ def test_tail_is_interrupted_quietly(said: Said, server: Server) -> None:
 # -- the audit trail -------------------------------------------------------------------------------
 
 
-def test_audit_prints_the_document_and_checks_it(said: Said, server: Server) -> None:
-    run_id = begun(said, "office")
-    said("approve", run_id)
+def test_audit_prints_and_verifies_the_document(run: Run, server: Server) -> None:
+    run_id = start_run(run, "office")
+    run("approve", run_id)
     trail = server.runner.audit(run_id).model_dump(mode="json")
-    assert document(said("audit", run_id)) == trail
-    whole = said("audit", run_id, "--verify", "--expect", trail["end"]["digest"])
-    assert f"2 entries, whole; the last digest is {trail['end']['digest']}" in whole.stderr
-    wrong = said("audit", run_id, "--expect", "0" * 64, code=1)
-    assert wrong.stderr.startswith("agent-continuations: the trail is not whole: ")
+    assert document(run("audit", run_id)) == trail
+    whole = run("audit", run_id, "--verify", "--expect", trail["end"]["digest"])
+    assert f"2 entries, chain intact; last digest: {trail['end']['digest']}" in whole.stderr
+    wrong = run("audit", run_id, "--expect", "0" * 64, code=1)
+    assert wrong.stderr.startswith("agent-continuations: the audit chain is broken: ")
 
 
-# -- strangers' text -------------------------------------------------------------------------------
+# -- untrusted text --------------------------------------------------------------------------------
 
 
-def hidden(text: str) -> list[str]:
-    return [each for each in (ESC, RLO, CSI) if each in text]
+def unescaped_in(text: str) -> list[str]:
+    return [item for item in (ESC, RLO, CSI) if item in text]
 
 
-def test_what_models_and_people_write_reaches_no_terminal(said: Said) -> None:
-    run_id = said("start", "hostile", HOSTILE, "--metadata", f"{RLO}=x{ESC}").stdout.strip()
-    shown = [said("show", run_id), said("list"), said("tail", run_id, code=3)]
-    said("approve", run_id, "--reason", HOSTILE)
-    refused = said("message", run_id, "x", "--approver", HOSTILE, code=2)
-    more = [said(*words) for words in (("show", run_id), ("tail", run_id), ("audit", run_id))]
-    told = [*shown, *more, said("show", run_id, "--json"), refused]
-    assert [hidden(each.output) for each in told] == [[]] * len(told)
-    for each in (shown[0], more[0], more[1]):
-        assert "[bold red]\\u{1b}[2J" in each.output
-        assert ":smile:[/]" in each.output
-    assert document(told[-2])["result"] == HOSTILE
+def test_text_of_models_and_people_is_escaped(run: Run) -> None:
+    run_id = run("start", "hostile", HOSTILE, "--metadata", f"{RLO}=x{ESC}").stdout.strip()
+    before_decision = [
+        run("show", run_id),
+        run("list"),
+        run("tail", run_id, code=3),
+    ]
+    run("approve", run_id, "--reason", HOSTILE)
+    refused = run("message", run_id, "x", "--approver", HOSTILE, code=2)
+    more = [
+        run(*arguments) for arguments in (("show", run_id), ("tail", run_id), ("audit", run_id))
+    ]
+    output = [*before_decision, *more, run("show", run_id, "--json"), refused]
+    assert [unescaped_in(item.output) for item in output] == [[]] * len(output)
+    for item in (before_decision[0], more[0], more[1]):
+        assert "[bold red]\\u{1b}[2J" in item.output
+        assert ":smile:[/]" in item.output
+    assert document(output[-2])["result"] == HOSTILE
 
 
-def test_in_colour_only_our_own_escapes_are_sent(said: Said) -> None:
-    run_id = begun(said, "hostile")
-    said("approve", run_id)
+def test_coloured_output_has_no_escape_sequences_of_others(run: Run) -> None:
+    run_id = start_run(run, "hostile")
+    run("approve", run_id)
     coloured = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}
-    told = said("show", run_id, env=coloured).stdout
-    assert f"{ESC}[32mcompleted{ESC}[0m" in told
-    assert not hidden(told.replace(f"{ESC}[", ""))
-    assert f"{ESC}[2J" not in told
-    plain = said("show", run_id, env={**coloured, "NO_COLOR": "1"}).stdout
+    output = run("show", run_id, env=coloured).stdout
+    assert f"{ESC}[32mcompleted{ESC}[0m" in output
+    assert not unescaped_in(output.replace(f"{ESC}[", ""))
+    assert f"{ESC}[2J" not in output
+    plain = run("show", run_id, env={**coloured, "NO_COLOR": "1"}).stdout
     assert f"{ESC}[32m" not in plain
 
 
-def test_a_long_line_cannot_go_on_where_ours_begin(place: Place, server: Server) -> None:
+def test_wrapped_lines_of_untrusted_text_are_indented(place: Place, server: Server) -> None:
     forged = "a" * 38 + " forged completed " + "b" * 30
     other = Place(agents=[Agent("a")], scripts={"a": [say(f"{forged}\n{forged}\n\nend")]})
-    with served(other.runner) as api:
+    with serve_api(other.runner) as api:
         run_id = other.runner.start("a", forged).run_id
-        words = ["--url", api.url, "tail", run_id]
+        arguments = ["--url", api.url, "tail", run_id]
         env = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "40"}
-        told = CliRunner().invoke(cli, words, env=env).stdout.replace(f"{ESC}[1m", "")
-    lines = told.replace(f"{ESC}[2m", "").replace(f"{ESC}[0m", "").splitlines()
+        output = CliRunner().invoke(cli, arguments, env=env).stdout.replace(f"{ESC}[1m", "")
+    lines = output.replace(f"{ESC}[2m", "").replace(f"{ESC}[0m", "").splitlines()
     ours = ("12:00:00 ", "  ", run_id)
-    assert [each for each in lines if not each.startswith(ours) and each.strip()] == []
-    assert sum("forged" in each for each in lines) >= 4
+    assert [item for item in lines if not item.startswith(ours) and item.strip()] == []
+    assert sum("forged" in item for item in lines) >= 4
 
 
-def test_a_line_cannot_be_forged_by_what_the_service_refuses(said: Said, server: Server) -> None:
-    told = said("start", f"nobody\nagent-continuations: {ESC}fine", "x", code=1).stderr
-    assert told.count("\n") == 1
-    assert hidden(told) == []
+def test_an_error_of_the_service_cannot_forge_a_line(run: Run, server: Server) -> None:
+    output = run("start", f"nobody\nagent-continuations: {ESC}fine", "x", code=1).stderr
+    assert output.count("\n") == 1
+    assert unescaped_in(output) == []
 
 
-# -- going wrong -----------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [("start", "talker", "hi"), ("message", "RUN", "x"), ("event", "RUN", "e"), ("list",)],
 )
-def test_what_is_busy_is_asked_again_with_the_same_key(
-    said: Said, server: Server, words: tuple[str, ...]
+def test_a_busy_service_gets_a_retry_with_the_same_key(
+    run: Run, server: Server, arguments: tuple[str, ...]
 ) -> None:
-    run_id = begun(said, "sleeper")
-    server.seen.clear()
+    run_id = start_run(run, "sleeper")
+    server.received.clear()
     server.refusals = [(503, {}), (429, {"Retry-After": "0"})]
     server.dropped = 1
-    said(*(run_id if each == "RUN" else each for each in words))
-    assert len(server.seen) == 4
-    keys = {each.headers.get("idempotency-key") for each in server.seen}
+    run(*(run_id if item == "RUN" else item for item in arguments))
+    assert len(server.received) == 4
+    keys = {item.headers.get("idempotency-key") for item in server.received}
     assert len(keys) == 1
-    assert (keys == {None}) == (words == ("list",))
+    assert (keys == {None}) == (arguments == ("list",))
     assert not server.refusals
 
 
-def test_a_service_that_stays_busy_or_fails_is_told_in_one_line(said: Said, server: Server) -> None:
+def test_a_busy_or_failing_service_is_reported_in_one_line(run: Run, server: Server) -> None:
     server.refusals = [(503, {})] * 4
-    assert said("list", code=4).stderr == "agent-continuations: not now\n"
+    assert run("list", code=4).stderr == "agent-continuations: not now\n"
     server.refusals = [(500, {})]
-    said("list", code=4)
+    run("list", code=4)
     server.dropped = 4
-    assert "127.0.0.1 cannot be reached" in said("list", code=4).stderr
+    assert "127.0.0.1 cannot be reached" in run("list", code=4).stderr
 
 
-def test_a_redrive_that_may_have_arrived_is_not_sent_again(said: Said, server: Server) -> None:
-    run_id = begun(said, "broken")
+def test_a_redrive_that_may_have_arrived_is_not_repeated(run: Run, server: Server) -> None:
+    run_id = start_run(run, "broken")
     server.dropped = 1
-    said("redrive", run_id, code=4)
-    assert len([each for each in server.seen if each.path.endswith("/redrive")]) == 1
+    run("redrive", run_id, code=4)
+    assert len([item for item in server.received if item.path.endswith("/redrive")]) == 1
 
 
-def test_a_service_asks_for_its_own_pause(
-    said: Said, server: Server, monkeypatch: pytest.MonkeyPatch
+def test_retry_after_sets_the_pause_up_to_the_maximum(
+    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(api_module, "time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(sleep=slept.append))
     server.refusals = [(503, {"Retry-After": "7"}), (503, {"Retry-After": "9000"})]
-    said("list")
+    run("list")
     assert 7 * 0.75 <= slept[0] <= 7 * 1.25
-    assert slept[1] <= api_module.LONGEST_PAUSE * 1.25
+    assert slept[1] <= client_module.MAX_RETRY_PAUSE_SECONDS * 1.25
 
 
-def test_where_the_api_is_must_be_known(
+def test_the_url_comes_from_the_option_the_environment_or_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -544,7 +550,7 @@ def test_where_the_api_is_must_be_known(
     (tmp_path / ".run" / "api_url").write_text(f"{server.url}\n")
     assert CliRunner().invoke(cli, ["list"]).exit_code == 0
     nowhere = {"AGENT_CONTINUATIONS_URL": "ftp://x"}
-    assert "no http address: ftp://x" in CliRunner().invoke(cli, ["list"], env=nowhere).stderr
+    assert "not an HTTP URL: ftp://x" in CliRunner().invoke(cli, ["list"], env=nowhere).stderr
     found = CliRunner().invoke(cli, ["list", "--url", server.url], env=nowhere)
     assert found.exit_code == 0
     assert (
@@ -556,37 +562,39 @@ def test_where_the_api_is_must_be_known(
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "output"),
     [
-        ("<p>Hello", "not in JSON: is this the API's address?"),
-        ("[]", "another form than is known here (the answer: "),
-        ('{"items": [{"run_id": 1}]}', "another form than is known here (items.0.run_id: "),
-        ("[" * 100_000, "not in JSON"),
+        ("<p>Hello", "did not return JSON; check that the URL is the API's"),
+        ("[]", "unexpected response from the service (document: "),
+        ('{"items": [{"run_id": 1}]}', "unexpected response from the service (items.0.run_id: "),
+        ("[" * 100_000, "did not return JSON"),
     ],
 )
-def test_what_is_no_api_is_told_in_one_line(
-    said: Said, tmp_path: Path, answer: str, told: str
+def test_a_response_that_is_not_the_apis_is_reported_in_one_line(
+    run: Run, tmp_path: Path, answer: str, output: str
 ) -> None:
     (tmp_path / "runs").write_text(answer)
-    files = partial(Files, directory=str(tmp_path))
+    files = partial(FileHandler, directory=str(tmp_path))
     with HTTPServer(("127.0.0.1", 0), files) as other:
         thread = threading.Thread(target=other.handle_request)
         thread.start()
-        assert told in said("list", "--url", f"http://127.0.0.1:{other.server_port}", code=4).stderr
+        assert (
+            output in run("list", "--url", f"http://127.0.0.1:{other.server_port}", code=4).stderr
+        )
         thread.join()
 
 
-def test_what_the_gateway_itself_says_is_told(said: Said, server: Server) -> None:
+def test_errors_of_api_gateway_are_printed(run: Run, server: Server) -> None:
     server.refusals, server.refusal = [(403, {})], {"message": "Missing Authentication Token"}
-    told = said("list", code=1).stderr
-    assert told == "agent-continuations: Missing Authentication Token\n"
+    output = run("list", code=1).stderr
+    assert output == "agent-continuations: Missing Authentication Token\n"
     server.refusals, server.refusal = [(502, {})], "<html>"
-    assert "HTTP 502 Bad Gateway" in said("list", code=4).stderr
+    assert "HTTP 502 Bad Gateway" in run("list", code=4).stderr
 
 
-def test_what_is_not_installed_is_named() -> None:
+def test_missing_dependencies_are_reported() -> None:
     code = "import sys; sys.modules['rich'] = None; import agent_continuations.cli as c; c.main()"
-    path = os.pathsep.join(each for each in sys.path if each)
+    path = os.pathsep.join(item for item in sys.path if item)
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -594,12 +602,14 @@ def test_what_is_not_installed_is_named() -> None:
         check=False,
         env={**os.environ, "PYTHONPATH": path},
     )
-    needs = "agent-continuations: needs pip install 'agent-continuations[cli]'\n"
-    assert (done.returncode, done.stderr) == (1, needs)
+    message = (
+        "agent-continuations: missing dependencies; run pip install 'agent-continuations[cli]'\n"
+    )
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("start", "talker", "hi", "--key", ""),
         ("start", "talker", "hi", "--key", "k\n"),
@@ -611,17 +621,17 @@ def test_what_is_not_installed_is_named() -> None:
         ("list", "--status", "nosuch"),
     ],
 )
-def test_what_cannot_be_meant_is_not_sent(
-    said: Said, server: Server, words: tuple[str, ...]
+def test_invalid_arguments_are_not_sent(
+    run: Run, server: Server, arguments: tuple[str, ...]
 ) -> None:
-    assert "Usage: " in said(*words, code=2).stderr
-    assert server.seen == []
+    assert "Usage: " in run(*arguments, code=2).stderr
+    assert server.received == []
 
 
-def test_the_exit_codes_stand_in_the_help() -> None:
-    told = CliRunner().invoke(cli, ["--help"]).stdout
+def test_the_help_lists_the_exit_codes() -> None:
+    output = CliRunner().invoke(cli, ["--help"]).stdout
     for code in (0, 1, 2, 3, 4, 130):
-        assert f"\n    {code}  " in told
+        assert f"\n    {code}  " in output
     assert {*cli.commands} == {
         *("start", "list", "show", "approve", "reject", "answer", "message", "event"),
         *("cancel", "pause", "resume", "redrive", "tail", "audit"),
@@ -638,11 +648,11 @@ CREDENTIALS = {
 }
 
 
-def test_requests_are_signed_where_that_is_wanted(said: Said, server: Server) -> None:
-    run_id = begun(said, "sleeper")
-    assert "authorization" not in server.seen[-1].headers
-    said("--sign", "event", run_id, "a b", "--key", "k", env=CREDENTIALS)
-    sent = server.seen[-1].headers
+def test_requests_are_signed_if_requested(run: Run, server: Server) -> None:
+    run_id = start_run(run, "sleeper")
+    assert "authorization" not in server.received[-1].headers
+    run("--sign", "event", run_id, "a b", "--key", "k", env=CREDENTIALS)
+    sent = server.received[-1].headers
     scope, names = "eu-central-1/execute-api/aws4_request", sent["authorization"].split(", ")[1]
     assert sent["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert scope in sent["authorization"]
@@ -650,8 +660,8 @@ def test_requests_are_signed_where_that_is_wanted(said: Said, server: Server) ->
     assert sent["x-amz-security-token"] == "a token"
 
 
-def signature(seen: Seen) -> str:
-    """What AWS makes of a request as it arrived."""
+def signature(seen: ReceivedRequest) -> str:
+    """Computes the signature of a received request as AWS does."""
     credential, names, _ = seen.headers["authorization"].split(", ")
     kept = {name: seen.headers[name] for name in names.removeprefix("SignedHeaders=").split(";")}
     url = f"http://{seen.headers['host']}{seen.target}"
@@ -662,23 +672,23 @@ def signature(seen: Seen) -> str:
     return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
 
 
-def test_what_is_signed_is_what_arrives(said: Said, server: Server) -> None:
-    run_id = begun(said, "sleeper")
-    said("--sign", "event", run_id, "a b/c", "--payload", '"\u00e9"', env=CREDENTIALS)
-    said("--sign", "list", "--agent", "a b+c&d=\u00e9", env=CREDENTIALS)
-    for seen in server.seen[-2:]:
+def test_the_signature_matches_the_request_that_arrives(run: Run, server: Server) -> None:
+    run_id = start_run(run, "sleeper")
+    run("--sign", "event", run_id, "a b/c", "--payload", '"\u00e9"', env=CREDENTIALS)
+    run("--sign", "list", "--agent", "a b+c&d=\u00e9", env=CREDENTIALS)
+    for seen in server.received[-2:]:
         assert seen.headers["authorization"].endswith(f"Signature={signature(seen)}")
 
 
-def test_nothing_is_sent_unsigned_where_it_should_be_signed(
-    said: Said, server: Server, tmp_path: Path
+def test_no_unsigned_request_is_sent_without_credentials(
+    run: Run, server: Server, tmp_path: Path
 ) -> None:
     nobody = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_REGION": "x-1"}
     nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none")}
     nobody |= {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
-    assert "no AWS credentials" in said("list", "--sign", code=2, env=nobody).stderr
-    assert "nosuch" in said("list", "--sign", "--profile", "nosuch", code=2, env=nobody).stderr
-    assert server.seen == []
+    assert "no AWS credentials" in run("list", "--sign", code=2, env=nobody).stderr
+    assert "nosuch" in run("list", "--sign", "--profile", "nosuch", code=2, env=nobody).stderr
+    assert server.received == []
 
 
 @pytest.mark.parametrize(
@@ -691,5 +701,5 @@ def test_nothing_is_sent_unsigned_where_it_should_be_signed(
         ("127.0.0.1", None),
     ],
 )
-def test_a_gateway_is_known_by_its_name(host: str, region: str | None) -> None:
+def test_an_api_gateway_is_recognized_by_its_host_name(host: str, region: str | None) -> None:
     assert gateway_region(host) == region

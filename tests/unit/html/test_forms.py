@@ -543,7 +543,7 @@ def pay(
     return f"{amount} {to} {count} {when} {at} {colour} {reason} {cc}"
 
 
-PAID = pay.validated(
+PAID = pay.validate(
     {
         "amount": "12.50",
         "to": {"street": "Lane 1"},
@@ -562,7 +562,7 @@ def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:
     faults = result.faults
     if not faults:
         with pytest.raises(ArgumentsRefused) as caught:
-            made.validated(result.arguments)
+            made.validate(result.arguments)
         faults = caught.value.fields
     return attach_faults(fields(made.schema, PAID, prefix=PREFIX, posted=posted), faults)
 

@@ -1,7 +1,6 @@
-"""What earlier systems of this kind got wrong, each shown there by running it; each is a test.
+"""Regression tests for defects of earlier systems of this kind, each reproduced there.
 
-The first twenty are of the prototype that the idea comes from, by their number; the others are of
-its successors, measured on the same work.
+The numbered tests cover the twenty defects of the prototype, the others those of its successors.
 """
 
 import json
@@ -32,7 +31,7 @@ CFO = Approval(approvers=["cfo@example.com"])
 
 
 class Bank:
-    """The outside world: what really happened to it."""
+    """External system that records the transfers it makes."""
 
     def __init__(self) -> None:
         self.transfers: list[tuple[int, str]] = []
@@ -66,7 +65,7 @@ def pay(amount: int, to: str) -> Reply:
 def runner(
     bank: Bank, scripts: dict[str, Script], store: InMemoryStore | None = None
 ) -> LocalRunner:
-    """A manager over a worker over the bank; each test scripts those that it needs."""
+    """Creates a runner of a manager, a middle agent and a worker; tests script those they use."""
     worker = Agent("worker", tools=[bank.transfer, bank.balance])
     middle = Agent("middle", tools=[worker.as_tool(description="Works.")])
     manager = Agent(
@@ -81,8 +80,8 @@ def runner(
     return LocalRunner([manager, worker], ScriptedModel(scripts), store=store, signing_key=key)
 
 
-def deciding(runs: LocalRunner, run: RunView, decision: str, place: int = 0) -> RunView:
-    return runs.decide(run.run_id, run.waiting[place].request_id, decision)
+def decide(runs: LocalRunner, run: RunView, decision: str, index: int = 0) -> RunView:
+    return runs.decide(run.run_id, run.waiting[index].request_id, decision)
 
 
 def last_result(request: ModelRequest) -> str:
@@ -90,7 +89,7 @@ def last_result(request: ModelRequest) -> str:
 
 
 def echo(request: ModelRequest) -> Reply:
-    """Do what the input says as `amount to`, then report what came of it."""
+    """Makes the transfer in the input (`5 to bob`), then replies with the tool's result."""
     if request.messages[-1]["role"] == "tool":
         return say(last_result(request))
     amount, to = str(request.messages[-1]["content"]).split(" to ")
@@ -100,7 +99,7 @@ def echo(request: ModelRequest) -> Reply:
 def test_01_a_flat_rejection_does_not_execute_the_tool(bank: Bank) -> None:
     runs = runner(bank, {"worker": [pay(5, "bob"), say("not sent")]})
     run = runs.start("worker", "pay")
-    run = deciding(runs, run, "reject")
+    run = decide(runs, run, "reject")
     assert (run.status, run.result, bank.transfers) == ("completed", "not sent", [])
 
 
@@ -108,11 +107,11 @@ def test_02_of_two_gated_calls_in_one_turn_only_the_approved_one_runs(bank: Bank
     both = calls(("transfer", {"amount": 1, "to": "a"}), ("transfer", {"amount": 2, "to": "b"}))
     runs = runner(bank, {"worker": [both, say("done")]})
     run = runs.start("worker", "pay both")
-    run = deciding(runs, run, "approve", 1)
+    run = decide(runs, run, "approve", 1)
     assert (run.status, bank.transfers) == ("suspended", [(2, "b")])
 
 
-def test_03_an_undecided_call_stays_undecided_and_the_run_goes_on_waiting(bank: Bank) -> None:
+def test_03_an_undecided_call_stays_undecided_and_the_run_stays_suspended(bank: Bank) -> None:
     runs = runner(bank, {"worker": [pay(5, "bob"), say("done")]})
     run = runs.start("worker", "pay")
     again = runs.advance(run.run_id)
@@ -125,9 +124,9 @@ def test_04_deciding_one_sub_agents_approval_keeps_its_siblings(bank: Bank) -> N
     runs = runner(bank, {"manager": [two, say("both")], "worker": echo})
     run = runs.start("manager", "pay both")
     assert [each.path for each in run.waiting] == ["0.0/0.0", "0.1/0.0"]
-    run = deciding(runs, run, "approve", 0)
+    run = decide(runs, run, "approve", 0)
     assert [each.path for each in run.waiting] == ["0.1/0.0"]
-    run = deciding(runs, run, "approve")
+    run = decide(runs, run, "approve")
     assert (run.result, sorted(bank.transfers)) == ("both", [(1, "a"), (2, "b")])
 
 
@@ -155,17 +154,17 @@ def test_05_a_rejection_deep_in_the_tree_is_a_result_with_its_reason(bank: Bank)
     assert json.loads(run.result)["reason"] == "wrong bob"
 
 
-def test_06_after_a_rejection_every_call_in_the_transcript_has_its_answer(bank: Bank) -> None:
+def test_06_after_a_rejection_every_call_in_the_transcript_has_a_result(bank: Bank) -> None:
     model = ScriptedModel({"worker": [pay(5, "bob"), say("ok")]})
     runs = LocalRunner([Agent("worker", tools=[bank.transfer])], model)
     run = runs.start("worker", "pay")
-    deciding(runs, run, "reject")
-    told = model.requests[-1].messages
-    assert [message["role"] for message in told] == ["user", "assistant", "tool"]
-    assert told[1]["tool_calls"][0]["id"] == told[2]["tool_call_id"]
+    decide(runs, run, "reject")
+    messages = model.requests[-1].messages
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+    assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"]
 
 
-def test_07_edited_arguments_are_what_runs_and_what_history_shows(bank: Bank) -> None:
+def test_07_edited_arguments_are_executed_and_shown_in_the_history(bank: Bank) -> None:
     model = ScriptedModel({"worker": [pay(500, "bob"), say("ok")]})
     runs = LocalRunner([Agent("worker", tools=[bank.transfer])], model)
     run = runs.start("worker", "pay")
@@ -176,12 +175,12 @@ def test_07_edited_arguments_are_what_runs_and_what_history_shows(bank: Bank) ->
     assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == edited
     assert '"amount": 500' in result["content"]
     assert "sent 5 to bob" in result["content"]
-    kept = runs.continuation(run.run_id).turns[0].calls[0]
-    assert kept.plan.kind == "tool"
-    assert kept.plan.arguments["amount"] == 500
+    stored_call = runs.continuation(run.run_id).turns[0].calls[0]
+    assert stored_call.plan.kind == "tool"
+    assert stored_call.plan.arguments["amount"] == 500
 
 
-def test_08_a_suspension_inside_a_sub_agent_is_open_and_named(bank: Bank) -> None:
+def test_08_a_suspension_inside_a_sub_agent_is_listed_with_its_agents(bank: Bank) -> None:
     runs = runner(bank, {"manager": [call("worker", input="5 to bob"), say("ok")], "worker": echo})
     run = runs.start("manager", "pay")
     (waiting,) = run.waiting
@@ -190,13 +189,13 @@ def test_08_a_suspension_inside_a_sub_agent_is_open_and_named(bank: Bank) -> Non
     assert runs.continuation(run.run_id).turns[0].calls[0].decision is None
 
 
-def test_09_an_approval_beside_a_wait_of_another_kind_are_two_entries_in_order(bank: Bank) -> None:
-    lost = Event()
+def test_09_an_approval_is_listed_beside_a_wait_of_another_kind(bank: Bank) -> None:
+    launched = Event()
 
     @tool
     def launch() -> str:
         """Launch."""
-        lost.set()
+        launched.set()
         raise KeyboardInterrupt  # the process is killed while the tool runs
 
     two = calls(("launch", {}), ("transfer", {"amount": 5, "to": "bob"}))
@@ -204,27 +203,29 @@ def test_09_an_approval_beside_a_wait_of_another_kind_are_two_entries_in_order(b
     runs = LocalRunner([agent], ScriptedModel({"worker": [two, say("ok")]}))
     with pytest.raises(KeyboardInterrupt):
         runs.start("worker", "go")
-    assert lost.is_set()
+    assert launched.is_set()
     (run_id,) = (head.run_id for head in runs.store.list_runs("default").heads)
     kinds = [(each.kind, each.path) for each in runs.get(run_id).waiting]
     assert ("approval", "0.1") in kinds
 
 
-def test_10_what_a_run_has_used_up_is_in_the_continuation_not_in_the_process(bank: Bank) -> None:
+def test_10_the_turns_of_a_run_are_counted_in_the_continuation_not_in_the_process(
+    bank: Bank,
+) -> None:
     agent = Agent("looper", tools=[bank.transfer], max_turns=3)
     store = InMemoryStore()
 
-    def process() -> LocalRunner:
+    def new_process() -> LocalRunner:
         return LocalRunner([agent], ScriptedModel({"looper": lambda _: pay(1, "a")}), store=store)
 
-    run = process().start("looper", "go")
+    run = new_process().start("looper", "go")
     for _ in range(3):
-        run = deciding(process(), run, "approve")
+        run = decide(new_process(), run, "approve")
     assert (run.status, run.error) == ("failed", "the limit of 3 turns is reached")
     assert len(bank.transfers) == 3
 
 
-def test_11_one_runs_count_does_not_touch_another_run(bank: Bank) -> None:
+def test_11_the_turns_of_a_run_do_not_count_for_another_run(bank: Bank) -> None:
     agent = Agent("looper", tools=[bank.balance], max_turns=2)
     script: list[Reply] = [call("balance", account="x"), say("done")]
     runs = LocalRunner([agent], ScriptedModel({"looper": script}))
@@ -235,7 +236,7 @@ def test_12_an_approved_call_is_never_dropped_for_another_reason_to_stop(bank: B
     agent = Agent("worker", tools=[bank.transfer], max_turns=1)
     runs = LocalRunner([agent], ScriptedModel({"worker": [pay(5, "bob")]}))
     run = runs.start("worker", "pay")
-    run = deciding(runs, run, "approve")
+    run = decide(runs, run, "approve")
     assert bank.transfers == [(5, "bob")]
     assert run.status == "failed"
 
@@ -243,13 +244,13 @@ def test_12_an_approved_call_is_never_dropped_for_another_reason_to_stop(bank: B
 def test_13_resuming_twice_runs_the_transfer_once(bank: Bank) -> None:
     runs = runner(bank, {"worker": [pay(5, "bob"), say("ok")]})
     run = runs.start("worker", "pay")
-    deciding(runs, run, "approve")
-    deciding(runs, run, "approve")
+    decide(runs, run, "approve")
+    decide(runs, run, "approve")
     runs.advance(run.run_id)
     assert bank.transfers == [(5, "bob")]
 
 
-def test_14_a_state_that_was_edited_or_invented_is_refused(bank: Bank) -> None:
+def test_14_a_modified_or_forged_document_is_rejected(bank: Bank) -> None:
     scripts: dict[str, Script] = {"worker": [pay(5, "bob"), say("ok")]}
     document = (first := runner(bank, scripts)).dump(first.start("worker", "pay").run_id)
     for forged in (document.replace('"amount": 5', '"amount": 5000'), document[:-9], "{}", "[]"):
@@ -259,7 +260,7 @@ def test_14_a_state_that_was_edited_or_invented_is_refused(bank: Bank) -> None:
     with pytest.raises(Invalid):
         LocalRunner([Agent("worker")], ScriptedModel({})).load(document)
     run = (other := runner(bank, scripts)).load(document)
-    assert deciding(other, run, "approve").result == "ok"
+    assert decide(other, run, "approve").result == "ok"
     assert bank.transfers == [(5, "bob")]
 
 
@@ -275,7 +276,7 @@ def test_15_a_plain_agent_in_the_chain_does_not_bypass_the_approval(bank: Bank) 
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "error"),
     [
         (ToolRequest(name="explode", arguments="{}"), "ZeroDivisionError"),
         (ToolRequest(name="no_such_tool", arguments="{}"), "there is no tool named"),
@@ -283,8 +284,8 @@ def test_15_a_plain_agent_in_the_chain_does_not_bypass_the_approval(bank: Bank) 
         (ToolRequest(name="transfer", arguments='{"amount": 5'), "not JSON"),
     ],
 )
-def test_16_a_failing_tool_or_a_bad_call_is_a_result_and_loses_nothing(
-    bank: Bank, request_: ToolRequest, told: str
+def test_16_a_failing_tool_or_an_invalid_call_is_a_result_for_the_model(
+    bank: Bank, request_: ToolRequest, error: str
 ) -> None:
     @tool
     def explode() -> float:
@@ -296,11 +297,11 @@ def test_16_a_failing_tool_or_a_bad_call_is_a_result_and_loses_nothing(
     model = ScriptedModel({"worker": script})
     run = LocalRunner([agent], model).start("worker", "go")
     assert (run.status, run.result) == ("completed", "I see")
-    assert told in last_result(model.requests[-1])
+    assert error in last_result(model.requests[-1])
 
 
 @pytest.mark.parametrize("value", [7, None, 1.5, True, {"a": [1]}, ["x"], b"raw", object()])
-def test_17_whatever_a_tool_returns_the_model_gets_text(value: object) -> None:
+def test_17_the_model_gets_text_for_any_result_of_a_tool(value: object) -> None:
     @tool(effect="read")
     def give() -> object:
         """Give."""
@@ -317,7 +318,7 @@ def test_18_sub_agents_of_one_turn_run_at_the_same_time() -> None:
 
     @tool(effect="read")
     def meet() -> str:
-        """Return once all three are here."""
+        """Return once all three calls have started."""
         meeting.wait()
         return "met"
 
@@ -331,7 +332,7 @@ def test_18_sub_agents_of_one_turn_run_at_the_same_time() -> None:
     assert LocalRunner([manager], ScriptedModel(scripts)).start("manager", "x").result == "all met"
 
 
-def test_19_a_crash_loses_no_finished_turn_and_repeats_no_effect(bank: Bank) -> None:
+def test_19_a_crash_loses_no_completed_turn_and_repeats_no_effect(bank: Bank) -> None:
     store, crashed = InMemoryStore(), Event()
 
     def script(request: ModelRequest) -> Reply:
@@ -358,7 +359,7 @@ def test_19_a_crash_loses_no_finished_turn_and_repeats_no_effect(bank: Bank) -> 
     assert len(notes) == 6
 
 
-def test_20_a_turn_appends_and_rewrites_nothing() -> None:
+def test_20_a_turn_only_appends_to_the_journal() -> None:
     @tool(effect="read")
     def read() -> str:
         """Read."""
@@ -381,44 +382,44 @@ def test_20_a_turn_appends_and_rewrites_nothing() -> None:
     assert max(written) < 2 * sorted(written)[150]
 
 
-def test_two_people_who_answer_at_once_cause_one_transfer(bank: Bank) -> None:
+def test_two_concurrent_decisions_cause_one_transfer(bank: Bank) -> None:
     runs = runner(bank, {"worker": [pay(5, "bob"), say("ok")]})
     run = runs.start("worker", "pay")
-    deciding(runs, run, "approve")
-    with pytest.raises(AlreadyDecided) as stands:
-        deciding(runs, run, "reject")
-    assert stands.value.decision["decision"] == "approve"
+    decide(runs, run, "approve")
+    with pytest.raises(AlreadyDecided) as raised:
+        decide(runs, run, "reject")
+    assert raised.value.decision["decision"] == "approve"
     assert bank.transfers == [(5, "bob")]
 
 
-def test_who_is_told_rejected_sees_no_money_move(bank: Bank) -> None:
+def test_after_a_rejection_no_transfer_is_made(bank: Bank) -> None:
     runs = runner(bank, {"worker": [pay(5, "bob"), say("ok")]})
     run = runs.start("worker", "pay")
-    deciding(runs, run, "reject")
+    decide(runs, run, "reject")
     with pytest.raises(AlreadyDecided):
-        deciding(runs, run, "approve")
+        decide(runs, run, "approve")
     assert bank.transfers == []
 
 
-def test_a_run_whose_tool_was_renamed_parks_and_goes_on_when_it_is_back(bank: Bank) -> None:
+def test_a_run_whose_tool_was_renamed_is_parked_and_continues_once_it_is_back(bank: Bank) -> None:
     store = InMemoryStore()
     model = ScriptedModel({"worker": [pay(5, "bob"), say("done")]})
     before = LocalRunner([Agent("worker", tools=[bank.transfer])], model, store=store)
     renamed = LocalRunner([Agent("worker", tools=[bank.balance])], model, store=store)
     run = before.start("worker", "pay")
-    run = deciding(renamed, run, "approve")
+    run = decide(renamed, run, "approve")
     assert (run.status, run.error) == ("parked", "the tool transfer of the agent worker is gone")
     run = before.redrive(run.run_id)
     assert (run.status, run.result, bank.transfers) == ("completed", "done", [(5, "bob")])
 
 
-def test_code_that_changed_while_a_run_waited_changes_only_what_comes_next(bank: Bank) -> None:
+def test_a_deployment_during_a_wait_keeps_the_prompt_and_the_open_calls(bank: Bank) -> None:
     store = InMemoryStore()
     model = ScriptedModel({"worker": [pay(5, "bob"), say("done")]})
     old = Agent("worker", "The old prompt.", tools=[bank.transfer])
     new = Agent("worker", "Another prompt.", tools=[bank.balance, bank.transfer])
     run = LocalRunner([old], model, store=store).start("worker", "pay")
-    run = deciding(LocalRunner([new], model, store=store), run, "approve")
+    run = decide(LocalRunner([new], model, store=store), run, "approve")
     assert (run.status, bank.transfers) == ("completed", [(5, "bob")])
     assert model.requests[-1].messages[0]["content"] == "The old prompt."
 
@@ -428,18 +429,18 @@ def test_the_same_sub_agent_called_three_times_in_one_turn_runs_three_times(bank
     runs = runner(bank, {"manager": [three, say("ok")], "worker": echo})
     run = runs.start("manager", "pay")
     for _ in range(3):
-        run = deciding(runs, run, "approve")
+        run = decide(runs, run, "approve")
     assert run.result == "ok"
     assert bank.transfers == [(1, "bob"), (2, "bob"), (3, "bob")]
     assert len(set(bank.keys)) == 3
 
 
-def test_the_users_task_is_told_again_after_any_number_of_turns(bank: Bank) -> None:
+def test_every_model_request_includes_the_users_task(bank: Bank) -> None:
     model = ScriptedModel(
         {"worker": [*[call("balance", account="x")] * 60, pay(1, "a"), say("ok")]}
     )
     runs = LocalRunner([Agent("worker", tools=[bank.balance, bank.transfer])], model)
     run = runs.start("worker", "the task itself")
-    run = deciding(runs, run, "approve")
+    run = decide(runs, run, "approve")
     assert run.result == "ok"
     assert model.requests[-1].messages[0] == {"role": "user", "content": "the task itself"}

@@ -1,4 +1,4 @@
-"""The outbox: everybody is reached once, whoever cannot be reached now is tried again."""
+"""Delivery of notices: each recipient gets one delivery, and failures are retried."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ class Clock:
 
 @dataclass
 class Channel:
-    """Keeps what it delivers; raises for addresses that it cannot reach."""
+    """Records deliveries; raises the error in `broken` for an address."""
 
     broken: dict[str, Exception] = field(default_factory=dict)
     delivered: list[tuple[str, str]] = field(default_factory=list)
@@ -47,8 +47,8 @@ class Channel:
 
 
 @dataclass
-class World:
-    """A store with one notice to `undelivered`, and the outbox that shall deliver it."""
+class DeliveryCase:
+    """A store with one notice to `undelivered`, and a dispatcher."""
 
     undelivered: tuple[str, ...] = (ADA, BOB)
     store: InMemoryStore = field(default_factory=InMemoryStore)
@@ -99,128 +99,130 @@ class World:
         return notice
 
 
-def test_each_recipient_is_reached_by_himself_through_his_channel() -> None:
-    world = World(undelivered=(ADA, TOPIC, BOB))
-    notice = world.deliver()
-    assert world.email.delivered == [("n", "ada@example.com"), ("n", "bob@example.com")]
-    assert world.topic.delivered == [("n", "arn:aws:sns:::t")]
+def test_each_recipient_gets_a_separate_delivery_on_the_right_channel() -> None:
+    case = DeliveryCase(undelivered=(ADA, TOPIC, BOB))
+    notice = case.deliver()
+    assert case.email.delivered == [("n", "ada@example.com"), ("n", "bob@example.com")]
+    assert case.topic.delivered == [("n", "arn:aws:sns:::t")]
     assert (notice.undelivered, notice.due, notice.failure, notice.attempts) == ((), None, None, 1)
 
 
-def test_a_channel_hears_whom_an_address_stands_for() -> None:
-    world = World(undelivered=(ADA, "email:desk@example.com for bob@example.com"))
-    world.deliver()
-    assert [address for _, address in world.email.delivered] == [
+def test_a_channel_gets_the_approver_of_an_address() -> None:
+    case = DeliveryCase(undelivered=(ADA, "email:desk@example.com for bob@example.com"))
+    case.deliver()
+    assert [address for _, address in case.email.delivered] == [
         "ada@example.com",
         "desk@example.com",
     ]
-    assert world.email.approvers == ["ada@example.com", "bob@example.com"]
+    assert case.email.approvers == ["ada@example.com", "bob@example.com"]
 
 
 @pytest.mark.parametrize(
     "seconds, minutes", [(None, 1), (1.0, 1), (300.0, 5), (1e300, 60), (float("inf"), 60)]
 )
-def test_a_channel_that_asks_for_time_gets_it(seconds: float | None, minutes: int) -> None:
-    world = World()
-    world.email.broken["ada@example.com"] = Retryable("slow down", seconds)
-    assert world.deliver().due == NOW + timedelta(minutes=minutes)
+def test_the_pause_that_a_channel_requests_is_kept_up_to_an_hour(
+    seconds: float | None, minutes: int
+) -> None:
+    case = DeliveryCase()
+    case.email.broken["ada@example.com"] = Retryable("slow down", seconds)
+    assert case.deliver().due == NOW + timedelta(minutes=minutes)
 
 
-def test_what_is_done_is_not_done_again() -> None:
-    world = World()
-    world.deliver()
-    assert world.outbox.deliver("r", "n") is None
-    assert world.store.due(NOW + timedelta(days=365), 9) == []
-    assert len(world.email.delivered) == 2
+def test_a_completed_delivery_is_not_repeated() -> None:
+    case = DeliveryCase()
+    case.deliver()
+    assert case.outbox.deliver("r", "n") is None
+    assert case.store.due(NOW + timedelta(days=365), 9) == []
+    assert len(case.email.delivered) == 2
 
 
-def test_a_notice_that_is_not_there_is_nothing_to_do() -> None:
-    assert World().outbox.deliver("r", "another") is None
+def test_a_missing_notice_is_ignored() -> None:
+    assert DeliveryCase().outbox.deliver("r", "another") is None
 
 
-def test_a_notice_of_a_run_that_is_not_there_is_nothing_to_do() -> None:
-    assert World().outbox.deliver("another", "n") is None
+def test_a_notice_of_a_missing_run_is_ignored() -> None:
+    assert DeliveryCase().outbox.deliver("another", "n") is None
 
 
 @pytest.mark.parametrize("error", [Retryable("slow down"), Fatal("no such address")])
-def test_who_cannot_be_reached_does_not_hold_up_the_others(error: Exception) -> None:
-    world = World()
-    world.email.broken["ada@example.com"] = error
-    notice = world.deliver()
-    assert world.email.delivered == [("n", "bob@example.com")]
+def test_a_failed_delivery_does_not_block_the_other_recipients(error: Exception) -> None:
+    case = DeliveryCase()
+    case.email.broken["ada@example.com"] = error
+    notice = case.deliver()
+    assert case.email.delivered == [("n", "bob@example.com")]
     assert notice.undelivered == (ADA,)
     assert notice.failure == f"{ADA}: {error}"
-    assert world.store.notices("r") == [notice]
-    # Who can be reached another time is tried again; who is refused for good is not.
+    assert case.store.notices("r") == [notice]
+    # A temporary failure is retried; a permanent one is not.
     assert (notice.due is None) == isinstance(error, Fatal)
 
 
-def test_a_channel_that_breaks_in_an_unforeseen_way_does_not_hold_up_the_others() -> None:
-    world = World()
-    world.email.broken["ada@example.com"] = KeyError("a bug in a channel")
-    assert world.deliver().undelivered == (ADA,)
-    assert world.email.delivered == [("n", "bob@example.com")]
+def test_an_unexpected_exception_does_not_block_the_other_recipients() -> None:
+    case = DeliveryCase()
+    case.email.broken["ada@example.com"] = KeyError("a bug in a channel")
+    assert case.deliver().undelivered == (ADA,)
+    assert case.email.delivered == [("n", "bob@example.com")]
 
 
-def test_only_those_who_were_not_reached_are_tried_again() -> None:
-    world = World()
-    world.email.broken["bob@example.com"] = Retryable("later")
-    world.deliver()
-    del world.email.broken["bob@example.com"]
-    notice = world.deliver()
-    assert world.email.tried == ["ada@example.com", "bob@example.com", "bob@example.com"]
+def test_only_failed_deliveries_are_retried() -> None:
+    case = DeliveryCase()
+    case.email.broken["bob@example.com"] = Retryable("later")
+    case.deliver()
+    del case.email.broken["bob@example.com"]
+    notice = case.deliver()
+    assert case.email.tried == ["ada@example.com", "bob@example.com", "bob@example.com"]
     assert (notice.undelivered, notice.due, notice.failure, notice.attempts) == ((), None, None, 2)
 
 
-def test_the_pauses_grow_up_to_an_hour() -> None:
-    world = World(undelivered=(ADA,))
-    world.email.broken["ada@example.com"] = Retryable("later")
+def test_the_pauses_double_up_to_an_hour() -> None:
+    case = DeliveryCase(undelivered=(ADA,))
+    case.email.broken["ada@example.com"] = Retryable("later")
     pauses = []
     for _ in range(10):
-        due = world.deliver().due
+        due = case.deliver().due
         assert due is not None
-        pauses.append((due - world.clock.now) / timedelta(minutes=1))
-        world.clock.now = due
+        pauses.append((due - case.clock.now) / timedelta(minutes=1))
+        case.clock.now = due
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
 
 
-def test_a_notice_comes_up_again_when_its_pause_is_over_and_not_before() -> None:
-    world = World(undelivered=(ADA,))
-    world.email.broken["ada@example.com"] = Retryable("later")
-    world.deliver()
-    assert world.store.due(NOW + timedelta(seconds=59), 9) == []
-    assert world.store.due(NOW + timedelta(seconds=60), 9) == [Due("r", "n")]
+def test_a_notice_is_due_after_its_pause_and_not_before() -> None:
+    case = DeliveryCase(undelivered=(ADA,))
+    case.email.broken["ada@example.com"] = Retryable("later")
+    case.deliver()
+    assert case.store.due(NOW + timedelta(seconds=59), 9) == []
+    assert case.store.due(NOW + timedelta(seconds=60), 9) == [Due("r", "n")]
 
 
-def test_after_a_day_of_trying_it_is_given_up_and_says_why() -> None:
-    world = World(undelivered=(ADA,))
-    world.email.broken["ada@example.com"] = Retryable("busy")
+def test_retries_end_after_a_day_and_the_failure_is_recorded() -> None:
+    case = DeliveryCase(undelivered=(ADA,))
+    case.email.broken["ada@example.com"] = Retryable("busy")
     for _ in range(MAX_ATTEMPTS - 1):
-        assert world.deliver().due
-    notice = world.deliver()
+        assert case.deliver().due
+    notice = case.deliver()
     assert (notice.due, notice.undelivered, notice.failure) == (None, (ADA,), f"{ADA}: busy")
 
 
 @pytest.mark.parametrize("recipient", ["pigeon:roof", "nowhere", "", ":ada@example.com"])
-def test_a_channel_that_there_is_not_is_recorded(recipient: str) -> None:
-    world = World(undelivered=(recipient, ADA))
-    notice = world.deliver()
+def test_an_unknown_channel_is_recorded_as_a_failure(recipient: str) -> None:
+    case = DeliveryCase(undelivered=(recipient, ADA))
+    notice = case.deliver()
     assert "there is no channel" in (notice.failure or "")
     assert notice.undelivered == (recipient,)
-    assert world.email.delivered == [("n", "ada@example.com")]
+    assert case.email.delivered == [("n", "ada@example.com")]
 
 
-def test_every_failure_is_told() -> None:
-    world = World()
-    world.email.broken = {
+def test_every_failure_is_recorded() -> None:
+    case = DeliveryCase()
+    case.email.broken = {
         "ada@example.com": Retryable("slow down"),
         "bob@example.com": Fatal("no such address"),
     }
-    assert world.deliver().failure == f"{ADA}: slow down; {BOB}: no such address"
+    assert case.deliver().failure == f"{ADA}: slow down; {BOB}: no such address"
 
 
-def test_a_notice_to_nobody_is_done() -> None:
-    notice = World(undelivered=()).deliver()
+def test_a_notice_without_recipients_is_complete() -> None:
+    notice = DeliveryCase(undelivered=()).deliver()
     assert (notice.due, notice.failure) == (None, None)
 
 
@@ -229,16 +231,16 @@ def test_a_notice_to_nobody_is_done() -> None:
     st.lists(st.sampled_from("abcdef"), min_size=1, unique=True),
     st.lists(st.sets(st.sampled_from("abcdef")), max_size=5),
 )
-def test_whatever_breaks_when_everybody_is_reached_exactly_once_in_the_end(
+def test_after_any_outages_each_recipient_has_exactly_one_delivery(
     people: list[str], outages: list[set[str]]
 ) -> None:
-    world = World(undelivered=tuple(f"email:{each}" for each in people))
+    case = DeliveryCase(undelivered=tuple(f"email:{each}" for each in people))
     for outage in [*outages, set[str]()]:
-        world.email.broken = {each: Retryable("later") for each in outage}
-        notice = world.outbox.deliver("r", "n")
+        case.email.broken = {each: Retryable("later") for each in outage}
+        notice = case.outbox.deliver("r", "n")
         if notice is None:
             break
-        left = [each for each in people if ("n", each) not in world.email.delivered]
+        left = [each for each in people if ("n", each) not in case.email.delivered]
         assert notice.undelivered == tuple(f"email:{each}" for each in left)
         assert (notice.due is None) == (not left) == (notice.failure is None)
-    assert sorted(world.email.delivered) == [("n", each) for each in sorted(people)]
+    assert sorted(case.email.delivered) == [("n", each) for each in sorted(people)]

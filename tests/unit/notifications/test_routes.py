@@ -1,4 +1,4 @@
-"""From approvers to recipients: by their routes, by mail, and nobody is lost by a slip."""
+"""Routes from approvers to recipients: configured routes, e-mail, and invalid routes."""
 
 import json
 
@@ -23,7 +23,7 @@ names = st.text(min_size=1)
 addresses = st.text(min_size=1).filter(lambda text: text.split() == [text])
 
 
-def test_who_has_a_route_is_told_by_it_and_others_by_mail() -> None:
+def test_approvers_with_a_route_get_it_and_others_get_e_mail() -> None:
     assert NotificationRoutes(ROUTES)([CFO, "ada@example.com", FINANCE]) == [
         "slack:cfo@example.com",
         "email:ada@example.com",
@@ -33,15 +33,15 @@ def test_who_has_a_route_is_told_by_it_and_others_by_mail() -> None:
     ]
 
 
-def test_a_name_that_is_no_address_and_has_no_route_is_told_nothing() -> None:
+def test_a_name_without_address_and_route_has_no_recipient() -> None:
     assert NotificationRoutes({})(["arn:aws:iam::123456789012:role/Bot", "nobody"]) == []
 
 
-def test_who_can_sign_in_has_an_inbox() -> None:
+def test_a_group_has_an_inbox() -> None:
     assert NotificationRoutes({})(["group:nobody"]) == ["inbox:group:nobody"]
 
 
-def test_machines_hear_of_every_notice_once() -> None:
+def test_machines_receive_every_notice_once() -> None:
     routes = NotificationRoutes(
         {CFO: ["webhook:https://x.example/"]}, ["topic:arn", "webhook:https://x/"]
     )
@@ -54,7 +54,7 @@ def test_machines_hear_of_every_notice_once() -> None:
     assert NotificationRoutes({}, ["topic:arn"])([]) == ["topic:arn"]
 
 
-def test_who_is_named_twice_is_told_once() -> None:
+def test_duplicate_approvers_get_one_notice() -> None:
     assert NotificationRoutes({})(["ada@example.com", "ada@example.com"]) == [
         "email:ada@example.com",
         "inbox:ada@example.com",
@@ -62,33 +62,33 @@ def test_who_is_named_twice_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["email:ada@example.com", "topic:arn:aws:sns:::t", "email:"])
-def test_what_older_code_stored_stands_for_itself(text: str) -> None:
+def test_a_stored_recipient_without_an_approver_is_its_own_approver(text: str) -> None:
     channel, _, address = text.partition(":")
-    assert Recipient.read(text, []) == Recipient(channel, address, address)
-    assert str(Recipient.read(text, [])) == text
+    assert Recipient.parse(text, []) == Recipient(channel, address, address)
+    assert str(Recipient.parse(text, [])) == text
 
 
 @given(st.sampled_from(["email", "slack"]), addresses, names)
-def test_a_recipient_that_was_routed_is_read_as_it_was_written(
+def test_a_routed_recipient_is_parsed_as_it_was_stored(
     channel: str, address: str, approver: str
 ) -> None:
     written = Recipient(channel, address, approver)
-    assert Recipient.read(str(written), [approver]) == written
+    assert Recipient.parse(str(written), [approver]) == written
 
 
 @given(names)
-def test_an_approver_who_is_mailed_is_read_as_he_was_written(approver: str) -> None:
+def test_an_e_mailed_approver_is_parsed_as_they_were_stored(approver: str) -> None:
     written = Recipient("email", approver, approver)
-    assert Recipient.read(str(written), ["another", approver]) == written
+    assert Recipient.parse(str(written), ["another", approver]) == written
 
 
-def test_a_name_cannot_have_another_ones_link_sent_to_it() -> None:
+def test_a_name_cannot_obtain_the_link_of_another_approver() -> None:
     name = "eve@example.com for cfo@example.com"
-    read = Recipient.read(str(Recipient("email", name, name)), [CFO, name])
+    read = Recipient.parse(str(Recipient("email", name, name)), [CFO, name])
     assert (read.address, read.approver) == (name, name)
 
 
-def test_routes_are_read_from_json() -> None:
+def test_routes_are_parsed_from_json() -> None:
     assert read_routes(json.dumps(ROUTES)) == ROUTES
     assert read_routes("{}") == {}
 
@@ -112,16 +112,16 @@ def test_routes_are_read_from_json() -> None:
         '{"a": ["webhook:http://x.example/"]}',
     ],
 )
-def test_routes_that_cannot_be_read_are_refused_aloud(text: str) -> None:
+def test_invalid_routes_raise_an_error(text: str) -> None:
     with pytest.raises(Fatal, match="the recipients cannot be read"):
         read_routes(text)
 
 
-def test_a_refusal_says_where() -> None:
+def test_the_error_names_the_invalid_route() -> None:
     with pytest.raises(Fatal, match=r"at cfo@example\.com\.1$"):
         read_routes('{"cfo@example.com": ["email:a@example.com", "fax:1"]}')
 
 
-def test_a_group_is_named_as_one() -> None:
+def test_a_group_is_recognized_by_its_name() -> None:
     assert is_group(FINANCE)
     assert not is_group(CFO)

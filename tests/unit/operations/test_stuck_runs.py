@@ -1,4 +1,4 @@
-"""What tells that a run was forgotten: each reason, and that none is given where none is."""
+"""Detection of stuck runs: each reason, and runs that are not stuck."""
 
 import contextlib
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavailable
-from agent_continuations.operations import stuck_runs as liveness
+from agent_continuations.operations import stuck_runs as stuck_runs_module
 from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
@@ -50,10 +50,10 @@ def launch() -> str:
     raise KeyboardInterrupt
 
 
-def suspended(
+def start_run(
     script: Any, *tools: Any, agent: Agent | None = None
 ) -> tuple[RunHead, Continuation, InMemoryStore]:
-    """A run that was advanced as far as it goes."""
+    """Starts a run and advances it as far as possible."""
     store = InMemoryStore()
     agent = agent or Agent("a", tools=tools)
     registry = Registry([agent])
@@ -68,68 +68,70 @@ def suspended(
     return loaded.head, loaded.continuation, store
 
 
-def asked() -> tuple[RunHead, Continuation]:
-    head, root, _ = suspended([call("pay"), say("ok")], pay)
+def run_waiting_for_approval() -> tuple[RunHead, Continuation]:
+    head, root, _ = start_run([call("pay"), say("ok")], pay)
     assert (head.status, head.due) == (Status.SUSPENDED, NOW + timedelta(hours=1))
     return head, root
 
 
-def changed(head: RunHead, **fields: Any) -> RunHead:
+def changed_head(head: RunHead, **fields: Any) -> RunHead:
     return head.model_copy(update=fields)
 
 
-def test_a_run_that_waits_for_a_person_until_a_deadline_is_not_stuck() -> None:
-    assert why_stuck(*asked(), NOW) is None
+def test_a_run_waiting_for_a_person_until_a_deadline_is_not_stuck() -> None:
+    assert why_stuck(*run_waiting_for_approval(), NOW) is None
 
 
-def test_a_run_that_has_ended_is_not_stuck_whatever_else_it_says() -> None:
-    head, root = asked()
+def test_an_ended_run_is_not_stuck() -> None:
+    head, root = run_waiting_for_approval()
     for status in Status:
         if status.terminal:
-            assert why_stuck(changed(head, status=status, due=None), root, NOW) is None
+            assert why_stuck(changed_head(head, status=status, due=None), root, NOW) is None
 
 
 @pytest.mark.parametrize("status", [Status.READY, Status.RUNNING])
-def test_a_run_that_nobody_will_look_at_is_stuck(status: Status) -> None:
-    head, root = asked()
-    told = why_stuck(changed(head, status=status, due=None), root, NOW)
-    assert told == f"{status}, and not due"
+def test_an_active_run_without_a_due_time_is_stuck(status: Status) -> None:
+    head, root = run_waiting_for_approval()
+    reason = why_stuck(changed_head(head, status=status, due=None), root, NOW)
+    assert reason == f"{status}, but has no due time"
 
 
-def test_a_run_that_nobody_looked_at_in_time_is_stuck() -> None:
-    head, root = asked()
+def test_an_overdue_run_is_stuck() -> None:
+    head, root = run_waiting_for_approval()
     late = NOW + timedelta(hours=2)
-    assert "nobody has looked" in (why_stuck(head, root, late) or "")
+    assert "was not picked up" in (why_stuck(head, root, late) or "")
 
 
-def test_a_ready_run_that_is_due_in_an_hour_only_is_stuck() -> None:
-    head, root = asked()
-    assert "ready, but not due" in (why_stuck(changed(head, status=Status.READY), root, NOW) or "")
+def test_a_ready_run_that_is_due_in_an_hour_is_stuck() -> None:
+    head, root = run_waiting_for_approval()
+    assert "ready, but not due" in (
+        why_stuck(changed_head(head, status=Status.READY), root, NOW) or ""
+    )
 
 
-def test_a_deadline_that_no_timer_knows_is_stuck() -> None:
-    head, root = asked()
-    assert "waits for" in (why_stuck(changed(head, due=None), root, NOW) or "")
+def test_a_deadline_without_a_due_time_is_stuck() -> None:
+    head, root = run_waiting_for_approval()
+    assert "waits until" in (why_stuck(changed_head(head, due=None), root, NOW) or "")
 
 
-def test_a_lost_call_that_no_timer_will_ask_about_is_stuck() -> None:
-    head, root, _ = suspended([call("launch"), say("ok")], launch)
+def test_an_abandoned_call_without_a_due_time_is_stuck() -> None:
+    head, root, _ = start_run([call("launch"), say("ok")], launch)
     assert head.intents
-    lost = changed(head, status=Status.SUSPENDED, due=None)
-    assert "waits for" in (why_stuck(lost, root, NOW) or "")
+    abandoned = changed_head(head, status=Status.SUSPENDED, due=None)
+    assert "waits until" in (why_stuck(abandoned, root, NOW) or "")
     deadline = NOW + timedelta(seconds=Limits().default_tool_timeout + Limits().clock_skew)
-    assert why_stuck(changed(lost, due=deadline), root, NOW) is None
+    assert why_stuck(changed_head(abandoned, due=deadline), root, NOW) is None
 
 
-def test_a_wake_that_was_slept_through_is_stuck() -> None:
-    head, root, _ = suspended([call("launch"), say("ok")])
+def test_a_suspended_run_with_work_to_do_is_stuck() -> None:
+    head, root, _ = start_run([call("launch"), say("ok")])
     before = root.model_copy(update={"turns": (), "outcome": None})
-    asleep = changed(head, status=Status.SUSPENDED, due=None)
-    assert why_stuck(asleep, before, NOW) == "could go on, but is not due before ever"
+    suspended_head = changed_head(head, status=Status.SUSPENDED, due=None)
+    assert why_stuck(suspended_head, before, NOW) == "has work to do, but has no due time"
 
 
-def test_a_question_that_nobody_is_told_of_is_stuck() -> None:
-    head, root = asked()
+def test_a_request_without_a_notice_is_stuck() -> None:
+    head, root = run_waiting_for_approval()
     [(_, waiting)] = root.calls()
     assert waiting.approval
     later = NOW + timedelta(hours=1)
@@ -140,87 +142,87 @@ def test_a_question_that_nobody_is_told_of_is_stuck() -> None:
         expires_at=later,
         at=NOW,
     )
-    untold = apply(root, escalated)
-    assert why_stuck(head, untold, NOW) == f"could go on, but is not due before {later}"
-    told = NoticeSent(
+    unnotified = apply(root, escalated)
+    assert why_stuck(head, unnotified, NOW) == f"has work to do, but is not due before {later}"
+    notice_sent = NoticeSent(
         path="0.0",
         request_id=waiting.approval.request_id,
         occasion="asked",
         approvers=("bob@example.com",),
         at=NOW,
     )
-    assert why_stuck(head, apply(untold, told), NOW) is None
+    assert why_stuck(head, apply(unnotified, notice_sent), NOW) is None
 
 
-def test_a_pause_of_the_model_and_a_tool_that_is_gone_are_reasons_to_wait() -> None:
+def test_a_model_back_off_or_a_missing_tool_is_not_stuck() -> None:
     def busy(_: Any) -> Any:
         raise ModelUnavailable("busy", 30)
 
-    head, root, _ = suspended(busy)
+    head, root, _ = start_run(busy)
     assert isinstance(head.model_pause, ModelBackoff)
     assert why_stuck(head, root, NOW) is None
-    head, root, _ = suspended([calls(("pay", {}), ("gone", {})), say("ok")], pay)
-    assert why_stuck(changed(head, note="the tool gone is gone"), root, NOW) is None
+    head, root, _ = start_run([calls(("pay", {}), ("gone", {})), say("ok")], pay)
+    assert why_stuck(changed_head(head, note="the tool gone is gone"), root, NOW) is None
 
 
-def test_a_pause_that_a_refusal_has_ended_is_waited_for_no_longer() -> None:
+def test_a_model_back_off_that_a_refusal_ended_is_ignored() -> None:
     def scripted(request: ModelRequest) -> Reply:
         if request.agent == "boss":
             return calls(("pay", {}), ("ask", {"input": "x"}))
         raise ModelRefused("the key has expired")
 
     boss = Agent("boss", tools=[pay, Agent("b").as_tool(name="ask", description="Ask.")])
-    head, root, _ = suspended(scripted, agent=boss)
+    head, root, _ = start_run(scripted, agent=boss)
     assert head.note
     pause = ModelBackoff(until=NOW + timedelta(seconds=30), tries=1, reason="busy")
-    assert why_stuck(changed(head, model_pause=pause), root, NOW) is None
+    assert why_stuck(changed_head(head, model_pause=pause), root, NOW) is None
 
 
-def test_what_could_go_on_is_looked_at_within_the_time_of_a_lost_owner() -> None:
-    head, root, _ = suspended([call("launch"), say("ok")])
+def test_a_run_with_work_is_due_by_the_deadline_of_the_old_lease_holder() -> None:
+    head, root, _ = start_run([call("launch"), say("ok")])
     before = root.model_copy(update={"turns": (), "outcome": None})
     longest = timedelta(seconds=Limits().default_tool_timeout + Limits().clock_skew)
-    asleep = changed(head, status=Status.SUSPENDED, due=NOW + longest)
-    assert why_stuck(asleep, before, NOW) is None
-    later = changed(asleep, due=NOW + longest + timedelta(seconds=1))
-    assert "could go on" in (why_stuck(later, before, NOW) or "")
+    suspended_head = changed_head(head, status=Status.SUSPENDED, due=NOW + longest)
+    assert why_stuck(suspended_head, before, NOW) is None
+    later = changed_head(suspended_head, due=NOW + longest + timedelta(seconds=1))
+    assert "has work to do" in (why_stuck(later, before, NOW) or "")
 
 
-def test_a_pause_of_the_model_that_is_over_is_nothing_to_wait_for() -> None:
-    head, root, _ = suspended([call("launch"), say("ok")])
+def test_a_model_back_off_that_has_passed_is_ignored() -> None:
+    head, root, _ = start_run([call("launch"), say("ok")])
     before = root.model_copy(update={"turns": (), "outcome": None})
     over = ModelBackoff(until=NOW - timedelta(hours=1), tries=1, reason="busy")
     due = NOW + timedelta(minutes=5)
-    asleep = changed(head, status=Status.SUSPENDED, due=due, model_pause=over)
-    assert why_stuck(asleep, before, NOW) is None
+    suspended_head = changed_head(head, status=Status.SUSPENDED, due=due, model_pause=over)
+    assert why_stuck(suspended_head, before, NOW) is None
 
 
-def test_every_run_of_a_table_is_looked_at(
+def test_every_run_of_the_table_is_checked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Forgetful(InMemoryStore):
-        """Runs that lost what would wake them, or what they are."""
+    class LossyStore(InMemoryStore):
+        """A store that lost a due time, and a continuation."""
 
         def load(self, run_id: str) -> Snapshot | None:
             found = super().load(run_id)
             if found and found.head.agent == "corrupt":
                 raise CorruptValue("it is not what was written")
             if found and found.head.agent == "forgotten":
-                return Snapshot(changed(found.head, due=None), found.entries)
+                return Snapshot(changed_head(found.head, due=None), found.entries)
             return found
 
-    head, _, kept = suspended([call("pay"), say("ok")], pay)
+    head, _, kept = start_run([call("pay"), say("ok")], pay)
     start = next(each for each in kept.load(head.run_id).entries if each.key == START_KEY)  # type: ignore[union-attr]
-    store = Forgetful()
+    store = LossyStore()
     for agent in ("a", "forgotten", "corrupt"):
         status = {"run_id": f"{agent:x<24}", "agent": agent, "status": Status.READY, "due": NOW}
-        store.create(changed(head, **status, epoch=0), JournalEntry(START_KEY, start.events))
+        store.create(changed_head(head, **status, epoch=0), JournalEntry(START_KEY, start.events))
     found = dict(stuck_runs(store, NOW))
     assert found == {
-        f"{'forgotten':x<24}": "ready, and not due",
+        f"{'forgotten':x<24}": "ready, but has no due time",
         f"{'corrupt':x<24}": "cannot be loaded: it is not what was written",
     }
-    monkeypatch.setattr(bootstrap, "store", lambda: store)
-    monkeypatch.setattr(liveness, "utc_now", lambda: NOW)
-    assert liveness.main() == 1
-    assert "2 runs are stuck" in capsys.readouterr().out
+    monkeypatch.setattr(services, "store", lambda: store)
+    monkeypatch.setattr(stuck_runs_module, "utc_now", lambda: NOW)
+    assert stuck_runs_module.main() == 1
+    assert "stuck runs: 2" in capsys.readouterr().out

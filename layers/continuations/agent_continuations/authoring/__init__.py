@@ -1,1 +1,1 @@
-"""What authors of agents write with: agents, tools, policies, waits and conditions."""
+"""The authoring API: agents, tools, approval policies, waits and conditions."""

@@ -1,4 +1,4 @@
-"""Agents: instructions, a model, tools and limits. An agent holds no state."""
+"""Agents: instructions, a model, tools and limits. An agent is stateless."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.conditions import Condition
-from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
+from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
 from agent_continuations.authoring.tool import NAME, Tool
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.plans import Effect
@@ -23,21 +23,22 @@ class _AgentInput(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Agent:
-    """An agent.
+    """An agent: a system prompt, a model and tools.
 
     Args:
-        name: unique among the agents of a deployment.
-        instructions: the system prompt. It is pinned when a run of the agent starts.
-        tools: functions made by `@tool`, and agents made tools by `as_tool`.
-        model: the model's name; the deployment's `MODEL` where not given.
-        max_turns: model replies at most; past that the agent fails and its caller is told.
-        settings: further parameters of the model request, such as `temperature`.
-        output_type: a pydantic model that the answer must fit, as JSON. One that does not goes back
-            to the model with what is wrong, three times at most.
-        conditions: when people are asked whether the agent shall go on; see `conditions`.
+        name: unique name among the agents of a deployment.
+        instructions: system prompt. It is pinned when a run of the agent starts.
+        tools: functions decorated with `@tool`, and agents converted by `as_tool`.
+        model: model name; None for the deployment's `MODEL`.
+        max_turns: maximum number of model replies; beyond it the agent fails and its caller gets
+            an error.
+        settings: additional parameters of the model request, such as `temperature`.
+        output_type: pydantic model of the answer, as JSON. An invalid answer is returned to the
+            model with its errors, at most three times.
+        conditions: conditions at which people decide whether the agent continues; see `Condition`.
 
     Raises:
-        ValueError: a bad or repeated name, or a limit below 1.
+        ValueError: a name is invalid or duplicate, or `max_turns` is below 1.
     """
 
     name: str
@@ -58,13 +59,13 @@ class Agent:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{self.name} has two tools named {name}")
-        named = [each.name for each in self.conditions]
-        if len(named) != len(set(named)):
-            raise ValueError(f"{self.name} has two conditions of one name")
+        condition_names = [each.name for each in self.conditions]
+        if len(condition_names) != len(set(condition_names)):
+            raise ValueError(f"{self.name} has two conditions with one name")
 
     @cached_property
     def output(self) -> AnswerSchema | None:
-        """What the answer must fit, if it must fit something."""
+        """The schema of the answer; None for free text."""
         return AnswerSchema(self.output_type) if self.output_type else None
 
     def as_tool(
@@ -75,16 +76,16 @@ class Agent:
         approval: Approval | None = None,
         spawn: bool = False,
     ) -> "AgentTool":
-        """This agent as a tool of another; it takes one string, `input`.
+        """Returns this agent as a tool of another agent, with one string argument, `input`.
 
         Args:
-            description: what the calling model is told of it.
-            name: what the model calls it; the agent's name where not given.
-            approval: who must agree first.
-            spawn: make each call a run of its own, which has its own Lambda and its own state.
+            description: description for the calling model.
+            name: name of the tool; None for the agent's name.
+            approval: approval policy of the calls.
+            spawn: whether each call becomes a child run with its own Lambda and its own state.
 
         Raises:
-            ValueError: the name is not one that model services accept.
+            ValueError: model services do not accept the name.
         """
         return AgentTool(
             agent=self,
@@ -95,13 +96,13 @@ class Agent:
         )
 
     def tool(self, name: str) -> "AnyTool | None":
-        """The agent's tool of this name, if it has one."""
+        """Returns the agent's tool with this name, or None."""
         return next((each for each in self.tools if each.name == name), None)
 
 
 @dataclass(frozen=True, eq=False)
 class AgentTool:
-    """An agent in the hands of another."""
+    """An agent as a tool of another agent; see `Agent.as_tool`."""
 
     agent: Agent
     name: str
@@ -119,26 +120,26 @@ class AgentTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the one argument."""
-        described = _AgentInput.model_fields["input"].description
+        """The JSON schema of the argument."""
+        description = _AgentInput.model_fields["input"].description
         return {
             "type": "object",
-            "properties": {"input": {"type": "string", "description": described}},
+            "properties": {"input": {"type": "string", "description": description}},
             "required": ["input"],
             "additionalProperties": False,
         }
 
     def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
-        """The approval that a call needs, or None where nobody needs to be asked."""
+        """Returns the approval policy that applies to a call, or None if it needs no approval."""
         return self.approval.policy_for(call) if self.approval else None
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments, checked.
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Validates the arguments of a call.
 
         Raises:
-            ArgumentsRefused: they do not fit.
+            ArgumentsRefused: the arguments do not match the schema.
         """
-        return validated_arguments(_AgentInput, arguments).model_dump()
+        return validate_arguments(_AgentInput, arguments).model_dump()
 
 
 AnyTool: TypeAlias = Tool | AgentTool

@@ -1,4 +1,4 @@
-"""Approval policies as the authors of tools write them: who must agree before a call runs."""
+"""Approval policies as authors of tools write them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from agent_continuations.core.approvals.policy import (
     Preview,
     Risk,
 )
-from agent_continuations.core.approvals.policy import Stage as GateStage
+from agent_continuations.core.approvals.policy import Stage as PolicyStage
 
 WEEK_SECONDS = 7 * 24 * 3600
-LONGEST_TIMEOUT_SECONDS = 365 * 24 * 3600
+MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
 
 Needed: TypeAlias = int | Literal["any", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call as a policy sees it: validated arguments, and who makes it."""
+    """Input of a policy's predicate: a call with validated arguments, and the calling agent."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -33,17 +33,17 @@ Predicate: TypeAlias = Callable[[ToolCall], bool]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Who is asked together.
+    """Stage of an approval: approvers who are asked together.
 
     Args:
-        approvers: mail addresses, and groups as `group:name`. Whoever answers for a group must be
-            signed in, since only then is it known who is in it.
-        needed: how many different people must agree: `"any"` one, `"all"`, or a number.
-        when: asked with the call; without it the stage applies to every call. One that raises
-            counts as yes.
+        approvers: e-mail addresses, and groups as `group:name`. Members of a group must sign in,
+            which proves their membership.
+        needed: number of different people who must approve: `"any"` (one), `"all"`, or a number.
+        when: predicate on the call; without one the stage applies to every call. If it raises,
+            the stage applies.
 
     Raises:
-        ValueError: no approver, or more are needed than there are.
+        ValueError: no approver is given, or `needed` is invalid or exceeds their number.
     """
 
     approvers: Sequence[str]
@@ -51,48 +51,52 @@ class Stage:
     when: Predicate | None = None
 
     def __post_init__(self) -> None:
-        named = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
-        if not named or not all(isinstance(each, str) and each for each in self.approvers):
+        is_list = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
+        if not is_list or not all(isinstance(each, str) and each for each in self.approvers):
             raise ValueError("approvers must be a list with at least one address")
         groups = any(each.startswith(GROUP) for each in self.approvers)
         if self.needed == "all" and groups:
-            raise ValueError("it is not known how many a group are; say how many of it must agree")
+            raise ValueError("needed='all' does not work with groups, whose size is unknown")
         if isinstance(self.needed, str):
             if self.needed not in ("any", "all"):
-                raise ValueError("needed is 'any', 'all' or a number")
-        elif not 1 <= self.needed <= (len(self.approvers) if not groups else self.needed):
-            raise ValueError(f"{self.needed} of {len(self.approvers)} can never agree")
+                raise ValueError("needed must be 'any', 'all' or a number")
+        elif self.needed < 1:
+            raise ValueError("needed must be at least 1")
+        elif self.needed > len(self.approvers) and not groups:
+            noun = "approver" if len(self.approvers) == 1 else "approvers"
+            raise ValueError(
+                f"needed={self.needed}, but the stage has only {len(self.approvers)} {noun}"
+            )
 
-    def pinned(self) -> GateStage:
-        """The stage as it is stored."""
+    def to_policy_stage(self) -> PolicyStage:
+        """Returns the stage as it is stored."""
         count = {"any": 1, "all": len(self.approvers)}
         needed = count[self.needed] if isinstance(self.needed, str) else self.needed
-        return GateStage(approvers=tuple(self.approvers), needed=needed)
+        return PolicyStage(approvers=tuple(self.approvers), needed=needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who must agree before a call runs.
+    """Approval policy: the approvers who must agree before a call runs.
 
     Args:
-        approvers: who is asked, see `Stage`. Where there are `stages`, leave it out.
-        when: asked with the validated call; without it every call needs approval. A predicate
-            that raises counts as yes: in doubt, people are asked.
-        timeout_seconds: from the question to the deadline. Time never approves.
-        needed: how many must agree, see `Stage`.
-        stages: one after the other, such as a manager and then finance. Every person counts once.
+        approvers: approvers of a single stage, see `Stage`. Omit it with `stages`.
+        when: predicate on the validated call; without one every call needs approval. If it
+            raises, the call needs approval.
+        timeout_seconds: seconds from the request to its deadline. A deadline never approves.
+        needed: number of approvals of a single stage, see `Stage`.
+        stages: consecutive stages, such as a manager and then finance. Each person counts once.
         on_deadline: `"reject"` the call, or `"fail"` the whole run.
-        escalations: who is asked instead once the deadline has passed, one after the other.
-        remind_after_seconds: when those who owe an answer are told again, after the question.
-        risk: with `"high"`, whoever decides must be signed in; a mailed link is not enough.
-        self_approval: whether whoever started the run may approve.
-        delegates: to whom an approver may pass a request on, as names or `*@domain`; colleagues at
-            the approver's own domain where not given; nobody where empty.
-        grant_seconds: for how long at most approvers may agree in advance to calls like one that
-            they approve; 0, the default, for never.
+        escalations: approvers asked instead after the deadline, one escalation after the other.
+        remind_after_seconds: seconds from the request to each reminder of pending approvers.
+        risk: with `"high"`, approvers must sign in; an e-mailed link is not enough.
+        self_approval: whether the requester of the run may approve.
+        delegates: names or `*@domain` to which an approver may reassign a request; None for the
+            approver's own domain, empty for nobody.
+        grant_seconds: maximum lifetime of a standing approval of similar calls; 0 for none.
 
     Raises:
-        ValueError: nobody is asked, more are needed than there are, or times that do not fit.
+        ValueError: no approver is given, `needed` exceeds their number, or a time is invalid.
     """
 
     approvers: Sequence[str] = ()
@@ -110,14 +114,14 @@ class Approval:
 
     def __post_init__(self) -> None:
         if self.stages and (self.approvers or self.needed != "any"):
-            raise ValueError("approvers and needed stand in the stages")
+            raise ValueError("give approvers and needed in the stages only")
         for each in self._stages():
-            each.pinned()
+            each.to_policy_stage()
         if self._stages()[0].when:
-            raise ValueError("the first stage applies always; say when approval is needed at all")
+            raise ValueError("the first stage cannot have `when`; set it on the approval")
         seconds = self.timeout_seconds
-        if type(seconds) is not int or not 1 <= seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"timeout_seconds is a whole number up to {LONGEST_TIMEOUT_SECONDS}")
+        if type(seconds) is not int or not 1 <= seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds is a whole number up to {MAX_TIMEOUT_SECONDS}")
         reminders = list(self.remind_after_seconds)
         if reminders != sorted(set(reminders)) or any(
             type(each) is not int or not 0 < each < seconds for each in reminders
@@ -125,21 +129,25 @@ class Approval:
             raise ValueError("reminders come at rising times before the deadline")
         if self.risk not in ("low", "high") or self.on_deadline not in ("reject", "fail"):
             raise ValueError("risk is 'low' or 'high', on_deadline 'reject' or 'fail'")
-        if not 0 <= self.grant_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"grant_seconds is from 0 to {LONGEST_TIMEOUT_SECONDS}")
+        if not 0 <= self.grant_seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"grant_seconds is from 0 to {MAX_TIMEOUT_SECONDS}")
 
     def policy_for(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
-        """The policy as it applies to this call, or None where nobody needs to be asked."""
+        """Returns the policy that applies to a call, or None if the call needs no approval."""
         if not _applies(self.when, call):
             return None
-        stages = tuple(each.pinned() for each in self._stages() if _applies(each.when, call))
-        return self._pin(stages, preview)
+        stages = tuple(
+            each.to_policy_stage() for each in self._stages() if _applies(each.when, call)
+        )
+        return self._build_policy(stages, preview)
 
     def pinned_policy(self, preview: Preview) -> ApprovalPolicy:
-        """The policy as it applies where there is no call to ask `when` about."""
-        return self._pin(tuple(each.pinned() for each in self._stages()), preview)
+        """Returns the policy of a request without a call, such as a question; ignores `when`."""
+        return self._build_policy(tuple(each.to_policy_stage() for each in self._stages()), preview)
 
-    def _pin(self, stages: tuple[GateStage, ...], preview: Preview | None) -> ApprovalPolicy:
+    def _build_policy(
+        self, stages: tuple[PolicyStage, ...], preview: Preview | None
+    ) -> ApprovalPolicy:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
         return ApprovalPolicy(
             stages=stages,
@@ -163,5 +171,5 @@ def _applies(when: Predicate | None, call: ToolCall) -> bool:
         return True
     try:
         return bool(when(call))
-    except Exception:  # noqa: BLE001 - the author's predicate may fail in any way; failing must not open
+    except Exception:  # noqa: BLE001 - a failing predicate must not skip the approval
         return True

@@ -1,9 +1,8 @@
-"""When people are asked whether an agent, or the whole run, shall go on.
+"""Conditions at which people decide whether an agent, or the whole run, continues.
 
-A condition is a pure function of a continuation and the time. It is looked at before each model
-call; where it holds, the run waits for whomever its policy names, and costs nothing meanwhile. How
-far the run had come is kept in the continuation, so that the next limit counts from there, in
-whichever process that is.
+A condition is a pure function of a continuation and the time, checked before each model call. When
+it is reached, the run is suspended until the approvers of its policy decide. The usage at that
+point is stored in the continuation, so that the next limit counts from there in any process.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,19 +23,19 @@ LIMIT = "limit"
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Whenever `check` says so.
+    """Condition that is reached when `check` returns true.
 
-    It is asked before each model call, but not again before something has happened, once people
-    have let the run go on.
+    It is checked before each model call. After people let the run continue, it is not checked
+    again until the continuation has changed.
 
     Args:
-        name: what people see; unique among the conditions of an agent.
-        approval: who is asked.
-        scope: whether it is about the agent, with its own turns, or about the whole run.
-        check: your own pure function of the frame and the time; one that raises counts as true.
+        name: name shown to approvers; unique among the conditions of an agent.
+        approval: approval policy: the approvers and their deadline.
+        scope: `"agent"` for the agent's own turns, `"run"` for the whole run.
+        check: pure function of the frame and the time. If it raises, the condition is reached.
 
     Raises:
-        ValueError: a name that cannot be.
+        ValueError: the name is invalid.
     """
 
     name: str
@@ -51,40 +50,40 @@ class Condition:
     def reason(
         self, frame: Continuation, since: UsageTally, limit: float | None, now: datetime
     ) -> str:
-        """Why to ask, in words; empty where there is no reason.
+        """Returns the reason why the condition is reached, or an empty text if it is not.
 
         Args:
-            frame: the agent's, or the run's.
-            since: how far it has come since people last let it go on.
-            limit: as they have set it.
-            now: the time.
+            frame: frame of the agent or of the run.
+            since: usage since people last let the run continue.
+            limit: limit that people have set; None for the author's.
+            now: current time.
         """
         del since, limit
         try:
-            holds = self.check(frame, now)
-        except Exception:  # noqa: BLE001 - the author's function may fail in any way; in doubt, ask
-            holds = True
-        return f"The condition {self.name} holds." if holds else ""
+            reached = self.check(frame, now)
+        except Exception:  # noqa: BLE001 - if the author's function fails, people decide
+            reached = True
+        return f"The condition {self.name} holds." if reached else ""
 
     def tally(self, frame: Continuation, now: datetime) -> UsageTally:
-        """How far the agent or the run has come."""
+        """Returns the usage of the agent or the run so far."""
         return _tally(frame, now, {}, whole=self.scope == "run")
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What people can change when they let the run go on."""
+        """The arguments that approvers can edit when they let the run continue."""
         return {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Limit(Condition):
-    """After so much, and after so much again each time that people let it go on.
+class _LimitCondition(Condition):
+    """Condition that is reached at each multiple of a limit.
 
     Args:
-        limit: how much.
+        limit: usage since the start, or since people last let the run continue.
 
     Raises:
-        ValueError: no limit above 0.
+        ValueError: the limit is not above 0.
     """
 
     limit: float
@@ -92,73 +91,75 @@ class _Limit(Condition):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.limit > 0:
-            raise ValueError("a limit is above 0")
+            raise ValueError("limit must be above 0")
 
     def reason(
         self, frame: Continuation, since: UsageTally, limit: float | None, now: datetime
     ) -> str:
         del frame, now
-        most = self.limit if limit is None else limit
-        reached = self._reached(since)
-        return "" if reached < most else f"{self._reason_text(reached)}; the limit is {most:g}."
+        effective_limit = self.limit if limit is None else limit
+        used = self._amount_used(since)
+        if used < effective_limit:
+            return ""
+        return f"{self._reason_text(used)}; the limit is {effective_limit:g}."
 
     @property
     def arguments(self) -> dict[str, Any]:
         return {LIMIT: self.limit}
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         raise NotImplementedError
 
-    def _reason_text(self, reached: float) -> str:
+    def _reason_text(self, used: float) -> str:
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryTurns(_Limit):
-    """After so many model replies. See `Condition` for the rest."""
+class EveryTurns(_LimitCondition):
+    """Condition that is reached after `limit` model replies; see also `Condition`."""
 
     name: str = "turns"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.turns
 
-    def _reason_text(self, reached: float) -> str:
-        return f"{reached:.0f} model replies were made"
+    def _reason_text(self, used: float) -> str:
+        return f"{used:.0f} model replies were made"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EverySeconds(_Limit):
-    """After so many seconds, those of waiting included; looked at before each model call."""
+class EverySeconds(_LimitCondition):
+    """Condition that is reached after `limit` seconds, including the time spent waiting."""
 
     name: str = "time"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.seconds
 
-    def _reason_text(self, reached: float) -> str:
-        return f"{reached:.0f} seconds have passed"
+    def _reason_text(self, used: float) -> str:
+        return f"{used:.0f} seconds have passed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryTokens(_Limit):
-    """After so many tokens, of input and output together."""
+class EveryTokens(_LimitCondition):
+    """Condition that is reached after `limit` tokens of input and output together."""
 
     name: str = "tokens"
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return since.tokens
 
-    def _reason_text(self, reached: float) -> str:
-        return f"{reached:.0f} tokens were used"
+    def _reason_text(self, used: float) -> str:
+        return f"{used:.0f} tokens were used"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EveryCost(_Limit):
-    """After so much money.
+class EveryCost(_LimitCondition):
+    """Condition that is reached after a cost of `limit`.
 
     Args:
-        prices: of each model; OpenAI's, in US dollars, where not given. A reply of a model that has
-            no price there reaches every limit: in doubt, people are asked.
+        prices: price of each model; by default OpenAI's, in US dollars. A reply of a model without
+            a price reaches every limit.
     """
 
     name: str = "cost"
@@ -167,13 +168,13 @@ class EveryCost(_Limit):
     def tally(self, frame: Continuation, now: datetime) -> UsageTally:
         return _tally(frame, now, self.prices, whole=self.scope == "run")
 
-    def _reached(self, since: UsageTally) -> float:
+    def _amount_used(self, since: UsageTally) -> float:
         return float("inf") if since.unpriced else since.cost
 
-    def _reason_text(self, reached: float) -> str:
-        if reached == float("inf"):
+    def _reason_text(self, used: float) -> str:
+        if used == float("inf"):
             return "What it has cost is not known, because its model has no price"
-        return f"{reached:.4g} were spent"
+        return f"{used:.4g} were spent"
 
 
 def _tally(

@@ -1,4 +1,4 @@
-"""Context."""
+"""Context of a tool call: ids and the callback URL."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of its call: give a parameter this type to receive it.
+    """Context of a call, passed to the tool's parameter of this type.
 
     Attributes:
-        run_id: the run.
-        path: the call's place in it, as `0.1/2.0`.
-        attempt: 1, and more after a crash or an answered doubt.
-        idempotency_key: the same for every attempt of this call; hand it to the other side.
+        run_id: id of the run.
+        path: path of the call in the run, such as `0.1/2.0`.
+        attempt: number of the attempt, from 1; higher after a crash or a resolved doubt.
+        idempotency_key: key that all attempts of this call share; pass it to external services.
     """
 
     run_id: str
@@ -23,12 +23,13 @@ class ToolContext:
 
     @property
     def callback_url(self) -> str:
-        """Where something that the tool starts elsewhere can tell its outcome: `POST` it
-        `{"status": "ok", "result": ...}` or `{"status": "error", "error": "..."}`. Who knows the
-        address can answer this one call, and no other.
+        """The URL to which an external job POSTs its outcome.
+
+        The body is `{"status": "ok", "result": ...}` or `{"status": "error", "error": "..."}`. The
+        URL permits completing this call, and no other.
 
         Raises:
-            RuntimeError: there is none here; a `LocalRunner` is told by `complete`.
+            RuntimeError: there is no API, as with a `LocalRunner`; call its `complete` instead.
         """
         if self._callback_url is None:
             raise RuntimeError("there is no callback URL without an API")

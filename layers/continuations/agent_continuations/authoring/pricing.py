@@ -1,4 +1,4 @@
-"""What model calls cost: a table that you can replace."""
+"""Prices of models and the cost of replies; the table of prices is replaceable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from agent_continuations.core.replies import Usage
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Of a million tokens, in whatever money the table is in."""
+    """Price of a million tokens, in the currency of the table."""
 
     input: float
     output: float
 
 
 # OpenAI's list prices in US dollars, as of March 2026 (https://platform.openai.com/docs/pricing).
-# Discounts for cached input and for batches are not in them.
+# Discounts for cached input and for batches are not included.
 PRICES: Mapping[str, Price] = {
     "gpt-5.4": Price(2.50, 15.00),
     "gpt-5.1": Price(1.25, 10.00),
@@ -34,12 +34,12 @@ PRICES: Mapping[str, Price] = {
 
 
 def cost(usage: Usage, model: str | None, prices: Mapping[str, Price]) -> float | None:
-    """What a reply cost; None where its model has no price.
+    """Returns the cost of a reply, in the currency of the table; None for a model without a price.
 
     Args:
-        usage: its tokens.
-        model: as the service calls it: a dated name has the price of the name that it begins with.
-        prices: the table.
+        usage: tokens of the reply.
+        model: model name from the service; a dated name has the price of the undated one.
+        prices: table of prices.
     """
     price = _price(model, prices)
     if price is None:
@@ -52,6 +52,6 @@ def _price(model: str | None, prices: Mapping[str, Price]) -> Price | None:
         return None
     if model in prices:
         return prices[model]
-    # `gpt-5-mini-2025-08-07` is a `gpt-5-mini`; but `gpt-5-turbo` is not a `gpt-5`.
-    stem, _, dated = model.partition("-20")
-    return prices.get(stem) if dated[:2].isdigit() else None
+    # `gpt-5-mini-2025-08-07` is a version of `gpt-5-mini`; `gpt-5-turbo` is not one of `gpt-5`.
+    undated, _, date = model.partition("-20")
+    return prices.get(undated) if date[:2].isdigit() else None

@@ -1,4 +1,4 @@
-"""From a function's signature and docstring to the model of its arguments."""
+"""Conversion of a function's signature and docstring to a pydantic model of its arguments."""
 
 import inspect
 import json
@@ -12,8 +12,21 @@ from agent_continuations.core.ids import canonical_json
 
 
 def arguments_model(
-    function: Callable[..., Any], name: str, described: Mapping[str, str]
+    function: Callable[..., Any], name: str, descriptions: Mapping[str, str]
 ) -> tuple[type[BaseModel], str | None]:
+    """Creates the pydantic model of a function's arguments.
+
+    Args:
+        function: function of the tool.
+        name: name of the tool.
+        descriptions: description of each parameter, from the docstring.
+
+    Returns:
+        The model, and the name of the `ToolContext` parameter, if the function has one.
+
+    Raises:
+        TypeError: a parameter is variadic, positional-only or has no type, or a default is invalid.
+    """
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     context_parameter = None
@@ -31,9 +44,9 @@ def arguments_model(
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
         options: dict[str, Any] = (
-            {"description": described[parameter.name]} if parameter.name in described else {}
+            {"description": descriptions[parameter.name]} if parameter.name in descriptions else {}
         )
-        # Behind an alias, a parameter may have any name, even one that a model class keeps.
+        # The alias permits any parameter name, even one that pydantic reserves.
         fields[f"parameter_{len(fields)}"] = (
             hints[parameter.name],
             Field(default, alias=parameter.name, **options),
@@ -45,29 +58,29 @@ def arguments_model(
 
 
 def _is_context(hint: Any) -> bool:
-    """Whether a type has a ToolContext in it, plain, optional or annotated.
+    """Whether a type is or contains ToolContext, such as an optional or annotated one.
 
-    No such parameter may reach the schema: the model could then make up an idempotency key.
+    Such a parameter must not be part of the schema: the model could invent an idempotency key.
     """
     return hint is ToolContext or any(_is_context(inner) for inner in get_args(hint))
 
 
 def _check_defaults(name: str, model: type[BaseModel]) -> None:
-    for about in model.model_fields.values():
-        if about.is_required():
+    for field in model.model_fields.values():
+        if field.is_required():
             continue
-        annotation: Any = about.annotation
-        only = create_model(name, __config__=model.model_config, value=(annotation, about))
+        annotation: Any = field.annotation
+        field_model = create_model(name, __config__=model.model_config, value=(annotation, field))
         try:
-            default = only().model_dump(mode="json", by_alias=True)
-            only.model_validate(json.loads(canonical_json(default)))
+            default = field_model().model_dump(mode="json", by_alias=True)
+            field_model.model_validate(json.loads(canonical_json(default)))
         except ValueError as error:
-            raise TypeError(f"{name}: the default of {about.alias} does not fit: {error}") from None
+            raise TypeError(f"{name}: the default of {field.alias} is invalid: {error}") from None
 
 
-def documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """What a docstring says of the function, and of each parameter."""
-    from docstring_parser import parse  # here: only processes that define tools need it
+def parse_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """Returns the summary of a docstring, and the description of each parameter."""
+    from docstring_parser import parse  # imported here: only processes that define tools need it
 
     parsed = parse(inspect.getdoc(function) or "")
     summary = parsed.description or ""

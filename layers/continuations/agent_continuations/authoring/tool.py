@@ -1,11 +1,10 @@
-"""Tools: a Python function, the schema that its signature gives, and how it may be run."""
+"""Tools: Python functions with a schema from their signature, an effect and a policy."""
 
 import asyncio
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias, overload
@@ -15,33 +14,28 @@ from pydantic import BaseModel
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.result_text import result_text
-from agent_continuations.authoring.schema import AnswerSchema, validated_arguments
-from agent_continuations.authoring.signature import arguments_model, documented
+from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
+from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
+from agent_continuations.ports.clock import Clock, utc_now
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_EFFECT_CHARACTERS = 2000
 
 EffectName: TypeAlias = Literal["read", "idempotent", "once"]
-PreviewOf: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
-Clock: TypeAlias = Callable[[], datetime]
-PollOf: TypeAlias = Callable[[Any, ToolContext], Any]
-
+PreviewFunction: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
+PollFunction: TypeAlias = Callable[[Any, ToolContext], Any]
 
 _TEXT = AnswerSchema(str)
 
 
-def utc_now_() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class Tool:
-    """A function that a model may call. Made by `@tool`; calling it calls the function."""
+    """A function that a model can call, created by `@tool`; calling it calls the function."""
 
     function: Callable[..., Any]
     name: str
@@ -50,8 +44,8 @@ class Tool:
     approval: Approval | None = None
     context_parameter: str | None = None
     model: type[BaseModel] = field(default=BaseModel, repr=False)
-    preview: PreviewOf | None = None
-    poll: PollOf | None = None
+    preview: PreviewFunction | None = None
+    poll: PollFunction | None = None
     answer: AnswerSchema = field(default=_TEXT, repr=False)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -62,59 +56,70 @@ class Tool:
         """The JSON schema of the arguments."""
         schema = self.model.model_json_schema()
         del schema["title"]
-        for described in schema.get("properties", {}).values():
-            described.pop("title", None)
+        for parameter in schema.get("properties", {}).values():
+            parameter.pop("title", None)
         return schema
 
     @cached_property
     def schema_version(self) -> str:
-        """Changes whenever the schema does; part of what an approval covers."""
+        """The hash of the schema; part of the content that an approval covers."""
         return sha256(canonical_json(self.schema).encode()).hexdigest()[:12]
 
-    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the schema understands them, as plain JSON values.
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Validates the arguments of a call and returns them as plain JSON values.
 
         Raises:
-            ArgumentsRefused: they do not fit.
+            ArgumentsRefused: the arguments do not match the schema.
         """
-        checked = validated_arguments(self.model, arguments)
+        checked = validate_arguments(self.model, arguments)
         return checked.model_dump(mode="json", by_alias=True)
 
     def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
-        """The approval that a call needs, or None where nobody needs to be asked."""
+        """Returns the approval policy that applies to a call, or None if it needs no approval."""
         return (
-            self.approval.policy_for(call, self.previewed(call.arguments))
+            self.approval.policy_for(call, self.preview_call(call.arguments))
             if self.approval
             else None
         )
 
-    def previewed(self, arguments: Mapping[str, Any]) -> Preview | None:
-        """What the author says that a call with these arguments would do."""
+    def preview_call(self, arguments: Mapping[str, Any]) -> Preview | None:
+        """Returns the author's preview of a call's effect, or None without one."""
         if self.preview is None:
             return None
         try:
-            told = self.preview(arguments)
-            return Preview(effect=told[:MAX_EFFECT_CHARACTERS]) if isinstance(told, str) else told
-        except Exception:  # noqa: BLE001 - an author's words may fail; people see the arguments then
+            preview = self.preview(arguments)
+            if isinstance(preview, str):
+                return Preview(effect=preview[:MAX_EFFECT_CHARACTERS])
+            return preview
+        except Exception:  # noqa: BLE001 - approvers still see the arguments
             return None
 
     def run(
-        self, arguments: Mapping[str, Any], context: ToolContext, now: Clock = utc_now_
+        self, arguments: Mapping[str, Any], context: ToolContext, now: Clock = utc_now
     ) -> str | Wait:
-        """Run the function, sync or async, and give its result as the text a model reads, or what
-        it waits for.
+        """Runs the function, sync or async.
+
+        Args:
+            arguments: arguments of the call.
+            context: context of the call.
+            now: clock that waits are measured by.
+
+        Returns:
+            The result as text for the model, or the wait that the function returned.
 
         Raises:
-            Exception: whatever the function raises; or it waits for what it cannot wait for.
+            ArgumentsRefused: the arguments do not match the schema.
+            TypeError: the tool cannot wait in this way.
+            Exception: the function raised it.
         """
-        checked = validated_arguments(self.model, arguments)
-        given = {
-            about.alias or name: getattr(checked, name)
-            for name, about in type(checked).model_fields.items()
+        checked = validate_arguments(self.model, arguments)
+        parameters = {
+            field.alias or name: getattr(checked, name)
+            for name, field in type(checked).model_fields.items()
         }
         if self.context_parameter:
-            given[self.context_parameter] = context
-        result = _finished(self.function(**given))
+            parameters[self.context_parameter] = context
+        result = _resolve(self.function(**parameters))
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -129,21 +134,24 @@ class Tool:
             case _:
                 return result_text(result)
 
-    def polled(self, handle: Any, context: ToolContext) -> str | None:
-        """Ask how a job stands: its result as the text a model reads, or None as long as there is
-        none.
+    def poll_job(self, handle: Any, context: ToolContext) -> str | None:
+        """Polls a job.
+
+        Returns:
+            The result as text for the model, or None while the job is pending.
 
         Raises:
-            Exception: whatever the poll function raises.
+            TypeError: the tool has no poll function.
+            Exception: the poll function raised it.
         """
         if self.poll is None:
             raise TypeError(f"{self.name} has no poll function")
-        result = _finished(self.poll(handle, context))
+        result = _resolve(self.poll(handle, context))
         return None if isinstance(result, Pending) else result_text(result)
 
 
-def _finished(result: Any) -> Any:
-    return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+def _resolve(result: Any) -> Any:
+    return asyncio.run(_await(result)) if inspect.isawaitable(result) else result
 
 
 @overload
@@ -155,8 +163,8 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
-    preview: PreviewOf | None = None,
-    poll: PollOf | None = None,
+    preview: PreviewFunction | None = None,
+    poll: PollFunction | None = None,
     answer: Any = str,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
@@ -167,43 +175,43 @@ def tool(
     approval: Approval | None = None,
     name: str | None = None,
     description: str | None = None,
-    preview: PreviewOf | None = None,
-    poll: PollOf | None = None,
+    preview: PreviewFunction | None = None,
+    poll: PollFunction | None = None,
     answer: Any = str,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a function; its schema comes from the signature and the docstring.
+    """Creates a tool from a function; its schema comes from the signature and the docstring.
 
     Args:
-        function: the function, where the decorator stands without parentheses.
-        effect: `"read"` changes nothing and may run again at will; `"idempotent"` may run again
-            with the same idempotency key; `"once"`, the default, never runs again by itself: after
-            a crash in the middle a person is asked whether it happened.
-        approval: who must agree first.
-        name: what the model calls it; the function's name where not given.
-        description: what the model is told; the docstring's first part where not given.
-        preview: from validated arguments to what the call would do, in words for whoever must
-            approve it; a text or a `Preview`.
-        poll: where the tool returns a `Job` that is polled: from its handle and a `ToolContext` to
-            the result, or `Pending()`. It is asked again and again, so it must change nothing.
-        answer: where the tool returns a `Question`: what the answer must be, a pydantic model or
-            another type.
+        function: the function, if the decorator is used without parentheses.
+        effect: `"read"` changes nothing and may run again at any time; `"idempotent"` may run
+            again with the same idempotency key; `"once"`, the default, never runs again by itself:
+            after a crash during the call a person is asked whether it happened.
+        approval: approval policy of the calls.
+        name: name of the tool for the model; None for the function's name.
+        description: description for the model; None for the docstring's description.
+        preview: function from validated arguments to a text or a `Preview` of the call's effect,
+            shown to approvers.
+        poll: function from a job's handle and a `ToolContext` to the result, or `Pending()`; for
+            tools that return a `Job`. It is called repeatedly, so it must change nothing.
+        answer: type of the answer, a pydantic model or another type; for tools that return a
+            `Question`.
 
     Raises:
-        TypeError: a parameter is variadic or has no type.
-        ValueError: the name is not one that model services accept.
+        TypeError: a parameter is variadic, positional-only or has no type, or a default is invalid.
+        ValueError: model services do not accept the name.
     """
 
     def make(decorated: Callable[..., Any]) -> Tool:
         if not hasattr(decorated, "__name__"):
             raise TypeError(f"a tool is made of a function, not of {decorated!r}")
-        called = name or decorated.__name__
-        if not NAME.fullmatch(called):
-            raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {called!r}")
-        summary, described = documented(decorated)
-        model, context_parameter = arguments_model(decorated, called, described)
+        tool_name = name or decorated.__name__
+        if not NAME.fullmatch(tool_name):
+            raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {tool_name!r}")
+        summary, descriptions = parse_docstring(decorated)
+        model, context_parameter = arguments_model(decorated, tool_name, descriptions)
         return Tool(
             function=decorated,
-            name=called,
+            name=tool_name,
             description=description or summary,
             effect=Effect(effect),
             approval=approval,
@@ -217,5 +225,5 @@ def tool(
     return make if function is None else make(function)
 
 
-async def _awaited(result: Any) -> Any:
+async def _await(result: Any) -> Any:
     return await result

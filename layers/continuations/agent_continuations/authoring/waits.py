@@ -1,6 +1,6 @@
-"""What a tool can return in place of its outcome, when that comes later.
+"""Waits: values that a tool returns instead of a result that is not available yet.
 
-The process ends then, and the run waits for nothing but what is named here.
+The run is suspended, without a process, until the wait ends.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from agent_continuations.authoring.approval import LONGEST_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
+from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
@@ -20,14 +20,14 @@ MAX_HANDLE_CHARACTERS = 64_000
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Go on after a time. What is due is looked at every minute.
+    """Wait until a point in time, with a resolution of a minute.
 
     Args:
-        seconds: for so long,
-        until: or until then.
+        seconds: seconds to wait.
+        until: time to wait until, with a time zone; alternative to `seconds`.
 
     Raises:
-        ValueError: neither or both are given, or a time without a zone.
+        ValueError: neither or both are given, `until` has no time zone, or `seconds` is invalid.
     """
 
     seconds: float | None = None
@@ -42,25 +42,25 @@ class Sleep:
             raise ValueError("a time needs a zone")
 
     def wait(self, now: datetime) -> TimerWait:
-        """What is stored."""
+        """Returns the wait as it is stored."""
         until = self.until or now + timedelta(seconds=self.seconds or 0)
         return TimerWait(until=until)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Ask a person, and go on with the answer. What it must be stands at the tool; see `tool`.
+    """Wait for the answer of a person. The `answer` argument of `tool` defines the answer's type.
 
     Args:
-        text: the question.
-        ask: mail addresses, or groups as `group:name`; any one of them answers.
-        timeout_seconds: after this the model is told that nobody has answered.
-        remind_after_seconds: when they are told again, after the question.
-        escalations: who is asked instead, once nobody has answered in time.
-        risk: with `"high"`, whoever answers must be signed in.
+        text: text of the question.
+        ask: e-mail addresses, or groups as `group:name`; one of them answers.
+        timeout_seconds: seconds until the agent continues without an answer.
+        remind_after_seconds: seconds from the question to each reminder.
+        escalations: approvers asked instead after the deadline, one escalation after the other.
+        risk: with `"high"`, the person must sign in to answer.
 
     Raises:
-        ValueError: nobody is asked, or the times do not fit.
+        ValueError: the text is empty, nobody is asked, or a time is invalid.
     """
 
     text: str
@@ -76,10 +76,10 @@ class Question:
         self._policy()
 
     def wait(self, answer: dict[str, Any]) -> QuestionWait:
-        """What is stored.
+        """Returns the wait as it is stored.
 
         Args:
-            answer: the JSON schema of the answer.
+            answer: JSON schema of the answer.
         """
         return QuestionWait(text=self.text, answer=answer, gate=self._policy())
 
@@ -90,7 +90,7 @@ class Question:
             remind_after_seconds=self.remind_after_seconds,
             escalations=self.escalations,
             risk=self.risk,
-            # Whoever started the run may well be the one who knows.
+            # The requester of the run may know the answer.
             self_approval=True,
         )
         return policy.pinned_policy(Preview(effect=self.text[:MAX_QUESTION_CHARACTERS]))
@@ -98,15 +98,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
-    """Go on with what an event from outside brings; one that came before will do.
+    """Wait for an external event, including one that arrived before the call.
 
     Args:
-        event: its name.
-        correlation: only one that was sent with this.
-        timeout_seconds: after this the model is told that it has not come; never, where not given.
+        event: name of the event.
+        correlation: correlation that the event must have; None for any.
+        timeout_seconds: seconds until the call ends without the event; None for no limit.
 
     Raises:
-        ValueError: the name, the correlation or the time does not fit.
+        ValueError: the name, the correlation or the time is invalid.
     """
 
     event: str
@@ -121,7 +121,7 @@ class WaitFor:
             _check_duration(self.timeout_seconds)
 
     def wait(self, now: datetime) -> EventWait:
-        """What is stored."""
+        """Returns the wait as it is stored."""
         seconds = self.timeout_seconds
         until = None if seconds is None else now + timedelta(seconds=seconds)
         return EventWait(name=self.event, correlation=self.correlation, until=until)
@@ -129,18 +129,18 @@ class WaitFor:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Go on when something is done that was started elsewhere.
+    """Wait for an external job.
 
-    It calls back at `ToolContext.callback_url`, or is polled by the tool's `poll`.
+    The job posts its outcome to `ToolContext.callback_url`, or the tool's `poll` is called.
 
     Args:
-        handle: its name there, as a JSON value.
-        timeout_seconds: after this the model is told that it has not finished.
-        poll_seconds: when it is polled first; never, where not given.
-        longest_poll_seconds: the time between polls is doubled up to this.
+        handle: JSON value that identifies the job.
+        timeout_seconds: seconds until the call ends without the job's outcome.
+        poll_seconds: seconds until the first poll; None for no polling.
+        longest_poll_seconds: maximum seconds between polls; the interval doubles up to it.
 
     Raises:
-        ValueError: the handle is no JSON, or the times do not fit.
+        ValueError: the handle is not JSON or too large, or a time is invalid.
     """
 
     handle: Any
@@ -161,7 +161,7 @@ class Job:
             raise ValueError(f"a handle has {MAX_HANDLE_CHARACTERS} characters at most")
 
     def wait(self, now: datetime) -> JobWait:
-        """What is stored."""
+        """Returns the wait as it is stored."""
         seconds, longest = self.poll_seconds, self.longest_poll_seconds
         poll = None
         if seconds is not None:
@@ -172,9 +172,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a `poll` function returns as long as the job is not done."""
+    """Result of a `poll` function while the job is pending."""
 
 
 def _check_duration(seconds: float) -> None:
-    if not 0 < seconds <= LONGEST_TIMEOUT_SECONDS:
-        raise ValueError(f"a time is more than 0 and up to {LONGEST_TIMEOUT_SECONDS} seconds")
+    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise ValueError(f"a time is more than 0 and up to {MAX_TIMEOUT_SECONDS} seconds")

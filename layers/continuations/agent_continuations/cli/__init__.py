@@ -2,21 +2,23 @@
 
 import sys
 
-NEEDED = ("click", "httpx2", "rich")
+REQUIRED_MODULES = ("click", "httpx2", "rich")
 
 
 def main() -> None:
-    """Entry point. The exit codes stand in `--help`."""
+    """Runs the command line client; `--help` lists the exit codes."""
     try:
         from agent_continuations.cli.app import cli
 
         for stream in (sys.stdout, sys.stderr):
-            # What a terminal's alphabet does not have is told as an escape, and no reason to fail.
+            # Characters that the terminal's encoding lacks are escaped instead of raising an error.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         cli(prog_name="agent-continuations")
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in NEEDED:
+        if (error.name or "").partition(".")[0] not in REQUIRED_MODULES:
             raise
-        sys.exit("agent-continuations: needs pip install 'agent-continuations[cli]'")
+        sys.exit(
+            "agent-continuations: missing dependencies; run pip install 'agent-continuations[cli]'"
+        )

@@ -1,4 +1,4 @@
-"""`python -m agent_continuations.cli`, where the package is not installed."""
+"""Entry point of `python -m agent_continuations.cli`, for use without an installation."""
 
 from agent_continuations.cli import main
 

@@ -1,4 +1,4 @@
-"""The group of all commands, and what several of them share."""
+"""The command group, with the help text that all commands share."""
 
 from typing import Any
 
@@ -6,37 +6,40 @@ import click
 
 from agent_continuations.cli.commands import decisions, messages, runs
 from agent_continuations.cli.exit_codes import ExitCode
-from agent_continuations.cli.options import shared
+from agent_continuations.cli.options import shared_options
 
-CODES = """\b
+EXIT_CODES = """\b
 Exit codes:
-  0    done; for commands that wait: the run is completed
+  0    success; for commands that wait: the run completed
   1    refused; for commands that wait: the run failed, was cancelled or parked
-  2    the command line is not right, or leaves open what is meant
-  3    the run waits for somebody (start --wait, message --wait, tail)
-  4    the service could not be reached, is too busy, or failed (5xx)
+  2    usage error or ambiguous request
+  3    the run is waiting for input (start --wait, message --wait, tail)
+  4    the service is unreachable, overloaded, or failed (5xx)
   130  interrupted
 
-RUN is a run's id, or how the id of one of the newest 100 runs begins. Where REQUEST is
-left out, it is the only open one. Put -- before a word that begins with a dash.
+RUN is a run id, or a unique prefix of the id of one of the newest 100 runs. REQUEST is
+a request id or a unique prefix; it may be omitted if only one request is open. Put --
+before an argument that starts with a dash.
 """
 
 
-class Commands(click.Group):
-    """Commands that end quietly when they are interrupted."""
+class CommandGroup(click.Group):
+    """A command group that exits with code 130, without a traceback, on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
+        """Runs the selected command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
 
 
-@click.group(cls=Commands, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@shared(top=True)
+@click.group(
+    cls=CommandGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@shared_options(top=True)
 def cli() -> None:
-    """Start, watch and answer runs of AI agents that wait for free."""
+    """Start, monitor and answer runs of AI agents."""
 
 
 for command in (

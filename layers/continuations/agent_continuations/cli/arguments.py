@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take."""
+"""Argument types and options shared by several commands."""
 
 import json
 import sys
@@ -8,48 +8,54 @@ import click
 
 
 def read_text(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """The value of an argument, or of the standard input where it is a dash."""
+    """Returns the argument's value, or the standard input if the value is `-`."""
     return sys.stdin.read() if value == "-" else value
 
 
-def _key(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    fits = value is None or (1 <= len(value) <= 255 and value.isascii() and value.isprintable())
-    if not fits:
-        raise click.BadParameter("must be 1 to 255 characters of ASCII")
+def _validate_key(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    valid = value is None or (1 <= len(value) <= 255 and value.isascii() and value.isprintable())
+    if not valid:
+        raise click.BadParameter("must be 1 to 255 printable ASCII characters")
     return value
 
 
-wait_option = click.option("--wait", is_flag=True, help="Until the run ends or waits for somebody.")
+wait_option = click.option(
+    "--wait", is_flag=True, help="Wait until the run ends or is waiting for input."
+)
 key_option = click.option(
     "--key",
-    callback=_key,
-    help="The Idempotency-Key: the same one again does nothing more. Made up else.",
+    callback=_validate_key,
+    help="Idempotency-Key; repeating a request with the same key has no effect."
+    " Default: generated.",
 )
 
 
-class Json(click.ParamType[Any]):
-    """A JSON value on the command line."""
+class JsonValue(click.ParamType[Any]):
+    """Parameter type of a JSON value on the command line."""
 
     name = "json"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read it."""
+        """Parses the JSON text."""
         if not isinstance(value, str):
             return value
         try:
             return json.loads(value)
         except ValueError as error:
-            self.fail(f"this is no JSON: {error}", param, ctx)
+            self.fail(f"invalid JSON: {error}", param, ctx)
 
 
-def json_object(
+def require_object(
     _context: click.Context, _parameter: click.Parameter, value: Any
 ) -> dict[str, Any] | None:
+    """Rejects JSON values other than objects."""
     if value is None or isinstance(value, dict):
         return value
     raise click.BadParameter("must be a JSON object")
 
 
-def given(**more: Any) -> dict[str, Any]:
-    """What was said at all."""
-    return {name: value for name, value in more.items() if value is not None}
+def without_none(**fields: Any) -> dict[str, Any]:
+    """Returns the fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}

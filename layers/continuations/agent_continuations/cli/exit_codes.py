@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes that scripts go by, and the one line that says why."""
+"""Exit codes, which scripts rely on, and the errors that map to them."""
 
 from enum import IntEnum
 from typing import IO, Any
@@ -9,18 +9,18 @@ from agent_continuations.safe_text import escape_line
 
 
 class ExitCode(IntEnum):
-    """An exit code."""
+    """Exit code of a command."""
 
     DONE = 0
     REFUSED = 1
     USAGE = 2
-    WAITS = 3
+    WAITING = 3
     UNREACHABLE = 4
     INTERRUPTED = 130
 
 
-class Fault(click.ClickException):
-    """A command cannot go on. What it says is shown in one line, whosoever the words are."""
+class CliError(click.ClickException):
+    """Base of the errors that end a command; the message is printed as one escaped line."""
 
     exit_code = ExitCode.REFUSED.value
 
@@ -28,21 +28,21 @@ class Fault(click.ClickException):
         super().__init__(escape_line(message))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the line, on stderr where nothing else is said."""
+        """Prints the message to `file`, or to stderr by default."""
         click.echo(f"agent-continuations: {self.message}", file=file, err=file is None)
 
 
-class Refused(Fault):
-    """The service says no."""
+class Refused(CliError):
+    """The service refuses the request."""
 
 
-class Misused(Fault):
-    """It is not clear what is meant, or where."""
+class InvalidUsage(CliError):
+    """The command line is invalid or ambiguous, or the configuration is incomplete."""
 
     exit_code = ExitCode.USAGE.value
 
 
-class Unreachable(Fault):
-    """The service says nothing, or nothing that can be used."""
+class ServiceUnavailable(CliError):
+    """The service is unreachable, overloaded, or returns an unusable response."""
 
     exit_code = ExitCode.UNREACHABLE.value

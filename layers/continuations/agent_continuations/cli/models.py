@@ -1,26 +1,27 @@
-"""What this client reads of the API's answers. All else in them is left alone, so that an answer
-of a newer service can be read, too. Times stay as they came.
+"""Models of the API responses that this client reads.
+
+Unknown fields are ignored, so that responses of newer services can be read. Times stay strings.
 """
 
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent_continuations.cli.exit_codes import Unreachable
+from agent_continuations.cli.exit_codes import ServiceUnavailable
 from agent_continuations.core.awaiting import REQUEST_KINDS
 
-# Who is asked there is a person, and what they say is a decision.
-PEOPLE = REQUEST_KINDS
+# Kinds of waits that a person ends by a decision.
+HUMAN_WAIT_KINDS = REQUEST_KINDS
 
 
 class ApiModel(BaseModel):
-    """Base of what is read."""
+    """Base of the response models."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Stage(ApiModel):
-    """Who is asked together."""
+    """Stage of an approval: approvers who are asked together."""
 
     approvers: tuple[str, ...] = ()
     needed: int = 1
@@ -29,7 +30,7 @@ class Stage(ApiModel):
 
 
 class Wait(ApiModel):
-    """One place where a run waits; see `agent_continuations.views.waiting.Waiting`."""
+    """One wait of a run; see `agent_continuations.views.waiting.Waiting`."""
 
     request_id: str
     kind: str
@@ -50,14 +51,14 @@ class Wait(ApiModel):
 
 
 class Usage(ApiModel):
-    """Tokens."""
+    """Token counts."""
 
     input_tokens: int = 0
     output_tokens: int = 0
 
 
 class Undelivered(ApiModel):
-    """A notice that has not reached somebody."""
+    """Notification with undelivered recipients."""
 
     request_id: str
     recipients: tuple[str, ...] = ()
@@ -65,8 +66,8 @@ class Undelivered(ApiModel):
     again_at: str | None = None
 
 
-class Summary(ApiModel):
-    """A run in a list."""
+class RunSummary(ApiModel):
+    """Run in a list."""
 
     run_id: str
     agent: str
@@ -75,15 +76,15 @@ class Summary(ApiModel):
     metadata: dict[str, str] = Field(default={})
 
 
-class Page(ApiModel):
-    """Some runs."""
+class RunPage(ApiModel):
+    """Page of a list of runs."""
 
-    items: tuple[Summary, ...]
+    items: tuple[RunSummary, ...]
     next: str | None = None
 
 
-class Run(Summary):
-    """A run."""
+class Run(RunSummary):
+    """Run with its waits."""
 
     updated_at: str
     result: str | None = None
@@ -97,13 +98,13 @@ class Run(Summary):
 
 
 class Accepted(ApiModel):
-    """What starting a run, or saying something to it, is answered with."""
+    """Response to starting a run, sending a message or sending an event."""
 
     run_id: str
 
 
-class Settled(ApiModel):
-    """What stands after a decision."""
+class DecisionResult(ApiModel):
+    """State of a request after a decision."""
 
     run_id: str
     request_id: str
@@ -116,8 +117,8 @@ class Settled(ApiModel):
     stages: tuple[Stage, ...] | None = None
 
 
-class Entry(ApiModel):
-    """A line of a timeline."""
+class TimelineEntry(ApiModel):
+    """Entry of a timeline."""
 
     at: str
     kind: str
@@ -132,20 +133,20 @@ class Entry(ApiModel):
 
 
 class Timeline(ApiModel):
-    """What happened."""
+    """Timeline of a run."""
 
-    items: tuple[Entry, ...]
+    items: tuple[TimelineEntry, ...]
 
 
 class Outcome(ApiModel):
-    """How a call ended."""
+    """Outcome of a call."""
 
     kind: str
     content: str = ""
 
 
 class Plan(ApiModel):
-    """What a call is."""
+    """Planned call."""
 
     kind: str = "tool"
     tool: str
@@ -153,7 +154,7 @@ class Plan(ApiModel):
 
 
 class Decision(ApiModel):
-    """What was decided about a call."""
+    """Decision about a call."""
 
     verdict: str
     approver: str
@@ -162,17 +163,17 @@ class Decision(ApiModel):
     answer: Any = None
 
 
-class Asked(ApiModel):
-    """A request about a call; `arguments` where an approver has changed them."""
+class ApprovalRequest(ApiModel):
+    """Approval request of a call; `arguments` is set if an approver edited them."""
 
     arguments: dict[str, Any] | None = None
 
 
 class Call(ApiModel):
-    """A call of a tool or of an agent."""
+    """Call of a tool or an agent."""
 
     plan: Plan
-    approval: Asked | None = None
+    approval: ApprovalRequest | None = None
     decision: Decision | None = None
     intent: dict[str, Any] | None = None
     child: "Frame | None" = None
@@ -180,28 +181,28 @@ class Call(ApiModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """As they run, or would: an approver's, where somebody has changed them."""
-        said = self.decision or self.approval
-        changed = said.arguments if said else None
-        return self.plan.arguments if changed is None else changed
+        """The effective arguments: those edited by an approver, or else the planned ones."""
+        source = self.decision or self.approval
+        edited = source.arguments if source else None
+        return self.plan.arguments if edited is None else edited
 
 
 class Message(ApiModel):
-    """What somebody said to a run."""
+    """Message to a run."""
 
     text: str
     sender: str | None = None
 
 
 class Turn(ApiModel):
-    """A reply of the model and its calls."""
+    """Model reply and its calls."""
 
     calls: tuple[Call, ...] = ()
     heard: tuple[Message, ...] = ()
 
 
 class Frame(ApiModel):
-    """An agent at work: the continuation."""
+    """Continuation of one agent."""
 
     agent: str
     input: str = ""
@@ -210,19 +211,19 @@ class Frame(ApiModel):
     messages: tuple[Message, ...] = ()
 
 
-Form = TypeVar("Form", bound=ApiModel)
+ModelType = TypeVar("ModelType", bound=ApiModel)
 
 
-def parse(form: type[Form], document: Any) -> Form:
-    """An answer, read.
+def parse(model: type[ModelType], document: Any) -> ModelType:
+    """Parses a response.
 
     Raises:
-        Unreachable: it is something else.
+        ServiceUnavailable: the response does not match the model.
     """
     try:
-        return form.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the answer"
-        what = f"the service answers in another form than is known here ({place}: {first['msg']})"
-        raise Unreachable(what) from None
+        field = ".".join(map(str, first["loc"])) or "document"
+        message = f"unexpected response from the service ({field}: {first['msg']})"
+        raise ServiceUnavailable(message) from None

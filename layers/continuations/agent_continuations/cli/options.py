@@ -1,4 +1,4 @@
-"""The options that every command takes, before its name or after it."""
+"""Options that every command accepts, before or after the command's name."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from agent_continuations.cli.client import Api
-from agent_continuations.cli.exit_codes import Misused
+from agent_continuations.cli.client import ApiClient
+from agent_continuations.cli.exit_codes import InvalidUsage
 from agent_continuations.safe_text import escape_json
 
-ADDRESS = Path(".run") / "api_url"
-NEVER_WRAPPED = 10_000_000
+LOCAL_ADDRESS_FILE = Path(".run") / "api_url"
+UNWRAPPED_WIDTH = 10_000_000
 
-Function: TypeAlias = Callable[..., Any]
+CommandFunction: TypeAlias = Callable[..., Any]
 
 
 @dataclass
 class Settings:
-    """What the options say."""
+    """Values of the shared options."""
 
     url: str | None = None
     as_json: bool = False
@@ -31,13 +31,13 @@ class Settings:
     region: str | None = None
 
     @cached_property
-    def api(self) -> Api:
-        """The API.
+    def api(self) -> ApiClient:
+        """The API client.
 
         Raises:
-            Fault: it is not known where it is, or requests cannot be signed.
+            InvalidUsage: the URL is missing or invalid, or credentials or region are missing.
         """
-        return Api(
+        return ApiClient(
             self.url or _local_address(),
             sign=self.sign,
             profile=self.profile,
@@ -46,18 +46,18 @@ class Settings:
 
     @cached_property
     def console(self) -> Console:
-        """Where things are printed. What is piped has no colours, and lines as long as they are."""
+        """The output console; piped output has no colours and is not wrapped."""
         console = Console(markup=False, emoji=False, highlight=False)
         if not console.is_terminal:
-            console.width = NEVER_WRAPPED
+            console.width = UNWRAPPED_WIDTH
         return console
 
     def print_result(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
-        """Print an answer: as it came where JSON is wanted, else in words.
+        """Prints a response: as JSON with `--json`, otherwise as readable lines.
 
         Args:
-            document: the answer.
-            lines: what to print in its place.
+            document: response of the API.
+            lines: produces the readable lines.
         """
         if self.as_json:
             click.echo(escape_json(document))
@@ -65,29 +65,30 @@ class Settings:
         for line in lines():
             self.print_line(line)
 
-    def print_line(self, what: RenderableType) -> None:
-        """Print something for people. What does not fit into a line goes on below, moved in, so
-        that no stranger's words stand where ours do.
+    def print_line(self, content: RenderableType) -> None:
+        """Prints readable output.
+
+        Wrapped lines are indented, so that text of others cannot imitate a line of this client.
         """
-        if not isinstance(what, Text) or not self.console.is_terminal:
-            self.console.print(what)
+        if not isinstance(content, Text) or not self.console.is_terminal:
+            self.console.print(content)
             return
-        for whole in what.split("\n", allow_blank=True):
-            indent = len(whole.plain) - len(whole.plain.lstrip(" ")) + 2
-            first, *rest = whole.wrap(self.console, max(self.console.width - indent, 20))
+        for line in content.split("\n", allow_blank=True):
+            indent = len(line.plain) - len(line.plain.lstrip(" ")) + 2
+            first, *rest = line.wrap(self.console, max(self.console.width - indent, 20))
             self.console.print(first)
-            for line in rest:
-                self.console.print(Text(" " * indent).append_text(line))
+            for wrapped in rest:
+                self.console.print(Text(" " * indent).append_text(wrapped))
 
 
 def _local_address() -> str:
     try:
-        address = ADDRESS.read_text(encoding="utf-8").strip()
+        address = LOCAL_ADDRESS_FILE.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         address = ""
     if not address:
-        missing = f"where is the API? Give --url or AGENT_CONTINUATIONS_URL; there is no {ADDRESS}"
-        raise Misused(missing)
+        missing = "no API address: give --url or set AGENT_CONTINUATIONS_URL"
+        raise InvalidUsage(f"{missing} ({LOCAL_ADDRESS_FILE} does not exist)")
     return address
 
 
@@ -97,16 +98,16 @@ def _store_option(context: click.Context, parameter: click.Parameter, value: Any
         setattr(settings, parameter.name, value)
 
 
-def shared(*, top: bool = False) -> Callable[[Function], Function]:
-    """Adds the options; their values are in `Settings`.
+def shared_options(*, top: bool = False) -> Callable[[CommandFunction], CommandFunction]:
+    """Returns a decorator that adds the shared options; their values go into `Settings`.
 
     Args:
-        top: whether they stand before the command's name, where their help is.
+        top: whether the options belong to the command group, whose help describes them.
     """
     hidden = not top
 
     def environment(*names: str) -> list[str] | None:
-        # Once, so that it does not take the place of what was given before the command's name.
+        # Only on the group: on a command, a variable would override an option given to the group.
         return list(names) if top else None
 
     options = [
@@ -116,7 +117,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             is_flag=True,
             expose_value=False,
             callback=_store_option,
-            help="Print the API's JSON, one document.",
+            help="Print the API's JSON as one document.",
         ),
         click.option(
             "--url",
@@ -124,7 +125,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             hidden=hidden,
             expose_value=False,
             callback=_store_option,
-            help="The API's address; else AGENT_CONTINUATIONS_URL, else what .run/api_url holds.",
+            help="API URL. Default: AGENT_CONTINUATIONS_URL, or the content of .run/api_url.",
         ),
         click.option(
             "--sign",
@@ -132,7 +133,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             hidden=hidden,
             expose_value=False,
             callback=_store_option,
-            help="Sign requests for AWS, which those to *.execute-api.*.amazonaws.com always are.",
+            help="Sign requests with AWS credentials. Always on for *.execute-api.*.amazonaws.com.",
         ),
         click.option(
             "--profile",
@@ -140,7 +141,7 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             hidden=hidden,
             expose_value=False,
             callback=_store_option,
-            help="The AWS profile to sign with; else AWS_PROFILE.",
+            help="AWS profile to sign with. Default: AWS_PROFILE.",
         ),
         click.option(
             "--region",
@@ -148,11 +149,11 @@ def shared(*, top: bool = False) -> Callable[[Function], Function]:
             hidden=hidden,
             expose_value=False,
             callback=_store_option,
-            help="The AWS region to sign for, where the address does not say it.",
+            help="AWS region to sign for, unless the URL contains it. Default: AWS_REGION.",
         ),
     ]
 
-    def add(function: Function) -> Function:
+    def add(function: CommandFunction) -> CommandFunction:
         for option in reversed(options):
             function = option(function)
         return function

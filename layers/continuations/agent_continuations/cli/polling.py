@@ -1,4 +1,4 @@
-"""Waiting for a run until it ends, or waits for somebody."""
+"""Polling of a run until it ends or is waiting for input."""
 
 import time
 from collections.abc import Iterator
@@ -7,27 +7,27 @@ from urllib.parse import quote
 
 import click
 
-from agent_continuations.cli.client import Api
+from agent_continuations.cli.client import ApiClient
 from agent_continuations.cli.exit_codes import ExitCode
-from agent_continuations.cli.models import PEOPLE, Run, parse
+from agent_continuations.cli.models import HUMAN_WAIT_KINDS, Run, parse
 from agent_continuations.cli.options import Settings
-from agent_continuations.cli.rendering import outcome
+from agent_continuations.cli.rendering import outcome_lines
 
-# The longest that the service holds an answer back.
+# The longest long poll that the service supports.
 POLL_SECONDS = 20
-# Progress of a run at work moves nothing that a poll could wait for.
-WATCH_SECONDS = 2
-# What a run waits for inside of runs that it has started moves nothing, either.
-CHILD_SECONDS = 5
-# A service that does not hold its answers back is not asked more often than this.
-PACE_SECONDS = 0.5
+# A long poll does not return on progress within a running run, so `tail` polls more often.
+RUNNING_POLL_SECONDS = 2
+# Nor does it return when a child run starts to wait.
+CHILD_POLL_SECONDS = 5
+# Minimum time between polls of a service without long polling.
+MIN_POLL_INTERVAL_SECONDS = 0.5
 
 
-def end_of(run: Run) -> ExitCode | None:
-    """How a run ends for whoever waits for it; None while it goes on by itself.
+def exit_code_of(run: Run) -> ExitCode | None:
+    """Returns the exit code of a command that waits for the run, or None to keep polling.
 
-    Somebody is waited for where people are asked, an event must be sent, or the run is paused.
-    Timers, jobs and models come by themselves.
+    A run is waiting for input if a person must decide, an event must be sent, or the run is
+    paused. Timers, jobs, models and child runs need no input.
     """
     match run.status:
         case "completed":
@@ -37,64 +37,66 @@ def end_of(run: Run) -> ExitCode | None:
         case "running":
             return None
         case _ if run.paused:
-            return ExitCode.WAITS
-        case "suspended" if any(each.kind in (*PEOPLE, "event") for each in run.waiting):
-            return ExitCode.WAITS
+            return ExitCode.WAITING
+        case "suspended" if any(each.kind in (*HUMAN_WAIT_KINDS, "event") for each in run.waiting):
+            return ExitCode.WAITING
         case _:
             return None
 
 
-def run_path(run_id: str, *more: str) -> str:
-    """The path of a run, or of something of it."""
-    return "/".join(["/runs", *(quote(each, safe="") for each in (run_id, *more))])
+def run_path(run_id: str, *segments: str) -> str:
+    """Returns the URL path of a run, or of a resource below it."""
+    return "/".join(["/runs", *(quote(each, safe="") for each in (run_id, *segments))])
 
 
-def views(api: Api, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, Run]]:
-    """How a run stands, again and again, until `end_of` has something to say.
+def poll_run(api: ApiClient, run_id: str, *, watch: bool = False) -> Iterator[tuple[Any, Run]]:
+    """Polls a run until it ends or is waiting for input.
 
     Args:
-        api: where the run is.
-        run_id: the run.
-        watch: whether to look often while the run is at work.
+        api: API client.
+        run_id: id of the run.
+        watch: whether to poll often while the run is running.
 
     Yields:
-        The answer as it came, and as it is read.
+        The response and the parsed run.
 
     Raises:
-        Fault: the service refuses, or cannot be reached.
+        Refused: the service refuses the request.
+        ServiceUnavailable: the service is unreachable or overloaded, or it failed.
     """
     path = run_path(run_id)
     document = api.get(path)
     while True:
         run = parse(Run, document)
         yield document, run
-        if end_of(run) is not None:
+        if exit_code_of(run) is not None:
             return
-        asked = time.monotonic()
-        document = api.get(path, _poll(run, watch=watch))
+        polled_at = time.monotonic()
+        document = api.get(path, _poll_parameters(run, watch=watch))
         if parse(Run, document).updated_at == run.updated_at:
-            time.sleep(max(0.0, PACE_SECONDS - (time.monotonic() - asked)))
+            time.sleep(max(0.0, MIN_POLL_INTERVAL_SECONDS - (time.monotonic() - polled_at)))
 
 
-def _poll(run: Run, *, watch: bool) -> dict[str, str | int | None]:
+def _poll_parameters(run: Run, *, watch: bool) -> dict[str, str | int | None]:
     if run.status in ("ready", "running"):
-        return {"wait": WATCH_SECONDS if watch else POLL_SECONDS}
+        return {"wait": RUNNING_POLL_SECONDS if watch else POLL_SECONDS}
     children = any(each.kind == "child" for each in run.waiting)
-    return {"wait": CHILD_SECONDS if children else POLL_SECONDS, "after": run.updated_at}
+    return {"wait": CHILD_POLL_SECONDS if children else POLL_SECONDS, "after": run.updated_at}
 
 
-def settled(api: Api, run_id: str) -> tuple[Any, Run]:
-    """A run once it has ended or waits for somebody: the answer as it came, and as it is read.
+def wait_for_run(api: ApiClient, run_id: str) -> tuple[Any, Run]:
+    """Returns a run once it has ended or is waiting for input: the response and the parsed run.
 
     Raises:
-        Fault: the service refuses, or cannot be reached.
+        Refused: the service refuses the request.
+        ServiceUnavailable: the service is unreachable or overloaded, or it failed.
     """
-    *_, last = views(api, run_id)
+    *_, last = poll_run(api, run_id)
     return last
 
 
-def finish(settings: Settings, run_id: str) -> NoReturn:
-    """Wait for a run, tell how it stands, and end with the code for that."""
-    document, run = settled(settings.api, run_id)
-    settings.print_result(document, lambda: outcome(run))
-    click.get_current_context().exit(end_of(run) or ExitCode.DONE)
+def wait_and_exit(settings: Settings, run_id: str) -> NoReturn:
+    """Waits for a run, prints its state and exits with the matching code."""
+    document, run = wait_for_run(settings.api, run_id)
+    settings.print_result(document, lambda: outcome_lines(run))
+    click.get_current_context().exit(exit_code_of(run) or ExitCode.DONE)

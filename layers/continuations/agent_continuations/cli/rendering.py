@@ -1,5 +1,6 @@
-"""What the commands print, in lines. Every word of the service's is made fit to be looked at, and
-is text, never markup.
+"""Lines that the commands print.
+
+Text from the service is escaped and is never interpreted as markup.
 """
 
 import json
@@ -10,11 +11,19 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from agent_continuations.cli.models import PEOPLE, Entry, Run, Settled, Stage, Summary, Wait
+from agent_continuations.cli.models import (
+    HUMAN_WAIT_KINDS,
+    DecisionResult,
+    Run,
+    RunSummary,
+    Stage,
+    TimelineEntry,
+    Wait,
+)
 from agent_continuations.safe_text import escape, escape_line
 from agent_continuations.views.labels import LABELS
 
-MAX_SHORT = 100
+MAX_SUMMARY_CHARACTERS = 100
 STYLES = {
     "ready": "cyan",
     "running": "cyan",
@@ -26,58 +35,61 @@ STYLES = {
 }
 
 
-def words(text: str, style: str = "") -> Text:
-    """A text of the service's, in one line."""
+def line_text(text: str, style: str = "") -> Text:
+    """Formats text from the service as one escaped line."""
     return Text(escape_line(text), style=style)
 
 
-def block(text: str, indent: str = "  ") -> Text:
-    """A text of the service's with its lines, each moved in, so that none looks like ours."""
+def block_text(text: str, indent: str = "  ") -> Text:
+    """Formats multi-line text from the service; the indent sets it apart from this client's."""
     lines = escape(text).split("\n")
     return Text("\n".join(f"{indent}{line}" for line in lines))
 
 
-def joined(*parts: Text | str, by: str = " ") -> Text:
-    """Parts in one line; empty ones are left out. A `str` must be our own."""
-    found = [Text(each) if isinstance(each, str) else each for each in parts]
-    return Text(by).join([each for each in found if each.plain])
+def join_parts(*parts: Text | str, by: str = " ") -> Text:
+    """Joins the parts that are not empty. A `str` is not escaped: no text from the service."""
+    texts = [Text(each) if isinstance(each, str) else each for each in parts]
+    return Text(by).join([each for each in texts if each.plain])
 
 
-def moment(text: str, pattern: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
-    """A time of the service's, for people."""
+def format_time(text: str, pattern: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
+    """Formats a time from the service in UTC; a text that is no time is only escaped."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC).strftime(pattern)
     except (ValueError, OverflowError):
         return escape_line(text)
 
 
-def arguments_text(arguments: dict[str, Any], longest: int | None = None) -> Text:
-    """Arguments as one writes them: `amount=250, to="bob"`."""
+def arguments_text(arguments: dict[str, Any], max_characters: int | None = None) -> Text:
+    """Formats arguments like `amount=250, to="bob"`."""
     pairs = (f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in arguments.items())
     text = escape_line(", ".join(pairs))
-    return Text(text if longest is None or len(text) <= longest else f"{text[:longest]}…")
+    if max_characters is not None and len(text) > max_characters:
+        text = f"{text[:max_characters]}…"
+    return Text(text)
 
 
-def call_text(tool: str, arguments: dict[str, Any], longest: int | None = None) -> Text:
-    """A call: `transfer(amount=250)`."""
-    return Text.assemble(words(tool, "bold"), "(", arguments_text(arguments, longest), ")")
+def call_text(tool: str, arguments: dict[str, Any], max_characters: int | None = None) -> Text:
+    """Formats a call like `transfer(amount=250)`."""
+    shown = arguments_text(arguments, max_characters)
+    return Text.assemble(line_text(tool, "bold"), "(", shown, ")")
 
 
 def status_text(status: str, *, paused: bool = False) -> Text:
-    """A status in its colour."""
-    text = words(status, STYLES.get(status, ""))
-    return joined(text, Text("(paused)", "yellow")) if paused else text
+    """Formats a status in its colour."""
+    text = line_text(status, STYLES.get(status, ""))
+    return join_parts(text, Text("(paused)", "yellow")) if paused else text
 
 
-def run_lines(items: Iterable[Summary]) -> Iterator[Text]:
-    """Runs in a list, one in a line, in columns."""
+def run_lines(items: Iterable[RunSummary]) -> Iterator[Text]:
+    """Formats a list of runs in columns, one run a line."""
     rows = [
         (
-            words(each.run_id),
+            line_text(each.run_id),
             status_text(each.status),
-            words(each.agent, "bold"),
-            Text(moment(each.created_at)),
-            words(" ".join(f"{name}={value}" for name, value in each.metadata.items()), "dim"),
+            line_text(each.agent, "bold"),
+            Text(format_time(each.created_at)),
+            line_text(" ".join(f"{name}={value}" for name, value in each.metadata.items()), "dim"),
         )
         for each in items
     ]
@@ -90,101 +102,105 @@ def run_lines(items: Iterable[Summary]) -> Iterator[Text]:
         yield line
 
 
-def entry_line(entry: Entry) -> Text:
-    """A line of a timeline."""
+def entry_line(entry: TimelineEntry) -> Text:
+    """Formats an entry of a timeline."""
     style = {"ended": "bold", "approval": "yellow", "escalation": "yellow", "doubt": "red"}
-    because = f"because: {entry.reason}" if entry.reason else ""
-    return joined(
-        Text(moment(entry.at, "%H:%M:%S"), "dim"),
-        words(entry.path, "dim"),
-        words(entry.agent, "bold"),
-        words(entry.kind, style.get(entry.kind, "cyan")),
-        words(f"{entry.tool}:" if entry.tool else ""),
-        words(entry.text),
-        words(because),
+    return join_parts(
+        Text(format_time(entry.at, "%H:%M:%S"), "dim"),
+        line_text(entry.path, "dim"),
+        line_text(entry.agent, "bold"),
+        line_text(entry.kind, style.get(entry.kind, "cyan")),
+        line_text(f"{entry.tool}:" if entry.tool else ""),
+        line_text(entry.text),
+        line_text(_reason_text(entry.reason)),
     )
 
 
 def wait_line(wait: Wait) -> Text:
-    """What is waited for, of whom, until when."""
+    """Formats a wait: its kind, the approvers, the deadline and the request id."""
+    anyone = "anyone with access to the API" if wait.kind in HUMAN_WAIT_KINDS else ""
+    approvers = ", ".join(wait.approvers or ()) or anyone
+    until = f"until {format_time(wait.expires_at)}" if wait.expires_at else ""
+    correlation = f"(correlation {wait.correlation})" if wait.correlation else ""
     label = LABELS.get(wait.kind)
-    asked = ", ".join(wait.approvers or ())
-    nobody = "whoever may call the API" if wait.kind in PEOPLE else ""
-    until = f"until {moment(wait.expires_at)}" if wait.expires_at else ""
-    event = f"of {wait.correlation}" if wait.correlation else ""
-    return joined(
-        words(label.state if label else f"awaiting {wait.kind}", "yellow"),
-        words(wait.event or ""),
-        words(event),
-        words(f"by {asked or nobody}" if asked or nobody else ""),
+    return join_parts(
+        line_text(label.state if label else f"awaiting {wait.kind}", "yellow"),
+        line_text(wait.event or ""),
+        line_text(correlation),
+        line_text(f"by {approvers}" if approvers else ""),
         until,
-        words(f"request {wait.request_id}" if wait.kind in PEOPLE else "", "dim"),
+        line_text(f"request {wait.request_id}" if wait.kind in HUMAN_WAIT_KINDS else "", "dim"),
     )
 
 
 def wait_details(wait: Wait) -> Iterator[Text]:
-    """All else that whoever must answer has to know; the arguments in full."""
+    """Formats the details that an approver needs: message, preview, risk, stages and schema."""
     if wait.kind in ("question", "condition", "doubt", "model"):
-        yield words(wait.message)
+        yield line_text(wait.message)
     if wait.preview and wait.preview not in wait.message:
-        yield words(wait.preview)
+        yield line_text(wait.preview)
     if wait.risk == "high":
-        yield Text("high risk: whoever decides must be signed in", "red")
+        yield Text("high risk: approvers must be signed in", "red")
     yield from stage_lines(wait.stages or ())
     if wait.kind == "question" and wait.answer_schema:
         schema = json.dumps(wait.answer_schema.get("properties", {}), ensure_ascii=False)
-        yield joined("answer:", words(schema))
+        yield join_parts("answer:", line_text(schema))
 
 
 def stage_lines(stages: Iterable[Stage]) -> Iterator[Text]:
-    """The stages of an approval, where there is more to them than one name of one."""
-    found = list(stages)
-    if len(found) == 1 and found[0].needed == 1:
+    """Formats the stages of an approval; a single stage that needs one approver is omitted."""
+    listed = list(stages)
+    if len(listed) == 1 and listed[0].needed == 1:
         return
-    for number, stage in enumerate(found, start=1):
-        agreed = f"; agreed: {', '.join(stage.approved_by)}" if stage.approved_by else ""
+    for number, stage in enumerate(listed, start=1):
+        approved = f"; approved by: {', '.join(stage.approved_by)}" if stage.approved_by else ""
         names = ", ".join(stage.approvers)
-        line = words(f"stage {number}: {stage.needed} of {names}{agreed}")
+        line = line_text(f"stage {number}: {stage.needed} of {names}{approved}")
         line.stylize("" if stage.open else "dim")
         yield line
 
 
-def outcome(run: Run) -> Iterator[Text]:
-    """How a run stands, for whoever has waited for it: its end, or what it waits for."""
-    yield joined(words(run.run_id), status_text(run.status, paused=run.paused))
+def outcome_lines(run: Run) -> Iterator[Text]:
+    """Formats the state of a run: its result or error, or its waits."""
+    yield join_parts(line_text(run.run_id), status_text(run.status, paused=run.paused))
     if run.result is not None:
-        yield block(run.result)
+        yield block_text(run.result)
     if run.error:
-        yield block(run.error)
+        yield block_text(run.error)
     for wait in run.waiting:
-        who = Text(" > ".join(escape_line(each) for each in wait.agents))
-        yield joined(" ", who, call_text(wait.tool, wait.arguments or {}) if wait.tool else "")
-        yield joined("   ", wait_line(wait))
+        agents = Text(" > ".join(escape_line(each) for each in wait.agents))
+        call = call_text(wait.tool, wait.arguments or {}) if wait.tool else ""
+        yield join_parts(" ", agents, call)
+        yield join_parts("   ", wait_line(wait))
         for line in wait_details(wait):
-            yield joined("   ", line)
+            yield join_parts("   ", line)
 
 
-def settled_lines(settled: Settled, asked: Wait | None) -> Iterator[Text]:
-    """What stands after a decision.
+def decision_lines(result: DecisionResult, request: Wait | None) -> Iterator[Text]:
+    """Formats the state of a request after a decision.
 
     Args:
-        settled: that.
-        asked: the request, if it was open.
+        result: response to the decision.
+        request: the request, if it was open before the decision.
     """
-    decision = settled.decision if settled.answer is None else "answer"
-    yield joined(
-        words(settled.request_id, "dim"),
-        words(decision, "red" if decision == "reject" else "green"),
-        words(f"by {settled.approver}"),
-        words(f"because: {settled.reason}" if settled.reason else ""),
+    decision = result.decision if result.answer is None else "answer"
+    yield join_parts(
+        line_text(result.request_id, "dim"),
+        line_text(decision, "red" if decision == "reject" else "green"),
+        line_text(f"by {result.approver}"),
+        line_text(_reason_text(result.reason)),
     )
-    if asked and asked.tool:
-        yield joined(" ", call_text(asked.tool, asked.arguments or {}))
-    if settled.arguments is not None:
-        yield joined("  with", arguments_text(settled.arguments))
-    if settled.answer is not None:
-        yield joined("  answer", words(json.dumps(settled.answer, ensure_ascii=False)))
-    if settled.open:
-        yield Text("  others must agree yet", "yellow")
-        for line in stage_lines(settled.stages or ()):
-            yield joined("   ", line)
+    if request and request.tool:
+        yield join_parts(" ", call_text(request.tool, request.arguments or {}))
+    if result.arguments is not None:
+        yield join_parts("  edited arguments:", arguments_text(result.arguments))
+    if result.answer is not None:
+        yield join_parts("  answer:", line_text(json.dumps(result.answer, ensure_ascii=False)))
+    if result.open:
+        yield Text("  waiting for the other approvers", "yellow")
+        for line in stage_lines(result.stages or ()):
+            yield join_parts("   ", line)
+
+
+def _reason_text(reason: str | None) -> str:
+    return f"reason: {reason}" if reason else ""

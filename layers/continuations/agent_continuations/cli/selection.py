@@ -1,96 +1,104 @@
-"""Which run and which request is meant, where it is not said in full."""
+"""Selection of the run and the request from an id, a prefix of an id, or no argument."""
 
 import json
 from collections.abc import Collection
 from typing import Any
 
-from agent_continuations.cli.client import Api
-from agent_continuations.cli.exit_codes import Misused, Refused
-from agent_continuations.cli.models import Page, Run, Wait, parse
+from agent_continuations.cli.client import ApiClient
+from agent_continuations.cli.exit_codes import InvalidUsage, Refused
+from agent_continuations.cli.models import Run, RunPage, Wait, parse
 
 RUN_ID_CHARACTERS = 24
-NEWEST = 100
+NEWEST_RUNS = 100
 MAX_LISTED = 10
 
 
-def whole_run_id(api: Api, given: str) -> str:
-    """The run whose id begins like this, among the newest; a whole id is not looked for.
+def resolve_run_id(api: ApiClient, given: str) -> str:
+    """Resolves a prefix of a run id among the newest runs; a full id is returned unchecked.
 
     Raises:
-        Refused: there is none.
-        Misused: there are several, or nothing is given.
+        Refused: no run matches.
+        InvalidUsage: several runs match, or the prefix is empty.
     """
     if not given:
-        # A variable that is not set must not mean the only run there is.
-        raise Misused("RUN is empty")
+        # An unset shell variable must not select the only run.
+        raise InvalidUsage("RUN is empty")
     if len(given) >= RUN_ID_CHARACTERS:
         return given
-    page = parse(Page, api.get("/runs", {"limit": NEWEST}))
+    page = parse(RunPage, api.get("/runs", {"limit": NEWEST_RUNS}))
     found = [each for each in page.items if each.run_id.startswith(given)]
     match [each for each in found if each.run_id == given] or found:
         case [one]:
             return one.run_id
         case []:
-            none = f"none of the newest {NEWEST} runs has an id that begins with {given!r}"
-            raise Refused(none)
+            raise Refused(f"no run id among the newest {NEWEST_RUNS} starts with {given!r}")
         case several:
-            more = _listed([f"{each.run_id} {each.agent} {each.status}" for each in several])
-            raise Misused(f"{len(several)} runs begin with {given!r} ({more})")
+            listed = _join_items([f"{each.run_id} {each.agent} {each.status}" for each in several])
+            raise InvalidUsage(f"{len(several)} run ids start with {given!r} ({listed})")
 
 
 def select_request(run: Run, kinds: Collection[str], given: str | None) -> tuple[str, Wait | None]:
-    """The request that is meant: as given, in full or how it begins, or the only open one.
+    """Selects a request of a run by its id or a prefix of it, or else the only open one.
 
-    What fits no open request is taken as it is: the service knows what was decided about it.
+    An id that matches no open request is returned unchanged, since the service knows about
+    requests that were decided already.
+
+    Args:
+        run: the run.
+        kinds: kinds of waits that the command applies to.
+        given: id or prefix from the command line.
 
     Returns:
         The request's id, and the request if it is open.
 
     Raises:
-        Refused: none is open.
-        Misused: several are.
+        Refused: no request is open.
+        InvalidUsage: several requests are open.
     """
-    fitting = [each for each in run.waiting if each.kind in kinds]
+    candidates = [each for each in run.waiting if each.kind in kinds]
     if given is not None:
-        found = [each for each in fitting if given and each.request_id.startswith(given)]
+        found = [each for each in candidates if given and each.request_id.startswith(given)]
         return (found[0].request_id, found[0]) if len(found) == 1 else (given, None)
-    match fitting:
+    match candidates:
         case [one]:
             return one.request_id, one
         case []:
-            raise Refused(f"nothing is open that fits: the run is {_state(run)}")
+            raise Refused(f"nothing to answer: the run {_describe_state(run)}")
         case _:
-            more = _listed([f"{each.request_id}: {each.message}" for each in fitting])
-            raise Misused(f"{len(fitting)} requests are open, say which ({more})")
+            listed = _join_items([f"{each.request_id}: {each.message}" for each in candidates])
+            raise InvalidUsage(f"{len(candidates)} requests are open; give REQUEST ({listed})")
 
 
-def answer_value(asked: Wait | None, text: str) -> Any:
-    """The value that a text on the command line stands for: JSON if it is, else the text itself.
+def answer_value(question: Wait | None, text: str) -> Any:
+    """Converts the VALUE argument: parsed as JSON if it is JSON, otherwise the text itself.
 
-    A question for a text gets the text: `42` is no number there.
+    For a question with a text answer, JSON values other than strings stay text: `42` is "42".
     """
     try:
         value = json.loads(text)
     except ValueError:
         return text
-    wants_text = asked is not None and _wants_text(asked)
-    return value if isinstance(value, str) or not wants_text else text
+    expects_text = question is not None and _expects_text(question)
+    return value if isinstance(value, str) or not expects_text else text
 
 
-def _wants_text(asked: Wait) -> bool:
-    """Whether the answer is one text alone, which the schema calls `answer`."""
-    match (asked.answer_schema or {}).get("properties"):
+def _expects_text(question: Wait) -> bool:
+    """Whether the answer is a single string, the schema's field `answer`."""
+    match (question.answer_schema or {}).get("properties"):
         case {"answer": {"type": "string"}, **others} if not others:
             return True
         case _:
             return False
 
 
-def _state(run: Run) -> str:
+def _describe_state(run: Run) -> str:
+    if run.status in ("completed", "failed"):
+        return f"has {run.status}"
+    state = "was cancelled" if run.status == "cancelled" else f"is {run.status}"
     kinds = sorted({each.kind for each in run.waiting})
-    return f"{run.status}, and waits for: {', '.join(kinds)}" if kinds else run.status
+    return f"{state}, waiting for: {', '.join(kinds)}" if kinds else state
 
 
-def _listed(items: list[str]) -> str:
+def _join_items(items: list[str]) -> str:
     more = len(items) - MAX_LISTED
     return "; ".join(items[:MAX_LISTED]) + (f"; and {more} more" if more > 0 else "")

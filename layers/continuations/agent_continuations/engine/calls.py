@@ -76,7 +76,7 @@ def bind_tool(
     if tool.effect is not plan.effect:
         raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
     try:
-        arguments = tool.validated(call.arguments)
+        arguments = tool.validate(call.arguments)
     except ArgumentsRefused as error:
         raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
     if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
@@ -111,7 +111,7 @@ def bind_poll(
 
     def poll() -> Outcome | None:
         try:
-            result = tool.polled(wait.handle, tool_context)
+            result = tool.poll_job(wait.handle, tool_context)
         except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - asked again next time
             return None
         return None if result is None else Outcome(kind="ok", content=result)

@@ -77,7 +77,7 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
         names = ", ".join(each.name for each in agent.tools) or "none"
         return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")
     try:
-        arguments = found.validated(_parsed(request.arguments))
+        arguments = found.validate(_parsed(request.arguments))
     except ArgumentsRefused as error:
         return _refused(request, f"the arguments do not fit {request.name}: {error}")
     if rejected := _just_rejected(turns, found.name, arguments):

@@ -1,1 +1,1 @@
-"""The whole system in one process."""
+"""The whole system in one process, without AWS."""

@@ -1,8 +1,8 @@
-"""Queue."""
+"""In-process work queue."""
 
 
 class LocalWorkQueue:
-    """The runs that may go on, in the order in which they were told of. Nobody is notified."""
+    """Queue of the runs to advance, in the order of their wake-ups. It delivers no notices."""
 
     def __init__(self) -> None:
         self._run_ids: dict[str, None] = {}

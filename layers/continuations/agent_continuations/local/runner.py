@@ -37,7 +37,7 @@ from agent_continuations.services.services import Services
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
-DOCUMENT_FORM = 1
+DOCUMENT_VERSION = 1
 
 
 class LocalRunner:
@@ -145,7 +145,7 @@ class LocalRunner:
             arguments=arguments,
             groups=tuple(groups),
         )
-        return self._say(run_id, request_id, answer)
+        return self._respond(run_id, request_id, answer)
 
     def withdraw(
         self, run_id: str, request_id: str, approver: str, *, reason: str | None = None
@@ -156,7 +156,7 @@ class LocalRunner:
             NotFound, Forbidden, AlreadyDecided, Conflict: see `Runs.decide`.
         """
         said = WithdrawApproval(approver=approver, via="local", reason=reason)
-        return self._say(run_id, request_id, said)
+        return self._respond(run_id, request_id, said)
 
     def reassign(
         self, run_id: str, request_id: str, to: str, *, approver: str, reason: str | None = None
@@ -167,9 +167,9 @@ class LocalRunner:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
         said = Reassign(to=to, approver=approver, via="local", reason=reason)
-        return self._say(run_id, request_id, said)
+        return self._respond(run_id, request_id, said)
 
-    def _say(self, run_id: str, request_id: str, said: Response) -> RunView:
+    def _respond(self, run_id: str, request_id: str, said: Response) -> RunView:
         self._services.decisions.decide(run_id, request_id, said)
         return self.advance(run_id)
 
@@ -189,7 +189,7 @@ class LocalRunner:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
         """
         said = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
-        return self._say(run_id, request_id, said)
+        return self._respond(run_id, request_id, said)
 
     def message(self, run_id: str, text: str) -> RunView:
         """Say something to a run, and go on.
@@ -307,7 +307,7 @@ class LocalRunner:
         )
         signature = self._signer.get_signature(state).decode()
         return json.dumps(
-            {"version": DOCUMENT_FORM, "state": json.loads(state), "signature": signature}
+            {"version": DOCUMENT_VERSION, "state": json.loads(state), "signature": signature}
         )
 
     def load(self, document: str) -> RunView:
@@ -324,8 +324,8 @@ class LocalRunner:
             raise Invalid("this is not a document of a run") from None
         if not sealed:
             raise Invalid("the document's seal does not fit: changed, or sealed by another key")
-        if form != DOCUMENT_FORM:
-            raise Invalid(f"the document has form {form}, and this code reads {DOCUMENT_FORM}")
+        if form != DOCUMENT_VERSION:
+            raise Invalid(f"the document has form {form}, and this code reads {DOCUMENT_VERSION}")
         now = self._clock()
         continuation = Continuation.model_validate(state["continuation"])
         ended = Status(state["status"]).terminal

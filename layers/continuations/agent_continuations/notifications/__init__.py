@@ -1,1 +1,1 @@
-"""The outbox and its routes to channels."""
+"""Delivery of notices: the outbox and the routes to channels."""

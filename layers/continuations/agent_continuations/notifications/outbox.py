@@ -1,7 +1,8 @@
-"""Delivers notices: at least once, each recipient by himself; failures are kept, and tried again.
+"""Delivery of notices to each recipient at least once, with retries.
 
-It is given up where trying is useless: the channel refuses for good, the time to decide is over,
-or a day has passed. The notice then says whom it did not reach, and why.
+Delivery to a recipient ends without success if the channel refuses permanently, the request
+expires, or the attempts are used up after about a day. The notice then lists the recipients and
+the failures.
 """
 
 from collections.abc import Mapping
@@ -14,15 +15,17 @@ from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.notifier import Notifier
 from agent_continuations.ports.store import Store
 
-LONGEST_PAUSE = timedelta(hours=1)
+MAX_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
 
 
 class NoticeDispatcher:
-    """Sends what the table holds for people and machines.
+    """Delivers stored notices to people and machines.
 
     Args:
-        notifiers: by channel: a recipient `email:a@example.com` goes to `notifiers["email"]`.
+        store: store of runs and notices.
+        notifiers: notifiers by channel; `email:a@example.com` goes to `notifiers["email"]`.
+        clock: current time.
     """
 
     def __init__(
@@ -33,10 +36,11 @@ class NoticeDispatcher:
         self._clock = clock
 
     def deliver(self, run_id: str, notice_id: str) -> Notice | None:
-        """Try to reach everybody whom a notice has not reached.
+        """Attempts delivery to the recipients that a notice has not reached yet.
 
         Returns:
-            The notice as it stands then: `failure` tells what went wrong; None if it was done.
+            The updated notice, with its failures in `failure`; None if there was nothing to
+            deliver.
         """
         notice = self._store.notice(run_id, notice_id)
         if notice is None:
@@ -46,36 +50,38 @@ class NoticeDispatcher:
             self._store.update_notice(notice.model_copy(update={"due": None}))
             return None
         failures: dict[str, str] = {}
-        left: list[str] = []
-        asked_for = timedelta()
+        retryable: list[str] = []
+        requested_pause = timedelta()
         for recipient in notice.undelivered:
             try:
                 self._deliver(notice, recipient)
-            except Exception as error:  # noqa: BLE001 - one recipient must not cost the others theirs
+            except Exception as error:  # noqa: BLE001 - the other recipients must still be served
                 failures[recipient] = str(error) or type(error).__name__
                 if not isinstance(error, Fatal):
-                    left.append(recipient)
+                    retryable.append(recipient)
                 if isinstance(error, Retryable) and error.after_seconds:
-                    seconds = min(error.after_seconds, LONGEST_PAUSE.total_seconds())
-                    asked_for = max(asked_for, timedelta(seconds=seconds))
+                    seconds = min(error.after_seconds, MAX_PAUSE.total_seconds())
+                    requested_pause = max(requested_pause, timedelta(seconds=seconds))
         attempts = notice.attempts + 1
-        pause = min(max(timedelta(minutes=2 ** min(attempts - 1, 10)), asked_for), LONGEST_PAUSE)
-        again = self._clock() + pause
-        if attempts >= MAX_ATTEMPTS or (notice.expires_at and again >= notice.expires_at):
-            left = []
+        backoff = timedelta(minutes=2 ** min(attempts - 1, 10))
+        next_attempt = self._clock() + min(max(backoff, requested_pause), MAX_PAUSE)
+        expired = notice.expires_at is not None and next_attempt >= notice.expires_at
+        if attempts >= MAX_ATTEMPTS or expired:
+            retryable = []
         notice = notice.model_copy(
             update={
                 "undelivered": tuple(failures),
                 "attempts": attempts,
-                "failure": "; ".join(f"{who}: {why}" for who, why in failures.items()) or None,
-                "due": again if left else None,
+                "failure": "; ".join(f"{to}: {failure}" for to, failure in failures.items())
+                or None,
+                "due": next_attempt if retryable else None,
             }
         )
         self._store.update_notice(notice)
         return notice
 
     def _deliver(self, notice: Notice, text: str) -> None:
-        recipient = Recipient.read(text, notice.approvers)
+        recipient = Recipient.parse(text, notice.approvers)
         notifier = self._notifiers.get(recipient.channel)
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")

@@ -1,4 +1,4 @@
-"""Whom a notice goes to: from the approvers that a policy names to addresses on channels."""
+"""Routes of notices: from the approvers of a policy to addresses on channels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -8,18 +8,16 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from agent_continuations.core.approvals.policy import GROUP
 from agent_continuations.errors import Fatal
 
-_FOR = " for "
-# A white space would end the address where the approver is read from the stored text.
-_RouteMap = Annotated[
-    str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")
-]
-_ROUTES = TypeAdapter(dict[str, Annotated[list[_RouteMap], Field(min_length=1)]])
+_APPROVER_SEPARATOR = " for "
+# An address has no white space: the stored text separates address and approver by " for ".
+_Route = Annotated[str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")]
+_ROUTES = TypeAdapter(dict[str, Annotated[list[_Route], Field(min_length=1)]])
 
 
 class Recipient(NamedTuple):
-    """One address on one channel, and the approver whom it stands for.
+    """An address on a channel, and the approver whom it belongs to.
 
-    It is stored as `channel:address`, followed by ` for approver` where that is another name.
+    It is stored as `channel:address`, followed by ` for approver` if the names differ.
     """
 
     channel: str
@@ -27,25 +25,30 @@ class Recipient(NamedTuple):
     approver: str
 
     def __str__(self) -> str:
-        other = "" if self.approver == self.address else f"{_FOR}{self.approver}"
-        return f"{self.channel}:{self.address}{other}"
+        suffix = "" if self.approver == self.address else f"{_APPROVER_SEPARATOR}{self.approver}"
+        return f"{self.channel}:{self.address}{suffix}"
 
     @classmethod
-    def read(cls, text: str, approvers: Sequence[str]) -> "Recipient":
-        """A recipient from what is stored of it, for a request of these approvers."""
+    def parse(cls, text: str, approvers: Sequence[str]) -> "Recipient":
+        """Parses a stored recipient.
+
+        Args:
+            text: stored form of the recipient.
+            approvers: approvers of the request; one of their names may contain " for ".
+        """
         channel, _, rest = text.partition(":")
-        address, found, approver = rest.partition(_FOR)
-        if rest in approvers or not found:
+        address, separator, approver = rest.partition(_APPROVER_SEPARATOR)
+        if rest in approvers or not separator:
             return cls(channel, rest, rest)
         return cls(channel, address, approver)
 
 
 class NotificationRoutes:
-    """From approvers to recipients.
+    """Maps approvers to recipients.
 
     Args:
-        routes: from an approver's name to `channel:address`es; see `read_routes`.
-        machines: `channel:address`es that hear of every notice.
+        routes: addresses as `channel:address` by the approver's name; see `read_routes`.
+        machines: addresses as `channel:address` that receive every notice.
     """
 
     def __init__(self, routes: Mapping[str, Sequence[str]], machines: Sequence[str] = ()) -> None:
@@ -53,15 +56,15 @@ class NotificationRoutes:
         self._machines = machines
 
     def __call__(self, approvers: Sequence[str]) -> list[str]:
-        """The recipients as they are stored: approvers by their routes, or by mail, then machines.
+        """Returns the stored recipients: approvers by route or by e-mail, inboxes, machines.
 
-        A name without a route and without an `@`, such as an IAM ARN, is told nothing.
+        A name without a route and without an `@`, such as an IAM ARN, has no recipient.
         """
-        found = [str(each) for approver in approvers for each in self._of(approver)]
-        found += [f"inbox:{approver}" for approver in approvers if _signs_in(approver)]
-        return list(dict.fromkeys([*found, *self._machines]))
+        routed = [str(each) for approver in approvers for each in self._routed_recipients(approver)]
+        inboxes = [f"inbox:{approver}" for approver in approvers if _can_sign_in(approver)]
+        return list(dict.fromkeys([*routed, *inboxes, *self._machines]))
 
-    def _of(self, approver: str) -> Iterator[Recipient]:
+    def _routed_recipients(self, approver: str) -> Iterator[Recipient]:
         if approver in self._routes:
             for route in self._routes[approver]:
                 channel, _, address = route.partition(":")
@@ -71,10 +74,10 @@ class NotificationRoutes:
 
 
 def read_routes(text: str) -> dict[str, list[str]]:
-    """Routes from JSON: `{"cfo@example.com": ["slack:cfo@example.com", "email:cfo@example.com"]}`.
+    """Parses routes: `{"cfo@example.com": ["slack:cfo@example.com", "email:cfo@example.com"]}`.
 
     Raises:
-        Fatal: it is not such JSON. Nobody may be left untold because of a slip in it.
+        Fatal: the JSON is invalid. Ignoring an invalid route would leave approvers unnotified.
     """
     try:
         return _ROUTES.validate_json(text)
@@ -84,11 +87,11 @@ def read_routes(text: str) -> dict[str, list[str]]:
         raise Fatal(f"the recipients cannot be read: {first['msg']}{at}") from None
 
 
-def _signs_in(approver: str) -> bool:
-    """Whether somebody can sign in under this name: by a mail address, or as one of a group."""
+def _can_sign_in(approver: str) -> bool:
+    """Whether people can sign in with this name: by an e-mail address, or as group members."""
     return "@" in approver or is_group(approver)
 
 
 def is_group(approver: str) -> bool:
-    """Whether a name stands for several people, so that no link can be made that is one's own."""
+    """Whether a name is a group, for which no personal link can be made."""
     return approver.startswith(GROUP)

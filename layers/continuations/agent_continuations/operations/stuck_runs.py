@@ -1,9 +1,9 @@
-"""No run is forgotten: what wakes whatever is due, and what tells that nothing ever would.
+"""Detection of stuck runs: runs that no timer, event or person will ever wake.
 
     python -m agent_continuations.operations.stuck_runs
 
-looks at every run of the table that TABLE and BUCKET name, prints those that nothing will move, and
-ends with 1 if there are any.
+checks every run of the table and the bucket in TABLE and BUCKET, prints the stuck ones, and exits
+with 1 if there are any.
 """
 
 import sys
@@ -29,58 +29,61 @@ from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.store import Store, read_run
 from agent_continuations.services.runs import DEFAULT_TENANT
 
-# The sweeper comes every minute; what has been due for longer than this has been missed by it.
-LATE = timedelta(minutes=10)
+# The sweeper runs every minute, so a run that is overdue by more than this was missed.
+SWEEP_GRACE = timedelta(minutes=10)
 
 
 def why_stuck(
     head: RunHead, root: Continuation, now: datetime, *, limits: Limits | None = None
 ) -> str | None:
-    """Why nothing will move a run any more; None if something will, or nothing need.
+    """Returns the reason why a run is stuck, or None if it is not.
 
-    A run that has not ended has a time at which it is looked at again, no later than what it
-    waits for; or a question that a person can answer, an event or another run that it waits for; or
-    an operator holds it.
+    A run is not stuck if it has ended, if it is due no later than its waits, if it waits for a
+    person, an event or a child run, or if an operator paused it.
 
     Args:
-        head: of the run.
-        root: the run.
-        now: the time.
-        limits: what owners of the run were bound by; those of a deployment where not given.
+        head: head of the run.
+        root: continuation of the run.
+        now: current time.
+        limits: time limits of the run's executions; None for those of a deployment.
     """
     if head.status.terminal or (head.paused and head.status is Status.SUSPENDED):
         return None
     if head.due is None and head.status is not Status.SUSPENDED:
-        return f"{head.status.value}, and not due"
-    if head.due and head.due < now - LATE:
-        return f"due since {head.due}, and nobody has looked"
-    if head.status is Status.READY and head.due and head.due > now + LATE:
+        return f"{head.status.value}, but has no due time"
+    if head.due and head.due < now - SWEEP_GRACE:
+        return f"due since {head.due}, but was not picked up"
+    if head.status is Status.READY and head.due and head.due > now + SWEEP_GRACE:
         return f"ready, but not due before {head.due}"
     if head.status is not Status.SUSPENDED:
         return None
     limits = limits or Limits()
-    # A note says that what there is to be done cannot be done; its model call is not waited for.
-    pausing = head.model_pause and head.model_pause.until > now and not head.note
-    pause = head.model_pause if pausing else None
-    # An owner that has lost the run may store what it had begun without waking anybody. The run
-    # is due at the end of such an owner's time in any case.
+    # A head with a note is blocked, so its model back-off no longer applies.
+    backing_off = head.model_pause and head.model_pause.until > now and not head.note
+    backoff = head.model_pause if backing_off else None
+    # An execution that lost its lease may store results without a wake-up message. The run is due
+    # at that execution's deadline at the latest.
     latest = now + timedelta(seconds=limits.default_tool_timeout + limits.clock_skew)
     in_time = head.due is not None and head.due <= latest
-    if not head.note and not in_time and _can_go_on(root, pause):
-        return f"could go on, but is not due before {head.due or 'ever'}"
-    waits = next_wake(root, model_backoff=pause, clock_skew=limits.clock_skew)
-    if waits.due and (head.due is None or head.due > waits.due + LATE):
-        return f"waits for {waits.due}, but is not due before {head.due or 'ever'}"
-    if head.due is None and not waits.asked:
+    if not head.note and not in_time and _has_work(root, backoff):
+        return f"has work to do, but {_due_text(head)}"
+    wake = next_wake(root, model_backoff=backoff, clock_skew=limits.clock_skew)
+    if wake.due and (head.due is None or head.due > wake.due + SWEEP_GRACE):
+        return f"waits until {wake.due}, but {_due_text(head)}"
+    if head.due is None and not wake.asked:
         return "suspended, but nobody is asked and nothing is due"
     return None
 
 
-def _can_go_on(root: Continuation, pause: ModelBackoff | None) -> bool:
-    """Whether there is something to be done now."""
+def _due_text(head: RunHead) -> str:
+    return f"is not due before {head.due}" if head.due else "has no due time"
+
+
+def _has_work(root: Continuation, backoff: ModelBackoff | None) -> bool:
+    """Whether an effect of the run can start now."""
     return any(
         isinstance(effect, RunTool | AskApproval | NotifyApprovers | StartRun | TakeSignal)
-        or (isinstance(effect, CallModel) and not pause)
+        or (isinstance(effect, CallModel) and not backoff)
         for effect in effects(root)
     )
 
@@ -88,7 +91,7 @@ def _can_go_on(root: Continuation, pause: ModelBackoff | None) -> bool:
 def stuck_runs(
     store: Store, now: datetime, tenant: str = DEFAULT_TENANT
 ) -> Iterator[tuple[str, str]]:
-    """Every run of a tenant that nothing will move, and why."""
+    """Yields the id of each stuck run of a tenant, and the reason."""
     cursor: str | None = None
     while True:
         page = store.list_runs(tenant, cursor=cursor, limit=100)
@@ -97,26 +100,26 @@ def stuck_runs(
                 continue
             try:
                 read = read_run(store, listed.run_id)
-                why = why_stuck(read[0].head, read[1], now) if read else "listed, but not there"
+                reason = why_stuck(read[0].head, read[1], now) if read else "listed, but missing"
             except Fatal as error:
-                why = f"cannot be loaded: {error}"
-            if why:
-                yield listed.run_id, why
+                reason = f"cannot be loaded: {error}"
+            if reason:
+                yield listed.run_id, reason
         cursor = page.next
         if cursor is None:
             return
 
 
 def main() -> int:
-    """Entry point for operators."""
+    """Prints the stuck runs; returns 1 if there are any, otherwise 0."""
     from agent_continuations.bootstrap import services
 
-    found = 0
-    for run_id, why in stuck_runs(services.store(), utc_now()):
-        sys.stdout.write(f"{run_id}  {why}\n")
-        found += 1
-    sys.stdout.write(f"{found} runs are stuck\n")
-    return 1 if found else 0
+    count = 0
+    for run_id, reason in stuck_runs(services.store(), utc_now()):
+        sys.stdout.write(f"{run_id}  {reason}\n")
+        count += 1
+    sys.stdout.write(f"stuck runs: {count}\n")
+    return 1 if count else 0
 
 
 if __name__ == "__main__":

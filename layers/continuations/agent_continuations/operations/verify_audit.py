@@ -1,4 +1,4 @@
-"""Verify audit."""
+"""Verify the hash chain of an exported audit trail."""
 
 import json
 import sys
@@ -10,26 +10,30 @@ from agent_continuations.services.audit import document_faults
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point: 0 if the document is whole, 1 if not, 2 if it cannot be read."""
+    """Verifies a file; returns 0 if the chain is intact, 1 if not, 2 if the file is unreadable."""
     parser = ArgumentParser(
         prog="python -m agent_continuations.operations.verify_audit", description=__doc__
     )
-    parser.add_argument("file", type=Path, help="what GET /runs/{id}/audit gave")
-    parser.add_argument("--expect", metavar="DIGEST", help="an entry's digest, kept elsewhere")
-    given = parser.parse_args(arguments)
+    parser.add_argument("file", type=Path, help="response of GET /runs/{id}/audit")
+    parser.add_argument(
+        "--expect",
+        metavar="DIGEST",
+        help="verify that the trail contains an entry with this digest, recorded earlier",
+    )
+    options = parser.parse_args(arguments)
     try:
-        document = json.loads(given.file.read_text(encoding="utf-8"))
+        document = json.loads(options.file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{given.file}: {error}\n")
+        sys.stderr.write(f"{options.file}: {error}\n")
         return 2
-    found = document_faults(document, given.expect)
-    for fault in found:
+    faults = document_faults(document, options.expect)
+    for fault in faults:
         sys.stdout.write(f"{fault}\n")
-    if not found:
+    if not faults:
         items = document["items"]
         last = digest(items[-1]) if items else "none"
-        sys.stdout.write(f"{len(items)} entries, whole; the last digest is {last}\n")
-    return 1 if found else 0
+        sys.stdout.write(f"{len(items)} entries, chain intact; last digest: {last}\n")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

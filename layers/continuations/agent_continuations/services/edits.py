@@ -88,7 +88,7 @@ def _edited(
             checked = checked_limit(plan, arguments)
         else:
             tool = _tool(registry, loaded, request)
-            checked = tool.validated(arguments)
+            checked = tool.validate(arguments)
             name = loaded.continuation.frame_at(request.path[:-1]).agent
             now = tool.policy_for(ToolCall(tool=plan.tool, arguments=checked, agent=name))
     except ArgumentsRefused as error:

@@ -1,1 +1,1 @@
-"""The commands, by subject."""
+"""Commands, one module a subject."""

@@ -1,45 +1,48 @@
-"""The commands by which people and programs say something to a run."""
+"""Commands that decide about requests and answer questions."""
 
 from typing import Any
 
 import click
 
-from agent_continuations.cli.arguments import Json, given, json_object
-from agent_continuations.cli.models import Run, Settled, Wait, parse
-from agent_continuations.cli.options import Settings, shared
+from agent_continuations.cli.arguments import JsonValue, require_object, without_none
+from agent_continuations.cli.models import DecisionResult, Run, Wait, parse
+from agent_continuations.cli.options import Settings, shared_options
 from agent_continuations.cli.polling import run_path
-from agent_continuations.cli.rendering import settled_lines
-from agent_continuations.cli.selection import answer_value, select_request, whole_run_id
+from agent_continuations.cli.rendering import decision_lines
+from agent_continuations.cli.selection import answer_value, resolve_run_id, select_request
 
-approver_option = click.option("--approver", help="Who says so, where you may speak for others.")
-
-
-reason_option = click.option("--reason", help="Why; the model is told.")
+approver_option = click.option("--approver", help="Approver to act for (if permitted).")
+reason_option = click.option("--reason", help="Reason; shown to the agent.")
 
 
-def _decide(settings: Settings, run_id: str, asked: Wait | None, **said: Any) -> None:
-    document = settings.api.post(run_path(run_id, "decisions"), said)
-    settings.print_result(document, lambda: settled_lines(parse(Settled, document), asked))
+def _decide(settings: Settings, run_id: str, request: Wait | None, **fields: Any) -> None:
+    document = settings.api.post(run_path(run_id, "decisions"), fields)
+    settings.print_result(
+        document, lambda: decision_lines(parse(DecisionResult, document), request)
+    )
 
 
 def _load_run(settings: Settings, run: str) -> Run:
-    return parse(Run, settings.api.get(run_path(whole_run_id(settings.api, run))))
+    return parse(Run, settings.api.get(run_path(resolve_run_id(settings.api, run))))
 
 
 @click.command()
 @click.argument("run")
 @click.argument("request", required=False)
 @click.option(
-    "--arguments", type=Json(), callback=json_object, help="Other ones, as a JSON object."
+    "--arguments",
+    type=JsonValue(),
+    callback=require_object,
+    help="Edited arguments, as a JSON object.",
 )
 @click.option(
     "--hash",
     "arguments_hash",
-    help="Only the arguments with this hash, which is arguments_hash in show --json.",
+    help="Approve only if the arguments have this hash (arguments_hash in `show --json`).",
 )
 @approver_option
 @reason_option
-@shared()
+@shared_options()
 @click.pass_obj
 def approve(
     settings: Settings,
@@ -50,16 +53,24 @@ def approve(
     approver: str | None,
     reason: str | None,
 ) -> None:
-    """Approve what a run waits for.
+    """Approve a request of a run.
 
-    A call; or that a held agent goes on; or say that a call in doubt did happen.
+    Approves a call, lets an agent stopped by a condition continue, or confirms that a call in
+    doubt happened.
     """
     view = _load_run(settings, run)
-    picked, asked = select_request(view, ("approval", "condition", "doubt"), request)
-    # What is approved is what is told here, however it is changed meanwhile.
-    hashed = arguments_hash or (asked.arguments_hash if asked else None)
-    more = given(arguments=arguments, arguments_hash=hashed, approver=approver, reason=reason)
-    _decide(settings, view.run_id, asked, request_id=picked, decision="approve", **more)
+    request_id, open_request = select_request(view, ("approval", "condition", "doubt"), request)
+    # The hash binds the approval to the arguments loaded here, even if they change meanwhile.
+    loaded_hash = open_request.arguments_hash if open_request else None
+    fields = without_none(
+        arguments=arguments,
+        arguments_hash=arguments_hash or loaded_hash,
+        approver=approver,
+        reason=reason,
+    )
+    _decide(
+        settings, view.run_id, open_request, request_id=request_id, decision="approve", **fields
+    )
 
 
 @click.command()
@@ -67,39 +78,40 @@ def approve(
 @click.argument("request", required=False)
 @approver_option
 @reason_option
-@shared()
+@shared_options()
 @click.pass_obj
 def reject(
     settings: Settings, run: str, request: str | None, approver: str | None, reason: str | None
 ) -> None:
-    """Reject what a run waits for.
+    """Reject a request of a run.
 
-    A call or a question; or end a held agent; or say that a call in doubt did not happen.
+    Rejects a call, declines a question, ends an agent stopped by a condition, or states that a
+    call in doubt did not happen.
     """
     view = _load_run(settings, run)
     kinds = ("approval", "condition", "doubt", "question")
-    picked, asked = select_request(view, kinds, request)
-    more = given(approver=approver, reason=reason)
-    _decide(settings, view.run_id, asked, request_id=picked, decision="reject", **more)
+    request_id, open_request = select_request(view, kinds, request)
+    fields = without_none(approver=approver, reason=reason)
+    _decide(settings, view.run_id, open_request, request_id=request_id, decision="reject", **fields)
 
 
 @click.command()
 @click.argument("run")
-@click.argument("said", nargs=-1, required=True, metavar="[REQUEST] VALUE")
+@click.argument("values", nargs=-1, required=True, metavar="[REQUEST] VALUE")
 @approver_option
-@shared()
+@shared_options()
 @click.pass_obj
-def answer(settings: Settings, run: str, said: tuple[str, ...], approver: str | None) -> None:
+def answer(settings: Settings, run: str, values: tuple[str, ...], approver: str | None) -> None:
     """Answer a question of a run.
 
-    VALUE is JSON, or else a text; where a text is asked for, it is one.
+    VALUE is parsed as JSON if it is JSON, otherwise it is text. A question with a text answer
+    always gets text.
     """
-    if len(said) > 2:
-        raise click.UsageError("one VALUE, please, in quotes where it has spaces")
+    if len(values) > 2:
+        raise click.UsageError("expected one VALUE; quote it if it contains spaces")
     view = _load_run(settings, run)
-    picked, asked = select_request(view, ("question",), said[0] if len(said) == 2 else None)
-    value = answer_value(asked, said[-1])
-    more = given(approver=approver)
-    _decide(
-        settings, view.run_id, asked, request_id=picked, decision="answer", answer=value, **more
-    )
+    given = values[0] if len(values) == 2 else None
+    request_id, question = select_request(view, ("question",), given)
+    fields = without_none(approver=approver)
+    fields["answer"] = answer_value(question, values[-1])
+    _decide(settings, view.run_id, question, request_id=request_id, decision="answer", **fields)

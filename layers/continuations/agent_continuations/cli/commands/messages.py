@@ -1,4 +1,4 @@
-"""Messages."""
+"""Commands that send messages and events to a run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +7,18 @@ from uuid import uuid4
 import click
 from rich.text import Text
 
-from agent_continuations.cli.arguments import Json, given, key_option, read_text, wait_option
+from agent_continuations.cli.arguments import (
+    JsonValue,
+    key_option,
+    read_text,
+    wait_option,
+    without_none,
+)
 from agent_continuations.cli.models import Accepted, parse
-from agent_continuations.cli.options import Settings, shared
-from agent_continuations.cli.polling import finish, run_path
-from agent_continuations.cli.rendering import joined, words
-from agent_continuations.cli.selection import whole_run_id
+from agent_continuations.cli.options import Settings, shared_options
+from agent_continuations.cli.polling import run_path, wait_and_exit
+from agent_continuations.cli.rendering import join_parts, line_text
+from agent_continuations.cli.selection import resolve_run_id
 
 
 @click.command()
@@ -20,28 +26,28 @@ from agent_continuations.cli.selection import whole_run_id
 @click.argument("text", callback=read_text)
 @key_option
 @wait_option
-@shared()
+@shared_options()
 @click.pass_obj
 def message(settings: Settings, run: str, text: str, key: str | None, wait: bool) -> None:
-    """Say TEXT to a run.
+    """Send a message to a run.
 
-    A completed run goes on with it. Where TEXT is -, it is read from the standard input.
+    A completed run continues with it. If TEXT is -, it is read from the standard input.
     """
-    run_id = whole_run_id(settings.api, run)
+    run_id = resolve_run_id(settings.api, run)
     path = run_path(run_id, "messages")
     document = settings.api.post(path, {"content": text}, key=key or str(uuid4()))
     if wait:
-        finish(settings, run_id)
+        wait_and_exit(settings, run_id)
     settings.print_result(document, lambda: _accepted_lines("message", document))
 
 
 @click.command()
 @click.argument("run")
 @click.argument("name")
-@click.option("--payload", type=Json(), help="What it brings, as JSON.")
-@click.option("--correlation", help="Which of the calls that wait for it is meant.")
+@click.option("--payload", type=JsonValue(), help="Payload of the event, as JSON.")
+@click.option("--correlation", help="Correlation of the waiting call.")
 @key_option
-@shared()
+@shared_options()
 @click.pass_obj
 def event(
     settings: Settings,
@@ -51,14 +57,14 @@ def event(
     correlation: str | None,
     key: str | None,
 ) -> None:
-    """Tell a run of the event NAME."""
-    run_id = whole_run_id(settings.api, run)
-    body = given(payload=payload, correlation=correlation)
+    """Send event NAME to a run."""
+    run_id = resolve_run_id(settings.api, run)
+    body = without_none(payload=payload, correlation=correlation)
     path = run_path(run_id, "events", name)
     document = settings.api.post(path, body, key=key or str(uuid4()))
     settings.print_result(document, lambda: _accepted_lines("event", document))
 
 
-def _accepted_lines(what: str, document: Any) -> Iterator[Text]:
-    taken = parse(Accepted, document)
-    yield joined(f"the {what} is taken by", words(taken.run_id))
+def _accepted_lines(kind: str, document: Any) -> Iterator[Text]:
+    accepted = parse(Accepted, document)
+    yield join_parts(f"{kind} sent to", line_text(accepted.run_id))
