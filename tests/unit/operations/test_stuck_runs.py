@@ -11,7 +11,6 @@ from agent_continuations import (
     Approval,
     InMemoryStore,
     ScriptedModel,
-    bootstrap,
     call,
     calls,
     say,
@@ -222,7 +221,7 @@ def test_every_run_of_the_table_is_checked(
         f"{'forgotten':x<24}": "ready, but has no due time",
         f"{'corrupt':x<24}": "cannot be loaded: it is not what was written",
     }
-    monkeypatch.setattr(services, "store", lambda: store)
+    monkeypatch.setattr("agent_continuations.bootstrap.services.store", lambda: store)
     monkeypatch.setattr(stuck_runs_module, "utc_now", lambda: NOW)
     assert stuck_runs_module.main() == 1
     assert "stuck runs: 2" in capsys.readouterr().out
