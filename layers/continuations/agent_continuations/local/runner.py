@@ -1,11 +1,7 @@
-"""The whole thing in one process, without AWS: for scripts, notebooks and unit tests."""
+"""Runner of agents in one process, without AWS: for scripts, notebooks and unit tests."""
 
-import json
 from collections.abc import Mapping, Sequence
-from secrets import token_bytes
 from typing import Any
-
-from itsdangerous import BadSignature, Signer
 
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.agent import Agent
@@ -19,36 +15,31 @@ from agent_continuations.core.decisions.responses import (
     Response,
     WithdrawApproval,
 )
-from agent_continuations.core.events import Started
-from agent_continuations.core.ids import canonical_json
-from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.outcome import Outcome
-from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
-from agent_continuations.errors import Invalid
+from agent_continuations.local.document import RunDocuments
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
 from agent_continuations.services.audit import Audit, audit
-from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
-DOCUMENT_VERSION = 1
-
 
 class LocalRunner:
-    """Starts runs of your agents here and now, and lets you decide what they wait for.
+    """Runs agents in this process; its methods start runs, decide requests and send events.
 
     Args:
-        agents: those that may be started.
-        model: a `ScriptedModel`, or any other model.
-        store: where the runs are kept; a fresh `InMemoryStore` where not given.
-        signing_key: seals what `dump` gives. Another process needs the same key to `load` it.
-            Without one, documents can be loaded in this process only.
+        agents: agents that can be started.
+        model: model, such as a `ScriptedModel`.
+        store: store of the runs; None for a new `InMemoryStore`.
+        signing_key: key that signs the documents of `dump`. Another process needs the same key to
+            `load` them; with None, only this process can.
+        clock: current time.
+        limits: time limits of the executions; None for those of a deployment.
     """
 
     def __init__(
@@ -76,38 +67,41 @@ class LocalRunner:
         self._services = Services.of(
             store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
         )
-        self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
+        self._documents = RunDocuments(signing_key)
 
     def start(
         self, agent: str, input: str, *, key: str | None = None, requester: str | None = None
     ) -> RunView:
-        """Start a run and advance it until it ends or waits.
+        """Starts a run and advances it until it ends or is suspended.
 
         Args:
-            requester: who asks for it, and so may not approve it, unless a policy allows that.
+            agent: name of the agent.
+            input: input of the run.
+            key: Idempotency-Key; the same key returns the same run.
+            requester: requester of the run; approves only if the policy permits self-approval.
 
         Raises:
-            NotFound: there is no such agent.
+            NotFound: the agent does not exist.
         """
         head = self._services.runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
 
     def advance(self, run_id: str) -> RunView:
-        """Advance a run as far as it goes now.
+        """Advances a run until it ends or is suspended.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         self._queue.add(run_id)
-        while waiting := self._queue.next():
-            self._runner.advance(waiting)
+        while queued := self._queue.next():
+            self._runner.advance(queued)
         return self.get(run_id)
 
     def get(self, run_id: str) -> RunView:
-        """How a run stands.
+        """Returns the state of a run.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         loaded = self._services.runs.load(run_id)
         return run_view(loaded.head, loaded.continuation, inner=self._services.runs.waiting(loaded))
@@ -123,21 +117,21 @@ class LocalRunner:
         reason: str | None = None,
         groups: Sequence[str] = (),
     ) -> RunView:
-        """Answer a request and go on.
+        """Decides a request and advances the run.
 
         Args:
-            run_id: the run.
-            request_id: the request, as it stands in `waiting`.
+            run_id: id of the run.
+            request_id: id of the request, from `waiting`.
             decision: `"approve"` or `"reject"`.
-            approver: who says so; needless where only one person is asked.
-            arguments: edited arguments, which are checked against the tool's schema.
-            reason: why; on a rejection the model is told.
-            groups: those that the approver is in, as `group:name`.
+            approver: approver who decides; optional if only one person is asked.
+            arguments: edited arguments, which are validated against the tool's schema.
+            reason: reason of the decision; a rejection's reason is passed to the model.
+            groups: groups of the approver, as `group:name`.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
-        answer = Decide(
+        response = Decide(
             verdict=Verdict(decision),
             approver=approver,
             via="local",
@@ -145,57 +139,52 @@ class LocalRunner:
             arguments=arguments,
             groups=tuple(groups),
         )
-        return self._respond(run_id, request_id, answer)
+        return self._respond(run_id, request_id, response)
 
     def withdraw(
         self, run_id: str, request_id: str, approver: str, *, reason: str | None = None
     ) -> RunView:
-        """Take an approval back, as long as others still must agree.
+        """Withdraws an approval, which is possible until all required approvers have agreed.
 
         Raises:
-            NotFound, Forbidden, AlreadyDecided, Conflict: see `Runs.decide`.
+            NotFound, Forbidden, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
-        said = WithdrawApproval(approver=approver, via="local", reason=reason)
-        return self._respond(run_id, request_id, said)
+        response = WithdrawApproval(approver=approver, via="local", reason=reason)
+        return self._respond(run_id, request_id, response)
 
     def reassign(
         self, run_id: str, request_id: str, to: str, *, approver: str, reason: str | None = None
     ) -> RunView:
-        """Let another person answer in an approver's place.
+        """Reassigns a request from an approver to another person.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
-        said = Reassign(to=to, approver=approver, via="local", reason=reason)
-        return self._respond(run_id, request_id, said)
-
-    def _respond(self, run_id: str, request_id: str, said: Response) -> RunView:
-        self._services.decisions.decide(run_id, request_id, said)
-        return self.advance(run_id)
+        response = Reassign(to=to, approver=approver, via="local", reason=reason)
+        return self._respond(run_id, request_id, response)
 
     def answer(
         self, run_id: str, request_id: str, answer: Any, *, approver: str | None = None
     ) -> RunView:
-        """Answer a question and go on.
+        """Answers a question and advances the run.
 
         Args:
-            run_id: the run.
-            request_id: the question, as it stands in `waiting`.
-            answer: a JSON value that fits the question's `answer_schema`; for a type that is no
-                model, the value alone.
-            approver: who says so; needless where only one person is asked.
+            run_id: id of the run.
+            request_id: id of the question, from `waiting`.
+            answer: JSON value of the question's answer type, without an `answer` wrapper.
+            approver: person who answers; optional if only one person is asked.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `Runs.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
-        said = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
-        return self._respond(run_id, request_id, said)
+        response = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
+        return self._respond(run_id, request_id, response)
 
     def message(self, run_id: str, text: str) -> RunView:
-        """Say something to a run, and go on.
+        """Sends a message to a run and advances it.
 
         Raises:
-            NotFound, Invalid, Conflict: see `Runs.message`.
+            NotFound, Invalid, Conflict: see `RunInbound.message`.
         """
         self._services.inbound.message(run_id, text)
         return self.advance(run_id)
@@ -203,19 +192,25 @@ class LocalRunner:
     def signal(
         self, run_id: str, name: str, payload: Any = None, *, correlation: str | None = None
     ) -> RunView:
-        """Tell a run of an event, and go on.
+        """Sends an event to a run and advances it.
+
+        Args:
+            run_id: id of the run.
+            name: name of the event.
+            payload: JSON value for the waiting call.
+            correlation: correlation of the waiting call.
 
         Raises:
-            NotFound, Invalid, Conflict: see `Runs.signal`.
+            NotFound, Invalid, Conflict: see `RunInbound.signal`.
         """
         self._services.inbound.signal(run_id, name, payload, correlation=correlation)
         return self.advance(run_id)
 
     def complete(self, run_id: str, path: str, result: Any) -> RunView:
-        """Tell the result of a job that the call at `path` waits for, and go on.
+        """Completes the job that the call at `path` waits for, and advances the run.
 
         Raises:
-            NotFound, Conflict: see `Runs.complete`.
+            NotFound, Conflict: see `RunInbound.complete`.
         """
         self._services.inbound.complete(
             run_id, path, Outcome(kind="ok", content=result_text(result))
@@ -223,125 +218,85 @@ class LocalRunner:
         return self.advance(run_id)
 
     def pause(self, run_id: str) -> RunView:
-        """Hold a run.
+        """Pauses a run until it is resumed.
 
         Raises:
-            NotFound, Conflict: see `Runs.pause`.
+            NotFound, Conflict: see `RunControl.pause`.
         """
         self._services.control.pause(run_id)
         return self.get(run_id)
 
     def resume(self, run_id: str) -> RunView:
-        """Let a paused run go on.
+        """Resumes a paused run.
 
         Raises:
-            NotFound, Conflict: see `Runs.resume`.
+            NotFound, Conflict: see `RunControl.resume`.
         """
         self._services.control.resume(run_id)
         return self.advance(run_id)
 
     def cancel(self, run_id: str) -> RunView:
-        """End a run.
+        """Cancels a run.
 
         Raises:
-            NotFound, Conflict: see `Runs.cancel`.
+            NotFound, Conflict: see `RunControl.cancel`.
         """
         self._services.control.cancel(run_id)
         return self.advance(run_id)
 
     def redrive(self, run_id: str) -> RunView:
-        """Let a parked run go on, after what stopped it was mended.
+        """Retries a parked run, once the problem that stopped it is fixed.
 
         Raises:
-            NotFound, Conflict: see `Runs.redrive`.
+            NotFound, Conflict: see `RunControl.redrive`.
         """
         self._services.control.redrive(run_id)
         return self.advance(run_id)
 
     def continuation(self, run_id: str) -> Continuation:
-        """The run's recursive continuation.
+        """Returns the continuation of a run.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         return self._services.runs.load(run_id).continuation
 
     def timeline(self, run_id: str) -> list[Entry]:
-        """What happened, in order.
+        """Returns the timeline of a run, oldest entry first.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         loaded = self._services.runs.load(run_id)
         return timeline(loaded.snapshot, loaded.continuation)
 
     def audit(self, run_id: str) -> Audit:
-        """The audit trail: requests, decisions, and what each person saw.
+        """Returns the audit trail of a run: requests, decisions, and the details shown.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         return audit(self._services.runs.load(run_id))
 
     def dump(self, run_id: str) -> str:
-        """A run that waits or has ended, as a sealed JSON document for another process.
-
-        The seal covers every byte of the state, so that a document cannot be edited into an
-        approval or another amount on its way.
+        """Returns a suspended or ended run as a signed JSON document for another process.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the run does not exist.
         """
         loaded = self._services.runs.load(run_id)
-        state = canonical_json(
-            {
-                "run_id": run_id,
-                "tenant": loaded.head.tenant,
-                "agent": loaded.head.agent,
-                "status": loaded.head.status.value,
-                "note": loaded.head.note,
-                "metadata": loaded.head.metadata,
-                "created_at": loaded.head.created_at.isoformat(),
-                "continuation": loaded.continuation.model_dump(mode="json"),
-            }
-        )
-        signature = self._signer.get_signature(state).decode()
-        return json.dumps(
-            {"version": DOCUMENT_VERSION, "state": json.loads(state), "signature": signature}
-        )
+        return self._documents.dump(loaded.head, loaded.continuation)
 
     def load(self, document: str) -> RunView:
-        """Take over a run from a document that a runner with the same signing key made.
+        """Continues a run from a document of a runner with the same signing key.
 
         Raises:
-            Invalid: the document is not whole, or was changed, or has another key's seal.
+            Invalid: the document is incomplete, was changed, or was signed with another key.
         """
-        try:
-            read = json.loads(document)
-            form, state = read["version"], read["state"]
-            sealed = self._signer.verify_signature(canonical_json(state), read["signature"])
-        except (ValueError, KeyError, TypeError, BadSignature):
-            raise Invalid("this is not a document of a run") from None
-        if not sealed:
-            raise Invalid("the document's seal does not fit: changed, or sealed by another key")
-        if form != DOCUMENT_VERSION:
-            raise Invalid(f"the document has form {form}, and this code reads {DOCUMENT_VERSION}")
-        now = self._clock()
-        continuation = Continuation.model_validate(state["continuation"])
-        ended = Status(state["status"]).terminal
-        head = RunHead(
-            run_id=state["run_id"],
-            tenant=DEFAULT_TENANT,
-            agent=state["agent"],
-            request_hash="",
-            status=Status(state["status"]) if ended else Status.READY,
-            created_at=state["created_at"],
-            updated_at=now,
-            due=None if ended else now,
-            metadata=state["metadata"],
-            note=state["note"] if ended else None,
-        )
-        self.store.create(
-            head, JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
-        )
+        head, start = self._documents.load(document, self._clock())
+        self.store.create(head, start)
         return self.advance(head.run_id)
+
+    def _respond(self, run_id: str, request_id: str, response: Response) -> RunView:
+        self._services.decisions.decide(run_id, request_id, response)
+        return self.advance(run_id)

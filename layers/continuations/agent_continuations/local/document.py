@@ -1,0 +1,95 @@
+"""Signed JSON documents that move a run from one process to another."""
+
+import json
+from datetime import datetime
+from secrets import token_bytes
+
+from itsdangerous import BadSignature, Signer
+
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.events import Started
+from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.keys import START_KEY
+from agent_continuations.core.run import JournalEntry, RunHead, Status
+from agent_continuations.errors import Invalid
+from agent_continuations.services.runs import DEFAULT_TENANT
+
+DOCUMENT_FORM = 1
+
+
+class RunDocuments:
+    """Writes and reads run documents.
+
+    The signature covers every byte of the state, so that a document cannot be edited in transit,
+    for example into an approval or another amount.
+
+    Args:
+        signing_key: secret that both processes share; None for a random key, with which only this
+            process can read its documents.
+    """
+
+    def __init__(self, signing_key: str | bytes | None = None) -> None:
+        self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
+
+    def dump(self, head: RunHead, continuation: Continuation) -> str:
+        """Writes a run as a signed document.
+
+        Args:
+            head: head of the run.
+            continuation: continuation of the run.
+        """
+        state = canonical_json(
+            {
+                "run_id": head.run_id,
+                "tenant": head.tenant,
+                "agent": head.agent,
+                "status": head.status.value,
+                "note": head.note,
+                "metadata": head.metadata,
+                "created_at": head.created_at.isoformat(),
+                "continuation": continuation.model_dump(mode="json"),
+            }
+        )
+        signature = self._signer.get_signature(state).decode()
+        return json.dumps(
+            {"version": DOCUMENT_FORM, "state": json.loads(state), "signature": signature}
+        )
+
+    def load(self, document: str, now: datetime) -> tuple[RunHead, JournalEntry]:
+        """Reads a run from a document.
+
+        Args:
+            document: text that `dump` returned.
+            now: time at which the run continues.
+
+        Returns:
+            The head and the first journal entry of a new run with the document's state.
+
+        Raises:
+            Invalid: the document is incomplete, was changed, or was signed with another key.
+        """
+        try:
+            content = json.loads(document)
+            form, state = content["version"], content["state"]
+            signed = self._signer.verify_signature(canonical_json(state), content["signature"])
+        except (ValueError, KeyError, TypeError, BadSignature):
+            raise Invalid("not a run document") from None
+        if not signed:
+            raise Invalid("invalid signature: the document was changed or signed with another key")
+        if form != DOCUMENT_FORM:
+            raise Invalid(f"document form {form} is not supported; this code reads {DOCUMENT_FORM}")
+        continuation = Continuation.model_validate(state["continuation"])
+        ended = Status(state["status"]).terminal
+        head = RunHead(
+            run_id=state["run_id"],
+            tenant=DEFAULT_TENANT,
+            agent=state["agent"],
+            request_hash="",
+            status=Status(state["status"]) if ended else Status.READY,
+            created_at=state["created_at"],
+            updated_at=now,
+            due=None if ended else now,
+            metadata=state["metadata"],
+            note=state["note"] if ended else None,
+        )
+        return head, JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
