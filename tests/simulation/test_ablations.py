@@ -26,7 +26,7 @@ from agent_continuations.core.effects import (
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.voting import with_vote
 from agent_continuations.engine import calls, next_wake, scheduler
-from agent_continuations.services import decisions
+from agent_continuations.services import decision_events
 from tests.simulation import world
 from tests.simulation.checks import played
 from tests.simulation.dynamodb import SimulatedDynamoDB
@@ -149,11 +149,11 @@ def no_end_of_the_trail(patch: Patch) -> None:
 
 def no_count_of_votes(patch: Patch) -> None:
     """Whoever answers first closes the request. What then runs is checked once more before."""
-    patch.setattr(decisions, "with_vote", _enough)
+    patch.setattr(decision_events, "with_vote", _enough)
 
 
 def no_count_of_votes_at_all(patch: Patch) -> None:
-    for module in (decisions, call_hash):
+    for module in (decision_events, call_hash):
         patch.setattr(module, "with_vote", _enough)
 
 

@@ -10,37 +10,12 @@ import agent_continuations
 
 ROOT = Path(__file__).parents[2]
 # What people have written in their programs: add to it, and drop nothing without a reason.
-PUBLIC = set(
-    [
-        "Agent",
-        "Approval",
-        "Condition",
-        "DynamoDBStore",
-        "Escalation",
-        "EveryCost",
-        "EverySeconds",
-        "EveryTokens",
-        "EveryTurns",
-        "InMemoryStore",
-        "Job",
-        "LocalRunner",
-        "OpenAIModel",
-        "Pending",
-        "Preview",
-        "Price",
-        "Question",
-        "ScriptedModel",
-        "Sleep",
-        "Stage",
-        "ToolCall",
-        "ToolContext",
-        "WaitFor",
-        "call",
-        "calls",
-        "say",
-        "tool",
-    ]
-)
+PUBLIC = {
+    *("Agent", "Approval", "Condition", "DynamoDBStore", "Escalation", "EveryCost", "EverySeconds"),
+    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "OpenAIModel", "Pending"),
+    *("Preview", "Price", "Question", "ScriptedModel", "Sleep", "Stage", "ToolCall", "ToolContext"),
+    *("WaitFor", "call", "calls", "say", "tool"),
+}
 
 
 def loaded_by(code: str) -> set[str]:

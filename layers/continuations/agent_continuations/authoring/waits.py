@@ -12,9 +12,9 @@ from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SEC
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
+from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
 
 MAX_QUESTION_CHARACTERS = 2000
-MAX_NAME_CHARACTERS = 128
 MAX_HANDLE_CHARACTERS = 64_000
 
 
@@ -115,8 +115,8 @@ class WaitFor:
 
     def __post_init__(self) -> None:
         for text in (self.event, self.correlation):
-            if text is not None and not 1 <= len(text) <= MAX_NAME_CHARACTERS:
-                raise ValueError(f"an event's name has 1 to {MAX_NAME_CHARACTERS} characters")
+            if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
+                raise ValueError(f"an event's name has 1 to {MAX_EVENT_NAME_CHARACTERS} characters")
         if self.timeout_seconds is not None:
             _check_duration(self.timeout_seconds)
 

@@ -9,8 +9,10 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
+from agent_continuations.adapters.retry_after import retry_after_seconds
 from agent_continuations.cli.exit_codes import CliError, InvalidUsage, Refused, ServiceUnavailable
 from agent_continuations.cli.sigv4 import Signature, gateway_region
+from agent_continuations.ports.clock import utc_now
 
 # Seconds between attempts. A Retry-After header takes precedence, up to the maximum.
 RETRY_PAUSES_SECONDS = (0.25, 0.75, 2.0)
@@ -100,7 +102,9 @@ class ApiClient:
             else:
                 if not repeatable or response.status_code not in BUSY_STATUSES:
                     return self._read_response(response)
-                seconds = _retry_after(response) or seconds
+                seconds = (
+                    retry_after_seconds(response.headers.get("Retry-After"), utc_now()) or seconds
+                )
             time.sleep(min(seconds, MAX_RETRY_PAUSE_SECONDS) * random.uniform(0.75, 1.25))
         try:
             return self._read_response(self._client.send(request))
@@ -124,12 +128,6 @@ class ApiClient:
         unavailable = response.status_code in BUSY_STATUSES or response.is_server_error
         error_type: type[CliError] = ServiceUnavailable if unavailable else Refused
         raise error_type(_problem_text(response, document if isinstance(document, dict) else {}))
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Returns the Retry-After header in seconds, or None without a valid one."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _problem_text(response: httpx2.Response, problem: Mapping[str, Any]) -> str:

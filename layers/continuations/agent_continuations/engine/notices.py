@@ -1,7 +1,7 @@
 """Notices."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
@@ -18,14 +18,12 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import RunHead
 from agent_continuations.errors import IllegalEvent
+from agent_continuations.ports.limits import WAKE_UP_GRACE
 
 MAX_GOAL_CHARACTERS = 2000
 
 
 MAX_NOTICE_CHARACTERS = 8000
-
-
-NOTICE_GRACE = timedelta(seconds=60)
 
 
 def notice(
@@ -74,7 +72,7 @@ def notice(
         approvers=tuple(asked),
         undelivered=tuple(recipients(may_answer)),
         # The hint comes first; the sweeper only where the hint was lost.
-        due=now + NOTICE_GRACE,
+        due=now + WAKE_UP_GRACE,
         occasion=event.occasion if isinstance(event, NoticeSent) else "asked",
         risk=call.risk,
         preview=call.preview,

@@ -27,4 +27,4 @@ READ_TRIES = 4
 """Loads of a run whose journal entries contradict each other, before that counts as an error."""
 
 WAKE_UP_GRACE = timedelta(seconds=60)
-"""How long a new run waits for its wake-up message before the sweeper finds it."""
+"""How long a new run or notification waits for its wake-up message before the sweeper finds it."""

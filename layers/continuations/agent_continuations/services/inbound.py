@@ -19,10 +19,10 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import JournalEntry, Status
 from agent_continuations.core.waits import JobWait
+from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.services.runs import MAX_INPUT_BYTES, RunService
 
-MAX_NAME_CHARACTERS = 128
 MAX_UNHEARD = 100
 
 
@@ -87,8 +87,10 @@ class RunInbound:
             KeyReused: the key came with another event.
         """
         for field, text in (("name", name), ("correlation", correlation)):
-            if text is not None and not 1 <= len(text) <= MAX_NAME_CHARACTERS:
-                raise Invalid("the event does not fit", [(field, f"1 to {MAX_NAME_CHARACTERS}")])
+            if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
+                raise Invalid(
+                    "the event does not fit", [(field, f"1 to {MAX_EVENT_NAME_CHARACTERS}")]
+                )
         if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
             raise Invalid("the event does not fit", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
         if len(self._runs.load(run_id).continuation.signals) >= MAX_UNHEARD:

@@ -4,10 +4,7 @@ The client's own retries are off: a short wait is slept here, a long one is told
 makes a timer of it instead of paying for a process that sleeps.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from random import uniform
 from time import sleep
@@ -23,14 +20,15 @@ from openai import (
 )
 from pydantic import BaseModel, ValidationError
 
+from agent_continuations.adapters.retry_after import retry_after_seconds
 from agent_continuations.core.replies import Reply, ToolRequest, Usage
 from agent_continuations.errors import ModelRefused, ModelUnavailable
+from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.model import ModelRequest
 
 TRIES = 3
 LONGEST_SLEEP_SECONDS = 5.0
 MAX_NAME_CHARACTERS = 200
-LONGEST_WAIT_SECONDS = 24 * 3600.0
 REQUEST_TIMEOUT_SECONDS = 300.0
 _PASSING = {408, 409, 425, 429}
 # Settings that are about the request and not in it: the names that `create` has for them, and ours.
@@ -117,7 +115,7 @@ class OpenAIModel:
         except APIStatusError as error:
             status = error.status_code
             if status in _PASSING or status >= 500:
-                after = _retry_after(error.response.headers.get("retry-after"))
+                after = retry_after_seconds(error.response.headers.get("retry-after"), utc_now())
                 raise ModelUnavailable(f"the model service answered {status}", after) from error
             raise ModelRefused(f"the model service answered {status}: {error.message}") from error
         except APIError as error:
@@ -183,19 +181,3 @@ def _reply(body: str) -> Reply:
         return said(requests=requests)
     fault = None if content and content.strip() else "empty"
     return said(fault=fault)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?", value.strip()):
-        seconds = float(value)
-    else:
-        try:
-            until = parsedate_to_datetime(value)
-            until = until if until.tzinfo else until.replace(tzinfo=UTC)
-            seconds = (until - datetime.now(UTC)).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)

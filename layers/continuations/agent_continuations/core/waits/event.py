@@ -10,6 +10,9 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path
 from agent_continuations.core.waits.base import BaseWait
 
+MAX_EVENT_NAME_CHARACTERS = 128
+"""Of an event's name, and of its correlation."""
+
 
 class EventWait(BaseWait):
     """A wait for an event of this name, and of this correlation where one is given."""

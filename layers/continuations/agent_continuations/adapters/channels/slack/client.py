@@ -16,8 +16,10 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web import WebClient
 
 from agent_continuations.adapters.channels.slack.blocks import SlackMessage
+from agent_continuations.adapters.retry_after import retry_after_seconds
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import ContinuationError, Fatal, Forbidden, Retryable
+from agent_continuations.ports.clock import utc_now
 
 API_URL = "https://slack.com/api/"
 
@@ -165,7 +167,7 @@ def _refusal(error: SlackApiError) -> ContinuationError:
     response = error.response
     said = response.data.get("error") if isinstance(response.data, dict) else None
     code = str(said or f"status {response.status_code}")[:200]
-    after = str(response.headers.get("Retry-After") or "")
+    after = retry_after_seconds(response.headers.get("Retry-After"), utc_now())
     if code in _REFUSED:
         return Fatal(f"Slack refuses: {code}")
-    return Retryable(f"Slack refuses: {code}", float(after[:9]) if after.isdecimal() else None)
+    return Retryable(f"Slack refuses: {code}", after)

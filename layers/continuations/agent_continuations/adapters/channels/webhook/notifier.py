@@ -9,8 +9,6 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from hashlib import sha256
 from hmac import digest
@@ -22,6 +20,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from agent_continuations.adapters.channels.webhook.addresses import Address, is_public, resolve
+from agent_continuations.adapters.retry_after import retry_after_seconds
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports.clock import Clock, utc_now
@@ -182,21 +181,10 @@ class WebhookNotifier:
         if 200 <= status < 300:
             return
         if status >= 500 or status in _TRANSIENT_STATUSES:
-            raise Retryable(f"it answers {status}", _seconds(after, self._clock()))
+            raise Retryable(f"it answers {status}", retry_after_seconds(after, self._clock()))
         if 300 <= status < 400:
             raise Fatal(f"it answers {status}, and redirects are not followed")
         raise Fatal(f"it answers {status}")
-
-
-def _seconds(after: str | None, now: datetime) -> float | None:
-    """How long a Retry-After asks to wait (RFC 9110, 10.2.3): seconds, or a date."""
-    if after is None:
-        return None
-    if after.isdecimal():
-        return float(after[:9])
-    with suppress(ValueError, TypeError):
-        return max((parsedate_to_datetime(after) - now).total_seconds(), 0.0)
-    return None
 
 
 @contextmanager
