@@ -91,8 +91,8 @@ def run(store: Store) -> RunHead:
     return store.create(new_head(), start())
 
 
-def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW) -> RunHead:
-    taken = store.claim(head.run_id, holder=owner, now=now, lease_until=now + LEASE)
+def claimed(store: Store, head: RunHead, holder: str = "me", now: datetime = NOW) -> RunHead:
+    taken = store.claim(head.run_id, holder=holder, now=now, lease_until=now + LEASE)
     assert taken
     return taken
 

@@ -26,7 +26,7 @@ from agent_continuations.engine.context import Limits
 from agent_continuations.engine.next_wake import next_wake
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.clock import utc_now
-from agent_continuations.ports.store import Store, read_run
+from agent_continuations.ports.store import RunStore, read_run
 from agent_continuations.services.runs import DEFAULT_TENANT
 
 # The sweeper comes every minute; what has been due for longer than this has been missed by it.
@@ -86,7 +86,7 @@ def _can_go_on(root: Continuation, pause: ModelBackoff | None) -> bool:
 
 
 def stuck_runs(
-    store: Store, now: datetime, tenant: str = DEFAULT_TENANT
+    store: RunStore, now: datetime, tenant: str = DEFAULT_TENANT
 ) -> Iterator[tuple[str, str]]:
     """Every run of a tenant that nothing will move, and why."""
     cursor: str | None = None
