@@ -1,5 +1,7 @@
-"""Every channel with the service behind it, for one suite: AWS in this process, Slack and a
-receiver of webhooks on loopback. What went out is read from where it arrived.
+"""Every notification channel with the service behind it, for one contract suite.
+
+AWS runs in this process, Slack and a receiver of webhooks on loopback. The tests read each message
+where it arrives.
 """
 
 import json
@@ -38,27 +40,27 @@ KEY = "whsec_" + "a2V5IG9mIHRoaXJ0eS10d28gYnl0ZXMgb3Igc28="
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A message where it arrived.
+class Received:
+    """A message as its recipient received it.
 
     Attributes:
-        notice_id: as the other side can read it.
-        words: all that can be read, by a person or a machine.
-        structure: all of it that is not words; a hostile text must not add to it.
-        links: where a click leads.
+        notice_id: the notice's id in the message.
+        text: all text that a person or a machine can read.
+        structure: the message without its text; a hostile text must not add to it.
+        links: the targets of all links.
     """
 
     notice_id: str
-    words: str
+    text: str
     structure: Any
     links: list[str]
 
 
 class Channel(Protocol):
-    """A notifier, an address that it serves, and what the service does.
+    """A notifier, an address that it delivers to, and the service behind it.
 
     Attributes:
-        private: only the approver reads what arrives there.
+        private: whether only the approver reads messages to this address.
     """
 
     @property
@@ -70,14 +72,14 @@ class Channel(Protocol):
     @property
     def private(self) -> bool: ...
 
-    def arrived(self) -> list[Arrived]:
-        """What has arrived, oldest first."""
+    def received(self) -> list[Received]:
+        """The messages that were received, oldest first."""
 
     def unreachable(self) -> Notifier:
-        """The same notifier, with nobody where the service should be."""
+        """The same notifier, while the service is unreachable."""
 
     def refuse(self) -> str:
-        """Make the service refuse for good; the address that it refuses."""
+        """Make the service refuse permanently. Returns the address that it refuses."""
 
 
 def link(_notice: Notice, _approver: str) -> str:
@@ -100,7 +102,7 @@ def client(service: str, endpoint: str | None = None) -> Any:
     )
 
 
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -114,31 +116,31 @@ class Email:
         self.notifier = EmailNotifier(ses=ses, sender="a@example.com", link=link)
         self._sent = ses_backends[DEFAULT_ACCOUNT_ID][REGION].sent_messages
         self._sent.clear()
-        self._read_already: list[Arrived] = []
+        self._messages: list[Received] = []
 
-    def arrived(self) -> list[Arrived]:
-        new = self._sent[len(self._read_already) :]
-        self._read_already += [self._read(each.raw_data) for each in new]
-        return self._read_already
+    def received(self) -> list[Received]:
+        new = self._sent[len(self._messages) :]
+        self._messages += [self._read(each.raw_data) for each in new]
+        return self._messages
 
-    def _read(self, raw: str) -> Arrived:
-        # Imported late: the module of the mail's own tests makes a mail when it is imported.
+    def _read(self, raw: str) -> Received:
+        # Imported late: that module renders an e-mail when it is imported.
         from tests.unit.adapters.channels.test_email import Markup, part
 
         mail = message_from_string(raw, _class=EmailMessage, policy=policy.default)
         text, markup = part(mail, "plain"), Markup(part(mail, "html"))
-        words = {"Subject", "Message-ID", "Content-Type", "Content-Transfer-Encoding"}
-        headers = [(name, value) for name, value in mail.items() if name not in words]
+        varying = {"Subject", "Message-ID", "Content-Type", "Content-Transfer-Encoding"}
+        headers = [(name, value) for name, value in mail.items() if name not in varying]
         parts = [each.get_content_type() for each in mail.walk()]
-        return Arrived(
+        return Received(
             notice_id=str(mail["X-Notice-Id"]),
-            words="\n".join([text, part(mail, "html"), str(mail["Subject"])]),
+            text="\n".join([text, part(mail, "html"), str(mail["Subject"])]),
             structure=(sorted(mail.keys()), headers, parts, markup.found),
             links=[each for each in markup.links if each],
         )
 
     def unreachable(self) -> Notifier:
-        return EmailNotifier(ses=client("sesv2", NOBODY), sender="a@example.com", link=link)
+        return EmailNotifier(ses=client("sesv2", UNREACHABLE), sender="a@example.com", link=link)
 
     def refuse(self) -> str:
         return "no address"
@@ -155,17 +157,17 @@ class Topic:
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
         sns.subscribe(TopicArn=self.address, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
-        self._heard: list[str] = []
+        self._bodies: list[str] = []
 
-    def arrived(self) -> list[Arrived]:
+    def received(self) -> list[Received]:
         while messages := self._sqs.receive_message(QueueUrl=self._queue).get("Messages"):
             for each in messages:
-                self._heard.append(json.loads(each["Body"])["Message"])
+                self._bodies.append(json.loads(each["Body"])["Message"])
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=each["ReceiptHandle"])
-        return [machine_read(each, json.loads(each)) for each in self._heard]
+        return [read_json(each, json.loads(each)) for each in self._bodies]
 
     def unreachable(self) -> Notifier:
-        return SnsNotifier(client("sns", NOBODY))
+        return SnsNotifier(client("sns", UNREACHABLE))
 
     def refuse(self) -> str:
         return f"{self.address}-that-is-gone"
@@ -190,9 +192,9 @@ class Hook:
             tls=trusting(self.authority),
         )
 
-    def arrived(self) -> list[Arrived]:
+    def received(self) -> list[Received]:
         return [
-            machine_read(each.body.decode(), json.loads(each.body)["data"])
+            read_json(each.body.decode(), json.loads(each.body)["data"])
             for each in self.server.received
             if each.headers["webhook-id"] == json.loads(each.body)["data"]["notice_id"]
         ]
@@ -225,36 +227,36 @@ class Slack:
         )
         return SlackNotifier(lambda: workspace, link=link, page=page)
 
-    def arrived(self) -> list[Arrived]:
+    def received(self) -> list[Received]:
         assert self.server.refusals == []
         return [self._read(each) for each in self.server.messages]
 
-    def _read(self, message: Message) -> Arrived:
+    def _read(self, message: Message) -> Received:
         assert message.metadata
         assert message.metadata["event_type"] == METADATA
-        return Arrived(
+        return Received(
             notice_id=message.metadata["event_payload"]["notice_id"],
-            words=message.words(),
+            text=message.words(),
             structure=shape(message.blocks),
             links=[each["url"] for each in message.buttons() if "url" in each],
         )
 
     def unreachable(self) -> Notifier:
-        return self._notifier(f"{NOBODY}/api/")
+        return self._notifier(f"{UNREACHABLE}/api/")
 
     def refuse(self) -> str:
         return "nobody@example.com" if "@" in self.address else "U0GONE"
 
 
-def machine_read(text: str, told: dict[str, Any]) -> Arrived:
-    """What a machine reads: its keys are the structure, and no value is a link."""
-    links = [value for value in told.values() if str(value).startswith("http")]
-    return Arrived(told["notice_id"], text, sorted(told), links)
+def read_json(text: str, data: dict[str, Any]) -> Received:
+    """A message to a machine: its keys are the structure, and no value is a link."""
+    links = [value for value in data.values() if str(value).startswith("http")]
+    return Received(data["notice_id"], text, sorted(data), links)
 
 
 def shape(value: Any) -> Any:
-    """Blocks without their words: what is left is what Slack makes of them. Sections that only
-    continue the text of the one before count as one.
+    """Blocks without their text. Sections that only continue the text of the one before count as
+    one.
     """
     if isinstance(value, list):
         shapes = [shape(each) for each in value]
@@ -262,14 +264,14 @@ def shape(value: Any) -> Any:
     if isinstance(value, dict):
         if value.get("type") == "plain_text":
             assert not {"<", ">"} & set(value["text"])
-            return "words"
+            return "text"
         return {name: shape(each) for name, each in value.items()}
     return value
 
 
 @contextmanager
-def opened(name: str) -> Iterator[Channel]:
-    """A channel by its name in the suite."""
+def open_channel(name: str) -> Iterator[Channel]:
+    """Open a channel by its name in the suite."""
     match name:
         case "email" | "topic":
             with mock_aws():
@@ -283,7 +285,7 @@ def opened(name: str) -> Iterator[Channel]:
             with SlackServer() as slack:
                 yield Slack(slack, address, private=address != "C0ALL")
         case _:
-            pytest.fail(f"no channel {name}")
+            pytest.fail(f"unknown channel {name}")
 
 
 CHANNELS = [
@@ -294,4 +296,4 @@ CHANNELS = [
     "slack to an address",
     "slack to a channel",
 ]
-__all__ = ["ADA", "CHANNELS", "LINK", "PAGE", "Arrived", "Channel", "Fault", "opened"]
+__all__ = ["ADA", "CHANNELS", "LINK", "PAGE", "Channel", "Fault", "Received", "open_channel"]

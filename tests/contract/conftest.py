@@ -1,5 +1,5 @@
-"""The stores that the contract suite runs on: in memory, on the simulator's DynamoDB, on MiniStack,
-and on AWS's own engine.
+"""The stores that the contract suite runs on: in memory, and on three implementations of DynamoDB:
+the simulator's, MiniStack, and DynamoDB Local by AWS.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ def ministack() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def amazon() -> Iterator[str]:
+def dynamodb_local_url() -> Iterator[str]:
     try:
         with dynamodb_local.running(CACHE) as url:
             yield url
     except dynamodb_local.Unavailable as reason:
-        pytest.skip(f"DynamoDB Local is not to be had: {reason}")
+        pytest.skip(f"DynamoDB Local is not available: {reason}")
 
 
 @pytest.fixture(params=["memory", "simulated", "ministack", "dynamodb-local"])
@@ -49,7 +49,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "ministack":
         endpoint = request.getfixturevalue("ministack")
     else:
-        endpoint = request.getfixturevalue("amazon")
+        endpoint = request.getfixturevalue("dynamodb_local_url")
     dynamodb = client("dynamodb", endpoint)
     table = create_table(dynamodb)
     objects.create_bucket(Bucket=table)

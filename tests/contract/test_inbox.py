@@ -1,4 +1,4 @@
-"""What every inbox promises."""
+"""The contract of every inbox."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -22,7 +22,7 @@ ANN = "ann@example.com"
 def inbox(request: pytest.FixtureRequest) -> Inbox:
     if request.param == "memory":
         return InMemoryInbox()
-    service = {"ministack": "ministack", "dynamodb-local": "amazon"}[request.param]
+    service = {"ministack": "ministack", "dynamodb-local": "dynamodb_local_url"}[request.param]
     dynamodb = client("dynamodb", request.getfixturevalue(service))
     return DynamoDBInbox(dynamodb, create_table(dynamodb))
 
@@ -40,14 +40,14 @@ def test_each_approver_of_each_tenant_has_an_inbox(inbox: Inbox) -> None:
     assert inbox.list(tenant, "eve@example.com", 10) == []
 
 
-def test_an_entry_is_there_once_however_often_it_is_put(inbox: Inbox) -> None:
+def test_an_entry_that_is_put_twice_is_listed_once(inbox: Inbox) -> None:
     tenant = uuid4().hex
     for _ in range(2):
         inbox.put(tenant, ANN, ONE, until=UNTIL)
     assert inbox.list(tenant, ANN, 10) == [ONE]
 
 
-def test_what_was_dropped_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None:
+def test_a_dropped_entry_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None:
     tenant = uuid4().hex
     inbox.put(tenant, ANN, ONE, until=UNTIL)
     for _ in range(2):
@@ -55,7 +55,9 @@ def test_what_was_dropped_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None
     assert inbox.list(tenant, ANN, 10) == []
 
 
-def test_a_notice_is_put_into_its_approvers_inbox(inbox: Inbox) -> None:
-    told = notice()
-    InboxNotifier(inbox).deliver(told, ANN, ANN)
-    assert InboxEntry(told.run_id, told.request_id) in inbox.list(told.tenant, ANN, 50)
+def test_a_delivered_notice_is_in_the_inbox_of_its_approver(inbox: Inbox) -> None:
+    delivered = notice()
+    InboxNotifier(inbox).deliver(delivered, ANN, ANN)
+    assert InboxEntry(delivered.run_id, delivered.request_id) in inbox.list(
+        delivered.tenant, ANN, 50
+    )

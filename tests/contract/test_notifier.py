@@ -1,4 +1,4 @@
-"""What every channel does alike, whichever service is behind it."""
+"""The contract of every notification channel, whichever service is behind it."""
 
 import re
 from collections.abc import Iterator
@@ -9,32 +9,32 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
-from tests.contract.channels import ADA, CHANNELS, LINK, PAGE, Arrived, Channel, opened
+from tests.contract.channels import ADA, CHANNELS, LINK, PAGE, Channel, Received, open_channel
 from tests.unit.adapters.channels.test_email import HOSTILE, about, half
 
 SECRET = "DE89370400440532013000"
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ue000-\uf8ff]"
 )
-# A channel is opened once for all examples: each looks only at what it has sent itself.
+# A channel is opened once for all examples: each checks only the message that it has sent itself.
 once = settings(
     deadline=None,
     max_examples=25,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink would take minutes
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
 @pytest.fixture(params=CHANNELS)
 def channel(request: pytest.FixtureRequest) -> Iterator[Channel]:
-    with opened(request.param) as made:
+    with open_channel(request.param) as made:
         yield made
 
 
-def sent(channel: Channel, **more: Any) -> Arrived:
-    """A notice as it arrives."""
+def sent(channel: Channel, **more: Any) -> Received:
+    """Deliver a notice. Returns the message as it was received."""
     channel.notifier.deliver(notice(**more), channel.address, ADA)
-    return channel.arrived()[-1]
+    return channel.received()[-1]
 
 
 def notice(**more: Any) -> Notice:
@@ -44,47 +44,47 @@ def notice(**more: Any) -> Notice:
 def test_each_call_delivers_once(channel: Channel) -> None:
     for times in (1, 2, 3):
         sent(channel)
-        assert len(channel.arrived()) == times
+        assert len(channel.received()) == times
 
 
-def test_a_message_carries_the_notices_id_and_a_second_delivery_the_same(channel: Channel) -> None:
+def test_every_delivery_of_a_notice_carries_its_id(channel: Channel) -> None:
     assert sent(channel).notice_id == "abcdefgh23456723"
     assert sent(channel).notice_id == "abcdefgh23456723"
     assert sent(channel, notice_id="another").notice_id == "another"
 
 
-def test_a_message_says_what_is_asked(channel: Channel) -> None:
+def test_a_message_describes_the_request(channel: Channel) -> None:
     for kind in ("approval", "doubt"):
-        arrived = sent(channel, kind=kind)
-        assert "pay" in arrived.words
-        assert "clerk" in arrived.words
-        assert "0123456789ab" in arrived.words
+        received = sent(channel, kind=kind)
+        assert "pay" in received.text
+        assert "clerk" in received.text
+        assert "0123456789ab" in received.text
 
 
-def test_a_service_that_is_not_there_may_come_back(channel: Channel) -> None:
-    nobody = channel.unreachable()
+def test_an_unreachable_service_is_retryable(channel: Channel) -> None:
+    unreachable = channel.unreachable()
     with pytest.raises(Retryable):
-        nobody.deliver(notice(), channel.address, ADA)
-    assert channel.arrived() == []
+        unreachable.deliver(notice(), channel.address, ADA)
+    assert channel.received() == []
 
 
-def test_a_refusal_for_good_is_final(channel: Channel) -> None:
+def test_a_permanent_refusal_is_fatal(channel: Channel) -> None:
     refused = channel.refuse()
     with pytest.raises(Fatal):
         channel.notifier.deliver(notice(), refused, ADA)
 
 
-def test_what_is_private_is_told_in_private_only(channel: Channel) -> None:
-    arrived = sent(channel)
-    assert (SECRET in arrived.words) == channel.private
-    assert (LINK in arrived.words or LINK in arrived.links) == channel.private
-    assert set(arrived.links) <= {LINK if channel.private else PAGE}
+def test_private_details_are_sent_to_private_channels_only(channel: Channel) -> None:
+    received = sent(channel)
+    assert (SECRET in received.text) == channel.private
+    assert (LINK in received.text or LINK in received.links) == channel.private
+    assert set(received.links) <= {LINK if channel.private else PAGE}
 
 
 @once
 @given(text=half)
-def test_no_text_makes_structure(channel: Channel, text: str) -> None:
-    check_stays_words(channel, arguments={"to": text}, goal=text, approvers=(text,))
+def test_text_never_becomes_structure(channel: Channel, text: str) -> None:
+    check_stays_text(channel, arguments={"to": text}, goal=text, approvers=(text,))
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_no_text_makes_structure(channel: Channel, text: str) -> None:
         '"}]},{"type":"actions","elements":[{"type":"button"',
     ],
 )
-def test_hostile_words_stay_words(channel: Channel, text: str) -> None:
-    check_stays_words(channel, arguments={text: [text]}, goal=text, agents=(text, text))
+def test_hostile_text_stays_text(channel: Channel, text: str) -> None:
+    check_stays_text(channel, arguments={text: [text]}, goal=text, agents=(text, text))
 
 
-def check_stays_words(channel: Channel, **more: Any) -> None:
-    """The template's structure, its links, nothing hidden, and still the approver's question."""
+def check_stays_text(channel: Channel, **more: Any) -> None:
+    """The message keeps the template's structure and links, and hides nothing."""
     for kind in ("approval", "doubt"):
         expected = sent(channel, kind=kind, arguments={"to": "x"}, goal="x", agents=("x", "x"))
-        arrived = sent(channel, kind=kind, **more)
-        assert arrived.structure == expected.structure
-        assert arrived.links == expected.links
-        assert not HIDDEN.search(arrived.words)
+        received = sent(channel, kind=kind, **more)
+        assert received.structure == expected.structure
+        assert received.links == expected.links
+        assert not HIDDEN.search(received.text)

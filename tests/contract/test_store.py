@@ -1,4 +1,4 @@
-"""What every store promises. Each test runs on each store; see `conftest.py` for which."""
+"""The contract of every store. Each test runs on each store; `conftest.py` lists them."""
 
 import random
 from collections.abc import Callable
@@ -92,8 +92,8 @@ def run(store: Store) -> RunHead:
     return store.create(new_head(), start())
 
 
-def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW) -> RunHead:
-    taken = store.claim(head.run_id, holder=owner, now=now, lease_until=now + LEASE)
+def claimed(store: Store, head: RunHead, holder: str = "me", now: datetime = NOW) -> RunHead:
+    taken = store.claim(head.run_id, holder=holder, now=now, lease_until=now + LEASE)
     assert taken
     return taken
 
@@ -130,7 +130,7 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> N
     assert (yours.epoch, yours.stalls) == (2, 2)
 
 
-def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: RunHead) -> None:
+def test_a_lease_can_be_renewed_by_its_holder_only(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
     assert store.claim(run.run_id, holder="you", now=at(199), lease_until=at(300)) is None
@@ -139,7 +139,7 @@ def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: RunHead) ->
         store.renew(run.run_id, epoch=mine.epoch, lease_until=at(400))
 
 
-def test_a_register_is_written_once(store: Store, run: RunHead) -> None:
+def test_a_journal_entry_is_written_once(store: Store, run: RunHead) -> None:
     assert store.append(run.run_id, returned("0.0", "first")) == returned("0.0", "first")
     assert store.append(run.run_id, returned("0.0", "second")) == returned("0.0", "first")
     snapshot = store.load(run.run_id)
@@ -147,7 +147,7 @@ def test_a_register_is_written_once(store: Store, run: RunHead) -> None:
     assert snapshot.entries[1] == returned("0.0", "first")
 
 
-def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: RunHead) -> None:
+def test_journal_entries_are_read_in_the_order_of_the_tree(store: Store, run: RunHead) -> None:
     paths = ["0.0", "0.0/0.0", "0.0/0.1", "0.1", "0.1/2.0", "0.10", "1.0", "10.0"]
     for path in random.sample(paths, len(paths)):
         store.append(run.run_id, returned(path))
@@ -158,7 +158,7 @@ def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: RunHead
     assert found == expected
 
 
-def test_large_values_come_back_whole(store: Store, run: RunHead) -> None:
+def test_large_values_are_read_back_unchanged(store: Store, run: RunHead) -> None:
     large = random.Random(1).randbytes(600_000).hex()
     store.append(run.run_id, returned("0.0", large))
     assert store.append(run.run_id, returned("0.0", "other")) == returned("0.0", large)
@@ -167,7 +167,7 @@ def test_large_values_come_back_whole(store: Store, run: RunHead) -> None:
     assert snapshot.entries[1] == returned("0.0", large)
 
 
-def test_many_registers_come_back_over_several_pages(store: Store, run: RunHead) -> None:
+def test_many_journal_entries_are_read_over_several_pages(store: Store, run: RunHead) -> None:
     text = random.Random(1).randbytes(11_000).hex()
     for number in range(60):
         store.append(run.run_id, returned(f"{number}.0", text + str(number)))
@@ -178,7 +178,7 @@ def test_many_registers_come_back_over_several_pages(store: Store, run: RunHead)
     )
 
 
-def test_an_intent_is_put_on_record_once(store: Store, run: RunHead) -> None:
+def test_an_intent_is_recorded_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     head = store.record_intents(
         run.run_id, epoch=mine.epoch, intents={"0.0": intent(), "0.1": intent()}, settled=[]
@@ -194,7 +194,7 @@ def test_an_intent_is_put_on_record_once(store: Store, run: RunHead) -> None:
         store.record_intents(run.run_id, epoch=yours.epoch, intents={"0.1": other}, settled=[])
 
 
-def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: RunHead) -> None:
+def test_the_largest_allowed_writes_succeed(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     paths = [f"0.{number}" for number in range(MAX_SETTLED_AT_ONCE)]
     for at in range(0, len(paths), MAX_INTENTS_AT_ONCE):
@@ -217,7 +217,7 @@ def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: RunHead) 
     assert len(store.notices(run.run_id)) == len(numbers)
 
 
-def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: RunHead) -> None:
+def test_a_former_lease_holder_writes_nothing(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     claimed(store, run, "you", at(121))
     with pytest.raises(Fenced):
@@ -263,7 +263,7 @@ def test_a_commit_is_all_or_nothing(store: Store, run: RunHead) -> None:
     assert store.notices(run.run_id) == []
 
 
-def test_a_commit_asks_and_releases_at_once(store: Store, run: RunHead) -> None:
+def test_a_commit_writes_a_notice_and_releases_the_run_at_once(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     assert store.commit(
@@ -284,39 +284,43 @@ def test_a_commit_asks_and_releases_at_once(store: Store, run: RunHead) -> None:
     assert store.notice(run.run_id, "n1") == notice(run)
 
 
-def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: RunHead) -> None:
+def test_a_release_is_refused_after_a_decision_that_the_lease_holder_has_not_seen(
+    store: Store, run: RunHead
+) -> None:
     mine = claimed(store, run)
     assert store.append_external(run.run_id, [returned("0.0")], now=NOW) is None
     assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
-    registers = [returned("0.1")]
+    entries = [returned("0.1")]
     assert not store.commit(
-        run.run_id, epoch=mine.epoch, entries=registers, release=release(mine), now=NOW
+        run.run_id, epoch=mine.epoch, entries=entries, release=release(mine), now=NOW
     )
     head = store.head(run.run_id)
     assert head
     assert (head.status, head.wake) == (Status.RUNNING, 1)
     assert store.commit(
-        run.run_id, epoch=mine.epoch, entries=registers, release=release(head), now=NOW
+        run.run_id, epoch=mine.epoch, entries=entries, release=release(head), now=NOW
     )
 
 
-def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: RunHead) -> None:
+def test_the_first_decision_counts_and_wakes_the_run(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
     assert store.append_external(run.run_id, [returned("0.0", "first")], now=at(7)) is None
     head = store.head(run.run_id)
     assert head
     assert (head.status, head.due, head.wake) == (Status.READY, at(7), 1)
-    stands = store.append_external(run.run_id, [returned("0.0", "second")], now=at(8))
-    assert stands == returned("0.0", "first")
-    stands = store.append_external(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
-    assert stands == returned("0.0", "first")
+    existing = store.append_external(run.run_id, [returned("0.0", "second")], now=at(8))
+    assert existing == returned("0.0", "first")
+    existing = store.append_external(run.run_id, [returned("0.1"), returned("0.0")], now=at(8))
+    assert existing == returned("0.0", "first")
     snapshot = store.load(run.run_id)
     assert snapshot
     assert snapshot.entries == (start(), returned("0.0", "first"))
 
 
-def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run: RunHead) -> None:
+def test_an_external_entry_is_refused_if_the_audit_trail_has_grown(
+    store: Store, run: RunHead
+) -> None:
     first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
     assert store.append_external(run.run_id, [returned("0.0")], trail=first, now=NOW) is None
     head = store.head(run.run_id)
@@ -331,9 +335,7 @@ def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run
     assert store.append_external(run.run_id, [returned("0.1")], trail=second, now=NOW) is None
 
 
-def test_an_owners_question_holds_only_if_nothing_was_said_meanwhile(
-    store: Store, run: RunHead
-) -> None:
+def test_a_commit_is_refused_if_the_audit_trail_has_grown(store: Store, run: RunHead) -> None:
     epoch = claimed(store, run).epoch
     first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
     one, other = [returned("0.0")], [returned("0.1")]
@@ -342,16 +344,16 @@ def test_an_owners_question_holds_only_if_nothing_was_said_meanwhile(
     head = store.head(run.run_id)
     assert head
     assert head.trail == first.after
-    # What is no part of the trail is not held up by it.
+    # Entries that are no part of the audit trail are not refused.
     assert store.commit(run.run_id, epoch=epoch, entries=other, now=NOW)
 
 
-def test_who_started_a_run_is_kept(store: Store) -> None:
+def test_the_requester_of_a_run_is_stored(store: Store) -> None:
     head = new_head().model_copy(update={"requester": "ann@example.com"})
     store.create(head, start())
-    kept = store.head(head.run_id)
-    assert kept
-    assert kept.requester == "ann@example.com"
+    stored = store.head(head.run_id)
+    assert stored
+    assert stored.requester == "ann@example.com"
 
 
 def grant(tenant: str = "default", **more: Any) -> Grant:
@@ -372,7 +374,7 @@ def grant(tenant: str = "default", **more: Any) -> Grant:
     return Grant(**{**about, **more})
 
 
-def test_grants_are_kept_by_tenant_and_tool(store: Store) -> None:
+def test_grants_are_stored_by_tenant_and_tool(store: Store) -> None:
     tenant = opaque_id(random.randbytes(5))
     pay, refund, payout = (grant(tenant, tool=tool) for tool in ("pay", "refund", "payout"))
     for each in (pay, refund, payout, grant(tenant + "x")):
@@ -383,29 +385,31 @@ def test_grants_are_kept_by_tenant_and_tool(store: Store) -> None:
     assert store.grants(tenant, "nothing") == []
 
 
-def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: RunHead) -> None:
+def test_uses_of_a_grant_are_counted_with_their_commit_or_not_at_all(
+    store: Store, run: RunHead
+) -> None:
     tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
     thrice = grant(tenant, max_uses=3)
     store.grant(thrice)
 
     def use(path: str, *uses: Grant, now: datetime = NOW) -> bool:
-        registers = [returned(path)]
-        return store.commit(run.run_id, epoch=epoch, entries=registers, uses=uses, now=now)
+        entries = [returned(path)]
+        return store.commit(run.run_id, epoch=epoch, entries=entries, uses=uses, now=now)
 
     assert use("0.0", thrice, thrice)
-    assert not use("0.1", thrice, thrice)  # one is left
+    assert not use("0.1", thrice, thrice)  # only one use is left
     assert not use("0.1", thrice, now=at(3600))
-    assert not use("0.0", thrice)  # the register is there already
+    assert not use("0.0", thrice)  # the journal entry exists already
     assert use("0.1", thrice)
     assert not use("0.2", thrice)
-    [kept] = store.grants(tenant)
-    assert kept.uses == 3
+    [stored] = store.grants(tenant)
+    assert stored.uses == 3
     loaded = store.load(run.run_id)
     assert loaded
     assert len(loaded.entries) == 3
 
 
-def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
+def test_a_revoked_grant_cannot_be_used_and_keeps_its_first_revoker(
     store: Store, run: RunHead
 ) -> None:
     tenant, epoch = opaque_id(random.randbytes(5)), claimed(store, run).epoch
@@ -421,7 +425,7 @@ def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_what_has_ended_stays_ended(store: Store, run: RunHead, status: Status) -> None:
+def test_a_run_that_has_ended_stays_ended(store: Store, run: RunHead, status: Status) -> None:
     mine = claimed(store, run)
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
     with pytest.raises(Conflict):
@@ -452,9 +456,7 @@ def test_a_parked_run_is_redriven(store: Store, run: RunHead) -> None:
     claimed(store, run, now=at(5))
 
 
-def test_a_pause_of_the_model_is_kept_until_a_release_without_one(
-    store: Store, run: RunHead
-) -> None:
+def test_a_model_back_off_is_stored_until_a_release_without_one(store: Store, run: RunHead) -> None:
     pause = ModelBackoff(until=at(90), tries=2, reason="busy")
     mine = claimed(store, run)
     waits = ReleaseTerms(Status.SUSPENDED, at(90), mine.wake, 1, model_pause=pause)
@@ -467,7 +469,7 @@ def test_a_pause_of_the_model_is_kept_until_a_release_without_one(
     assert head.model_pause is None
 
 
-def test_stalls_are_counted_until_progress(store: Store, run: RunHead) -> None:
+def test_fruitless_claims_are_counted_until_progress(store: Store, run: RunHead) -> None:
     for number in range(3):
         mine = claimed(store, run, now=at(200 * number))
     assert mine.stalls == 3
@@ -475,7 +477,7 @@ def test_stalls_are_counted_until_progress(store: Store, run: RunHead) -> None:
     assert claimed(store, run, now=at(900)).stalls == 2
 
 
-def test_what_is_due_is_found(store: Store) -> None:
+def test_due_runs_and_notices_are_found(store: Store) -> None:
     early = store.create(new_head(created=at(-500_000)), start())
     late = store.create(new_head(created=at(9_000_000)), start())
     asleep = store.create(new_head(created=at(-500_001)), start())
@@ -496,7 +498,7 @@ def test_what_is_due_is_found(store: Store) -> None:
     assert (asleep.run_id, "n1") in later
 
 
-def test_what_nobody_has_had_yet_is_told_apart(store: Store) -> None:
+def test_runs_that_were_never_claimed_are_marked_as_new(store: Store) -> None:
     waits = store.create(new_head(created=at(-700_000)), start())
     begun = store.create(new_head(created=at(-700_000)), start())
     claimed(store, begun, now=at(-699_000))
@@ -504,7 +506,9 @@ def test_what_nobody_has_had_yet_is_told_apart(store: Store) -> None:
     assert (found[waits.run_id], found[begun.run_id]) == (True, False)
 
 
-def test_a_hand_on_without_progress_does_not_end_the_stalls(store: Store, run: RunHead) -> None:
+def test_a_release_without_progress_does_not_reset_the_fruitless_claims(
+    store: Store, run: RunHead
+) -> None:
     mine = claimed(store, run)
     idle = ReleaseTerms(Status.READY, NOW, mine.wake, 1, progress=False)
     assert store.commit(run.run_id, epoch=mine.epoch, release=idle, now=NOW)
@@ -525,7 +529,7 @@ def test_a_parked_run_is_cancelled_at_once(store: Store, run: RunHead) -> None:
     assert store.redrive(run.run_id, now=NOW) is None
 
 
-def test_a_delivered_notice_is_due_no_more(store: Store, run: RunHead) -> None:
+def test_a_delivered_notice_is_no_longer_due(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, notices=[notice(run)], now=NOW)
     changes = {"attempts": 1, "failure": "timeout", "due": at(120)}
@@ -547,15 +551,15 @@ def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
         for number in range(23)
     ]
     newest = [head.run_id for head in reversed(heads)]
-    seen: list[str] = []
+    listed: list[str] = []
     cursor = None
     while True:
         page = store.list_runs(tenant, cursor=cursor, limit=5)
-        seen += [head.run_id for head in page.heads]
+        listed += [head.run_id for head in page.heads]
         cursor = page.next
         if not cursor:
             break
-    assert seen == newest
+    assert listed == newest
     assert [head.run_id for head in store.list_runs(tenant, agent="a", limit=3).heads] == newest[
         :6:2
     ]
@@ -565,14 +569,14 @@ def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
         store.list_runs(tenant, cursor="rubbish")
 
 
-def test_of_many_claims_at_once_one_wins(store: Store, run: RunHead) -> None:
+def test_one_of_many_concurrent_claims_succeeds(store: Store, run: RunHead) -> None:
     def claim(number: int) -> RunHead | None:
         return store.claim(run.run_id, holder=f"o{number}", now=NOW, lease_until=at(120))
 
     assert sum(taken is not None for taken in _at_once(claim, 8)) == 1
 
 
-def test_of_many_decisions_at_once_one_stands(store: Store, run: RunHead) -> None:
+def test_one_of_many_concurrent_decisions_counts(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
 
@@ -592,10 +596,10 @@ def _at_once(act: Callable[[int], T], times: int) -> list[T]:
         return list(pool.map(act, range(times)))
 
 
-# -- what is held, what goes on again, and what starts others --------------------------------------
+# -- paused runs, reopened runs, and child runs ----------------------------------------------------
 
 
-def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: RunHead) -> None:
+def test_a_paused_run_stays_paused_until_it_is_resumed(store: Store, run: RunHead) -> None:
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
     assert (held.paused, held.status, held.due) == (True, Status.SUSPENDED, None)
@@ -611,7 +615,9 @@ def test_a_paused_run_is_held_until_it_is_resumed(store: Store, run: RunHead) ->
     assert store.pause("unknown", paused=True, now=NOW) is None
 
 
-def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: RunHead) -> None:
+def test_the_lease_holder_of_a_paused_run_begins_nothing_and_can_release_it(
+    store: Store, run: RunHead
+) -> None:
     mine = claimed(store, run)
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
@@ -628,7 +634,7 @@ def test_a_paused_owner_begins_nothing_and_can_leave(store: Store, run: RunHead)
     assert (resumed.status, resumed.due) == (Status.READY, at(4))
 
 
-def test_what_has_ended_is_held_no_more(store: Store, run: RunHead) -> None:
+def test_a_run_that_has_ended_is_no_longer_paused(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     held = store.pause(run.run_id, paused=True, now=at(1))
     assert held
@@ -640,7 +646,7 @@ def test_what_has_ended_is_held_no_more(store: Store, run: RunHead) -> None:
     assert (ended.status, ended.paused) == (Status.COMPLETED, False)
 
 
-def test_a_completed_run_goes_on_with_what_reopens_it_and_only_then(
+def test_a_completed_run_continues_only_with_an_entry_that_reopens_it(
     store: Store, run: RunHead
 ) -> None:
     mine = claimed(store, run)
@@ -656,7 +662,7 @@ def test_a_completed_run_goes_on_with_what_reopens_it_and_only_then(
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.PARKED])
-def test_nothing_reopens_what_has_ended_in_another_way(
+def test_a_run_that_ended_in_another_way_cannot_be_reopened(
     store: Store, run: RunHead, status: Status
 ) -> None:
     mine = claimed(store, run)
@@ -665,7 +671,7 @@ def test_nothing_reopens_what_has_ended_in_another_way(
         store.append_external(run.run_id, [returned("0.0")], reopen=True, now=NOW)
 
 
-def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
+def test_child_runs_are_started_with_the_calls_that_wait_for_them_or_not_at_all(
     store: Store, run: RunHead
 ) -> None:
     epoch = claimed(store, run).epoch
@@ -675,9 +681,9 @@ def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
     waits = [returned(f"0.{number}") for number in range(len(starts))]
     assert store.commit(run.run_id, epoch=epoch, entries=waits, starts=starts, now=NOW)
     for head in heads:
-        kept = store.load(head.run_id)
-        assert kept
-        assert (kept.head.parent, kept.entries) == (parent, (start("job"),))
+        stored = store.load(head.run_id)
+        assert stored
+        assert (stored.head.parent, stored.entries) == (parent, (start("job"),))
     other = new_head()
     again = [NewRun(other, start()), starts[0]]
     assert not store.commit(

@@ -1,4 +1,4 @@
-"""What any version of the code has stored is gone on from by this one."""
+"""This code continues every run that earlier code has stored."""
 
 from pathlib import Path
 from typing import Any
@@ -10,50 +10,59 @@ from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from tests.contract import stored_forms
-from tests.contract.stored_forms import ANN, HERE, LATER, SEAL, House, Said, agents, request_id
+from tests.contract.stored_forms import (
+    ANN,
+    HERE,
+    LATER,
+    SEAL,
+    RuleBasedModel,
+    StoredWorld,
+    agents,
+    request_id,
+)
 
 FILES = sorted(HERE.glob("*.json"))
 
 
 @pytest.fixture(params=FILES, ids=lambda path: f"form-{path.stem}")
-def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def content(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(stored_forms, "LOST", set())
     path: Path = request.param
     return stored_forms.read(path)
 
 
-def test_there_is_a_file_of_every_form() -> None:
+def test_every_form_has_a_file() -> None:
     assert [path.stem for path in FILES] == [str(form) for form in range(1, FORM + 1)]
 
 
 @pytest.mark.parametrize("name", ["ready", "asked", "decided", "launch", "busy"])
-def test_a_run_that_was_left_goes_on_to_its_end(kept: dict[str, Any], name: str) -> None:
-    house, run_id = House(kept), kept["runs"][name]
-    house.now = LATER
-    assert not house.store.head(run_id).status.terminal  # type: ignore[union-attr]
+def test_a_stored_run_continues_to_its_end(content: dict[str, Any], name: str) -> None:
+    world, run_id = StoredWorld(content), content["runs"][name]
+    world.now = LATER
+    assert not world.store.head(run_id).status.terminal  # type: ignore[union-attr]
     if name in ("ready", "launch"):
-        assert house.advance(run_id) is Status.SUSPENDED
+        assert world.advance(run_id) is Status.SUSPENDED
     if name in ("ready", "asked", "launch"):
-        house.answer(run_id, request_id(house, run_id))
-    said = house.advance(run_id)
+        world.answer(run_id, request_id(world, run_id))
+    status = world.advance(run_id)
     if name == "busy":
-        # The pause is over, the model is asked again, and is busy again, for longer.
-        assert said is Status.SUSPENDED
-        head = house.store.head(run_id)
+        # The back-off is over; the model is called again and fails again.
+        assert status is Status.SUSPENDED
+        head = world.store.head(run_id)
         assert head
         assert head.model_pause
         assert head.model_pause.tries == 2
         return
-    assert said is Status.COMPLETED
-    end = house.services.runs.load(run_id).continuation.outcome
+    assert status is Status.COMPLETED
+    end = world.services.runs.load(run_id).continuation.outcome
     assert end
     assert end.content.startswith("done: ")
 
 
-def test_what_was_decided_is_what_runs(kept: dict[str, Any]) -> None:
-    house, run_id = House(kept), kept["runs"]["decided"]
-    house.advance(run_id)
-    root = house.services.runs.load(run_id).continuation
+def test_the_approved_arguments_are_the_ones_that_run(content: dict[str, Any]) -> None:
+    world, run_id = StoredWorld(content), content["runs"]["decided"]
+    world.advance(run_id)
+    root = world.services.runs.load(run_id).continuation
     results = {call.plan.tool: call.outcome for _, call in root.calls()}
     assert results["pay"]
     assert results["pay"].content == "paid 8"
@@ -62,61 +71,63 @@ def test_what_was_decided_is_what_runs(kept: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["completed", "cancelled"])
-def test_a_run_that_has_ended_can_be_read_and_stays_ended(kept: dict[str, Any], name: str) -> None:
-    house, run_id = House(kept), kept["runs"][name]
-    loaded = house.services.runs.load(run_id)
+def test_a_run_that_has_ended_can_be_read_and_stays_ended(
+    content: dict[str, Any], name: str
+) -> None:
+    world, run_id = StoredWorld(content), content["runs"][name]
+    loaded = world.services.runs.load(run_id)
     assert loaded.head.status.value == name
-    assert house.advance(run_id) is None
+    assert world.advance(run_id) is None
     if name == "completed":
-        house.answer(run_id, request_id(house, run_id))  # the same again is answered alike
+        world.answer(run_id, request_id(world, run_id))  # repeating the same decision is accepted
     else:
         with pytest.raises(Conflict):
-            house.answer(run_id, request_id(house, run_id))
+            world.answer(run_id, request_id(world, run_id))
 
 
-def test_a_document_can_be_loaded(kept: dict[str, Any]) -> None:
+def test_a_document_can_be_loaded(content: dict[str, Any]) -> None:
     runner = LocalRunner(
-        list(agents().startable.values()), Said(), signing_key=SEAL, clock=lambda: LATER
+        list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL, clock=lambda: LATER
     )
-    run = runner.load(kept["document"])
+    run = runner.load(content["document"])
     [asked] = run.waiting
     assert asked.request_id
     done = runner.decide(run.run_id, asked.request_id, "approve", approver=ANN)
     assert done.status is Status.COMPLETED
 
 
-def test_a_document_of_a_newer_form_is_refused_in_words(kept: dict[str, Any]) -> None:
-    runner = LocalRunner(list(agents().startable.values()), Said(), signing_key=SEAL)
-    newer = kept["document"].replace('"version": 1', '"version": 2', 1)
+def test_a_document_of_a_newer_form_is_refused_with_an_explanation(content: dict[str, Any]) -> None:
+    runner = LocalRunner(list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL)
+    newer = content["document"].replace('"version": 1', '"version": 2', 1)
     with pytest.raises(Invalid, match="form 2"):
         runner.load(newer)
 
 
 @pytest.mark.parametrize("sort", ["J#!start", "J#00000!reply"])
-def test_an_item_of_a_newer_form_parks_the_run_until_that_code_is_back(
-    kept: dict[str, Any], sort: str
+def test_an_item_of_a_newer_form_parks_the_run_until_that_code_is_deployed_again(
+    content: dict[str, Any], sort: str
 ) -> None:
-    house, run_id = House(kept), kept["runs"]["decided"]
-    item = house.table.items[f"R#{run_id}"][sort]
+    world, run_id = StoredWorld(content), content["runs"]["decided"]
+    item = world.table.items[f"R#{run_id}"][sort]
     item["f"] = {"N": str(FORM + 1)}
-    assert house.advance(run_id) is Status.PARKED
-    head = house.store.head(run_id)
+    assert world.advance(run_id) is Status.PARKED
+    head = world.store.head(run_id)
     assert head
     assert f"form {FORM + 1}" in (head.note or "")
     item["f"] = {"N": str(FORM)}
-    house.services.control.redrive(run_id)
-    assert house.advance(run_id) is Status.COMPLETED
+    world.services.control.redrive(run_id)
+    assert world.advance(run_id) is Status.COMPLETED
 
 
-def test_a_value_in_the_bucket_that_has_changed_parks_the_run(kept: dict[str, Any]) -> None:
-    house, run_id = House(kept), kept["runs"]["decided"]
-    [key] = [key for key in house.bucket.objects if run_id in key]
-    whole = house.bucket.objects[key]
-    house.bucket.objects[key] = whole[:-1] + b"?"
-    assert house.advance(run_id) is Status.PARKED
-    head = house.store.head(run_id)
+def test_a_changed_value_in_the_bucket_parks_the_run(content: dict[str, Any]) -> None:
+    world, run_id = StoredWorld(content), content["runs"]["decided"]
+    [key] = [key for key in world.bucket.objects if run_id in key]
+    whole = world.bucket.objects[key]
+    world.bucket.objects[key] = whole[:-1] + b"?"
+    assert world.advance(run_id) is Status.PARKED
+    head = world.store.head(run_id)
     assert head
     assert "has changed" in (head.note or "")
-    house.bucket.objects[key] = whole
-    house.services.control.redrive(run_id)
-    assert house.advance(run_id) is Status.COMPLETED
+    world.bucket.objects[key] = whole
+    world.services.control.redrive(run_id)
+    assert world.advance(run_id) is Status.COMPLETED

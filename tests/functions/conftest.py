@@ -45,4 +45,4 @@ def deployment(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> Iterator[
     log = deployed.log.getvalue()
     for mail in deployed.mails():
         assert "." not in mail.token or mail.token not in log
-    assert "a hint was lost" not in log
+    assert "a wake-up message was lost" not in log

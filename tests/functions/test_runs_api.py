@@ -107,7 +107,7 @@ def test_a_run_whose_hint_is_lost_is_accepted_all_the_same(deployment: Deploymen
     deployment.sqs.delete_queue(QueueUrl=deployment.physical["AdvanceQueue"])
     run_id = deployment.started()
     assert deployment.read(run_id)["status"] == "ready"
-    assert "a hint was lost" in deployment.log.getvalue()
+    assert "a wake-up message was lost" in deployment.log.getvalue()
     deployment.log.truncate(0)
     [head] = [item for item in deployment.items() if item["sk"]["S"] == "#H"]
     assert "due" in head

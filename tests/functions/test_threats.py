@@ -55,7 +55,7 @@ ELSEWHERE = {
     },
     "two answers at once, a double click, a hundred at once": {
         "functions/test_approvals_decide.py": ["test_a_double_click_is_one_decision"],
-        "contract/test_store.py": ["test_of_many_decisions_at_once_one_stands"],
+        "contract/test_store.py": ["test_one_of_many_concurrent_decisions_counts"],
         "e2e/test_races.py": [
             "test_of_eight_deciders_at_once_one_is_right_and_all_others_learn_what_stands",
             "test_two_deciders_at_once_a_hundred_times",
@@ -95,11 +95,11 @@ ELSEWHERE = {
             "test_strange_words_stand_in_the_forms_exactly",
         ],
         "unit/adapters/channels/test_email.py": ["test_a_recipient_with_a_line_feed_is_refused"],
-        "contract/test_notifier.py": ["test_no_text_makes_structure"],
+        "contract/test_notifier.py": ["test_text_never_becomes_structure"],
     },
     "the token, or another secret, leaks": {
         "unit/adapters/channels/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
-        "contract/test_notifier.py": ["test_what_is_private_is_told_in_private_only"],
+        "contract/test_notifier.py": ["test_private_details_are_sent_to_private_channels_only"],
         "functions/test_queues.py": ["test_machines_are_told_by_the_topic_without_any_link"],
         "functions/test_signin.py": ["test_each_answer_is_private_and_inert"],
     },
@@ -142,7 +142,7 @@ ELSEWHERE = {
     },
     "one tenant reads another's run": {
         "contract/test_inbox.py": ["test_each_approver_of_each_tenant_has_an_inbox"],
-        "contract/test_store.py": ["test_grants_are_kept_by_tenant_and_tool"],
+        "contract/test_store.py": ["test_grants_are_stored_by_tenant_and_tool"],
     },
 }
 

@@ -2,8 +2,8 @@
 
     python -m tests.contract.stored_forms
 
-writes the file of the form that the code has now, and refuses if it is there. Do so after FORM has
-risen, and keep the others: runs wait for months, and what they left must still be read.
+writes the file of the present form, unless it exists. Do so after you have raised FORM, and keep
+the other files: runs wait for months, so this code must read what earlier code has stored.
 """
 
 import json
@@ -60,14 +60,14 @@ def launch() -> str:
 
 
 def agents() -> Registry:
-    """What was deployed, and is yet."""
+    """The agents that were deployed when the files were written, and still are."""
     clerk = Agent("clerk", "Pay what you are told to.", tools=[pay, look])
     boss = Agent("boss", "Ask the clerk.", tools=[clerk.as_tool(description="Ask."), launch])
     return Registry([boss])
 
 
-class Said(ScriptedModel):
-    """What the model says follows from what it is told."""
+class RuleBasedModel(ScriptedModel):
+    """A model whose replies depend on its input only."""
 
     def __init__(self) -> None:
         super().__init__({"boss": _boss, "clerk": _clerk})
@@ -89,17 +89,17 @@ def _clerk(request: ModelRequest) -> Reply:
     return calls(("look", {"size": size}), ("pay", {"amount": 7}))
 
 
-class House:
-    """A store that can be kept in a file, and all that works with it."""
+class StoredWorld:
+    """A store that can be written to a file, and a runner and services over it."""
 
-    def __init__(self, kept: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, content: Mapping[str, Any] | None = None) -> None:
         self.now = NOW
         wire: Any = Direct()
         self.table = SimulatedDynamoDB(wire)
         self.bucket = SimulatedS3(wire)
-        for item in (kept or {}).get("items", []):
+        for item in (content or {}).get("items", []):
             self.table.put_item(Item=_binary(item, b64decode))
-        for key, value in (kept or {}).get("objects", {}).items():
+        for key, value in (content or {}).get("objects", {}).items():
             self.bucket.objects[key] = b64decode(value)
         table, bucket = cast(Any, self.table), cast(Any, self.bucket)
         self.store = DynamoDBStore(dynamodb=table, s3=bucket, table="t", bucket="b")
@@ -114,7 +114,7 @@ class House:
     def advance(self, run_id: str) -> Status | None:
         runner = Runner(
             store=self.store,
-            model=Said(),
+            model=RuleBasedModel(),
             registry=self.registry,
             queue=LocalWorkQueue(),
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
@@ -124,10 +124,10 @@ class House:
         return runner.advance(run_id)
 
     def answer(self, run_id: str, request_id: str, **more: Any) -> None:
-        said = Decide(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
-        self.services.decisions.decide(run_id, request_id, said)
+        decision = Decide(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
+        self.services.decisions.decide(run_id, request_id, decision)
 
-    def kept(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         items = [item for of_run in self.table.items.values() for item in of_run.values()]
         objects = {key: b64encode(value).decode() for key, value in self.bucket.objects.items()}
         plain = [_binary(item, lambda value: b64encode(value).decode()) for item in items]
@@ -142,39 +142,42 @@ def _binary(item: Mapping[str, Any], change: Any) -> dict[str, Any]:
     }
 
 
-def request_id(house: House, run_id: str) -> str:
-    """The question that a run asks."""
-    [notice] = house.store.notices(run_id)
+def request_id(world: StoredWorld, run_id: str) -> str:
+    """The id of a run's open request."""
+    [notice] = world.store.notices(run_id)
     return notice.request_id
 
 
-def written() -> dict[str, Any]:
-    """A run in each state in which one can be left, and a document of one."""
-    house = House()
+def new_content() -> dict[str, Any]:
+    """A run in each state in which a process can leave it, and a sealed document."""
+    world = StoredWorld()
     runs = {}
     for name in ("ready", "asked", "decided", "completed", "cancelled"):
-        runs[name] = house.services.runs.start("boss", name, key=name).run_id
+        runs[name] = world.services.runs.start("boss", name, key=name).run_id
         if name != "ready":
-            house.advance(runs[name])
-    house.answer(runs["decided"], request_id(house, runs["decided"]), arguments={"amount": 8})
-    house.answer(runs["completed"], request_id(house, runs["completed"]), reason="go")
-    house.advance(runs["completed"])
-    house.services.control.cancel(runs["cancelled"])
-    house.advance(runs["cancelled"])
+            world.advance(runs[name])
+    world.answer(runs["decided"], request_id(world, runs["decided"]), arguments={"amount": 8})
+    world.answer(runs["completed"], request_id(world, runs["completed"]), reason="go")
+    world.advance(runs["completed"])
+    world.services.control.cancel(runs["cancelled"])
+    world.advance(runs["cancelled"])
     for name in ("launch", "busy"):
-        runs[name] = house.services.runs.start("boss", name, key=name).run_id
+        runs[name] = world.services.runs.start("boss", name, key=name).run_id
         try:
-            house.advance(runs[name])
+            world.advance(runs[name])
         except KeyboardInterrupt:
             continue
     runner = LocalRunner(
-        list(house.registry.startable.values()), Said(), signing_key=SEAL, clock=lambda: NOW
+        list(world.registry.startable.values()),
+        RuleBasedModel(),
+        signing_key=SEAL,
+        clock=lambda: NOW,
     )
     document = runner.dump(runner.start("boss", "by document").run_id)
-    return {"runs": runs, "document": document, **house.kept()}
+    return {"runs": runs, "document": document, **world.content()}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What one form of the code stored."""
-    kept: dict[str, Any] = json.loads(path.read_text())
-    return kept
+    """The content of one form's file."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content

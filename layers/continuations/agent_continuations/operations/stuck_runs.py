@@ -26,7 +26,7 @@ from agent_continuations.engine.context import Limits
 from agent_continuations.engine.next_wake import next_wake
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.clock import utc_now
-from agent_continuations.ports.store import Store, read_run
+from agent_continuations.ports.store import RunStore, read_run
 from agent_continuations.services.runs import DEFAULT_TENANT
 
 # The sweeper runs every minute, so a run that is overdue by more than this was missed.
@@ -89,7 +89,7 @@ def _has_work(root: Continuation, backoff: ModelBackoff | None) -> bool:
 
 
 def stuck_runs(
-    store: Store, now: datetime, tenant: str = DEFAULT_TENANT
+    store: RunStore, now: datetime, tenant: str = DEFAULT_TENANT
 ) -> Iterator[tuple[str, str]]:
     """Yields the id of each stuck run of a tenant, and the reason."""
     cursor: str | None = None

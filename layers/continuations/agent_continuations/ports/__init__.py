@@ -1,1 +1,1 @@
-"""The interfaces that adapters implement."""
+"""The interfaces that adapters implement, one file each."""

@@ -1,4 +1,4 @@
-"""Hints by SQS. A hint that cannot be sent is only logged: the sweeper finds what it was about."""
+"""Wake-up messages by SQS."""
 
 import json
 from logging import getLogger
@@ -13,7 +13,14 @@ _log = getLogger(__name__)
 
 
 class SqsWorkQueue:
-    """Sends hints to the queues of new work, of decided work, and of notices."""
+    """Sends wake-up messages to SQS. A failure is only logged: the sweeper finds the run later.
+
+    Args:
+        sqs: a boto3 client.
+        advance_queue: the URL of the queue for new runs.
+        resume_queue: the URL of the queue for runs that wait no longer.
+        notify_queue: the URL of the queue for notices.
+    """
 
     def __init__(
         self, *, sqs: "SQSClient", advance_queue: str, resume_queue: str, notify_queue: str
@@ -32,8 +39,8 @@ class SqsWorkQueue:
     def notify(self, run_id: str, notice_id: str) -> None:
         self._send(self._notify_queue, {"run_id": run_id, "notice_id": notice_id})
 
-    def _send(self, queue: str, hint: dict[str, str]) -> None:
+    def _send(self, queue: str, message: dict[str, str]) -> None:
         try:
-            self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(hint))
+            self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(message))
         except (ClientError, BotoCoreError):
-            _log.warning("a hint was lost; the sweeper will find the run", exc_info=True)
+            _log.warning("a wake-up message was lost; the sweeper will find the run", exc_info=True)

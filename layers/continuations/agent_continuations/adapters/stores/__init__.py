@@ -1,1 +1,1 @@
-"""Stores: one package each."""
+"""Stores, one package each; every store passes the same contract suite."""
