@@ -34,7 +34,8 @@ from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
 from tests.support.deployment import Answer, Context, example
-from tests.unit.engine.test_waits import ANN, BOB, Place, nap
+from tests.support.local_harness import ANN, BOB, nap
+from tests.support.local_harness import LocalHarness as Place
 
 Page = Callable[..., Answer]
 

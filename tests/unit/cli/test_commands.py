@@ -27,7 +27,8 @@ from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
 from tests.support.cli_world import FileHandler, ReceivedRequest, Server, serve_api
-from tests.unit.engine.test_waits import ANN, BOB, Place, ask_anything, ask_delivery, nap, wait_paid
+from tests.support.local_harness import ANN, BOB, ask_anything, ask_delivery, nap, wait_paid
+from tests.support.local_harness import LocalHarness as Place
 
 ESC, RLO, CSI = "\x1b", "\u202e", "\x9b"
 HOSTILE = f"[bold red]{ESC}[2J{ESC}]8;;http://evil{ESC}\\{RLO}{CSI}31m:smile:[/]"

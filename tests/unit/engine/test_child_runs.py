@@ -13,7 +13,8 @@ from agent_continuations.core.run import Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.errors import Conflict
 from agent_continuations.ports.model import ModelRequest
-from tests.unit.engine.test_waits import ANN, Place, kinds, nap
+from tests.support.local_harness import ANN, kinds, nap
+from tests.support.local_harness import LocalHarness as Place
 
 
 @tool(approval=Approval([ANN]))

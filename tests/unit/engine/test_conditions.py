@@ -31,7 +31,8 @@ from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.views.run import RunView
-from tests.unit.engine.test_waits import ANN, BOB, Place, kinds, nap
+from tests.support.local_harness import ANN, BOB, kinds, nap
+from tests.support.local_harness import LocalHarness as Place
 
 OPERATOR = Approval([ANN])
 

@@ -1,22 +1,17 @@
 """Every reason to wait but approval: timers, questions, events, jobs, and several at once."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from agent_continuations import (
     Agent,
     Approval,
     Escalation,
-    InMemoryStore,
     Job,
-    LocalRunner,
     Pending,
     Question,
-    ScriptedModel,
     Sleep,
     ToolContext,
     WaitFor,
@@ -24,7 +19,6 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.models.scripted import Script
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.run import Status
 from agent_continuations.errors import (
@@ -35,65 +29,22 @@ from agent_continuations.errors import (
     KeyReused,
     NotFound,
 )
-from agent_continuations.operations.stuck_runs import why_stuck
 from agent_continuations.views.run import RunView
-
-NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-ANN, BOB = "ann@example.com", "bob@example.com"
-
-
-class Place:
-    """One agent, or more, and a clock that the test moves."""
-
-    def __init__(
-        self,
-        *tools: Tool,
-        script: Script | None = None,
-        agents: Sequence[Agent] = (),
-        scripts: Mapping[str, Script] | None = None,
-    ) -> None:
-        self.now = NOW
-        self.agents = agents or [Agent("a", tools=tools)]
-        self.model = ScriptedModel(scripts or {"a": script or []})
-        self.store = InMemoryStore()
-        self.runner = self.restarted()
-
-    def restarted(self) -> LocalRunner:
-        """Another process: nothing is kept but the store."""
-        return LocalRunner(
-            self.agents, self.model, store=self.store, clock=lambda: self.now, signing_key="k" * 32
-        )
-
-    def later(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-    def result(self, run_id: str, path: str = "0.0") -> str:
-        """What the model was told of a call."""
-        for at, call in self.runner.continuation(run_id).calls():
-            if "/".join(f"{step.turn}.{step.call}" for step in at) == path:
-                assert call.outcome
-                return call.outcome.content
-        raise LookupError(path)
-
-    def check(self, run_id: str) -> None:
-        """Something will move the run, and it costs nothing until then."""
-        head = self.store.head(run_id)
-        assert head
-        assert head.lease_until is None
-        assert why_stuck(head, self.runner.continuation(run_id), self.now) is None
-
-
-def kinds(view: RunView) -> list[str]:
-    return [each.kind for each in view.waiting]
-
+from tests.support.local_harness import (
+    ANN,
+    BOB,
+    NOW,
+    Delivery,
+    ask_anything,
+    ask_delivery,
+    kinds,
+    nap,
+    wait_any,
+    wait_paid,
+)
+from tests.support.local_harness import LocalHarness as Place
 
 # -- timers ----------------------------------------------------------------------------------------
-
-
-@tool(effect="read")
-def nap(minutes: int) -> Sleep:
-    """Wait."""
-    return Sleep(seconds=60 * minutes)
 
 
 def test_a_timer_lets_the_run_go_on_at_its_time_and_not_before() -> None:
@@ -162,23 +113,6 @@ def test_what_cannot_be_waited_for_is_refused_where_it_is_written(wrong: Any) ->
 
 
 # -- questions -------------------------------------------------------------------------------------
-
-
-class Delivery(BaseModel):
-    day: Literal["monday", "friday"]
-    floor: int = Field(ge=0)
-
-
-@tool(effect="read", answer=Delivery)
-def ask_delivery(order: str) -> Question:
-    """Ask when to deliver."""
-    return Question(f"When shall {order} be delivered?", ask=[ANN, BOB], timeout_seconds=3600)
-
-
-@tool(effect="read")
-def ask_anything() -> Question:
-    """Ask."""
-    return Question("What now?", ask=[ANN])
 
 
 def asked(one: Tool = ask_delivery) -> tuple[Place, RunView]:
@@ -335,18 +269,6 @@ def test_arguments_do_not_answer_a_question_and_an_answer_approves_no_call() -> 
 
 
 # -- events ----------------------------------------------------------------------------------------
-
-
-@tool(effect="read")
-def wait_paid(order: str) -> WaitFor:
-    """Wait for a payment."""
-    return WaitFor("paid", correlation=order, timeout_seconds=3600)
-
-
-@tool(effect="read")
-def wait_any() -> WaitFor:
-    """Wait for anything."""
-    return WaitFor("anything")
 
 
 def test_an_event_lets_the_run_go_on_with_what_it_brings() -> None:

@@ -12,7 +12,8 @@ from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.inbound import MAX_UNHEARD
 from agent_continuations.services.services import Services
-from tests.unit.engine.test_waits import ANN, Place, kinds, nap, wait_any
+from tests.support.local_harness import ANN, kinds, nap, wait_any
+from tests.support.local_harness import LocalHarness as Place
 
 # -- messages --------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""The effect of waiting: nothing can be done at a path until something happens outside.
+"""The effect of waiting, and the kinds of requests and waits.
 
-A module of its own, because waits make it and `core.effects`, which imports the waits, returns it.
+A module of its own: the waits create the effect, and `core.effects` imports the waits.
 """
 
 from datetime import datetime
@@ -18,11 +18,11 @@ Reason: TypeAlias = Literal[
 
 
 class Await(FrozenModel):
-    """Nothing can be done at `path` until something happens outside, or `until` passes.
+    """Wait at `path` for an external event, or until a time.
 
     Attributes:
-        request_id: of the question to people, where there is one; of the child run, for that.
-        until: when something is due although nothing has happened: a reminder, a deadline, a poll.
+        request_id: the id of the request to people, or of the child run, if there is one.
+        until: when something is due without an event: a reminder, a deadline or a poll.
     """
 
     kind: Literal["await"] = "await"
@@ -33,5 +33,5 @@ class Await(FrozenModel):
 
     @property
     def asks_people(self) -> bool:
-        """Whether a person's answer to a request is awaited."""
+        """Whether it waits for people to answer a request."""
         return self.reason in REQUEST_KINDS

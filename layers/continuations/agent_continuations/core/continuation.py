@@ -137,12 +137,12 @@ class Call(FrozenModel):
 
     @property
     def question(self) -> QuestionWait | None:
-        """The question that its tool has put to people; None where it has put none."""
+        """The question that its tool has asked people; None if it has asked none."""
         return self.wait if isinstance(self.wait, QuestionWait) else None
 
     @property
     def child_run(self) -> str | None:
-        """The id of the run that the call has started; None where it has started none."""
+        """The id of the child run that the call has started; None if it has started none."""
         return self.wait.run_id if isinstance(self.wait, ChildWait) else None
 
 

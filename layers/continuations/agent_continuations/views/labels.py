@@ -1,4 +1,4 @@
-"""How kinds of waits and of requests are named wherever people read about them.
+"""Labels: the words for each kind of wait and of request, on every page and in every message.
 
 Names in braces are for `str.format`: `{agent}` asks to call `{tool}`, `{question}` is a question's
 text, `{why}` a condition's, and `{event}` an event's name. A new kind of wait needs a label here.
@@ -21,8 +21,8 @@ class Label:
 
     Attributes:
         title: the kind of wait.
-        state: the state of a call that waits so.
-        message: what `GET /runs/{id}` says of the wait.
+        state: the state of a call with this wait.
+        message: the `message` of the wait in `GET /runs/{id}`.
     """
 
     title: str
@@ -35,18 +35,18 @@ class RequestLabel(Label):
     """The words for a request to people.
 
     Attributes:
-        heading: what is asked.
-        subject: the same for a mail's subject; `{high}` stands for what is said of a high risk.
-        background: what to know before answering, where the heading does not say it.
+        heading: the question to the approver.
+        subject: the same as the subject of a message; `{high}` marks a high risk.
+        background: what an approver must know besides the heading.
         content: the heading of the arguments, the question or the limit.
-        content_edited: the same where an approver has changed the arguments.
-        verdicts: what each verdict is called on a button.
-        results: what each verdict is called once it stands.
-        consequences: what each verdict leads to, where its name does not say it.
-        edit: where the arguments, the limit or the answer can be typed.
-        edited: the button that sends what was typed.
+        content_edited: the same if an approver has edited the arguments.
+        verdicts: the button of each verdict.
+        results: the name of each verdict after the decision.
+        consequences: the consequence of each verdict, if its name does not say it.
+        edit: the heading of the form for the arguments, the limit or the answer.
+        edited: the button of that form.
         reason: the label of the reason for rejecting.
-        reason_reader: whom that reason is shown to.
+        reason_reader: the readers of that reason.
         unanswered: what happens at the deadline.
     """
 
@@ -164,7 +164,7 @@ LABELS: Final[Mapping[str, Label]] = {
 
 
 def subject(kind: RequestKind, tool: str, *, high_risk: bool, reminder: bool) -> str:
-    """The line that announces a request: a mail's subject, a message's heading."""
+    """The subject of a notification of a request."""
     high = " (high risk)" if high_risk else ""
     line = REQUESTS[kind].subject.format(tool=tool, high=high)
     return f"Reminder: {line}" if reminder else line

@@ -118,7 +118,7 @@ def test_a_doubt_is_put_in_the_words_of_the_mail(server: SlackServer) -> None:
     assert message.button("reject")["text"]["text"] == "It did not happen"
     words = message.words()
     assert "If it did happen after all, it will have happened twice." in words
-    assert "without an answer" not in words
+    assert "nobody answers" not in words
 
 
 def test_nothing_is_looked_up_or_joined_to_a_message(server: SlackServer) -> None:

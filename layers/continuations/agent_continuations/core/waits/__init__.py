@@ -1,4 +1,4 @@
-"""What a call waits for whose tool has said that the outcome comes later: one kind a file."""
+"""Waits: the sources of an outcome that comes after a tool has returned, one kind a file."""
 
 from typing import Annotated, TypeAlias
 

@@ -1,5 +1,7 @@
-"""What every wait can say of itself. A new kind of wait is a class in a file of its own here, and a
-line in the union in `__init__`.
+"""The base of every kind of wait.
+
+A new kind is a class in a file of its own here, a line in the union in `__init__`, its name in
+`core.awaiting.Reason` and its words in `views.labels`; and the engine must be able to end it.
 """
 
 from abc import ABC, abstractmethod
@@ -13,22 +15,22 @@ from agent_continuations.core.path import Path
 
 
 class BaseWait(FrozenModel, ABC):
-    """Where the outcome of a call comes from, once its tool has said that it comes later.
+    """The source of an outcome that comes after the tool has returned.
 
     Instances are stored: the fields and the `kind` literal of a class never change.
     """
 
     @abstractmethod
     def awaits(self, path: Path) -> Await | None:
-        """What must happen outside before the call at `path` can continue.
+        """The effect of the wait of the call at `path`.
 
-        None where people are asked: their request is awaited then, not the wait.
+        None if people are asked: the effect is that of their request then.
         """
 
     @property
     @abstractmethod
     def deadline(self) -> datetime | None:
-        """When the wait ends although nothing has happened; None where it never does."""
+        """When the wait times out; None if it never does."""
 
     def timed_out(self, now: datetime) -> Outcome | None:
         """The outcome of the call once the deadline has passed; None before that."""
@@ -37,7 +39,7 @@ class BaseWait(FrozenModel, ABC):
         return self._outcome_at_deadline(now)
 
     def started(self, at: datetime) -> Self:  # noqa: ARG002
-        """The wait as it stands once it is on record, which is at `at`."""
+        """The wait as it is stored at the time `at`."""
         return self
 
     def takes(self, name: str, correlation: str | None) -> bool:  # noqa: ARG002
@@ -45,9 +47,9 @@ class BaseWait(FrozenModel, ABC):
         return False
 
     def details(self) -> dict[str, Any]:
-        """What is shown of the wait besides its deadline, by the fields of `views.Waiting`."""
+        """Details of the wait for `views.waiting.Waiting`, by the names of its fields."""
         return {}
 
     def _outcome_at_deadline(self, now: datetime) -> Outcome:
-        """The outcome of the call at the deadline; every wait that has a deadline defines it."""
+        """The outcome of the call at the deadline. A kind that has a deadline overrides it."""
         raise NotImplementedError

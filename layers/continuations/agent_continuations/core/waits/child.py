@@ -1,4 +1,4 @@
-"""A wait for a run that the call has started."""
+"""A wait for a child run."""
 
 from typing import Any, Literal
 
@@ -10,23 +10,23 @@ from agent_continuations.core.waits.base import BaseWait
 
 
 class ChildWait(BaseWait):
-    """A wait for a run that the call has started. It reports its outcome when it ends."""
+    """A wait for a child run that the call has started. It reports its outcome when it ends."""
 
     kind: Literal["child"] = "child"
     run_id: str
 
     @override
     def awaits(self, path: Path) -> Await:
-        """The end of the run."""
+        """The child run."""
         return Await(path=path, reason=self.kind, request_id=self.run_id)
 
     @property
     @override
     def deadline(self) -> None:
-        """None: the run has its own."""
+        """None: the child run has limits of its own."""
         return
 
     @override
     def details(self) -> dict[str, Any]:
-        """The run's id."""
+        """The id of the child run."""
         return {"run_id": self.run_id}

@@ -15,7 +15,7 @@ MAX_EVENT_NAME_CHARACTERS = 128
 
 
 class EventWait(BaseWait):
-    """A wait for an event of this name, and of this correlation where one is given."""
+    """A wait for an event with this name and, if one is given, this correlation."""
 
     kind: Literal["event"] = "event"
     name: str
@@ -30,12 +30,12 @@ class EventWait(BaseWait):
     @property
     @override
     def deadline(self) -> datetime | None:
-        """When the event is too late, if ever."""
+        """When the event is too late; None if it never is."""
         return self.until
 
     @override
     def takes(self, name: str, correlation: str | None) -> bool:
-        """Whether the names are the same, and the correlations where one is given."""
+        """Whether the name is the same, and the correlation if one is given."""
         return name == self.name and self.correlation in (None, correlation)
 
     @override

@@ -1,4 +1,4 @@
-"""A wait for a job that was started in another system."""
+"""A wait for a job in another system."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
@@ -14,25 +14,25 @@ from agent_continuations.core.waits.base import BaseWait
 
 
 class Poll(FrozenModel):
-    """How often the other system is polled: after so many seconds, doubled up to the longest."""
+    """The intervals between polls of a job: doubled from the first up to the longest."""
 
     first_seconds: float = Field(gt=0)
     longest_seconds: float = Field(gt=0)
 
     def after(self, polls: int) -> timedelta:
-        """How long to wait after so many polls."""
+        """The interval after this many polls."""
         # The exponent is bounded: a float has no 2 ** 2000.
         doubled = self.first_seconds * 2.0 ** min(polls, 64)
         return timedelta(seconds=min(doubled, self.longest_seconds))
 
 
 class JobWait(BaseWait):
-    """A wait for a job that was started in another system, and is named there by `handle`.
+    """A wait for a job in another system, which knows it by `handle`.
 
     Attributes:
-        poll: None where the other system calls back.
-        polls: how often it was polled already.
-        poll_at: when to poll it next.
+        poll: the intervals between polls; None if the other system calls back.
+        polls: how many polls there were.
+        poll_at: when the next poll is due.
     """
 
     kind: Literal["job"] = "job"
@@ -55,11 +55,11 @@ class JobWait(BaseWait):
 
     @override
     def started(self, at: datetime) -> Self:
-        """The wait with the time of its first poll, where it is polled."""
+        """The wait with the time of its first poll, if it is polled."""
         return self.model_copy(update={"poll_at": at + self.poll.after(0)}) if self.poll else self
 
     def polled(self, poll: Poll, number: int, at: datetime) -> Self:
-        """The wait after its poll of this number, which came to nothing yet."""
+        """The wait after the poll with this number, at which the job was not done yet."""
         return self.model_copy(update={"polls": number, "poll_at": at + poll.after(number)})
 
     @override

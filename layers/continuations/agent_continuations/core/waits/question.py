@@ -13,8 +13,8 @@ class QuestionWait(BaseWait):
     """A wait for a person's answer. The request that asks for it has the deadline.
 
     Attributes:
-        answer: the JSON schema, of an object, that the answer must match.
-        gate: who is asked, and until when.
+        answer: the JSON schema of an object that the answer must match.
+        gate: the approvers and the deadline.
     """
 
     kind: Literal["question"] = "question"
@@ -24,13 +24,13 @@ class QuestionWait(BaseWait):
 
     @override
     def awaits(self, path: Path) -> None:
-        """Nothing: the request for the answer is awaited."""
+        """None: the effect is that of the request."""
         return
 
     @property
     @override
     def deadline(self) -> None:
-        """None: the request has one."""
+        """None: the request has a deadline."""
         return
 
     @override

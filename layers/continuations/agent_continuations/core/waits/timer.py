@@ -19,7 +19,7 @@ class TimerWait(BaseWait):
 
     @override
     def awaits(self, path: Path) -> Await:
-        """The time."""
+        """The timer."""
         return Await(path=path, reason=self.kind, until=self.until)
 
     @property
