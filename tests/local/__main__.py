@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.local.front import Front, Inbox
 from tests.local.issuer import IssuerServer
-from tests.local.ministack import keep_to_ourselves
+from tests.local.ministack import isolate_from_aws
 from tests.local.model_server import ModelServer
 from tests.local.script import respond
 from tests.local.stack import Parameters, Provider, Stack
@@ -24,7 +24,7 @@ DEFAULT_PORT = 8000
 
 def main() -> int:
     """Starts the system, prints its URLs, runs until a signal, and stops everything."""
-    keep_to_ourselves()
+    isolate_from_aws()
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -1,7 +1,7 @@
 """Front server of a local run: the API on one address, and the inbox of sent e-mails.
 
-On AWS, callers sign their requests and a mail provider delivers. Here this door signs for whoever
-stands before it, so it listens on loopback only and turns away what another web site's page sends.
+On AWS, callers sign their requests and an e-mail provider delivers. Here this server signs all
+requests, so it listens on loopback only and refuses requests that other web sites' pages send.
 """
 
 import html

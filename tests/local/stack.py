@@ -67,8 +67,9 @@ class Stack:
     """The deployed system.
 
     Args:
-        home: where everything of this deployment is kept.
-        say: told what is going on, a line at a time.
+        home: folder of all files of the deployment.
+        parameters: parameters of the deployment.
+        say: function that prints a line of progress.
     """
 
     def __init__(
@@ -81,10 +82,10 @@ class Stack:
         self._say = say
 
     def up(self) -> None:
-        """Start the emulator, and build and deploy what has changed since the last time.
+        """Starts the emulator, and builds and deploys the project if it has changed.
 
         Raises:
-            RuntimeError: something of it failed; the message holds the end of its output.
+            RuntimeError: a step failed; the message contains the end of its output.
         """
         self._say("starting MiniStack (local AWS emulator, with IAM enforcement)")
         self.ministack.start()

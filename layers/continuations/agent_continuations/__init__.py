@@ -1,4 +1,4 @@
-"""AI agents whose suspended runs are stored as continuations and need no process."""
+"""AI agents that wait for free: a run's whole state is a continuation, and no process is kept."""
 
 from typing import TYPE_CHECKING
 
