@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from agent_continuations import bootstrap
+from agent_continuations.bootstrap.engine import runner
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 
     def advance(hint: dict[str, Any]) -> None:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        status = bootstrap.runner().advance(hint["run_id"], deadline=datetime.now(UTC) + left)
+        status = runner().advance(hint["run_id"], deadline=datetime.now(UTC) + left)
         logger.info("advanced", extra={"run_id": hint["run_id"], "status": status})
         if status:
             count(f"Runs{status.value.title()}")

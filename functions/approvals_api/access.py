@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from agent_continuations import bootstrap
+from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, DecisionSource, Risk
 from agent_continuations.core.decisions.lookup import Request, find_request
@@ -11,6 +11,17 @@ from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import approver_name
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.ports.clock import utc_now
+from agent_continuations.ports.inbox import Inbox
+from agent_continuations.services.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsContext:
+    """What the pages of approvers use."""
+
+    services: Services
+    links: ApprovalLinks
+    inbox: Inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +29,8 @@ class RequestAccess:
     """Somebody before a request.
 
     Attributes:
-        seal: what the nonces of this visitor's pages are made from.
+        csrf_scope: what the nonces of this visitor's pages are made for.
+        nonce: what the page carries in its forms, to show that a post came from it.
     """
 
     loaded: LoadedRun
@@ -27,12 +39,8 @@ class RequestAccess:
     groups: tuple[str, ...]
     via: DecisionSource
     authentication: str
-    seal: str
-
-    @property
-    def nonce(self) -> str:
-        """What the page carries in its forms, to show that a post came from it."""
-        return bootstrap.approval_links().nonce(self.seal)
+    csrf_scope: str
+    nonce: str
 
     @property
     def must_sign_in(self) -> bool:
@@ -40,37 +48,48 @@ class RequestAccess:
         return self.request.call.risk is Risk.HIGH and self.via not in AUTHENTICATED_SOURCES
 
 
-def from_link(token: str) -> RequestAccess:
+def from_link(context: ApprovalsContext, token: str) -> RequestAccess:
     """Who comes by a mailed link.
 
     Raises:
         NotFound: the token is not ours, or nobody of its approver's name is asked.
         Conflict: it is too old.
     """
-    capability = bootstrap.approval_links().read(token)
+    capability = context.links.read(token)
     if capability.expires_at <= utc_now():
         raise Conflict("this link has expired")
-    loaded = bootstrap.runs().load(capability.run_id)
+    loaded = context.services.runs.load(capability.run_id)
     request = find_request(loaded, capability.request_id)
     approver = capability.holder(_known_approvers(request))
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])
-    return RequestAccess(loaded, request, approver, (), "link", "link", token)
+    return RequestAccess(
+        loaded, request, approver, (), "link", "link", token, context.links.nonce(token)
+    )
 
 
-def from_session(person: Identity, run_id: str, request_id: str) -> RequestAccess:
+def from_session(
+    context: ApprovalsContext, person: Identity, run_id: str, request_id: str
+) -> RequestAccess:
     """Who is signed in. Only those who are, or were, asked may know of a request.
 
     Raises:
         NotFound: there is no such request for this person.
     """
-    loaded = bootstrap.runs().load(run_id)
+    loaded = context.services.runs.load(run_id)
     request = find_request(loaded, request_id)
     if approver_name(_known_approvers(request), person.name, person.groups) is None:
         raise NotFound(f"there is no request {request_id!r}")
-    seal = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
+    scope = sha256(f"{person.name}\n{run_id}\n{request_id}".encode()).hexdigest()
     return RequestAccess(
-        loaded, request, person.name, person.groups, "session", person.authentication, seal
+        loaded,
+        request,
+        person.name,
+        person.groups,
+        "session",
+        person.authentication,
+        scope,
+        context.links.nonce(scope),
     )
 
 

@@ -8,13 +8,15 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from agent_continuations import bootstrap
 from agent_continuations.auth.identity import Identity, signed_in
+from agent_continuations.bootstrap.links import approval_links
+from agent_continuations.bootstrap.services import inbox, registry, services
+from agent_continuations.bootstrap.slack import slack_interactions
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import bare_response, json_response, problem_response
-from agent_continuations.handlers.routing import resolver
+from agent_continuations.handlers.routing import resolver, wants_page
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.views.decision import decision_result_view
 from approvals_api import access, form_parsing, inbox_page, rendering, request_page
@@ -29,7 +31,7 @@ app = resolver(logger)
 def page(token: str) -> Response[str]:
     """Show the request. Nothing is changed, whoever or whatever opens the link."""
     try:
-        return _shown(access.from_link(token))
+        return _shown(access.from_link(_context(), token))
     except ContinuationError as error:
         return _refusal(error)
 
@@ -46,20 +48,22 @@ def decide(token: str) -> Response[str]:
     """Answer as the approver whom the link was made for."""
     try:
         form = form_parsing.parsed(app.current_event)
-        form_parsing.check_sender(app.current_event.headers, token, form.get("nonce", ""))
-        return _decided(access.from_link(token), form, back=token)
+        form_parsing.check_sender(
+            approval_links(), app.current_event.headers, token, form.get("nonce", "")
+        )
+        return _decided(access.from_link(_context(), token), form, back=token)
     except ContinuationError as error:
         return _refusal(error)
 
 
 @app.get("/approvals")
-def inbox() -> Response[str]:
+def inbox_requests() -> Response[str]:
     """All that waits for whoever is signed in."""
     person = _person()
     if person is None:
         return _sign_in("signin?next=/approvals")
     try:
-        return inbox_page.of_inbox(person, utc_now())
+        return inbox_page.of_inbox(_context(), person, utc_now())
     except ContinuationError as error:
         return _refusal(error)
 
@@ -72,17 +76,17 @@ def decide_many() -> Response[str]:
         return _sign_in("signin?next=/approvals")
     try:
         form = form_parsing.of_inbox(app.current_event)
-        seal = inbox_page.seal(person)
-        form_parsing.check_sender(app.current_event.headers, seal, form.nonce)
+        scope = inbox_page.csrf_scope(person)
+        form_parsing.check_sender(approval_links(), app.current_event.headers, scope, form.nonce)
         if isinstance(form, form_parsing.Revocation):
-            done = [inbox_page.revoke(person, form)]
+            done = [inbox_page.revoke(_context(), person, form)]
         else:
-            done = inbox_page.answer(person, form)
+            done = inbox_page.answer(_context(), person, form)
             count("Decisions", sum(each.taken for each in done))
     except ContinuationError as error:
         return _refusal(error)
-    if _wants_page():
-        return inbox_page.of_inbox(person, utc_now(), done)
+    if wants_page(app):
+        return inbox_page.of_inbox(_context(), person, utc_now(), done)
     return json_response({"items": done, "next": None})
 
 
@@ -93,7 +97,7 @@ def signed_in_page(run_id: str, request_id: str) -> Response[str]:
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
-        return _shown(access.from_session(person, run_id, request_id))
+        return _shown(access.from_session(_context(), person, run_id, request_id))
     except ContinuationError as error:
         return _refusal(error)
 
@@ -106,8 +110,10 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
     try:
         form = form_parsing.parsed(app.current_event)
-        visit = access.from_session(person, run_id, request_id)
-        form_parsing.check_sender(app.current_event.headers, visit.seal, form.get("nonce", ""))
+        visit = access.from_session(_context(), person, run_id, request_id)
+        form_parsing.check_sender(
+            approval_links(), app.current_event.headers, visit.csrf_scope, form.get("nonce", "")
+        )
         return _decided(visit, form, back=request_id)
     except ContinuationError as error:
         return _refusal(error)
@@ -117,7 +123,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
 def slack() -> Response[str]:
     """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
     event = app.current_event
-    told = bootstrap.slack_answers().handle(event.decoded_body or "", event.headers)
+    told = slack_interactions().handle(event.decoded_body or "", event.headers)
     return json_response(told) if told else bare_response(HTTPStatus.OK)
 
 
@@ -125,6 +131,10 @@ def slack() -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway. The event holds the token, so it is never logged."""
     return app.resolve(event, context)
+
+
+def _context() -> access.ApprovalsContext:
+    return access.ApprovalsContext(services(), approval_links(), inbox())
 
 
 def _person() -> Identity | None:
@@ -137,7 +147,7 @@ def _sign_in(address: str) -> Response[str]:
     What a form has sent is not sent on: the page's own policy would stop it at the provider's door.
     """
     document = problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin")
-    if not _wants_page():
+    if not wants_page(app):
         return problem_response(document)
     if app.current_event.http_method == "GET":
         return rendering.see_other(address)
@@ -147,24 +157,25 @@ def _sign_in(address: str) -> Response[str]:
 def _shown(visit: RequestAccess) -> Response[str]:
     query = app.current_event.query_string_parameters or {}
     return request_page.of_request(
-        visit, now=utc_now(), edits="edit" in query, grants="grant" in query
+        visit, registry, now=utc_now(), edits="edit" in query, grants="grant" in query
     )
 
 
 def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
     """Take what a form says; `back` is the page's address, seen from itself."""
     try:
-        settled = bootstrap.runs().settle(
-            visit.loaded, visit.request, form_parsing.to_response(visit, form)
+        settled = services().decisions.decide_loaded(
+            visit.loaded, visit.request, form_parsing.to_response(visit, form, registry)
         )
     except Invalid as error:
         typed = form_parsing.typed(form)
-        if not typed or not _wants_page():
+        if not typed or not wants_page(app):
             raise
         # A browser may send a form without the button that decides. Nothing typed is lost.
         faults = error.fields if "decision" in form else ()
         return request_page.of_request(
             visit,
+            registry,
             now=utc_now(),
             edits=True,
             posted=typed,
@@ -172,10 +183,10 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
             reason=form.get("reason", ""),
         )
     count("Decisions")
-    if _wants_page() and form["decision"] == "reassign":
+    if wants_page(app) and form["decision"] == "reassign":
         # The page itself is gone now for whoever sent this.
         return rendering.of("passed.html", {"to": form["to"].strip()})
-    if _wants_page():
+    if wants_page(app):
         # Back to the page by a GET, so that a reload sends no second decision.
         # Relative, because only the browser knows under which address it came here.
         return rendering.see_other(back)
@@ -186,8 +197,4 @@ def _refusal(error: ContinuationError) -> Response[str]:
     document = problem_of(error)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return rendering.of_problem(document) if _wants_page() else problem_response(document)
-
-
-def _wants_page() -> bool:
-    return "text/html" in (app.current_event.headers.get("Accept") or "")
+    return rendering.of_problem(document) if wants_page(app) else problem_response(document)

@@ -1,14 +1,15 @@
 """What a posted form says."""
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 from urllib.parse import parse_qs
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from agent_continuations import bootstrap
+from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.grant import Rule
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import (
@@ -96,7 +97,9 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
     )
 
 
-def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
+def check_sender(
+    links: ApprovalLinks, headers: Mapping[str, str], csrf_scope: str, nonce: str
+) -> None:
     """A browser must have been shown the page; what is no browser sends none of these headers.
 
     Raises:
@@ -106,7 +109,7 @@ def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
     if site not in (None, "same-origin"):
         raise Forbidden("a decision can be sent from its own page only")
     from_browser = site is not None or origin is not None
-    if from_browser and not bootstrap.approval_links().accepts(seal, nonce):
+    if from_browser and not links.accepts(csrf_scope, nonce):
         raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
 
 
@@ -139,7 +142,9 @@ def _reason(text: str) -> str | None:
     return reason or None
 
 
-def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
+def to_response(
+    visit: RequestAccess, form: Mapping[str, str], registry: Callable[[], Registry]
+) -> Response:
     """What a form says to a request.
 
     Raises:
@@ -156,12 +161,12 @@ def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
     }
     match form.get("decision"):
         case "approve" if visit.request.kind == "question":
-            answer = _arguments(visit, form)
+            answer = _arguments(visit, form, registry)
             return Decide(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
         case "approve":
             return Decide(
                 verdict=Verdict.APPROVE,
-                arguments=_arguments(visit, form),
+                arguments=_arguments(visit, form, registry),
                 grant=_grant(visit, form),
                 **who,
             )
@@ -197,14 +202,16 @@ def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
     return GrantTerms(seconds=int(hours) * 3600, rules=rules)
 
 
-def form_of(visit: RequestAccess) -> tuple[dict[str, Any], dict[str, Any]]:
+def form_of(
+    visit: RequestAccess, registry: Callable[[], Registry]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema of what can be given with an approval, and what stands there now.
 
     Raises:
         Conflict: the tool is gone.
     """
     request = visit.request
-    schema = schema_of(bootstrap.registry, visit.loaded, request)
+    schema = schema_of(registry, visit.loaded, request)
     return schema, {} if request.kind == "question" else request.asked.arguments
 
 
@@ -213,10 +220,12 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
 
 
-def _arguments(visit: RequestAccess, form: Mapping[str, str]) -> dict[str, Any] | None:
+def _arguments(
+    visit: RequestAccess, form: Mapping[str, str], registry: Callable[[], Registry]
+) -> dict[str, Any] | None:
     controls = typed(form)
     if controls:
-        schema, standing = form_of(visit)
+        schema, standing = form_of(visit, registry)
         found: Read = parse(schema, controls, standing, prefix=ARGUMENTS)
         if found.faults:
             faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]

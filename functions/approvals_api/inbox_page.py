@@ -7,7 +7,6 @@ from hashlib import sha256
 
 from aws_lambda_powertools.event_handler import Response
 
-from agent_continuations import bootstrap
 from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.grant import Grant, Rule
 from agent_continuations.core.approvals.request import Verdict
@@ -17,8 +16,9 @@ from agent_continuations.errors import ContinuationError, NotFound
 from agent_continuations.html.durations import remaining
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.views.labels import REQUESTS
 from approvals_api import access, form_parsing, rendering, request_page
-from approvals_api.access import RequestAccess
+from approvals_api.access import ApprovalsContext, RequestAccess
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
@@ -38,6 +38,7 @@ class Entry:
     left: str
     risk: str
     kind: str
+    heading: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,48 +64,51 @@ class Done:
     effect: str = ""
 
 
-def seal(person: Identity) -> str:
+def csrf_scope(person: Identity) -> str:
     """What the nonces of a person's inbox are made from."""
     return sha256(f"inbox\n{person.name}".encode()).hexdigest()
 
 
-def of_inbox(person: Identity, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
+def of_inbox(
+    context: ApprovalsContext, person: Identity, now: datetime, done: Sequence[Done] = ()
+) -> Response[str]:
     """The page of all that waits for a person, and what became of what was just answered."""
-    mine = bootstrap.runs().grants.all(person.name)
+    mine = context.services.grants.all(person.name)
     words = {
         "person": person,
         "grants": [_granted(each, now) for each in mine if each.is_active(now)],
-        "entries": list(_open(person, now)),
+        "entries": list(_open(context, person, now)),
         "done": done,
-        "nonce": bootstrap.approval_links().nonce(seal(person)),
+        "nonce": context.links.nonce(csrf_scope(person)),
         "most": MAX_SHOWN,
     }
     return rendering.of("inbox.html", words)
 
 
-def revoke(person: Identity, form: form_parsing.Revocation) -> Done:
+def revoke(context: ApprovalsContext, person: Identity, form: form_parsing.Revocation) -> Done:
     """End one of a person's grants.
 
     Raises:
         NotFound: there is no such grant.
         Forbidden: it is another's.
     """
-    grants = bootstrap.runs().grants
-    grant = grants.revoke(form.grant_id, by=person.name, only_of=person.name)
+    grant = context.services.grants.revoke(form.grant_id, by=person.name, only_of=person.name)
     return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
 
 
-def answer(person: Identity, form: form_parsing.Batch) -> list[Done]:
+def answer(context: ApprovalsContext, person: Identity, form: form_parsing.Batch) -> list[Done]:
     """Answer each chosen request by itself, as if it had been opened: one may be taken and
     another refused.
     """
-    return [_answered(person, pick, form) for pick in form.picks]
+    return [_answered(context, person, pick, form) for pick in form.picks]
 
 
-def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batch) -> Done:
+def _answered(
+    context: ApprovalsContext, person: Identity, pick: form_parsing.Pick, form: form_parsing.Batch
+) -> Done:
     path, tool, effect = f"{pick.run_id}/{pick.request_id}", pick.request_id, ""
     try:
-        visit = _access(person, InboxEntry(pick.run_id, pick.request_id))
+        visit = _access(context, person, InboxEntry(pick.run_id, pick.request_id))
         tool, effect = visit.request.call.plan.tool, _effect(visit)
         answer = Decide(
             verdict=form.verdict,
@@ -116,7 +120,7 @@ def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batc
             authentication=visit.authentication,
             arguments_hash=pick.arguments_hash,
         )
-        settled = bootstrap.runs().settle(visit.loaded, visit.request, answer)
+        settled = context.services.decisions.decide_loaded(visit.loaded, visit.request, answer)
     except ContinuationError as error:
         return Done(tool, path, str(error), taken=False, effect=effect)
     text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
@@ -124,16 +128,16 @@ def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batc
     return Done(tool, path, text + more, taken=True, effect=effect)
 
 
-def _open(person: Identity, now: datetime) -> Iterator[Entry]:
+def _open(context: ApprovalsContext, person: Identity, now: datetime) -> Iterator[Entry]:
     """What is open for a person. Whatever is answered leaves the inbox here."""
-    inbox, tenant = bootstrap.inbox(), bootstrap.runs().tenant
+    inbox, tenant = context.inbox, context.services.runs.tenant
     seen: set[InboxEntry] = set()
     for name in (person.name, *person.groups):
         for asked in inbox.list(tenant, name, MAX_SHOWN):
             if asked in seen or len(seen) == MAX_SHOWN:
                 continue
             seen.add(asked)
-            visit = _try_access(person, asked)
+            visit = _try_access(context, person, asked)
             state = request_page.state_of(visit, now)[0] if visit else "ended"
             if visit and state == "open":
                 yield _entry(visit, now)
@@ -155,13 +159,15 @@ def _granted(grant: Grant, now: datetime) -> Granted:
     )
 
 
-def _access(person: Identity, asked: InboxEntry) -> RequestAccess:
-    return access.from_session(person, asked.run_id, asked.request_id)
+def _access(context: ApprovalsContext, person: Identity, asked: InboxEntry) -> RequestAccess:
+    return access.from_session(context, person, asked.run_id, asked.request_id)
 
 
-def _try_access(person: Identity, asked: InboxEntry) -> RequestAccess | None:
+def _try_access(
+    context: ApprovalsContext, person: Identity, asked: InboxEntry
+) -> RequestAccess | None:
     try:
-        return _access(person, asked)
+        return _access(context, person, asked)
     except NotFound:
         return None
 
@@ -181,6 +187,7 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
         left=remaining(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,
+        heading=REQUESTS[request.kind].heading,
     )
 
 

@@ -1,6 +1,6 @@
 """The page of a request: what is asked, by whom, what has been done, and who has said what."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.policy import Preview, normalized
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash_of
@@ -22,6 +23,7 @@ from agent_continuations.html.forms.form import FaultPlacement, fields
 from agent_continuations.html.forms.form import attach_faults as placed
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.views.labels import REQUESTS
 from agent_continuations.views.run import totals
 from agent_continuations.views.waiting import stage_views
 from approvals_api import rendering
@@ -68,6 +70,7 @@ class GrantForm:
 
 def of_request(
     visit: RequestAccess,
+    registry: Callable[[], Registry],
     *,
     now: datetime,
     edits: bool = False,
@@ -80,6 +83,7 @@ def of_request(
 
     Args:
         visit: who looks at what.
+        registry: gives the agents; called only where a form is shown.
         now: the time.
         edits: whether the form to change the arguments is shown.
         grants: whether the form to agree in advance is shown.
@@ -94,7 +98,7 @@ def of_request(
         "state": state,
         "why": why,
         "reason": reason,
-        "form": _form(visit, posted, faults) if edits and state == "open" else None,
+        "form": _form(visit, registry, posted, faults) if edits and state == "open" else None,
         "grant": _grant(visit) if grants and state == "open" else None,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
@@ -111,6 +115,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     turns, usage = totals(root)
     return {
         "kind": request.kind,
+        "labels": REQUESTS[request.kind],
         "tool": call.plan.tool,
         "preview": _preview(call),
         "risk": call.risk.value,
@@ -154,8 +159,7 @@ def _last_word(request: Request) -> str:
     gate = request.call.gate
     if gate and gate.on_deadline == "fail":
         return "the run fails"
-    words = {"question": "the agent is told that there is none", "condition": "it ends here"}
-    return words.get(request.kind, "it is rejected")
+    return REQUESTS[request.kind].unanswered
 
 
 def _explanation(turns: Sequence[Turn]) -> str:
@@ -204,11 +208,14 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
 
 
 def _form(
-    visit: RequestAccess, posted: Mapping[str, str] | None, faults: Sequence[tuple[str, str]]
+    visit: RequestAccess,
+    registry: Callable[[], Registry],
+    posted: Mapping[str, str] | None,
+    faults: Sequence[tuple[str, str]],
 ) -> FaultPlacement | None:
     """The form to change the arguments; None where the tool is gone and nothing can be checked."""
     try:
-        schema, standing = form_of(visit)
+        schema, standing = form_of(visit, registry)
     except Conflict:
         return None
     drawn = fields(schema, standing, prefix=ARGUMENTS, posted=posted)

@@ -7,7 +7,6 @@ by itself where one is missing; but here a cookie or a token may be, and nothing
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -15,20 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.cookies import SESSION, read_cookie
 from agent_continuations.auth.identity import Identity
-from agent_continuations.auth.oidc import OidcProvider
+from agent_continuations.bootstrap.sign_in import oidc_provider
 from agent_continuations.errors import Forbidden
 
 logger = Logger(service="authorize")
-
-
-@cache
-def issuer() -> OidcProvider:
-    """The identity provider. Made here, because `bootstrap` loads clients of AWS: 0.3 s more."""
-    return OidcProvider(
-        os.environ["OIDC_ISSUER"],
-        os.environ["OIDC_CLIENT_ID"],
-        groups_claim=os.environ["OIDC_GROUPS_CLAIM"],
-    )
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -76,7 +65,7 @@ def _person(event: Mapping[str, Any]) -> Identity | None:
 def _verified(token: str) -> Identity:
     if not os.environ["OIDC_ISSUER"]:
         raise Forbidden("no identity provider is configured")
-    return issuer().verify(token)
+    return oidc_provider().verify(token)
 
 
 def _headers(event: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -7,9 +7,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, RootModel
 
-from agent_continuations import bootstrap
 from agent_continuations.authoring.result_text import result_text
-from agent_continuations.core.continuation import Outcome
+from agent_continuations.bootstrap.links import callback_tokens
+from agent_continuations.bootstrap.services import services
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import RequestBody, parsed_body, resolver
@@ -44,13 +45,13 @@ class Callback(RootModel[Ended]):
 @app.post("/callbacks/<token>")
 def ended(token: str) -> Response[str]:
     """Take the outcome of one call; the first one stands, and the same again is answered alike."""
-    run_id, path = bootstrap.callback_tokens().read(token)
+    run_id, path = callback_tokens().read(token)
     body = parsed_body(app, Callback).root
     if isinstance(body, Succeeded):
         outcome = Outcome(kind="ok", content=result_text(body.result))
     else:
         outcome = Outcome(kind="error", content=f"The job failed. {body.error}")
-    bootstrap.runs().complete(run_id, path, outcome)
+    services().inbound.complete(run_id, path, outcome)
     count("Callbacks")
     return json_response(CompletedView(run_id=run_id, path=path, status=body.status))
 

@@ -1,7 +1,7 @@
 """HTTP for operators: the list of runs, and the page of each. Nothing here changes anything."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +11,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.identity import signed_in
+from agent_continuations.bootstrap.services import services
 from agent_continuations.core.approvals.policy import GROUP
-from agent_continuations.errors import ContinuationError, Forbidden, Invalid
+from agent_continuations.errors import ContinuationError, Forbidden
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import problem_response
-from agent_continuations.handlers.routing import resolver
+from agent_continuations.handlers.routing import check_parameters, resolver, wants_page
 from agent_continuations.ports.clock import utc_now
 from dashboard import run_list_page, run_page
 from dashboard.rendering import PAGES
@@ -29,7 +30,11 @@ def runs() -> Response[str]:
     """Runs, newest first."""
     query = app.current_event.query_string_parameters or {}
     return _looked_at(
-        "/web", "", lambda: run_list_page.of_runs(known_parameters(query, run_list_page.QUERY))
+        "/web",
+        "",
+        lambda: run_list_page.of_runs(
+            services().runs, check_parameters(query, run_list_page.QUERY)
+        ),
     )
 
 
@@ -41,7 +46,10 @@ def run(run_id: str) -> Response[str]:
         f"/web/runs/{run_id}",
         "../../",
         lambda: run_page.of_run(
-            run_id, utc_now(), still="still" in known_parameters(query, ("still",))
+            services().runs,
+            run_id,
+            utc_now(),
+            still="still" in check_parameters(query, ("still",)),
         ),
     )
 
@@ -95,7 +103,7 @@ def _operates() -> bool:
 
 def _sent_to(sign_in: str) -> Response[str]:
     """Send a browser to sign in; tell a program."""
-    if _wants_page():
+    if wants_page(app):
         return PAGES.see_other(sign_in)
     return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
 
@@ -105,18 +113,7 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
     status = HTTPStatus(document["status"])
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    if not _wants_page():
+    if not wants_page(app):
         return problem_response(document)
     words = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}
     return PAGES.render("problem.html", words, status)
-
-
-def known_parameters(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
-    unknown = [(name, "unknown") for name in query if name not in names]
-    if unknown:
-        raise Invalid("there is no such parameter", unknown)
-    return query
-
-
-def _wants_page() -> bool:
-    return "text/html" in (app.current_event.headers.get("Accept") or "")

@@ -62,5 +62,5 @@ def spending(root: Continuation, prices: Mapping[str, Price]) -> Spending:
         usage=sum((each.usage for each in shares), Usage()),
         cost=sum(each.cost or 0.0 for each in shares),
         unpriced=any(each.cost is None for each in shares),
-        elsewhere=sum(bool(call.wait and call.wait.kind == "child") for _, call in root.calls()),
+        elsewhere=sum(call.child_run is not None for _, call in root.calls()),
     )

@@ -5,24 +5,24 @@ from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 
-from agent_continuations import bootstrap
 from agent_continuations.core.run import Status
-from agent_continuations.errors import Invalid
+from agent_continuations.handlers.routing import parsed_status
+from agent_continuations.services.runs import RunService
 from dashboard.rendering import PAGES
 
 QUERY = ("status", "agent", "cursor")
 PAGE_SIZE = 50
 
 
-def of_runs(query: Mapping[str, str]) -> Response[str]:
+def of_runs(runs: RunService, query: Mapping[str, str]) -> Response[str]:
     """The page of those runs that a query asks for. A form sends what is empty, too.
 
     Raises:
         Invalid: there is no such status, or the cursor is none of ours.
     """
     wanted = {name: value for name, value in query.items() if value}
-    found = bootstrap.runs().page(
-        status=_status(wanted.get("status")),
+    found = runs.page(
+        status=parsed_status(wanted.get("status")),
         agent=wanted.get("agent"),
         cursor=wanted.get("cursor"),
         limit=PAGE_SIZE,
@@ -37,9 +37,3 @@ def of_runs(query: Mapping[str, str]) -> Response[str]:
         "newest": f"?{urlencode(chosen)}" if "cursor" in wanted else "",
     }
     return PAGES.render("runs.html", words)
-
-
-def _status(text: str | None) -> Status | None:
-    if text is None or text in set(Status):
-        return Status(text) if text else None
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])

@@ -7,13 +7,15 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from agent_continuations import bootstrap
 from agent_continuations.authoring.pricing import PRICES
+from agent_continuations.core.awaiting import REQUEST_KINDS
 from agent_continuations.core.path import Path, parse_path
 from agent_continuations.core.run import LoadedRun, RunHead, Status
 from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape_json
+from agent_continuations.services.runs import RunService
+from agent_continuations.views.labels import LABELS
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.waiting import Waiting
 from dashboard.cost_section import spending
@@ -25,18 +27,6 @@ REFRESH = {Status.READY: 3, Status.RUNNING: 3, Status.SUSPENDED: 30}
 MAX_WAITS = 50
 MAX_TEXT_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 1000
-_ASKED = ("approval", "question", "condition", "doubt")
-_KINDS = {
-    "approval": "An approval",
-    "question": "An answer",
-    "condition": "A word to go on",
-    "doubt": "Whether it happened",
-    "timer": "A time",
-    "event": "An event",
-    "job": "A job",
-    "child": "A run of its own",
-    "model": "The model",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +52,11 @@ class Wait:
     address: str
 
 
-def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
+def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Response[str]:
     """The page of a run.
 
     Args:
+        runs: loads the run.
         run_id: of the run.
         now: the time.
         still: whether the page must not look again by itself.
@@ -73,7 +64,6 @@ def of_run(run_id: str, now: datetime, *, still: bool) -> Response[str]:
     Raises:
         NotFound: there is no such run.
     """
-    runs = bootstrap.runs()
     loaded = runs.load(run_id)
     head, root = loaded.head, loaded.continuation
     # Only who waits for people may wait for somebody who was never told.
@@ -132,12 +122,12 @@ def _wait(head: RunHead, waiting: Waiting, now: datetime) -> Wait:
     if waiting.kind == "model" and head.model_pause:
         until = head.model_pause.until
     address = waiting.run_id or ""
-    if waiting.kind in _ASKED:
+    if waiting.kind in REQUEST_KINDS:
         address = f"../../approvals/{head.run_id}/{waiting.request_id}"
     given, told = waiting.arguments, waiting.kind == "approval"  # the others' message has it
     return Wait(
         kind=waiting.kind,
-        what=_KINDS[waiting.kind],
+        what=LABELS[waiting.kind].title,
         agents=waiting.agents,
         tool=waiting.tool or "",
         message=text(waiting.message, MAX_MESSAGE_CHARACTERS, stands_open=MAX_MESSAGE_CHARACTERS),

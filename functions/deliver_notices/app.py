@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from agent_continuations import bootstrap
+from agent_continuations.bootstrap.channels import notice_dispatcher
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
@@ -15,7 +15,7 @@ count = counter("notify")
 
 def deliver(hint: dict[str, Any]) -> None:
     """Deliver the notice that a hint names."""
-    notice = bootstrap.notice_dispatcher().deliver(hint["run_id"], hint["notice_id"])
+    notice = notice_dispatcher().deliver(hint["run_id"], hint["notice_id"])
     if notice is None:
         return
     logger.info(

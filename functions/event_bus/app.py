@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent_continuations import bootstrap
+from agent_continuations.bootstrap.services import services
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.handlers.metrics import counter
 
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | N
     """
     try:
         detail = Detail.model_validate(event["detail"])
-        signal = bootstrap.runs().signal(
+        signal = services().inbound.signal(
             detail.run_id,
             detail.name,
             detail.payload,

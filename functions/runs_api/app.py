@@ -1,6 +1,5 @@
 """HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
 
-from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -9,12 +8,18 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from agent_continuations import bootstrap
+from agent_continuations.bootstrap.services import services
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
-from agent_continuations.handlers.routing import parsed_body, resolver
+from agent_continuations.handlers.routing import (
+    check_parameters,
+    parsed_body,
+    parsed_status,
+    resolver,
+)
+from agent_continuations.ports.clock import utc_now
 from agent_continuations.services.audit import audit
 from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.grant import grant_view
@@ -42,7 +47,7 @@ app = resolver(logger)
 @app.post("/runs")
 def start() -> Response[str]:
     body, who, key = parsed_body(app, Start), caller(app), _key()
-    head = bootstrap.runs().start(
+    head = services().runs.start(
         body.agent,
         body.input,
         key=key,
@@ -57,9 +62,9 @@ def start() -> Response[str]:
 @app.get("/runs")
 def page() -> Response[str]:
     query = app.current_event.query_string_parameters or {}
-    _refuse_unknown(query, ("status", "agent", "cursor", "limit"))
-    found = bootstrap.runs().page(
-        status=_status(query.get("status")),
+    check_parameters(query, ("status", "agent", "cursor", "limit"))
+    found = services().runs.page(
+        status=parsed_status(query.get("status")),
         agent=query.get("agent"),
         cursor=query.get("cursor"),
         limit=_number("limit", query.get("limit", "50"), 100),
@@ -70,8 +75,8 @@ def page() -> Response[str]:
 @app.get("/runs/<run_id>")
 def read(run_id: str) -> Response[str]:
     query = app.current_event.query_string_parameters or {}
-    _refuse_unknown(query, ("wait", "after"))
-    runs = bootstrap.runs()
+    check_parameters(query, ("wait", "after"))
+    runs = services().runs
     if "wait" in query:
         seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
         runs.watch(run_id, seconds, after=query.get("after"))
@@ -85,24 +90,24 @@ def read(run_id: str) -> Response[str]:
 
 @app.get("/runs/<run_id>/continuation")
 def continuation(run_id: str) -> Response[str]:
-    return json_response(bootstrap.runs().load(run_id).continuation)
+    return json_response(services().runs.load(run_id).continuation)
 
 
 @app.get("/runs/<run_id>/timeline")
 def run_timeline(run_id: str) -> Response[str]:
-    loaded = bootstrap.runs().load(run_id)
+    loaded = services().runs.load(run_id)
     return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")
 def run_audit(run_id: str) -> Response[str]:
-    return json_response(audit(bootstrap.runs().load(run_id)).model_dump(mode="json"))
+    return json_response(audit(services().runs.load(run_id)).model_dump(mode="json"))
 
 
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
-    settled = bootstrap.runs().decide(run_id, body.request_id, to_response(body, caller(app)))
+    settled = services().decisions.decide(run_id, body.request_id, to_response(body, caller(app)))
     count("Decisions")
     return json_response(decision_result_view(run_id, settled))
 
@@ -111,7 +116,7 @@ def decide(run_id: str) -> Response[str]:
 def message(run_id: str) -> Response[str]:
     body, who = parsed_body(app, Say), caller(app)
     sender = speaks_for(body.sender, who, "sender") or who
-    told = bootstrap.runs().message(run_id, body.content, key=_key(), sender=sender)
+    told = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
     accepted = MessageView(run_id=run_id, message_id=told.message_id, at=told.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
 
@@ -119,7 +124,7 @@ def message(run_id: str) -> Response[str]:
 @app.post("/runs/<run_id>/events/<name>")
 def send_event(run_id: str, name: str) -> Response[str]:
     body = parsed_body(app, Happen)
-    signal = bootstrap.runs().signal(
+    signal = services().inbound.signal(
         run_id, unquote(name), body.payload, correlation=body.correlation, key=_key()
     )
     accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
@@ -129,41 +134,40 @@ def send_event(run_id: str, name: str) -> Response[str]:
 @app.get("/grants")
 def grants() -> Response[str]:
     query = app.current_event.query_string_parameters or {}
-    _refuse_unknown(query, ("approver",))
-    runs = bootstrap.runs()
-    now, found = runs.clock(), runs.grants.all(query.get("approver"))
+    check_parameters(query, ("approver",))
+    now, found = utc_now(), services().grants.all(query.get("approver"))
     return json_response({"items": [grant_view(each, now) for each in found], "next": None})
 
 
 @app.post("/grants/<grant_id>/revoke")
 def revoke(grant_id: str) -> Response[str]:
-    who, runs = caller(app), bootstrap.runs()
+    who = caller(app)
     mine = None if may_speak_for_others() else who
-    grant = runs.grants.revoke(grant_id, by=who, only_of=mine)
-    return json_response(grant_view(grant, runs.clock()))
+    grant = services().grants.revoke(grant_id, by=who, only_of=mine)
+    return json_response(grant_view(grant, utc_now()))
 
 
 @app.post("/runs/<run_id>/cancel")
 def cancel(run_id: str) -> Response[str]:
-    head = bootstrap.runs().cancel(run_id)
+    head = services().control.cancel(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/pause")
 def pause(run_id: str) -> Response[str]:
-    head = bootstrap.runs().pause(run_id)
+    head = services().control.pause(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/resume")
 def resume(run_id: str) -> Response[str]:
-    head = bootstrap.runs().resume(run_id)
+    head = services().control.resume(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/redrive")
 def redrive(run_id: str) -> Response[str]:
-    head = bootstrap.runs().redrive(run_id)
+    head = services().control.redrive(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
@@ -171,18 +175,6 @@ def redrive(run_id: str) -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway."""
     return app.resolve(event, context)
-
-
-def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
-    unknown = [(name, "unknown") for name in query if name not in known]
-    if unknown:
-        raise Invalid("there is no such parameter", unknown)
-
-
-def _status(text: str | None) -> Status | None:
-    if text is None or text in set(Status):
-        return Status(text) if text else None
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
 
 
 def _number(name: str, text: str, most: int) -> int:

@@ -11,15 +11,15 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from typing_extensions import TypedDict
 
-from agent_continuations import bootstrap
 from agent_continuations.auth.cookies import SESSION, SIGN_IN, read_cookie, set_cookie
 from agent_continuations.auth.identity import signed_in
 from agent_continuations.auth.login import SIGN_IN_SECONDS
+from agent_continuations.bootstrap.code_flow import code_flow
 from agent_continuations.errors import ContinuationError, Forbidden
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
 from agent_continuations.handlers.responses import json_response, page_headers, problem_response
-from agent_continuations.handlers.routing import resolver
+from agent_continuations.handlers.routing import resolver, wants_page
 from agent_continuations.safe_text import escape as escape_invisible
 
 ME = "/signin/me"
@@ -41,7 +41,7 @@ def begin() -> Response[str]:
     """Send the browser to the provider, with a cookie that it must bring back."""
     if not os.environ["OIDC_ISSUER"]:
         return _nobody_to_ask()
-    url, cookie = bootstrap.code_flow(_base_url()).begin(_query("next") or ME)
+    url, cookie = code_flow(_base_url()).begin(_query("next") or ME)
     return _see_other(url, _cookie(SIGN_IN, cookie, SIGN_IN_SECONDS))
 
 
@@ -54,7 +54,7 @@ def callback() -> Response[str]:
         raise Forbidden(f"the identity provider did not sign you in: {_query('error')[:40]}")
     cookies = app.current_event.multi_value_headers.get("Cookie", [])
     begun = read_cookie(cookies, SIGN_IN, secure=_secure())
-    flow = bootstrap.code_flow(_base_url())
+    flow = code_flow(_base_url())
     token, next_path = flow.finish(_query("code"), _query("state"), begun)
     count("SignIns")
     return _see_other(_base_url() + next_path, _cookie(SESSION, token), _cookie(SIGN_IN, "", 0))
@@ -75,7 +75,7 @@ def sign_out() -> Response[str]:
     if app.current_event.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
         raise Forbidden("another site cannot sign you out")
     gone = _cookie(SESSION, "", 0)
-    if _wants_page():
+    if wants_page(app):
         return _page(HTTPStatus.OK, "You are signed out.", [gone])
     return Response(HTTPStatus.NO_CONTENT.value, body="", headers=_headers([gone]))
 
@@ -123,14 +123,10 @@ def _nobody_to_ask() -> Response[str]:
 
 
 def _problem_response(document: Problem) -> Response[str]:
-    if not _wants_page():
+    if not wants_page(app):
         return problem_response(document)
     faults = [f"{each['field']}: {each['message']}" for each in document.get("errors", ())]
     return _page(HTTPStatus(document["status"]), "; ".join([document["detail"], *faults]))
-
-
-def _wants_page() -> bool:
-    return "text/html" in (app.current_event.headers.get("Accept") or "")
 
 
 def _see_other(location: str, *cookies: str) -> Response[str]:

@@ -17,13 +17,18 @@ from tests.local import dynamodb_local
 from tests.local.ministack import isolate_from_aws
 
 RESULTS = Path(__file__).with_name("results.json")
+README = Path(__file__).with_name("README.md")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and keep; 0 unless something that was measured did not work."""
+    """Measure, print, and store the results; or, with `--markdown`, rewrite the README from them.
+
+    Returns:
+        The exit code, 0. A benchmark that fails raises.
+    """
     given = _given(arguments)
     if given.markdown:
-        sys.stdout.write(report.markdown(json.loads(RESULTS.read_text())))
+        README.write_text(report.markdown(json.loads(RESULTS.read_text())))
         return 0
     isolate_from_aws()
     results = measured(given.only or list(report.BENCHES), Scale(given.quick))
@@ -53,10 +58,14 @@ def measured(names: Sequence[str], scale: Scale) -> dict[str, Any]:
 def _given(arguments: Sequence[str]) -> Namespace:
     parser = ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="a little of everything; keeps nothing"
+        "--quick", action="store_true", help="a little of everything; stores nothing"
     )
     parser.add_argument("--only", action="append", choices=list(report.BENCHES), help="one of them")
-    parser.add_argument("--markdown", action="store_true", help="the tables kept, for the README")
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="measure nothing; rewrite README.md from the results",
+    )
     return parser.parse_args(arguments)
 
 

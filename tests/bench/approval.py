@@ -14,7 +14,8 @@ import pytest
 from moto import mock_aws
 
 import agents
-from agent_continuations import Agent, Approval, bootstrap, tool
+from agent_continuations import Agent, Approval, tool
+from agent_continuations.bootstrap.aws import client as aws_clients
 from agents.payments import treasury
 from tests.bench.place import Ground
 from tests.bench.scale import Scale
@@ -96,11 +97,11 @@ def _deployed(ground: Ground) -> Iterator[tuple[Deployment, Meter]]:
         boto3.setup_default_session()
         session: Any = boto3.DEFAULT_SESSION
         meter.attach(session.events)
-        bootstrap._client.cache_clear()
+        aws_clients.cache_clear()
         patch.setattr(agents, "AGENTS", [payer, treasury])
         with ModelServer(_respond, api_key="sk-test") as model:
             yield Deployment(patch, model.base_url), meter
-        bootstrap._client.cache_clear()
+        aws_clients.cache_clear()
         boto3.DEFAULT_SESSION = None
 
 

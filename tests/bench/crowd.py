@@ -21,7 +21,7 @@ from agent_continuations.core.run import Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.run import run_view
 from tests.bench.place import Ground, Place
 from tests.bench.reader import APPROVER
@@ -72,7 +72,7 @@ class _Office:
 
         registry, store = Registry([Agent("clerk", "You pay.", tools=[transfer])]), place.store()
         self.ledger, self.store, self.queue = ledger, store, _Queue()
-        self.runs = RunService(store=store, queue=self.queue, registry=lambda: registry)
+        self.services = Services.of(store=store, queue=self.queue, registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=_Clerk(),
@@ -84,17 +84,17 @@ class _Office:
         self.ended: dict[str, float] = {}
 
     def suspend(self, number: int) -> str:
-        run_id = self.runs.start("clerk", f"Pay order {number}.").run_id
+        run_id = self.services.runs.start("clerk", f"Pay order {number}.").run_id
         if self.runner.advance(run_id) is not Status.SUSPENDED:
             raise AssertionError(f"{run_id} does not wait")
         return run_id
 
     def decide(self, run_id: str) -> None:
-        loaded = self.runs.load(run_id)
+        loaded = self.services.runs.load(run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
         self.decided[run_id] = perf_counter()
         answer = Decide(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
-        self.runs.decide(run_id, request.request_id, answer)
+        self.services.decisions.decide(run_id, request.request_id, answer)
 
     def serve(self) -> None:
         """Advance whatever is hinted at, until told to stop."""

@@ -15,7 +15,7 @@ from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.ports.model import Model, ModelRequest
 from agent_continuations.ports.store import Store
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.run import run_view
 from tests.bench.texts import page
 
@@ -95,7 +95,7 @@ class Desk:
     ) -> None:
         registry = Registry([agent])
         self.agent = agent
-        self.runs = RunService(store=store, queue=LocalHints(), registry=lambda: registry)
+        self.services = Services.of(store=store, queue=LocalHints(), registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=model,
@@ -106,7 +106,7 @@ class Desk:
         )
 
     def start(self, task: str = TASK) -> str:
-        return self.runs.start(self.agent.name, task).run_id
+        return self.services.runs.start(self.agent.name, task).run_id
 
 
 class Waiting:
@@ -121,8 +121,8 @@ class Waiting:
             raise AssertionError(f"a run that should wait was left {status}")
 
     def approve(self) -> None:
-        runs = self.desk.runs
-        loaded = runs.load(self.run_id)
+        services = self.desk.services
+        loaded = services.runs.load(self.run_id)
         [request] = run_view(loaded.head, loaded.continuation).waiting
         answer = Decide(verdict=Verdict.APPROVE, approver=APPROVER, decided_by=APPROVER, via="api")
-        runs.decide(self.run_id, request.request_id, answer)
+        services.decisions.decide(self.run_id, request.request_id, answer)

@@ -9,7 +9,7 @@ Row: TypeAlias = Sequence[Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a title. A `note` says how they were got."""
+    """Rows under a title. A `note` says how they were measured."""
 
     title: str
     head: Sequence[str]
@@ -31,7 +31,7 @@ class Table:
         return "\n".join([self.title, *note, *(f"  {line}" for line in drawn)])
 
     def markdown(self) -> str:
-        """For the README."""
+        """For this folder's README."""
         rule = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [self.head, rule, *([shown(each) for each in row] for row in self.rows)]
         drawn = [f"| {' | '.join(line)} |" for line in lines]
@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Goal:
-    """What was wanted, and what was measured."""
+    """A limit, and the measured value."""
 
     what: str
     limit: float
@@ -72,7 +72,7 @@ def goals_table(goals: Iterable[Goal]) -> Table:
 
 
 def shown(value: Any) -> str:
-    """A cell: numbers with three digits that count, everything else as it is."""
+    """A cell: numbers with three significant digits, everything else unchanged."""
     if isinstance(value, float):
         if value.is_integer() and abs(value) >= 10:
             return f"{int(value):,}"

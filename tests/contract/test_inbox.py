@@ -7,7 +7,7 @@ import pytest
 
 from agent_continuations.adapters.channels.inbox import InboxNotifier
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox
 from agent_continuations.ports.inbox import Inbox, InboxEntry
 from tests.contract.test_notifier import notice
 from tests.local.ministack import client

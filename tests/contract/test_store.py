@@ -11,23 +11,22 @@ import pytest
 from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.backoff import ModelBackoff
-from agent_continuations.core.continuation import Continuation, Intent, Outcome
+from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import Started, ToolReturned
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
-from agent_continuations.ports.store import (
+from agent_continuations.ports.limits import (
+    MAX_ENTRIES_AT_ONCE,
     MAX_INTENTS_AT_ONCE,
-    MAX_REGISTERS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
     MAX_STARTS_AT_ONCE,
-    ReleaseTerms,
-    Store,
-    TrailMove,
 )
+from agent_continuations.ports.store import ReleaseTerms, Store, TrailMove
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -94,7 +93,7 @@ def run(store: Store) -> RunHead:
 
 
 def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW) -> RunHead:
-    taken = store.claim(head.run_id, owner=owner, now=now, lease_until=now + LEASE)
+    taken = store.claim(head.run_id, holder=owner, now=now, lease_until=now + LEASE)
     assert taken
     return taken
 
@@ -102,7 +101,7 @@ def claimed(store: Store, head: RunHead, owner: str = "me", now: datetime = NOW)
 def release(
     head: RunHead, status: Status = Status.SUSPENDED, due: datetime | None = None
 ) -> ReleaseTerms:
-    return ReleaseTerms(status=status, due=due, wake=head.wake, registers=1)
+    return ReleaseTerms(status=status, due=due, wake=head.wake, entry_count=1)
 
 
 def test_a_run_is_created_once(store: Store) -> None:
@@ -113,20 +112,20 @@ def test_a_run_is_created_once(store: Store) -> None:
     snapshot = store.load(head.run_id)
     assert snapshot
     assert snapshot.head == head
-    assert snapshot.registers == (start("one"),)
+    assert snapshot.entries == (start("one"),)
 
 
 def test_an_unknown_run_is_nothing(store: Store) -> None:
     assert store.head("unknown") is None
     assert store.load("unknown") is None
-    assert store.claim("unknown", owner="me", now=NOW, lease_until=at(120)) is None
+    assert store.claim("unknown", holder="me", now=NOW, lease_until=at(120)) is None
     assert store.wake("unknown", now=NOW) is None
 
 
 def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert (mine.epoch, mine.status, mine.due) == (1, Status.RUNNING, at(120))
-    assert store.claim(run.run_id, owner="you", now=at(119), lease_until=at(300)) is None
+    assert store.claim(run.run_id, holder="you", now=at(119), lease_until=at(300)) is None
     yours = claimed(store, run, "you", at(121))
     assert (yours.epoch, yours.stalls) == (2, 2)
 
@@ -134,7 +133,7 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> N
 def test_a_lease_can_be_renewed_by_its_owner_only(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
-    assert store.claim(run.run_id, owner="you", now=at(199), lease_until=at(300)) is None
+    assert store.claim(run.run_id, holder="you", now=at(199), lease_until=at(300)) is None
     claimed(store, run, "you", at(201))
     with pytest.raises(Fenced):
         store.renew(run.run_id, epoch=mine.epoch, lease_until=at(400))
@@ -145,7 +144,7 @@ def test_a_register_is_written_once(store: Store, run: RunHead) -> None:
     assert store.append(run.run_id, returned("0.0", "second")) == returned("0.0", "first")
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers[1] == returned("0.0", "first")
+    assert snapshot.entries[1] == returned("0.0", "first")
 
 
 def test_registers_come_back_in_the_order_of_the_tree(store: Store, run: RunHead) -> None:
@@ -165,7 +164,7 @@ def test_large_values_come_back_whole(store: Store, run: RunHead) -> None:
     assert store.append(run.run_id, returned("0.0", "other")) == returned("0.0", large)
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers[1] == returned("0.0", large)
+    assert snapshot.entries[1] == returned("0.0", large)
 
 
 def test_many_registers_come_back_over_several_pages(store: Store, run: RunHead) -> None:
@@ -174,7 +173,7 @@ def test_many_registers_come_back_over_several_pages(store: Store, run: RunHead)
         store.append(run.run_id, returned(f"{number}.0", text + str(number)))
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers[1:] == tuple(
+    assert snapshot.entries[1:] == tuple(
         returned(f"{number}.0", text + str(number)) for number in range(60)
     )
 
@@ -202,11 +201,11 @@ def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: RunHead) 
         intents = {path: intent() for path in paths[at : at + MAX_INTENTS_AT_ONCE]}
         head = store.record_intents(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
     assert set(head.intents) == set(paths)
-    numbers = range(MAX_REGISTERS_AT_ONCE)
+    numbers = range(MAX_ENTRIES_AT_ONCE)
     assert store.commit(
         run.run_id,
         epoch=mine.epoch,
-        registers=[returned(f"0.{number}") for number in numbers],
+        entries=[returned(f"0.{number}") for number in numbers],
         notices=[notice(run, f"n{number}") for number in numbers],
         settled=paths,
         release=release(mine),
@@ -214,7 +213,7 @@ def test_as_much_as_is_promised_fits_into_one_write(store: Store, run: RunHead) 
     )
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert (len(snapshot.registers), snapshot.head.intents) == (1 + len(numbers), {})
+    assert (len(snapshot.entries), snapshot.head.intents) == (1 + len(numbers), {})
     assert len(store.notices(run.run_id)) == len(numbers)
 
 
@@ -224,14 +223,14 @@ def test_an_owner_that_lost_the_run_begins_nothing(store: Store, run: RunHead) -
     with pytest.raises(Fenced):
         store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     with pytest.raises(Fenced):
-        store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
+        store.commit(run.run_id, epoch=mine.epoch, entries=[returned("0.0")], now=NOW)
     with pytest.raises(Fenced):
         store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
     with pytest.raises(Fenced):
-        store.progress(run.run_id, epoch=mine.epoch, registers=3)
+        store.progress(run.run_id, epoch=mine.epoch, entry_count=3)
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers == (start(),)
+    assert snapshot.entries == (start(),)
 
 
 def test_nothing_begins_after_cancel(store: Store, run: RunHead) -> None:
@@ -242,7 +241,7 @@ def test_nothing_begins_after_cancel(store: Store, run: RunHead) -> None:
     with pytest.raises(Fenced):
         store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
     with pytest.raises(Fenced):
-        store.commit(run.run_id, epoch=mine.epoch, registers=[returned("0.0")], now=NOW)
+        store.commit(run.run_id, epoch=mine.epoch, entries=[returned("0.0")], now=NOW)
     assert store.append(run.run_id, returned("0.0")) == returned("0.0")
     ended = release(cancelled, Status.CANCELLED)
     assert store.commit(run.run_id, epoch=mine.epoch, release=ended, now=at(5))
@@ -256,11 +255,11 @@ def test_a_commit_is_all_or_nothing(store: Store, run: RunHead) -> None:
     store.append(run.run_id, returned("0.1", "there"))
     both = [returned("0.0"), returned("0.1")]
     assert not store.commit(
-        run.run_id, epoch=mine.epoch, registers=both, notices=[notice(run)], now=NOW
+        run.run_id, epoch=mine.epoch, entries=both, notices=[notice(run)], now=NOW
     )
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers == (start(), returned("0.1", "there"))
+    assert snapshot.entries == (start(), returned("0.1", "there"))
     assert store.notices(run.run_id) == []
 
 
@@ -270,7 +269,7 @@ def test_a_commit_asks_and_releases_at_once(store: Store, run: RunHead) -> None:
     assert store.commit(
         run.run_id,
         epoch=mine.epoch,
-        registers=[returned("0.0")],
+        entries=[returned("0.0")],
         notices=[notice(run)],
         settled=["0.0"],
         release=release(mine, due=at(60)),
@@ -279,7 +278,7 @@ def test_a_commit_asks_and_releases_at_once(store: Store, run: RunHead) -> None:
     snapshot = store.load(run.run_id)
     assert snapshot
     head = snapshot.head
-    assert snapshot.registers == (start(), returned("0.0"))
+    assert snapshot.entries == (start(), returned("0.0"))
     assert (head.status, head.due, head.updated_at) == (Status.SUSPENDED, at(60), at(3))
     assert (head.intents, head.stalls, head.lease_until) == ({}, 0, None)
     assert store.notice(run.run_id, "n1") == notice(run)
@@ -291,13 +290,13 @@ def test_an_owner_does_not_sleep_through_a_decision(store: Store, run: RunHead) 
     assert not store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
     registers = [returned("0.1")]
     assert not store.commit(
-        run.run_id, epoch=mine.epoch, registers=registers, release=release(mine), now=NOW
+        run.run_id, epoch=mine.epoch, entries=registers, release=release(mine), now=NOW
     )
     head = store.head(run.run_id)
     assert head
     assert (head.status, head.wake) == (Status.RUNNING, 1)
     assert store.commit(
-        run.run_id, epoch=mine.epoch, registers=registers, release=release(head), now=NOW
+        run.run_id, epoch=mine.epoch, entries=registers, release=release(head), now=NOW
     )
 
 
@@ -314,7 +313,7 @@ def test_the_first_decision_stands_and_wakes_the_run(store: Store, run: RunHead)
     assert stands == returned("0.0", "first")
     snapshot = store.load(run.run_id)
     assert snapshot
-    assert snapshot.registers == (start(), returned("0.0", "first"))
+    assert snapshot.entries == (start(), returned("0.0", "first"))
 
 
 def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run: RunHead) -> None:
@@ -327,7 +326,7 @@ def test_what_is_said_holds_only_if_nothing_was_said_meanwhile(store: Store, run
         store.append_external(run.run_id, [returned("0.1")], trail=first, now=NOW)
     loaded = store.load(run.run_id)
     assert loaded
-    assert [each.key for each in loaded.registers] == [START_KEY, returned("0.0").key]
+    assert [each.key for each in loaded.entries] == [START_KEY, returned("0.0").key]
     second = TrailMove(before=1, after=ChainHead(number=2, digest="b" * 64))
     assert store.append_external(run.run_id, [returned("0.1")], trail=second, now=NOW) is None
 
@@ -338,13 +337,13 @@ def test_an_owners_question_holds_only_if_nothing_was_said_meanwhile(
     epoch = claimed(store, run).epoch
     first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
     one, other = [returned("0.0")], [returned("0.1")]
-    assert store.commit(run.run_id, epoch=epoch, registers=one, trail=first, now=NOW)
-    assert not store.commit(run.run_id, epoch=epoch, registers=other, trail=first, now=NOW)
+    assert store.commit(run.run_id, epoch=epoch, entries=one, trail=first, now=NOW)
+    assert not store.commit(run.run_id, epoch=epoch, entries=other, trail=first, now=NOW)
     head = store.head(run.run_id)
     assert head
     assert head.trail == first.after
     # What is no part of the trail is not held up by it.
-    assert store.commit(run.run_id, epoch=epoch, registers=other, now=NOW)
+    assert store.commit(run.run_id, epoch=epoch, entries=other, now=NOW)
 
 
 def test_who_started_a_run_is_kept(store: Store) -> None:
@@ -391,7 +390,7 @@ def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: 
 
     def use(path: str, *uses: Grant, now: datetime = NOW) -> bool:
         registers = [returned(path)]
-        return store.commit(run.run_id, epoch=epoch, registers=registers, uses=uses, now=now)
+        return store.commit(run.run_id, epoch=epoch, entries=registers, uses=uses, now=now)
 
     assert use("0.0", thrice, thrice)
     assert not use("0.1", thrice, thrice)  # one is left
@@ -403,7 +402,7 @@ def test_a_use_is_counted_with_what_it_decides_or_not_at_all(store: Store, run: 
     assert kept.uses == 3
     loaded = store.load(run.run_id)
     assert loaded
-    assert len(loaded.registers) == 3
+    assert len(loaded.entries) == 3
 
 
 def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
@@ -417,7 +416,7 @@ def test_a_revoked_grant_is_not_used_and_keeps_who_revoked_it_first(
     assert store.revoke(made, by="bob@example.com", now=at(6)) == revoked
     assert store.grants(tenant) == [revoked]
     assert not store.commit(
-        run.run_id, epoch=epoch, registers=[returned("0.0")], uses=[made], now=NOW
+        run.run_id, epoch=epoch, entries=[returned("0.0")], uses=[made], now=NOW
     )
 
 
@@ -427,7 +426,7 @@ def test_what_has_ended_stays_ended(store: Store, run: RunHead, status: Status) 
     assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=NOW)
     with pytest.raises(Conflict):
         store.append_external(run.run_id, [returned("0.0")], now=NOW)
-    assert store.claim(run.run_id, owner="you", now=at(999), lease_until=at(1200)) is None
+    assert store.claim(run.run_id, holder="you", now=at(999), lease_until=at(1200)) is None
     woken = store.wake(run.run_id, now=at(9), cancel=True)
     assert woken
     assert (woken.status, woken.cancelled, woken.due) == (status, False, None)
@@ -472,7 +471,7 @@ def test_stalls_are_counted_until_progress(store: Store, run: RunHead) -> None:
     for number in range(3):
         mine = claimed(store, run, now=at(200 * number))
     assert mine.stalls == 3
-    assert store.progress(run.run_id, epoch=mine.epoch, registers=4).stalls == 1
+    assert store.progress(run.run_id, epoch=mine.epoch, entry_count=4).stalls == 1
     assert claimed(store, run, now=at(900)).stalls == 2
 
 
@@ -568,7 +567,7 @@ def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
 
 def test_of_many_claims_at_once_one_wins(store: Store, run: RunHead) -> None:
     def claim(number: int) -> RunHead | None:
-        return store.claim(run.run_id, owner=f"o{number}", now=NOW, lease_until=at(120))
+        return store.claim(run.run_id, holder=f"o{number}", now=NOW, lease_until=at(120))
 
     assert sum(taken is not None for taken in _at_once(claim, 8)) == 1
 
@@ -674,22 +673,22 @@ def test_runs_are_started_with_what_waits_for_them_or_not_at_all(
     heads = [new_head().model_copy(update={"parent": parent}) for _ in range(MAX_STARTS_AT_ONCE)]
     starts = [NewRun(head, start("job")) for head in heads]
     waits = [returned(f"0.{number}") for number in range(len(starts))]
-    assert store.commit(run.run_id, epoch=epoch, registers=waits, starts=starts, now=NOW)
+    assert store.commit(run.run_id, epoch=epoch, entries=waits, starts=starts, now=NOW)
     for head in heads:
         kept = store.load(head.run_id)
         assert kept
-        assert (kept.head.parent, kept.registers) == (parent, (start("job"),))
+        assert (kept.head.parent, kept.entries) == (parent, (start("job"),))
     other = new_head()
     again = [NewRun(other, start()), starts[0]]
     assert not store.commit(
-        run.run_id, epoch=epoch, registers=[returned("1.0")], starts=again, now=NOW
+        run.run_id, epoch=epoch, entries=[returned("1.0")], starts=again, now=NOW
     )
     assert store.head(other.run_id) is None
     with pytest.raises(Fenced):
         store.commit(
             run.run_id,
             epoch=epoch - 1,
-            registers=[returned("1.0")],
+            entries=[returned("1.0")],
             starts=[NewRun(other, start())],
             now=NOW,
         )

@@ -45,7 +45,7 @@ def test_a_run_that_was_left_goes_on_to_its_end(kept: dict[str, Any], name: str)
         assert head.model_pause.tries == 2
         return
     assert said is Status.COMPLETED
-    end = house.runs.load(run_id).continuation.outcome
+    end = house.services.runs.load(run_id).continuation.outcome
     assert end
     assert end.content.startswith("done: ")
 
@@ -53,7 +53,7 @@ def test_a_run_that_was_left_goes_on_to_its_end(kept: dict[str, Any], name: str)
 def test_what_was_decided_is_what_runs(kept: dict[str, Any]) -> None:
     house, run_id = House(kept), kept["runs"]["decided"]
     house.advance(run_id)
-    root = house.runs.load(run_id).continuation
+    root = house.services.runs.load(run_id).continuation
     results = {call.plan.tool: call.outcome for _, call in root.calls()}
     assert results["pay"]
     assert results["pay"].content == "paid 8"
@@ -64,7 +64,7 @@ def test_what_was_decided_is_what_runs(kept: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["completed", "cancelled"])
 def test_a_run_that_has_ended_can_be_read_and_stays_ended(kept: dict[str, Any], name: str) -> None:
     house, run_id = House(kept), kept["runs"][name]
-    loaded = house.runs.load(run_id)
+    loaded = house.services.runs.load(run_id)
     assert loaded.head.status.value == name
     assert house.advance(run_id) is None
     if name == "completed":
@@ -104,7 +104,7 @@ def test_an_item_of_a_newer_form_parks_the_run_until_that_code_is_back(
     assert head
     assert f"form {FORM + 1}" in (head.note or "")
     item["f"] = {"N": str(FORM)}
-    house.runs.redrive(run_id)
+    house.services.control.redrive(run_id)
     assert house.advance(run_id) is Status.COMPLETED
 
 
@@ -118,5 +118,5 @@ def test_a_value_in_the_bucket_that_has_changed_parks_the_run(kept: dict[str, An
     assert head
     assert "has changed" in (head.note or "")
     house.bucket.objects[key] = whole
-    house.runs.redrive(run_id)
+    house.services.control.redrive(run_id)
     assert house.advance(run_id) is Status.COMPLETED

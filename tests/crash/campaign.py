@@ -21,7 +21,8 @@ from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import NotFound
 from agent_continuations.operations.stuck_runs import stuck_runs
 from agent_continuations.ports.clock import utc_now
-from agent_continuations.services.runs import DEFAULT_TENANT, RunService
+from agent_continuations.services.runs import DEFAULT_TENANT
+from agent_continuations.services.services import Services
 from tests.crash.fleet import Fleet, Queue
 from tests.crash.ledger import Entry, Ledger
 from tests.crash.people import PASSING, People
@@ -46,12 +47,12 @@ class Campaign:
         self.kills, self.random = kills, Random(seed)
         self.queue = Queue(self.random)
         self.ledger = Ledger(home / "ledger")
-        self.runs = RunService(
+        self.services = Services.of(
             store=Opened(place.address).store,
             queue=self.queue,
             registry=lambda: deployment(_nothing),
         )
-        self.people = People(self.runs, self.ledger, self.random)
+        self.people = People(self.services, self.ledger, self.random)
         self.fleet = Fleet(home, place.address, self.queue, self.people.mail, self.random)
         self.jobs: list[str] = []
         self.restarts = 0
@@ -117,7 +118,7 @@ class Campaign:
             for job in self.jobs:
                 if job in self._ended:
                     continue
-                head = self.runs.store.head(run_id_for(DEFAULT_TENANT, job))
+                head = self.services.runs.store.head(run_id_for(DEFAULT_TENANT, job))
                 if head and head.status.terminal and head.status.value != "parked":
                     self._ended.add(job)
         except PASSING:
@@ -128,7 +129,10 @@ class Campaign:
                 self.people.start(self.jobs[-1])
 
     def _violations(self) -> list[str]:
-        stuck = [f"L1: {run_id}: {why}" for run_id, why in stuck_runs(self.runs.store, utc_now())]
+        stuck = [
+            f"L1: {run_id}: {why}"
+            for run_id, why in stuck_runs(self.services.runs.store, utc_now())
+        ]
         return stuck + list(violations(self.evidence()))
 
     def evidence(self) -> Evidence:
@@ -143,7 +147,7 @@ class Campaign:
 
     def _loaded(self, job: str) -> LoadedRun | None:
         try:
-            return self.runs.load(run_id_for(DEFAULT_TENANT, job))
+            return self.services.runs.load(run_id_for(DEFAULT_TENANT, job))
         except NotFound:
             return None
 

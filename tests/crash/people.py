@@ -12,14 +12,15 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.decisions.responses import Decide
-from agent_continuations.core.effects import Await, effects
+from agent_continuations.core.effects import effects
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import path_text
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Retryable
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.crash.ledger import Ledger
 from tests.simulation.scenario import APPROVERS
 
@@ -75,12 +76,12 @@ class Question:
 class People:
     """Everybody; each answer takes its own time, in a thread of its own."""
 
-    def __init__(self, runs: RunService, ledger: Ledger, random: Random) -> None:
+    def __init__(self, services: Services, ledger: Ledger, random: Random) -> None:
         self.said: list[Said] = []
         self.told: list[Told] = []
         self.broken: list[str] = []
         self.counts: dict[str, int] = {}
-        self._runs, self._ledger, self._random = runs, ledger, random
+        self._services, self._ledger, self._random = services, ledger, random
         self._known: set[str] = set()
         self._seen: dict[str, float] = {}
         self._lock = Lock()
@@ -96,7 +97,8 @@ class People:
     def start(self, key: str) -> None:
         """Somebody starts a run."""
         self._pool.submit(
-            self._safely, lambda: self._insist(lambda: self._runs.start("root", key, key=key))
+            self._safely,
+            lambda: self._insist(lambda: self._services.runs.start("root", key, key=key)),
         )
 
     def mail(self, notice: Notice, recipient: str) -> None:
@@ -163,7 +165,7 @@ class People:
 
         def say() -> None:
             try:
-                stands = self._runs.decide(run_id, request_id, answer)
+                stands = self._services.decisions.decide(run_id, request_id, answer)
             except AlreadyDecided as other:
                 verdict, who = str(other.decision["decision"]), str(other.decision["approver"])
                 self._count("told of another's decision")
@@ -185,12 +187,12 @@ class People:
         """Redrive what is parked, and find questions whose mail was lost with its sender."""
         while not self._over.wait(LOOK_SECONDS):
             try:
-                for head in self._runs.page(limit=100).heads:
+                for head in self._services.runs.page(limit=100).heads:
                     if head.status is Status.PARKED:
                         self._count(f"redriven: {head.note}")
-                        self._runs.redrive(head.run_id)
+                        self._services.control.redrive(head.run_id)
                     elif head.status is Status.SUSPENDED:
-                        self._look(self._runs.load(head.run_id))
+                        self._look(self._services.runs.load(head.run_id))
             except (*PASSING, Conflict):
                 continue
 

@@ -14,7 +14,7 @@ from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.local.queue import LocalWorkQueue
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.crash import worker as workers
 from tests.crash.ledger import LINE_BYTES, Entry, Ledger
 from tests.crash.people import Said, Told
@@ -50,7 +50,7 @@ class _Story:
         self._line = _Line()
         self._ledger = Ledger(self.place)
         self._worker = Worker(self._line, Slot(home / "slot"), self._ledger, store)
-        self._runs = RunService(
+        self._services = Services.of(
             store=store, queue=LocalWorkQueue(), registry=lambda: deployment(_nothing)
         )
         self._said: list[Said] = []
@@ -64,7 +64,7 @@ class _Story:
         return Evidence(self._loaded, self._ledger.entries(), self._said, self._told, {})
 
     def _tell(self, job: str) -> None:
-        run_id = self._runs.start("root", job, key=job).run_id
+        run_id = self._services.runs.start("root", job, key=job).run_id
         while self._handled(Message("advance", run_id)) != "completed":
             for hint in self._line.queue:
                 self._handled(hint)
@@ -72,7 +72,7 @@ class _Story:
             for notice in self._line.asked:
                 self._decide(notice)
             self._line.queue, self._line.asked = [], []
-        self._loaded[job] = self._runs.load(run_id)
+        self._loaded[job] = self._services.runs.load(run_id)
 
     def _handled(self, message: Message) -> str | None:
         done = self._worker.handle(message, time.time() + 60)
@@ -89,7 +89,7 @@ class _Story:
         answer = Decide(
             verdict=verdict, approver=APPROVERS[0], decided_by=None, via="local", arguments=edited
         )
-        self._runs.decide(asked.run_id, asked.request_id, answer)
+        self._services.decisions.decide(asked.run_id, asked.request_id, answer)
         approved = verdict is Verdict.APPROVE
         self._said.append(Said(asked.run_id, asked.path, approved, amount))
         self._told.append(Told(asked.run_id, asked.request_id, verdict.value, APPROVERS[0]))

@@ -120,7 +120,7 @@ def test_an_approver_says_why_not(client: Client, system: System, tabs: Tabs) ->
     (asked,) = client.suspended(run_id)["waiting"]
     page = tabs.open(client.link(asked, CFO))
     reason = "<b>No</b> & \"never\" — 'quite' so; </blockquote><script>alert(1)</script>"
-    page.get_by_label("Why not").fill(reason)
+    page.get_by_label("Reason for rejecting").fill(reason)
     page.get_by_role("button", name="Reject", exact=True).tap()
     expect(page.get_by_role("status")).to_contain_text("Rejected")
     expect(page.get_by_role("status").locator("blockquote")).to_have_text(reason)
@@ -136,15 +136,15 @@ def test_an_approver_approves_other_arguments(client: Client, system: System, ta
     run_id = client.start("treasury", "Pay 2500 to reserve")
     (asked,) = client.suspended(run_id)["waiting"]
     page = tabs.open(client.link(asked, CFO))
-    page.get_by_role("link", name="Approve with other arguments").tap()
+    page.get_by_role("link", name="Edit and approve").tap()
     page.get_by_label("amount").fill("lots")
-    page.get_by_role("button", name="Approve these arguments").tap()
+    page.get_by_role("button", name="Approve with these arguments").tap()
     expect(page.locator("main")).to_contain_text("Not right: a whole number is needed")
     expect(page.get_by_label("amount")).to_be_focused()
     assert client.run(run_id)["waiting"] == [asked]
 
     page.get_by_label("amount").fill("1500")
-    page.get_by_role("button", name="Approve these arguments").tap()
+    page.get_by_role("button", name="Approve with these arguments").tap()
     expect(page.get_by_role("status")).to_contain_text("Approved")
     expect(page.locator("section[aria-labelledby=what]")).to_contain_text("1500")
     assert "Transferred 1500 euros to reserve" in client.ended(run_id)["result"]

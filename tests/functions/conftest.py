@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
-from agent_continuations import bootstrap
+from agent_continuations.bootstrap.aws import client as aws_clients
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import ModelServer
@@ -17,9 +17,9 @@ def aws() -> Iterator[None]:
     """AWS in this process. Clients are made anew for it, and not used outside of it."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        bootstrap._client.cache_clear()
+        aws_clients.cache_clear()
         yield
-        bootstrap._client.cache_clear()
+        aws_clients.cache_clear()
 
 
 @pytest.fixture

@@ -325,10 +325,10 @@ def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
     words = " ".join(page.body.split())
     for said in (
         "Did <code>authorize</code> happen?",
-        "It happened: go on",
-        "The tool does not run again. The agent goes on, and is told what you found.",
+        "It happened: continue",
+        "The tool does not run again. The agent continues with what you found.",
         "It did not happen: run it now",
-        "If it did happen after all, it happens twice.",
+        "If it did happen after all, it will have happened twice.",
         "If you cannot find out, answer nothing",
     ):
         assert said in words

@@ -273,7 +273,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
         ):
             yield {"blocks": told.blocks, "text": told.text}
     world = World("edited", words)
-    loaded = world.runs.load(world.head.run_id)
+    loaded = world.services.runs.load(world.head.run_id)
     call = next(each for _, each in loaded.continuation.calls() if each.decision)
     assert call.decision
     view = decision_view(loaded.head.run_id, world.request_id, call.decision)

@@ -77,7 +77,7 @@ def test_the_link_is_the_approvers_own_and_decides(
 ) -> None:
     run_id, message = asked(deployment, slack)
     token = message.button("open")["url"].rpartition("/")[2]
-    assert "Exactly this" in deployment.page(token).body
+    assert "This will run" in deployment.page(token).body
     assert deployment.click(token).status == 303
     deployment.drain()
     assert deployment.read(run_id)["status"] == "completed"

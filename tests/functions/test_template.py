@@ -24,6 +24,7 @@ from tests.support.deployment import (
 )
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
+BOOTSTRAP = "agent_continuations.bootstrap"
 FUNCTIONS = sorted(functions())
 # What hides behind `.get` and so would be missed in silence.
 QUIET = {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE", "OPENAI_BASE_URL", "TOPIC", "WEBHOOK_URL"}
@@ -75,8 +76,13 @@ def read_in(tree: ast.AST) -> set[str]:
 
 @cache
 def bootstrap_parts() -> dict[str, ast.FunctionDef]:
-    tree = ast.parse((LIBRARY / "bootstrap.py").read_text())
-    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    found: dict[str, ast.FunctionDef] = {}
+    for path in (LIBRARY / "bootstrap").glob("*.py"):
+        nodes = ast.parse(path.read_text()).body
+        parts = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+        assert not found.keys() & parts.keys(), "one name, one part"
+        found |= parts
+    return found
 
 
 def needed_by_part(name: str, seen: frozenset[str] = frozenset()) -> set[str]:
@@ -98,8 +104,9 @@ def needed_by(function: str) -> set[str]:
         found |= read_in(tree)
         for node in ast.walk(tree):
             match node:
-                case ast.Attribute(value=ast.Name(id="bootstrap"), attr=part):
-                    found |= needed_by_part(part)
+                case ast.ImportFrom(module=str(module), names=names) if BOOTSTRAP in module:
+                    for part in names:
+                        found |= needed_by_part(part.name)
                 case _:
                     pass
     return found
@@ -120,9 +127,9 @@ def test_a_function_is_given_what_it_reads_and_nothing_else(function: str) -> No
 
 
 def test_the_environment_is_read_in_bootstrap_and_functions_only() -> None:
-    read = {path.name: read_in(ast.parse(path.read_text())) for path in LIBRARY.rglob("*.py")}
-    assert {name for name, found in read.items() if found} == {"bootstrap.py"}
-    assert read["bootstrap.py"] >= QUIET
+    read = {path: read_in(ast.parse(path.read_text())) for path in LIBRARY.rglob("*.py")}
+    assert {path.parent.name for path, found in read.items() if found} == {"bootstrap"}
+    assert set[str]().union(*read.values()) >= QUIET
 
 
 @cache
@@ -176,8 +183,8 @@ assert "slack_sdk" not in loaded, "a cold start must not load Slack's client"
 assert "jinja2" not in loaded or {module!r} in ("approvals_api.app", "dashboard.app")
 assert "pytest" not in loaded and "moto" not in loaded
 if {uses_agents}:
-    from agent_continuations import bootstrap
-    assert bootstrap.registry().startable
+    from agent_continuations.bootstrap.services import registry
+    assert registry().startable
 else:
     try:
         import agents

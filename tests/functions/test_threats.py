@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, ScriptedModel, call, tool
-from agent_continuations.adapters.stores.memory import InMemoryStore
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
@@ -20,7 +19,7 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import NotFound
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.local.template import ROOT
 from tests.support.deployment import CURL, SECURITY, Deployment, functions
 from tests.support.form_page import Browser
@@ -302,13 +301,13 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
     store, inbox = InMemoryStore(), InMemoryInbox()
     registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
     ours, theirs = (
-        RunService(store=store, queue=LocalWorkQueue(), registry=lambda: registry, tenant=each)
+        Services.of(store=store, queue=LocalWorkQueue(), registry=lambda: registry, tenant=each)
         for each in ("ours", "theirs")
     )
-    run_id = ours.start("clerk", "pay", key="one").run_id
+    run_id = ours.runs.start("clerk", "pay", key="one").run_id
     model = ScriptedModel({"clerk": [call("pay", amount=7)]})
     Runner(store=store, model=model, registry=registry, queue=LocalWorkQueue()).advance(run_id)
-    loaded = ours.load(run_id)
+    loaded = ours.runs.load(run_id)
     [(_, asked)] = loaded.continuation.calls()
     assert asked.approval
     request_id = asked.approval.request_id
@@ -316,16 +315,16 @@ def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
 
     said = Decide(verdict=Verdict.APPROVE, approver="ann@example.com", via="session")
     for tried in (
-        lambda: theirs.load(run_id),
-        lambda: theirs.decide(run_id, request_id, said),
-        lambda: theirs.cancel(run_id),
-        lambda: theirs.redrive(run_id),
+        lambda: theirs.runs.load(run_id),
+        lambda: theirs.decisions.decide(run_id, request_id, said),
+        lambda: theirs.control.cancel(run_id),
+        lambda: theirs.control.redrive(run_id),
     ):
         with pytest.raises(NotFound, match="there is no run"):
             tried()
-    assert ours.load(run_id) == loaded
-    assert theirs.page().heads == ()
-    assert [each.run_id for each in ours.page().heads] == [run_id]
+    assert ours.runs.load(run_id) == loaded
+    assert theirs.runs.page().heads == ()
+    assert [each.run_id for each in ours.runs.page().heads] == [run_id]
     assert inbox.list("theirs", "ann@example.com", 9) == []
     # The same key is another run of another tenant.
-    assert theirs.start("clerk", "pay", key="one").run_id != run_id
+    assert theirs.runs.start("clerk", "pay", key="one").run_id != run_id

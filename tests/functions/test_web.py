@@ -255,9 +255,10 @@ def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deploymen
     # The clerk inside the treasury, a worker for each order inside the clerk.
     tree = re.sub(r"\s+", " ", re.sub(r"<(?!/?(?:ul|li))[^>]*>", "", answer.body))
     assert re.search(
-        r"<ul> <li>clerk at work <ul> <li>payment_worker done <ul> <li>balance done </li>"
-        r" <li>transfer done </li> </ul> </li> <li>payment_worker at work <ul>"
-        r' <li>balance done </li> <li class="here">transfer waits for approval waits here </li>',
+        r"<ul> <li>clerk running <ul> <li>payment_worker done <ul> <li>balance done </li>"
+        r" <li>transfer done </li> </ul> </li> <li>payment_worker running <ul>"
+        r" <li>balance done </li>"
+        r' <li class="here">transfer awaiting approval \(waiting here\) </li>',
         tree.replace('<ul class="plain waits">', ""),
     ), tree
     for waiting in opened.read(run_id)["waiting"]:

@@ -18,7 +18,6 @@ from agent_continuations import (
     Job,
     Question,
     WaitFor,
-    bootstrap,
     call,
     calls,
     say,
@@ -32,7 +31,7 @@ from agent_continuations.core.decisions.responses import Decide as Said
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
 from tests.support.deployment import Answer, Context, example
 from tests.unit.engine.test_waits import ANN, BOB, Place, nap
@@ -78,8 +77,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
 
     def opened(place: Place, run_id: str) -> Answer:
-        monkeypatch.setattr(bootstrap, "runs", lambda: runs_of(place))
         function = import_module("dashboard.app")
+        monkeypatch.setattr(function, "services", lambda: services_of(place))
         monkeypatch.setattr(function, "utc_now", lambda: place.now)
         event = example("web-run") | {"pathParameters": {"run_id": run_id}}
         got = function.handler(event, Context("WebFunction"))
@@ -91,10 +90,10 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     return opened
 
 
-def runs_of(place: Place) -> RunService:
+def services_of(place: Place) -> Services:
     """The commands on the runs of a place, which nothing then advances."""
     registry = Registry(place.agents)
-    return RunService(
+    return Services.of(
         store=place.store,
         queue=LocalWorkQueue(),
         registry=lambda: registry,
@@ -132,17 +131,17 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     view = place.runner.start("a", "go")
     answer = page(place, view.run_id)
     approval, question, timer, event, job = waits_of(answer)
-    assert approval.startswith(f"An approval pay a asks to call pay Asked: {ANN} 7 days left")
-    assert question.startswith(f"An answer wonder What about lunch? Asked: {BOB} 24 hours left")
-    assert timer.startswith("A time nap nap sleeps 10 minutes left , until 2026-11-26 12:10 UTC")
-    assert event.startswith("An event listen listen waits for the event parcel 60 minutes left")
-    assert job.startswith("A job build build waits for its job 2 hours left")
+    assert approval.startswith(f"Approval: pay a asks to call pay Asked: {ANN} 7 days left")
+    assert question.startswith(f"Question: wonder What about lunch? Asked: {BOB} 24 hours left")
+    assert timer.startswith("Timer: nap nap sleeps 10 minutes left , until 2026-11-26 12:10 UTC")
+    assert event.startswith("Event: listen listen waits for the event parcel 60 minutes left")
+    assert job.startswith("Job: build build waits for its job 2 hours left")
     asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
     assert {each for each in links(answer) if "approvals" in each} == {*asked}
     assert tree_of(answer) == (
-        "a pay waits for approval waits here wonder waits for an answer waits here"
-        " nap sleeps waits here listen waits for an event waits here"
-        " build waits for its job waits here"
+        "a pay awaiting approval (waiting here) wonder awaiting answer (waiting here)"
+        " nap sleeping (waiting here) listen awaiting event (waiting here)"
+        " build awaiting job (waiting here)"
     )
 
 
@@ -157,8 +156,8 @@ def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
     assert waits.kind == "condition"
     answer = page(place, view.run_id)
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert waits_of(answer)[0].startswith("A word to go on")
-    assert "asks whether to go on waits here" in tree_of(answer)
+    assert waits_of(answer)[0].startswith("Limit reached")
+    assert "awaiting go-ahead (waiting here)" in tree_of(answer)
 
 
 def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
@@ -167,17 +166,17 @@ def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
     lose(place, view.run_id, view.waiting[0].request_id)
     [waits] = place.runner.get(view.run_id).waiting
     answer = page(place, view.run_id)
-    assert waits_of(answer)[0].startswith("Whether it happened pay It is not known whether pay")
+    assert waits_of(answer)[0].startswith("Unknown outcome: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert tree_of(answer) == "a pay in doubt waits here"
+    assert tree_of(answer) == "a pay awaiting confirmation (waiting here)"
 
 
 def lose(place: Place, run_id: str, request_id: str) -> None:
     """Approve the one call, and let its process be gone in the middle of it."""
     said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
-    runs_of(place).decide(run_id, request_id, said)
+    services_of(place).decisions.decide(run_id, request_id, said)
     until = place.now + timedelta(seconds=1)
-    head = place.store.claim(run_id, owner="gone", now=place.now, lease_until=until)
+    head = place.store.claim(run_id, holder="gone", now=place.now, lease_until=until)
     assert head
     intent = Intent(attempt=1, started_at=place.now, deadline=until)
     place.store.record_intents(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
@@ -197,9 +196,11 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker waits for its run waits here open its run"
+    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open its run"
     [waits] = waits_of(answer)
-    assert waits.startswith("A run of its own worker worker is a run of its own In boss")
+    assert waits.startswith(
+        "Child run: worker worker waits for the run that it has started In boss"
+    )
     assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open the run of worker")
     assert "1 call is a run of its own, and counted there." in answer.body
     inner = page(place, child)
@@ -224,7 +225,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
     view = place.runner.start("a", "go")
     later = place.now + timedelta(minutes=1)
     place.store.wake(view.run_id, now=place.now)
-    assert place.store.claim(view.run_id, owner="x", now=place.now, lease_until=later)
+    assert place.store.claim(view.run_id, holder="x", now=place.now, lease_until=later)
     answer = page(place, view.run_id)
     assert (status_of(answer), refresh(answer)) == (["running"], 3)
 
@@ -232,7 +233,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
 def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
     place = Place(nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")])
     view = place.runner.start("a", "go")
-    runs_of(place).message(view.run_id, "hurry up", sender=ANN)
+    services_of(place).inbound.message(view.run_id, "hurry up", sender=ANN)
     answer = page(place, view.run_id)
     assert re.search(rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not heard yet", answer.body)
     place.later(minutes=11)
@@ -252,5 +253,5 @@ def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page:
     view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     tree = tree_of(page(place, view.run_id))
     assert tree.startswith("a 102 more calls look done")
-    assert tree.endswith("look done pay waits for approval waits here")
+    assert tree.endswith("look done pay awaiting approval (waiting here)")
     assert tree.count("look done") == 299

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.decisions.responses import Written
+from agent_continuations.core.outcome import Outcome
 
 
 class Execution(NamedTuple):

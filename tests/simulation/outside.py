@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent_continuations import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.core.continuation import Outcome
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.errors import Conflict, ModelRefused, ModelUnavailable, NotFound, Retryable
@@ -122,8 +122,10 @@ class Elsewhere:
     def _say(self, run_id: str, name: str, correlation: str, key: str) -> None:
         def work(process: Process) -> None:
             with suppress(Conflict, NotFound):
-                runs = self._world.runs(process)
-                signal = runs.signal(run_id, name, key, correlation=correlation, key=key)
+                services = self._world.services(process)
+                signal = services.inbound.signal(
+                    run_id, name, key, correlation=correlation, key=key
+                )
                 self._world.ledger.signals.append((run_id, signal.event_id))
 
         self._world.people.insist(f"event {key}", work)
@@ -133,7 +135,9 @@ class Elsewhere:
 
         def work(process: Process) -> None:
             with suppress(Conflict, NotFound):
-                self._world.runs(process).complete(context.run_id, context.path, outcome)
+                self._world.services(process).inbound.complete(
+                    context.run_id, context.path, outcome
+                )
                 self._world.ledger.completed.append((context.run_id, context.path, outcome))
 
         self._world.people.insist(f"callback {context.path}", work)

@@ -38,7 +38,7 @@ class People:
 
     def start(self, number: int) -> None:
         def work(process: Process) -> None:
-            self._world.runs(process).start("root", f"go {number}", key=f"run {number}")
+            self._world.services(process).runs.start("root", f"go {number}", key=f"run {number}")
 
         self.insist(f"start {number}", work)
 
@@ -127,7 +127,7 @@ class People:
 
     def _speak(self, run_id: str, text: str, process: Process) -> None:
         with suppress(Conflict, NotFound):
-            message = self._world.runs(process).message(run_id, text, key=text)
+            message = self._world.services(process).inbound.message(run_id, text, key=text)
             self._world.ledger.messages.append((run_id, message.message_id))
 
     def pause(self) -> None:
@@ -141,9 +141,9 @@ class People:
             self._world.scheduler.later(after, partial(self.insist, name, work))
 
     def _hold(self, run_id: str, name: str, process: Process) -> None:
-        runs = self._world.runs(process)
+        services = self._world.services(process)
         try:
-            runs.pause(run_id) if name == "pause" else runs.resume(run_id)
+            services.control.pause(run_id) if name == "pause" else services.control.resume(run_id)
         except (Conflict, NotFound):
             return
 
@@ -156,7 +156,9 @@ class People:
     def _say(self, notice: Notice, said: Response) -> None:
         def work(process: Process) -> None:
             try:
-                stands = self._world.runs(process).decide(notice.run_id, notice.request_id, said)
+                stands = self._world.services(process).decisions.decide(
+                    notice.run_id, notice.request_id, said
+                )
             except AlreadyDecided as other:
                 told = other.decision
                 self._told(notice, str(told["decision"]), str(told["approver"]))
@@ -186,7 +188,7 @@ class People:
 
         def work(process: Process) -> None:
             try:
-                self._world.runs(process).cancel(run_id)
+                self._world.services(process).control.cancel(run_id)
             except (Conflict, NotFound):
                 return
 
@@ -194,7 +196,7 @@ class People:
 
     def cancel_at_once(self, run_id: str) -> None:
         with self._world.quiet(), suppress(Conflict, NotFound):
-            self._world.runs(None).cancel(run_id)
+            self._world.services(None).control.cancel(run_id)
 
     def redrive_parked(self) -> None:
         for head in self._world.heads(Status.PARKED):
@@ -203,7 +205,7 @@ class People:
 
     def _redrive(self, run_id: str, process: Process) -> None:
         try:
-            self._world.runs(process).redrive(run_id)
+            self._world.services(process).control.redrive(run_id)
         except (Conflict, Retryable, ClientError):
             return
 

@@ -15,7 +15,7 @@ from agent_continuations.adapters.queues.sqs import SqsWorkQueue
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.dynamodb import client as store_requests
 from agent_continuations.adapters.stores.dynamodb import indexes as store_indexes
-from agent_continuations.adapters.stores.dynamodb import store as store_module
+from agent_continuations.adapters.stores.dynamodb import journal as store_journal
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
@@ -24,7 +24,8 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import NotFound, Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
-from agent_continuations.services.runs import DEFAULT_TENANT, RunService
+from agent_continuations.services.runs import DEFAULT_TENANT
+from agent_continuations.services.services import Services
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.expressions import Item
@@ -54,8 +55,8 @@ class Watch(Protocol):
 class _Remembered:
     """The store's reader of events, which remembers: a world reads each register many times."""
 
-    dump_json = store_module._EVENTS.dump_json
-    validate_json = staticmethod(lru_cache(4096)(store_module._EVENTS.validate_json))
+    dump_json = store_journal._EVENTS.dump_json
+    validate_json = staticmethod(lru_cache(4096)(store_journal._EVENTS.validate_json))
 
 
 class World:
@@ -107,7 +108,7 @@ class World:
             patch.object(store_requests, "sleep", self.scheduler.sleep),
             patch.object(store_requests, "uniform", self.random.uniform),
             patch.object(store_indexes, "sleep", self.scheduler.sleep),
-            patch.object(store_module, "_EVENTS", _Remembered()),
+            patch.object(store_journal, "_EVENTS", _Remembered()),
         ):
             for number in range(self.scenario.runs):
                 self.people.start(number)
@@ -136,7 +137,7 @@ class World:
         """A run as it really stands."""
         with self.quiet():
             try:
-                return self.runs(None).load(run_id)
+                return self.services(None).runs.load(run_id)
             except NotFound:
                 return None
 
@@ -284,8 +285,8 @@ class World:
             sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
         )
 
-    def runs(self, process: Process | None) -> RunService:
-        return RunService(
+    def services(self, process: Process | None) -> Services:
+        return Services.of(
             store=self._store(),
             queue=self._queue(),
             registry=lambda: self.registry,

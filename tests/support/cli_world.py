@@ -89,7 +89,7 @@ class Server:
         cursor: str | None = None,
         limit: str = "50",
     ) -> RunPage:
-        result = self.runner._runs.page(
+        result = self.runner._services.runs.page(
             status=Status(status) if status else None, agent=agent, cursor=cursor, limit=int(limit)
         )
         return RunPage(items=tuple(map(summary, result.heads)), next=result.next)
@@ -104,10 +104,10 @@ class Server:
             time.sleep(0.02)
 
     def post(self, parts: list[str], body: Any, key: str | None) -> Any:
-        runs = self.runner._runs
+        services = self.runner._services
         match parts:
             case ["runs"]:
-                head = runs.start(
+                head = services.runs.start(
                     body["agent"], body["input"], key=key, metadata=body.get("metadata")
                 )
                 accepted = Accepted(
@@ -116,20 +116,22 @@ class Server:
                 self.runner.advance(head.run_id)
                 return accepted
             case ["runs", run_id, "decisions"]:
-                decided = runs.decide(run_id, body["request_id"], _decision(body))
+                decided = services.decisions.decide(run_id, body["request_id"], _decision(body))
                 self.runner.advance(run_id)
                 return decision_result_view(run_id, decided)
             case ["runs", run_id, "messages"]:
-                message = runs.message(run_id, body["content"], key=key)
+                message = services.inbound.message(run_id, body["content"], key=key)
                 self.runner.advance(run_id)
                 return {"run_id": run_id, "message_id": message.message_id, "at": message.at}
             case ["runs", run_id, "events", name]:
                 payload, correlation = body.get("payload"), body.get("correlation")
-                signal = runs.signal(run_id, name, payload, correlation=correlation, key=key)
+                signal = services.inbound.signal(
+                    run_id, name, payload, correlation=correlation, key=key
+                )
                 self.runner.advance(run_id)
                 return {"run_id": run_id, "event_id": signal.event_id, "name": name}
             case ["runs", run_id, "cancel" | "pause" | "resume" | "redrive" as action]:
-                head = getattr(runs, action)(run_id)
+                head = getattr(services.control, action)(run_id)
                 self.runner.advance(run_id)
                 return summary(head)
             case _:

@@ -4,6 +4,7 @@ the events of `events/`, sent as AWS would send them.
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -23,9 +24,10 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from agent_continuations import bootstrap
 from agent_continuations.adapters.models.openai import OpenAIModel
 from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.bootstrap import engine
+from agent_continuations.bootstrap.aws import client
 from tests.local.issuer import IssuerServer
 from tests.local.template import ROOT, create_table, template
 
@@ -44,24 +46,6 @@ CURL: dict[str, str | None] = {
     "Sec-Fetch-User": None,
 }
 _LINK = re.compile(r"https?://\S+/approvals/[\w.-]+")
-_WIRING: tuple[Any, ...] = (
-    bootstrap.store,
-    bootstrap.inbox,
-    bootstrap.queue,
-    bootstrap.registry,
-    bootstrap.runs,
-    bootstrap.model,
-    bootstrap.runner,
-    bootstrap._callbacks,
-    bootstrap._capabilities,
-    bootstrap._code_flow,
-    bootstrap._issuer,
-    bootstrap.notice_dispatcher,
-    bootstrap._slack_notifier,
-    bootstrap._webhook_notifier,
-    bootstrap._workspace_of,
-    bootstrap._secret_in,
-)
 
 
 @dataclass(frozen=True)
@@ -153,6 +137,16 @@ def functions() -> dict[str, dict[str, Any]]:
         for name, resource in template()["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def forget_what_was_made() -> None:
+    """Empty all that `bootstrap` keeps for the life of a container, but clients of AWS."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("agent_continuations.bootstrap."):
+            for made in vars(module).values():
+                kept = hasattr(made, "cache_clear") and not isinstance(made, type)
+                if kept and made is not client:
+                    made.cache_clear()
 
 
 class Deployment:
@@ -260,14 +254,12 @@ class Deployment:
                 patch.delenv(name, raising=False)
             for name, value in self.variables(function).items():
                 patch.setenv(name, value)
-            for each in (*_WIRING, *vars(module).values()):
-                if hasattr(each, "cache_clear"):
-                    each.cache_clear()
+            forget_what_was_made()
             try:
                 return handler(event, Context(function, seconds))
             finally:
-                if bootstrap.model.cache_info().currsize:
-                    model = bootstrap.model()
+                if engine.model.cache_info().currsize:
+                    model = engine.model()
                     assert isinstance(model, OpenAIModel)
                     model._client.close()
 

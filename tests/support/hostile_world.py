@@ -24,13 +24,11 @@ from agent_continuations import (
     Preview,
     ScriptedModel,
     Stage,
-    bootstrap,
     calls,
     say,
     tool,
 )
-from agent_continuations.adapters.stores.memory import InMemoryStore
-from agent_continuations.adapters.stores.memory_inbox import InMemoryInbox
+from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
@@ -43,7 +41,8 @@ from agent_continuations.core.run import JournalEntry, RunHead
 from agent_continuations.engine.runner import Runner
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
-from agent_continuations.services.runs import DEFAULT_TENANT, RunService
+from agent_continuations.services.runs import DEFAULT_TENANT
+from agent_continuations.services.services import Services
 from tests.support.deployment import CURL, Context, example
 from tests.support.deployment import Answer as Response
 
@@ -125,27 +124,29 @@ class Play:
             recipients=list,
             clock=lambda: self.now,
         )
-        self.runs = RunService(
+        self.services = Services.of(
             store=self.store,
             queue=LocalWorkQueue(),
             registry=lambda: registry,
             clock=lambda: self.now,
         )
         metadata = {"zzmetadatazz": "zzmetadatazz"}
-        started = self.runs.start(
+        started = self.services.runs.start(
             "zzchiefzz", "zzgoalzz", metadata=metadata, requester="zzrequesterzz"
         )
         self.run_id = started.run_id
         self.runner.advance(self.run_id)
         self.path, call = next(
-            each for each in self.runs.load(self.run_id).continuation.calls() if each[1].approval
+            each
+            for each in self.services.runs.load(self.run_id).continuation.calls()
+            if each[1].approval
         )
         assert call.approval
         self.request_id = call.approval.request_id
 
     def says(self, who: str, verdict: str = "approve", **more: Any) -> None:
         said = Decide(verdict=Verdict(verdict), approver=who, via="session", **more)
-        self.runs.decide(self.run_id, self.request_id, said)
+        self.services.decisions.decide(self.run_id, self.request_id, said)
         self.runner.advance(self.run_id)
 
     def all_agree(self, reason: str = "zzwhyzz") -> None:
@@ -154,12 +155,12 @@ class Play:
         said = Decide(
             verdict=Verdict.APPROVE, approver=CARL, via="session", groups=(GROUP,), reason=reason
         )
-        self.runs.decide(self.run_id, self.request_id, said)
+        self.services.decisions.decide(self.run_id, self.request_id, said)
 
     def lose(self) -> None:
         """Let the approved call begin, and its process be gone."""
         head = self.store.claim(
-            self.run_id, owner="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
+            self.run_id, holder="gone", now=self.now, lease_until=self.now + timedelta(seconds=1)
         )
         assert head
         intent = Intent(attempt=1, started_at=self.now, deadline=self.now + timedelta(seconds=2))
@@ -167,17 +168,16 @@ class Play:
         self.store.record_intents(self.run_id, epoch=head.epoch, intents=intents, settled=())
         self.now += timedelta(seconds=3600)
         self.runner.advance(self.run_id)
-        asked = self.runs.load(self.run_id).continuation.call_at(self.path).doubt
+        asked = self.services.runs.load(self.run_id).continuation.call_at(self.path).doubt
         assert asked
         self.request_id = asked.request_id
 
     def kept(self) -> Scene:
-        snapshot = self.runs.load(self.run_id).snapshot
+        snapshot = self.services.runs.load(self.run_id).snapshot
         return Scene(
             head=snapshot.head.model_dump(mode="json"),
             registers={
-                each.key: _EVENTS.dump_python(each.events, mode="json")
-                for each in snapshot.registers
+                each.key: _EVENTS.dump_python(each.events, mode="json") for each in snapshot.entries
             },
             notices=[each.model_dump(mode="json") for each in self.store.notices(self.run_id)],
             request_id=self.request_id,
@@ -206,7 +206,7 @@ def _doubt(play: Play) -> None:
 
 
 def _cancelled(play: Play) -> None:
-    play.runs.cancel(play.run_id)
+    play.services.control.cancel(play.run_id)
 
 
 SCENES: dict[str, Callable[[Play], None]] = {
@@ -259,7 +259,7 @@ class World:
         for each in registers:
             self.store.append(self.head.run_id, each)
         self.notices = [Notice.model_validate(filled(each, words)) for each in made.notices]
-        self.runs = RunService(store=self.store, queue=LocalWorkQueue(), registry=_registry)
+        self.services = Services.of(store=self.store, queue=LocalWorkQueue(), registry=_registry)
 
     def link(self, who: str = ANN) -> dict[str, str]:
         """Where the mailed link of an approver leads."""
@@ -334,10 +334,11 @@ class World:
     def _wired(self) -> Iterator[None]:
         """Wire the functions to what is in memory, as `bootstrap` wires them to the table."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bootstrap, "runs", lambda: self.runs)
-            patch.setattr(bootstrap, "inbox", lambda: self.inbox)
-            patch.setattr(bootstrap, "registry", _registry)
-            patch.setattr(bootstrap, "approval_links", lambda: _capabilities)
+            for function in ("approvals_api", "dashboard", "runs_api"):
+                patch.setattr(f"{function}.app.services", lambda: self.services)
+            patch.setattr("approvals_api.app.inbox", lambda: self.inbox)
+            patch.setattr("approvals_api.app.registry", _registry)
+            patch.setattr("approvals_api.app.approval_links", lambda: _capabilities)
             patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
             patch.setenv("WEB_IS_OPEN", "yes")
             patch.setenv("PUBLIC_URL", "http://localhost")

@@ -1,32 +1,38 @@
-"""AI agents that wait for free: a run's whole state is a continuation, and no process is kept."""
+"""AI agents that wait for free: a run's whole state is a continuation, and no process is kept.
 
+These are the public names. Each is imported when it is first used, so that a function loads only
+what its trigger needs.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from agent_continuations.authoring.agent import Agent
-from agent_continuations.authoring.approval import Approval, Stage, ToolCall
-from agent_continuations.authoring.conditions import (
-    Condition,
-    EveryCost,
-    EverySeconds,
-    EveryTokens,
-    EveryTurns,
-)
-from agent_continuations.authoring.context import ToolContext
-from agent_continuations.authoring.pricing import Price
-from agent_continuations.authoring.tool import tool
-from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
-from agent_continuations.core.approvals.policy import Escalation, Preview
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.models.openai import OpenAIModel
     from agent_continuations.adapters.models.scripted import ScriptedModel, call, calls, say
+    from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
     from agent_continuations.adapters.stores.memory import InMemoryStore
+    from agent_continuations.authoring.agent import Agent
+    from agent_continuations.authoring.approval import Approval, Stage, ToolCall
+    from agent_continuations.authoring.conditions import (
+        Condition,
+        EveryCost,
+        EverySeconds,
+        EveryTokens,
+        EveryTurns,
+    )
+    from agent_continuations.authoring.context import ToolContext
+    from agent_continuations.authoring.pricing import Price
+    from agent_continuations.authoring.tool import tool
+    from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
+    from agent_continuations.core.approvals.policy import Escalation, Preview
     from agent_continuations.local.runner import LocalRunner
 
 __all__ = [
     "Agent",
     "Approval",
     "Condition",
+    "DynamoDBStore",
     "Escalation",
     "EveryCost",
     "EverySeconds",
@@ -52,21 +58,45 @@ __all__ = [
     "tool",
 ]
 
-_LAZY = {
-    "InMemoryStore": "agent_continuations.adapters.stores.memory",
-    "LocalRunner": "agent_continuations.local.runner",
-    "OpenAIModel": "agent_continuations.adapters.models.openai",
-    "ScriptedModel": "agent_continuations.adapters.models.scripted",
-    "call": "agent_continuations.adapters.models.scripted",
-    "calls": "agent_continuations.adapters.models.scripted",
-    "say": "agent_continuations.adapters.models.scripted",
+_MODULES = {
+    "Agent": "authoring.agent",
+    "Approval": "authoring.approval",
+    "Condition": "authoring.conditions",
+    "DynamoDBStore": "adapters.stores.dynamodb",
+    "Escalation": "core.approvals.policy",
+    "EveryCost": "authoring.conditions",
+    "EverySeconds": "authoring.conditions",
+    "EveryTokens": "authoring.conditions",
+    "EveryTurns": "authoring.conditions",
+    "InMemoryStore": "adapters.stores.memory",
+    "Job": "authoring.waits",
+    "LocalRunner": "local.runner",
+    "OpenAIModel": "adapters.models.openai",
+    "Pending": "authoring.waits",
+    "Preview": "core.approvals.policy",
+    "Price": "authoring.pricing",
+    "Question": "authoring.waits",
+    "ScriptedModel": "adapters.models.scripted",
+    "Sleep": "authoring.waits",
+    "Stage": "authoring.approval",
+    "ToolCall": "authoring.approval",
+    "ToolContext": "authoring.context",
+    "WaitFor": "authoring.waits",
+    "call": "adapters.models.scripted",
+    "calls": "adapters.models.scripted",
+    "say": "adapters.models.scripted",
+    "tool": "authoring.tool",
 }
 
 
 def __getattr__(name: str) -> object:
-    """What only scripts and tests use is imported when first asked for: a Lambda never asks."""
-    if name not in _LAZY:
+    """A public name, imported from its module (PEP 562)."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    found: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
 
-    return getattr(import_module(_LAZY[name]), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

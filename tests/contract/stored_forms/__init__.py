@@ -25,7 +25,7 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import ModelUnavailable
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.simulation.aws import Direct, SimulatedS3
 from tests.simulation.dynamodb import SimulatedDynamoDB
 
@@ -104,7 +104,7 @@ class House:
         table, bucket = cast(Any, self.table), cast(Any, self.bucket)
         self.store = DynamoDBStore(dynamodb=table, s3=bucket, table="t", bucket="b")
         self.registry = agents()
-        self.runs = RunService(
+        self.services = Services.of(
             store=self.store,
             queue=LocalWorkQueue(),
             registry=lambda: self.registry,
@@ -125,7 +125,7 @@ class House:
 
     def answer(self, run_id: str, request_id: str, **more: Any) -> None:
         said = Decide(verdict=Verdict.APPROVE, approver=ANN, decided_by=ANN, via="api", **more)
-        self.runs.decide(run_id, request_id, said)
+        self.services.decisions.decide(run_id, request_id, said)
 
     def kept(self) -> dict[str, Any]:
         items = [item for of_run in self.table.items.values() for item in of_run.values()]
@@ -153,16 +153,16 @@ def written() -> dict[str, Any]:
     house = House()
     runs = {}
     for name in ("ready", "asked", "decided", "completed", "cancelled"):
-        runs[name] = house.runs.start("boss", name, key=name).run_id
+        runs[name] = house.services.runs.start("boss", name, key=name).run_id
         if name != "ready":
             house.advance(runs[name])
     house.answer(runs["decided"], request_id(house, runs["decided"]), arguments={"amount": 8})
     house.answer(runs["completed"], request_id(house, runs["completed"]), reason="go")
     house.advance(runs["completed"])
-    house.runs.cancel(runs["cancelled"])
+    house.services.control.cancel(runs["cancelled"])
     house.advance(runs["cancelled"])
     for name in ("launch", "busy"):
-        runs[name] = house.runs.start("boss", name, key=name).run_id
+        runs[name] = house.services.runs.start("boss", name, key=name).run_id
         try:
             house.advance(runs[name])
         except KeyboardInterrupt:

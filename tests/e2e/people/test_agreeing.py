@@ -57,12 +57,12 @@ def test_a_mistake_in_an_edit_is_told_beside_it_and_the_edited_call_runs(
     lead, cfo, audit = come(), come(), come()
     page = lead.open(client.link(request, LEAD))
     with page.expect_navigation():
-        page.get_by_role("link", name="Approve with other arguments").tap()
+        page.get_by_role("link", name="Edit and approve").tap()
     page.get_by_label("item").fill("three stools")
     page.get_by_label("amount").fill("two thousand")
     page.get_by_label("express").select_option("yes")
     page.get_by_label("Why", exact=False).fill("stools will do")
-    lead.press(page, "Approve these arguments")
+    lead.press(page, "Approve with these arguments")
 
     wrong = page.get_by_label("amount")
     expect(wrong).to_have_value("two thousand")
@@ -75,7 +75,7 @@ def test_a_mistake_in_an_edit_is_told_beside_it_and_the_edited_call_runs(
     assert client.run(run_id)["waiting"] == [request]
 
     wrong.fill("2000")
-    lead.press(page, "Approve these arguments")
+    lead.press(page, "Approve with these arguments")
     status(page, "You have approved this")
 
     (edited,) = client.run(run_id)["waiting"]

@@ -79,7 +79,7 @@ def test_a_reason_not_to_reaches_the_model_and_its_answer_the_run(
     (request,) = client.suspended(run_id)["waiting"]
     lead = come()
     page = lead.open(client.link(request, LEAD))
-    page.get_by_label("Why not").fill("the old ones are fine")
+    page.get_by_label("Reason for rejecting").fill("the old ones are fine")
     lead.press(page, "Reject")
     status(page, "Rejected")
     status(page, "the old ones are fine")

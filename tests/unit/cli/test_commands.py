@@ -144,8 +144,8 @@ def test_start_with_json_prints_the_response_of_the_api(run: Run) -> None:
     [
         ("talker", 0, "completed\n  hello\n  you\n"),
         ("broken", 1, "parked\n  the model call failed: the script of broken ends"),
-        ("office", 3, "waits for approval by ann@example.com until 2026-12-03 12:00:00 UTC"),
-        ("waiter", 3, "waits for the event paid (correlation o-1)"),
+        ("office", 3, "awaiting approval by ann@example.com until 2026-12-03 12:00:00 UTC"),
+        ("waiter", 3, "awaiting event paid (correlation o-1)"),
         ("asker", 3, "What now?"),
     ],
 )
@@ -182,10 +182,10 @@ def test_show_draws_the_tree_with_the_state_of_each_call(run: Run, server: Serve
     assert lines[0] == f"{run_id} suspended"
     assert lines[2:] == [
         "office go",
-        '└── 0.0 clerk(input="Pay Bob.") at work',
+        '└── 0.0 clerk(input="Pay Bob.") running',
         '    ├── 0.0/0.0 transfer(amount=50, to="eve") done sent 50 to eve',
         '    └── 0.0/0.1 transfer(amount=250, to="bob")',
-        "        └── waits for approval by ann@example.com until 2026-12-03 12:00:00 UTC"
+        "        └── awaiting approval by ann@example.com until 2026-12-03 12:00:00 UTC"
         f" request {request_id}",
     ]
     run("reject", run_id, "--reason", "too much")
@@ -211,7 +211,7 @@ def test_show_places_the_wait_of_a_child_run_below_its_call(server: Server) -> N
     with serve_api(place.runner) as other:
         view = place.runner.start("office", "go")
         output = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
-        assert '0.1 clerk transfer(amount=250, to="bob") waits for approval' in output
+        assert '0.1 clerk transfer(amount=250, to="bob") awaiting approval' in output
         done = CliRunner().invoke(cli, ["--url", other.url, "approve", view.run_id])
         assert done.exit_code == 0
     assert place.runner.advance(view.run_id).result == "Paid."

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
-from agent_continuations.core.continuation import Call, Continuation, Doubt, Intent, Outcome
+from agent_continuations.core.awaiting import Await
+from agent_continuations.core.continuation import Call, Continuation, Doubt, Intent
 from agent_continuations.core.effects import (
     AskApproval,
     AskIfHappened,
-    Await,
     CallModel,
     NextEffect,
     RunTool,
@@ -37,6 +37,7 @@ from agent_continuations.core.events import (
 )
 from agent_continuations.core.fold import apply, fold
 from agent_continuations.core.keys import START_KEY, call_key, reply_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan, ToolPlan
 from agent_continuations.core.replies import Reply, ToolRequest

@@ -25,7 +25,7 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.operations.stuck_runs import why_stuck
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.crash.agreement import agreed_to, trail
 
 PEOPLE = [f"{name}@example.com" for name in ("ann", "bob", "carl", "dora", "eve")]
@@ -94,10 +94,10 @@ class House:
             queue=LocalWorkQueue(),
             clock=lambda: self.now,
         )
-        self.runs = RunService(
+        self.services = Services.of(
             store=store, queue=LocalWorkQueue(), registry=lambda: registry, clock=lambda: self.now
         )
-        self.run_id = self.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
+        self.run_id = self.services.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
         self.runner.advance(self.run_id)
 
     def say(self, what: Response | float, *, late: bool) -> None:
@@ -106,13 +106,13 @@ class House:
             self.now += timedelta(seconds=what)
             self.runner.advance(self.run_id)
             return
-        now = self.runs.load(self.run_id)
+        now = self.services.runs.load(self.run_id)
         seen, self.seen = (self.seen or now) if late else now, now
         [(_, asked)] = seen.continuation.calls()
         assert asked.approval
         request = find_request(seen, asked.approval.request_id)
         try:
-            self.runs.settle(seen, request, what)
+            self.services.decisions.decide_loaded(seen, request, what)
         except (Conflict, Invalid):
             return
         self.runner.advance(self.run_id)
@@ -126,7 +126,7 @@ def test_nothing_runs_that_not_enough_people_agreed_to(
     house = House(policy)
     for what, late in said:
         house.say(what, late=late)
-    loaded = house.runs.load(house.run_id)
+    loaded = house.services.runs.load(house.run_id)
     [(path, asked)] = loaded.continuation.calls()
     if house.paid:
         assert asked.decision

@@ -47,9 +47,9 @@ from agent_continuations.errors import (
     ModelUnavailable,
     Retryable,
 )
+from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.ports.store import MAX_STALLS
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
 from agent_continuations.views.waiting import Waiting, waiting
@@ -83,7 +83,7 @@ class House:
         self.queue = Recorded()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])
-        self.runs = RunService(
+        self.services = Services.of(
             store=self.store,
             queue=self.queue,
             registry=lambda: self.registry,
@@ -103,10 +103,10 @@ class House:
         )
 
     def start(self) -> str:
-        return self.runs.start("a", "go").run_id
+        return self.services.runs.start("a", "go").run_id
 
     def loaded(self, run_id: str) -> LoadedRun:
-        return self.runs.load(run_id)
+        return self.services.runs.load(run_id)
 
     def waiting(self, run_id: str) -> list[Waiting]:
         loaded = self.loaded(run_id)
@@ -116,7 +116,7 @@ class House:
         answer = Decide(
             verdict=verdict, approver="x@example.com", decided_by="me", via="api", reason=reason
         )
-        self.runs.decide(run_id, self.waiting(run_id)[0].request_id, answer)
+        self.services.decisions.decide(run_id, self.waiting(run_id)[0].request_id, answer)
 
     def later(self, **time: float) -> None:
         self.now += timedelta(**time)
@@ -323,7 +323,7 @@ def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
     thread = Thread(target=lambda: statuses.append(house.worker().advance(run_id)))
     thread.start()
     assert started.wait(20)
-    house.runs.cancel(run_id)
+    house.services.control.cancel(run_id)
     cancelled.set()
     thread.join(20)
     loaded = house.loaded(run_id)
@@ -339,13 +339,13 @@ def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None
     run_id = house.start()
     house.worker().advance(run_id)
     request_id = house.waiting(run_id)[0].request_id
-    house.runs.cancel(run_id)
+    house.services.control.cancel(run_id)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Conflict, match="cancelled"):
-        house.runs.decide(run_id, request_id, answer)
+        house.services.decisions.decide(run_id, request_id, answer)
     assert house.worker().advance(run_id) is Status.CANCELLED
     with pytest.raises(Conflict, match="cancelled"):
-        house.runs.decide(run_id, request_id, answer)
+        house.services.decisions.decide(run_id, request_id, answer)
     assert ran == []
 
 
@@ -367,7 +367,7 @@ def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
         """While it runs, the lease ends and another owner takes the run."""
         house.later(minutes=3)
         taken = house.store.claim(
-            run_id, owner="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         assert taken
         return "late"
@@ -390,12 +390,12 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
     """It stores the outcome while it still thinks that the run is its own."""
 
     class Overtaken(InMemoryStore):
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome"):
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome"):
                 house.later(minutes=3)
                 lease_until = house.now + timedelta(minutes=2)
-                assert self.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
-            return super().append(run_id, register)
+                assert self.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
+            return super().append(run_id, entry)
 
     @tool
     def launch() -> str:
@@ -414,7 +414,7 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
 def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    house.store.claim(run_id, owner="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
+    house.store.claim(run_id, holder="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
     assert house.worker().advance(run_id) is None
     assert house.model.requests == []
 
@@ -483,40 +483,40 @@ def test_a_model_that_refuses_parks_the_run_with_the_reason(error: Exception) ->
     assert str(error) in (head.note or "")
     assert head.due is None
     house.model.scripts = {"a": [say("ok")]}
-    house.runs.redrive(run_id)
+    house.services.control.redrive(run_id)
     assert house.worker().advance(run_id) is Status.COMPLETED
 
 
 def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    for number in range(MAX_STALLS - 1):
+    for number in range(MAX_FRUITLESS_CLAIMS - 1):
         taken = house.store.claim(
-            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         assert taken
         house.later(minutes=3)
     if house.store.head(run_id):
         head = house.store.head(run_id)
         assert head
-        house.store.progress(run_id, epoch=head.epoch, registers=1)
-    for number in range(MAX_STALLS - 1):
+        house.store.progress(run_id, epoch=head.epoch, entry_count=1)
+    for number in range(MAX_FRUITLESS_CLAIMS - 1):
         house.store.claim(
-            run_id, owner=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         house.later(minutes=3)
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "5 claims without progress"
-    assert house.runs.redrive(run_id).stalls == 0
+    assert house.services.control.redrive(run_id).stalls == 0
     assert house.worker().advance(run_id) is Status.COMPLETED
 
 
 def test_claims_that_end_badly_but_get_somewhere_do_not_park_a_run() -> None:
     house = House(script=[say("ok")])
     run_id = house.start()
-    for number in range(MAX_STALLS):
+    for number in range(MAX_FRUITLESS_CLAIMS):
         house.store.claim(
-            run_id, owner=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
         )
         house.later(minutes=3)
     assert house.worker().advance(run_id) is Status.COMPLETED
@@ -565,11 +565,11 @@ def test_a_decision_that_comes_while_the_owner_works_is_not_slept_through() -> N
 
 def test_a_request_that_was_started_twice_is_one_run() -> None:
     house = House(script=[say("ok")])
-    one = house.runs.start("a", "go", key="k")
-    assert house.runs.start("a", "go", key="k").run_id == one.run_id
+    one = house.services.runs.start("a", "go", key="k")
+    assert house.services.runs.start("a", "go", key="k").run_id == one.run_id
     with pytest.raises(KeyReused):
-        house.runs.start("a", "stop", key="k")
-    assert house.runs.start("a", "go").run_id != one.run_id
+        house.services.runs.start("a", "stop", key="k")
+    assert house.services.runs.start("a", "go").run_id != one.run_id
 
 
 def test_what_runs_must_be_what_was_approved() -> None:
@@ -580,12 +580,12 @@ def test_what_runs_must_be_what_was_approved() -> None:
     house.decide(run_id, Verdict.APPROVE)
     # Somebody with access to the table alters the stored decision.
     run = house.store._runs[run_id]
-    register = run.registers["00000.000!2decision"]
+    register = run.entries["00000.000!2decision"]
     event = register.events[0]
     forged = event.model_copy(
         update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
     )
-    run.registers[register.key] = JournalEntry(register.key, (forged,))
+    run.entries[register.key] = JournalEntry(register.key, (forged,))
     assert house.worker().advance(run_id) is Status.PARKED
     assert house.loaded(run_id).head.note == "0.0 is not what was approved"
     assert ran == []
@@ -596,7 +596,7 @@ def test_the_start_is_a_register_like_any_other() -> None:
     run_id = house.start()
     snapshot = house.store.load(run_id)
     assert snapshot
-    assert [register.key for register in snapshot.registers] == [START_KEY]
+    assert [register.key for register in snapshot.entries] == [START_KEY]
     assert isinstance(snapshot.head, RunHead)
 
 
@@ -620,7 +620,7 @@ def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
         answer = Decide(
             verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api"
         )
-        house.runs.decide(run_id, entry.request_id, answer)
+        house.services.decisions.decide(run_id, entry.request_id, answer)
     assert house.worker().advance(run_id) is Status.COMPLETED
     assert (len(paid), len(noted)) == (width, width)
     assert house.loaded(run_id).head.intents == {}
@@ -650,7 +650,7 @@ def test_agents_nest_thirty_two_deep_and_no_deeper() -> None:
     house = House(script=[])
     house.registry = Registry([inner])
     house.model.scripts = {f"a{depth}": script for depth in range(40)}
-    run_id = house.runs.start("a39", "go").run_id
+    run_id = house.services.runs.start("a39", "go").run_id
     assert house.worker().advance(run_id) is Status.COMPLETED
     root = house.loaded(run_id).continuation
     assert max(len(path) for path, call_ in root.calls() if call_.child) == 32
@@ -679,7 +679,7 @@ def test_a_run_that_cannot_even_be_loaded_is_parked_in_the_end() -> None:
     store = Broken()
     house = House(script=[say("ok")], store=store)
     run_id = house.start()
-    for _ in range(2 * MAX_STALLS):
+    for _ in range(2 * MAX_FRUITLESS_CLAIMS):
         with pytest.raises(ZeroDivisionError):
             house.worker().advance(run_id)
         house.later(minutes=3)
@@ -827,7 +827,9 @@ def test_a_stale_owner_cannot_park_the_run_of_another() -> None:
             if self.broken:
                 self.broken = False
                 later = NOW + timedelta(minutes=9)
-                self.claim(run_id, owner="new", now=later, lease_until=later + timedelta(minutes=2))
+                self.claim(
+                    run_id, holder="new", now=later, lease_until=later + timedelta(minutes=2)
+                )
                 raise CorruptValue("a form that this code does not know")
             return super().load(run_id)
 
@@ -851,7 +853,7 @@ def test_a_query_that_was_no_snapshot_is_made_again() -> None:
                 return snapshot
             # What was written just before the last register was passed too early.
             self.tears -= 1
-            kept = [each for each in snapshot.registers if not each.key.endswith("~outcome")]
+            kept = [each for each in snapshot.entries if not each.key.endswith("~outcome")]
             return Snapshot(snapshot.head, tuple(kept))
 
     @tool(effect="idempotent")
@@ -875,8 +877,10 @@ def test_a_run_that_is_handed_on_again_and_again_without_progress_is_parked() ->
     run_id = house.start()
     soon = NOW + timedelta(seconds=50)
     # The first claim finds the start, which is more than nothing.
-    statuses = [house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_STALLS)]
-    assert statuses == [*[Status.READY] * MAX_STALLS, Status.PARKED]
+    statuses = [
+        house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_FRUITLESS_CLAIMS)
+    ]
+    assert statuses == [*[Status.READY] * MAX_FRUITLESS_CLAIMS, Status.PARKED]
 
 
 def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
@@ -888,7 +892,7 @@ def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
         """The first cancels the run; those that already run may finish."""
         began.append("x")
         if len(began) == 1:
-            house.runs.cancel(run_id)
+            house.services.control.cancel(run_id)
         return "done"
 
     house.registry = Registry([Agent("a", tools=[work])])
@@ -903,11 +907,11 @@ def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() 
     class Flaky(InMemoryStore):
         failures = 0
 
-        def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-            if register.key.endswith("~outcome") and self.failures < 3:
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if entry.key.endswith("~outcome") and self.failures < 3:
                 self.failures += 1
                 raise Retryable("throttled")
-            return super().append(run_id, register)
+            return super().append(run_id, entry)
 
     ran: list[str] = []
 
@@ -961,7 +965,7 @@ def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None
     assert notice.undelivered == ("email:ops@example.com",)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
-        house.runs.decide(run_id, asked.request_id, answer)
+        house.services.decisions.decide(run_id, asked.request_id, answer)
     assert ran == ["x"]
 
 
@@ -969,7 +973,7 @@ def test_a_parked_run_can_be_cancelled() -> None:
     house = House(script=failing(ModelRefused("no such key")))
     run_id = house.start()
     assert house.worker().advance(run_id) is Status.PARKED
-    assert house.runs.cancel(run_id).status is Status.CANCELLED
+    assert house.services.control.cancel(run_id).status is Status.CANCELLED
     assert house.worker().advance(run_id) is None
 
 
@@ -1027,7 +1031,7 @@ def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> Non
         """While it runs, the lease ends and another owner takes the run."""
         house.later(minutes=3)
         lease_until = house.now + timedelta(minutes=2)
-        assert house.store.claim(run_id, owner="other", now=house.now, lease_until=lease_until)
+        assert house.store.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
         executor.waited_often.wait(10)
         return "late"
 

@@ -396,12 +396,12 @@ def test_each_event_is_taken_by_one_call_only_the_first_first() -> None:
 def test_the_same_event_again_is_one_event() -> None:
     place = Place(wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")])
     view = place.runner.start("a", "go")
-    runs = place.runner._runs
-    first = runs.signal(view.run_id, "anything", "one", key="k")
+    services = place.runner._services
+    first = services.inbound.signal(view.run_id, "anything", "one", key="k")
     place.later(seconds=5)
-    assert runs.signal(view.run_id, "anything", "one", key="k") == first
+    assert services.inbound.signal(view.run_id, "anything", "one", key="k") == first
     with pytest.raises(KeyReused):
-        runs.signal(view.run_id, "anything", "two", key="k")
+        services.inbound.signal(view.run_id, "anything", "two", key="k")
     assert kinds(place.runner.advance(view.run_id)) == ["event"]
 
 

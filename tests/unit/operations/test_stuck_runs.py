@@ -11,7 +11,6 @@ from agent_continuations import (
     Approval,
     InMemoryStore,
     ScriptedModel,
-    bootstrap,
     call,
     calls,
     say,
@@ -32,7 +31,7 @@ from agent_continuations.errors import CorruptValue, ModelRefused, ModelUnavaila
 from agent_continuations.operations import stuck_runs as stuck_runs_module
 from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from tests.unit.engine.test_runner import Recorded
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -59,12 +58,12 @@ def start_run(
     registry = Registry([agent])
     model = ScriptedModel({"a": script, "boss": script, "b": script})
     queue = Recorded()
-    runs = RunService(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
-    run_id = runs.start(agent.name, "go").run_id
+    services = Services.of(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
+    run_id = services.runs.start(agent.name, "go").run_id
     runner = Runner(store=store, model=model, registry=registry, queue=queue, clock=lambda: NOW)
     with contextlib.suppress(KeyboardInterrupt):
         runner.advance(run_id)
-    loaded = runs.load(run_id)
+    loaded = services.runs.load(run_id)
     return loaded.head, loaded.continuation, store
 
 
@@ -208,11 +207,11 @@ def test_every_run_of_the_table_is_checked(
             if found and found.head.agent == "corrupt":
                 raise CorruptValue("it is not what was written")
             if found and found.head.agent == "forgotten":
-                return Snapshot(changed_head(found.head, due=None), found.registers)
+                return Snapshot(changed_head(found.head, due=None), found.entries)
             return found
 
     head, _, kept = start_run([call("pay"), say("ok")], pay)
-    start = next(each for each in kept.load(head.run_id).registers if each.key == START_KEY)  # type: ignore[union-attr]
+    start = next(each for each in kept.load(head.run_id).entries if each.key == START_KEY)  # type: ignore[union-attr]
     store = LossyStore()
     for agent in ("a", "forgotten", "corrupt"):
         status = {"run_id": f"{agent:x<24}", "agent": agent, "status": Status.READY, "due": NOW}
@@ -222,7 +221,7 @@ def test_every_run_of_the_table_is_checked(
         f"{'forgotten':x<24}": "ready, but has no due time",
         f"{'corrupt':x<24}": "cannot be loaded: it is not what was written",
     }
-    monkeypatch.setattr(bootstrap, "store", lambda: store)
+    monkeypatch.setattr("agent_continuations.bootstrap.services.store", lambda: store)
     monkeypatch.setattr(stuck_runs_module, "utc_now", lambda: NOW)
     assert stuck_runs_module.main() == 1
     assert "stuck runs: 2" in capsys.readouterr().out

@@ -37,9 +37,9 @@ def agree(
     rules = {"amount": "up_to"} if rules is None else rules
     wanted = GrantTerms(seconds=seconds, rules=rules, max_uses=max_uses)
     answer = Decide(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
-    one.runs.decide(one.run_id, one.request.request_id, answer)
+    one.services.decisions.decide(one.run_id, one.request.request_id, answer)
     one.runner.advance(one.run_id)
-    return one.runs.grants.all()[0]
+    return one.services.grants.all()[0]
 
 
 def again(one: House, amount: int) -> Status:
@@ -56,10 +56,10 @@ def test_a_call_like_one_that_was_approved_asks_nobody() -> None:
     assert again(one, 1) is Status.COMPLETED
     assert one.paid == [700, 700, 1]
     assert one.notices() == []
-    [kept] = one.runs.grants.all()
+    [kept] = one.services.grants.all()
     assert kept.uses == 2
     assert one.trail() == ["approval_requested", "decided"]
-    [(_, asked)] = one.runs.load(one.run_id).continuation.calls()
+    [(_, asked)] = one.services.runs.load(one.run_id).continuation.calls()
     decision = asked.decision
     assert decision
     assert (decision.via, decision.grant_id, decision.approver) == ("grant", grant.grant_id, ANN)
@@ -101,14 +101,14 @@ def test_a_revoked_grant_opens_nothing_any_more() -> None:
     one = granting(ANN)
     grant = agree(one)
     with pytest.raises(Forbidden):
-        one.runs.grants.revoke(grant.grant_id, by=BOB, only_of=BOB)
-    revoked = one.runs.grants.revoke(grant.grant_id, by=ANN, only_of=ANN)
+        one.services.grants.revoke(grant.grant_id, by=BOB, only_of=BOB)
+    revoked = one.services.grants.revoke(grant.grant_id, by=ANN, only_of=ANN)
     assert revoked.revoked_by == ANN
     assert again(one, 5) is Status.SUSPENDED
-    again_revoked = one.runs.grants.revoke(grant.grant_id, by="operator")
+    again_revoked = one.services.grants.revoke(grant.grant_id, by="operator")
     assert again_revoked.revoked_by == ANN
     with pytest.raises(NotFound):
-        one.runs.grants.revoke("unknown", by=ANN)
+        one.services.grants.revoke("unknown", by=ANN)
 
 
 def test_a_grant_is_one_vote_of_several() -> None:
@@ -135,7 +135,7 @@ def test_two_grants_of_one_person_are_one_vote() -> None:
     two.start()
     two.withdraw(ANN)
     agree(two, ANN)
-    assert len(two.runs.grants.all()) == 2
+    assert len(two.services.grants.all()) == 2
     assert again(two, 700) is Status.SUSPENDED
     assert two.told() == [(BOB,)]
 
@@ -222,7 +222,7 @@ def test_nothing_is_granted_on_what_is_closed() -> None:
     one.approve(ANN)
     with pytest.raises(AlreadyDecided):
         agree(one, rules={"amount": "any"}, arguments={"amount": 5})
-    assert one.runs.grants.all() == []
+    assert one.services.grants.all() == []
 
 
 def test_a_text_has_no_upper_limit() -> None:

@@ -10,7 +10,8 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import MAX_UNHEARD, RunService
+from agent_continuations.services.inbound import MAX_UNHEARD
+from agent_continuations.services.services import Services
 from tests.unit.engine.test_waits import ANN, Place, kinds, nap, wait_any
 
 # -- messages --------------------------------------------------------------------------------------
@@ -53,17 +54,17 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
     def script(request: ModelRequest) -> Reply:
         heard = [content for role, content in told(request) if role == "user"]
         if heard == ["hi"]:
-            runs.message(run_ids[0], "and?")
+            services.inbound.message(run_ids[0], "and?")
         return say(f"heard {len(heard)}")
 
     place = Place(script=script)
-    runs = RunService(
+    services = Services.of(
         store=place.store,
         queue=place.runner._queue,
-        registry=lambda: place.runner._runs.registry(),
+        registry=lambda: place.runner._services.runs.registry(),
         clock=lambda: place.now,
     )
-    run_ids = [runs.start("a", "hi").run_id]
+    run_ids = [services.runs.start("a", "hi").run_id]
     view = place.runner.advance(run_ids[0])
     assert view.result == "heard 2"
     turns = place.runner.continuation(view.run_id).turns
@@ -73,11 +74,11 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
 def test_the_same_message_again_is_one_message() -> None:
     place = Place(wait_any, script=[calls(("wait_any", {})), say("done")])
     view = place.runner.start("a", "hi")
-    runs = place.runner._runs
-    first = runs.message(view.run_id, "one", key="k")
-    assert runs.message(view.run_id, "one", key="k") == first
+    services = place.runner._services
+    first = services.inbound.message(view.run_id, "one", key="k")
+    assert services.inbound.message(view.run_id, "one", key="k") == first
     with pytest.raises(KeyReused):
-        runs.message(view.run_id, "two", key="k")
+        services.inbound.message(view.run_id, "two", key="k")
     assert len(place.runner.continuation(view.run_id).messages) == 1
 
 
@@ -213,7 +214,7 @@ def test_a_run_that_is_paused_while_it_works_begins_nothing_more() -> None:
     place = Place(
         first, second, script=[calls(("first", {})), calls(("second", {})), say("finished")]
     )
-    view = place.runner._runs.start("a", "go")
+    view = place.runner._services.runs.start("a", "go")
     hold.append(lambda: place.runner.pause(view.run_id))
     stopped = place.runner.advance(view.run_id)
     assert (stopped.paused, ran) == (True, ["first"])
@@ -240,7 +241,7 @@ def test_a_run_that_ends_while_it_is_paused_is_held_no_more() -> None:
             ran.append("paused")
         return say(f"heard {len(request.messages)}")
 
-    run_id = place.runner._runs.start("a", "go").run_id
+    run_id = place.runner._services.runs.start("a", "go").run_id
     view = place.runner.advance(run_id)
     assert (view.status, view.paused) == (Status.COMPLETED, False)
     assert place.runner.message(run_id, "more").result == "heard 3"

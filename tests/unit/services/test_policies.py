@@ -33,7 +33,7 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 
 ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
 HOUR = 3600
@@ -78,7 +78,7 @@ class House:
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
-        self.runs = RunService(
+        self.services = Services.of(
             store=self.store,
             queue=LocalWorkQueue(),
             registry=lambda: registry,
@@ -91,22 +91,22 @@ class House:
         return replies[turn] if turn < len(replies) else say("done")
 
     def start(self, requester: str | None = None) -> None:
-        self.run_id = self.runs.start("clerk", "pay", requester=requester).run_id
+        self.run_id = self.services.runs.start("clerk", "pay", requester=requester).run_id
         self.runner.advance(self.run_id)
 
     @property
     def request(self) -> ApprovalRequest:
-        calls = self.runs.load(self.run_id).continuation.calls()
+        calls = self.services.runs.load(self.run_id).continuation.calls()
         return [call.approval for _, call in calls if call.approval][-1]
 
     @property
     def status(self) -> Status:
-        return self.runs.load(self.run_id).head.status
+        return self.services.runs.load(self.run_id).head.status
 
     def said(self, verdict: Verdict, who: str, **more: Any) -> bool:
         """Whether the request is closed after it."""
         answer = Decide(verdict=verdict, approver=who, **{"via": "link", **more})
-        closed = self.runs.decide(self.run_id, self.request.request_id, answer).closed
+        closed = self.services.decisions.decide(self.run_id, self.request.request_id, answer).closed
         self.runner.advance(self.run_id)
         return closed
 
@@ -115,11 +115,11 @@ class House:
 
     def withdraw(self, who: str) -> None:
         said = WithdrawApproval(approver=who, via="link")
-        self.runs.decide(self.run_id, self.request.request_id, said)
+        self.services.decisions.decide(self.run_id, self.request.request_id, said)
 
     def pass_on(self, who: str, to: str) -> None:
         said = Reassign(to=to, approver=who, via="link", reason="on holiday")
-        self.runs.decide(self.run_id, self.request.request_id, said)
+        self.services.decisions.decide(self.run_id, self.request.request_id, said)
         self.runner.advance(self.run_id)
 
     def wait(self, seconds: float) -> None:
@@ -134,7 +134,7 @@ class House:
         return [tuple(each[6:] for each in notice.undelivered) for notice in self.notices()]
 
     def trail(self) -> list[str]:
-        events = self.runs.load(self.run_id).snapshot.events()
+        events = self.services.runs.load(self.run_id).snapshot.events()
         linked = [(each.link, each) for each in events if isinstance(each, AuditedEvent)]
         return [each.kind for link, each in sorted(linked, key=_number) if link]
 
@@ -249,10 +249,10 @@ def test_nobody_is_a_group() -> None:
     [
         ({"approvers": []}, "at least one"),
         ({"approvers": "ann@example.com"}, "at least one"),
-        ({"approvers": [ANN], "needed": 2}, "never agree"),
-        ({"approvers": [ANN], "needed": 0}, "never agree"),
-        ({"approvers": [ANN], "needed": "most"}, "needed is"),
-        ({"approvers": ["group:a"], "needed": "all"}, "how many"),
+        ({"approvers": [ANN], "needed": 2}, "needed=2, but the stage has only 1 approver"),
+        ({"approvers": [ANN], "needed": 0}, "needed must be at least 1"),
+        ({"approvers": [ANN], "needed": "most"}, "needed must be"),
+        ({"approvers": ["group:a"], "needed": "all"}, "does not work with groups"),
         ({"approvers": [ANN], "stages": [Stage([BOB])]}, "in the stages"),
         ({"stages": [Stage([ANN], when=lambda _: True)]}, "first stage"),
         ({"approvers": [ANN], "timeout_seconds": 0}, "timeout"),
@@ -330,7 +330,7 @@ def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
     one.said(REJECT, ANN, reason="the invoice is wrong")
     assert one.status is Status.COMPLETED
     assert len(one.notices()) == 1
-    _, second, third = one.runs.load(one.run_id).continuation.calls()
+    _, second, third = one.services.runs.load(one.run_id).continuation.calls()
     for _, again in (second, third):
         assert again.plan.kind == "refused"
         assert again.outcome
@@ -345,7 +345,7 @@ def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
         assert len(one.notices()) == asked
         [request_id] = [each.request_id for each in one.notices()[-1:]]
         answer = Decide(verdict=REJECT, approver=ANN, via="link")
-        one.runs.decide(one.run_id, request_id, answer)
+        one.services.decisions.decide(one.run_id, request_id, answer)
         one.runner.advance(one.run_id)
     assert one.status is Status.COMPLETED
 
@@ -389,7 +389,7 @@ def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
     two.approve(ANN)
     two.approve(BOB)
     answer = Decide(verdict=APPROVE, approver=ANN, via="link")
-    stands = two.runs.decide(two.run_id, two.request.request_id, answer)
+    stands = two.services.decisions.decide(two.run_id, two.request.request_id, answer)
     assert stands.closed and stands.decision.approver == BOB
 
 
@@ -587,7 +587,7 @@ def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
     two.start()
     two.approve(ANN, arguments={"amount": 500})
     assert two.notices()[-1].preview == Preview(effect="Pays 500.")
-    assert two.runs.load(two.run_id).head.status is Status.SUSPENDED
+    assert two.services.runs.load(two.run_id).head.status is Status.SUSPENDED
 
 
 def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> None:
@@ -627,7 +627,7 @@ def test_the_deadline_can_fail_the_run() -> None:
     one = house(ANN, timeout_seconds=DAY, on_deadline="fail")
     one.wait(DAY)
     assert one.status is Status.FAILED
-    assert "before the deadline" in (one.runs.load(one.run_id).head.note or "")
+    assert "before the deadline" in (one.services.runs.load(one.run_id).head.note or "")
 
 
 def test_the_deadline_can_ask_others_instead() -> None:
@@ -750,8 +750,8 @@ def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once()
         "worker": [call("pay")],
     }
     store, registry = Counting(), Registry([clerk])
-    runs = RunService(store=store, queue=LocalWorkQueue(), registry=lambda: registry)
-    run_id = runs.start("clerk", "pay").run_id
+    services = Services.of(store=store, queue=LocalWorkQueue(), registry=lambda: registry)
+    run_id = services.runs.start("clerk", "pay").run_id
     Runner(
         store=store, model=ScriptedModel(script), registry=registry, queue=LocalWorkQueue()
     ).advance(run_id)

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_continuations.cli.exit_codes import ServiceUnavailable
+from agent_continuations.core.awaiting import REQUEST_KINDS
 
 # Kinds of waits that a person ends by a decision.
-HUMAN_WAIT_KINDS = ("approval", "question", "condition", "doubt")
+HUMAN_WAIT_KINDS = REQUEST_KINDS
 
 
 class ApiModel(BaseModel):

@@ -21,6 +21,7 @@ from agent_continuations.cli.models import (
     Wait,
 )
 from agent_continuations.safe_text import escape, escape_line
+from agent_continuations.views.labels import LABELS
 
 MAX_SUMMARY_CHARACTERS = 100
 STYLES = {
@@ -31,18 +32,6 @@ STYLES = {
     "failed": "red",
     "cancelled": "magenta",
     "parked": "red",
-}
-
-WANTED = {
-    "approval": "approval",
-    "question": "an answer",
-    "condition": "leave to go on",
-    "doubt": "word whether it happened",
-    "timer": "its time",
-    "event": "the event",
-    "job": "its job",
-    "child": "its run",
-    "model": "the model",
 }
 
 
@@ -133,8 +122,9 @@ def wait_line(wait: Wait) -> Text:
     approvers = ", ".join(wait.approvers or ()) or anyone
     until = f"until {format_time(wait.expires_at)}" if wait.expires_at else ""
     correlation = f"(correlation {wait.correlation})" if wait.correlation else ""
+    label = LABELS.get(wait.kind)
     return join_parts(
-        line_text(f"waits for {WANTED.get(wait.kind, wait.kind)}", "yellow"),
+        line_text(label.state if label else f"awaiting {wait.kind}", "yellow"),
         line_text(wait.event or ""),
         line_text(correlation),
         line_text(f"by {approvers}" if approvers else ""),

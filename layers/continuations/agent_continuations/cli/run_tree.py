@@ -17,6 +17,7 @@ from agent_continuations.cli.rendering import (
     wait_details,
     wait_line,
 )
+from agent_continuations.views.labels import RUNNING
 
 _ENDS = {"ok": ("done", "green"), "error": ("error", "red"), "rejected": ("rejected", "red")}
 
@@ -107,7 +108,7 @@ def _state(call: Call, *, waits: bool) -> Text:
     if waits:
         return Text()
     if call.child:
-        return Text("at work", "cyan")
+        return Text(RUNNING, "cyan")
     return Text("runs", "cyan") if call.intent else Text("not done yet", "dim")
 
 

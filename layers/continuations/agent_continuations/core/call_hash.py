@@ -11,7 +11,6 @@ from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import RunHead
 from agent_continuations.core.voting import with_vote
-from agent_continuations.core.waits import QuestionWait
 from agent_continuations.errors import IllegalEvent
 
 
@@ -41,8 +40,8 @@ def call_hash_of(head: RunHead, call: Call, path: Path) -> str:
 
 def question_of(call: Call) -> dict[str, Any] | None:
     """What a person is asked by a tool, and what the answer must fit; None where nothing is."""
-    wait = call.wait
-    return {"text": wait.text, "answer": wait.answer} if isinstance(wait, QuestionWait) else None
+    question = call.question
+    return {"text": question.text, "answer": question.answer} if question else None
 
 
 def hashed_content(

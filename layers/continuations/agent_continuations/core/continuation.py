@@ -13,10 +13,11 @@ from pydantic import Field
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.base import FrozenModel
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import ConditionPlan, Plan, RefusedPlan
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.waits import QuestionWait, Wait
+from agent_continuations.core.waits import ChildWait, QuestionWait, Wait
 
 MAX_DEPTH = 32
 
@@ -75,13 +76,6 @@ class Doubt(FrozenModel):
     requested_at: datetime
 
 
-class Outcome(FrozenModel):
-    """How a call ended, in the words that the model sees."""
-
-    kind: Literal["ok", "error", "rejected"]
-    content: str
-
-
 class Call(FrozenModel):
     """A tool call with what is known of it.
 
@@ -130,8 +124,8 @@ class Call(FrozenModel):
     @property
     def gate(self) -> ApprovalPolicy | None:
         """The approval that the call needs, or whose answer it waits for."""
-        if isinstance(self.wait, QuestionWait):
-            return self.wait.gate
+        if self.question:
+            return self.question.gate
         return None if isinstance(self.plan, RefusedPlan) else self.plan.gate
 
     @property
@@ -139,7 +133,17 @@ class Call(FrozenModel):
         """What its `approval` is a request for."""
         if isinstance(self.plan, ConditionPlan):
             return "condition"
-        return "question" if isinstance(self.wait, QuestionWait) else "approval"
+        return "question" if self.question else "approval"
+
+    @property
+    def question(self) -> QuestionWait | None:
+        """The question that its tool has put to people; None where it has put none."""
+        return self.wait if isinstance(self.wait, QuestionWait) else None
+
+    @property
+    def child_run(self) -> str | None:
+        """The id of the run that the call has started; None where it has started none."""
+        return self.wait.run_id if isinstance(self.wait, ChildWait) else None
 
 
 class Turn(FrozenModel):

@@ -1,16 +1,16 @@
 """What a continuation needs next: `effects(continuation)`, derived and never stored."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import Call, Continuation, Intent, Signal
 from agent_continuations.core.path import ROOT, Path, Step
 from agent_continuations.core.plans import AgentPlan, ConditionPlan, Effect, RefusedPlan, ToolPlan
-from agent_continuations.core.waits import ChildWait, EventWait, JobWait, QuestionWait, TimerWait
+from agent_continuations.core.waits import Wait
 
 
 class CallModel(FrozenModel):
@@ -84,26 +84,6 @@ class TakeSignal(FrozenModel):
     signal: Signal
 
 
-Reason: TypeAlias = Literal[
-    "approval", "question", "condition", "doubt", "timer", "event", "job", "child"
-]
-
-
-class Await(FrozenModel):
-    """Nothing can be done at `path` until something happens outside, or `until` passes.
-
-    Attributes:
-        request_id: of the question to people, where there is one; of the child run, for that.
-        until: when something is due although nothing has happened: a reminder, a deadline, a poll.
-    """
-
-    kind: Literal["await"] = "await"
-    path: Path
-    reason: Reason
-    request_id: str | None = None
-    until: datetime | None = None
-
-
 NextEffect: TypeAlias = (
     CallModel
     | RunTool
@@ -156,7 +136,7 @@ def _of_call(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffe
     elif call.approval and not call.decision:
         yield from _of_request(call, call.approval, path)
     elif call.wait:
-        yield from _of_wait(call, path, signals)
+        yield from _of_wait(call.wait, path, signals)
     else:
         match plan:
             case AgentPlan(spawn=True):
@@ -184,30 +164,13 @@ def _of_request(call: Call, request: ApprovalRequest, path: Path) -> Iterator[Ne
     )
 
 
-def _of_wait(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
-    match call.wait:
-        case TimerWait(until=until):
-            yield Await(path=path, reason="timer", until=until)
-        case EventWait() as wait:
-            signal = next((each for each in signals if _matches(each, wait)), None)
-            if signal:
-                signals.remove(signal)  # each is for one call only
-                yield TakeSignal(path=path, signal=signal)
-            else:
-                yield Await(path=path, reason="event", until=wait.until)
-        case JobWait(until=until, poll_at=poll_at):
-            yield Await(path=path, reason="job", until=min(until, poll_at or until))
-        case ChildWait(run_id=run_id):
-            yield Await(path=path, reason="child", request_id=run_id)
-        case QuestionWait() | None:
-            return
-        case _:
-            assert_never(call.wait)
-
-
-def _matches(signal: Signal, wait: EventWait) -> bool:
-    named = signal.name == wait.name
-    return named and wait.correlation in (None, signal.correlation)
+def _of_wait(wait: Wait, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+    signal = next((each for each in signals if wait.takes(each.name, each.correlation)), None)
+    if signal:
+        signals.remove(signal)  # each is for one call only
+        yield TakeSignal(path=path, signal=signal)
+    elif awaited := wait.awaits(path):
+        yield awaited
 
 
 def _of_tool(call: Call, plan: ToolPlan, path: Path) -> NextEffect:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Call, Continuation, Outcome, Turn
+from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.events import (
     ApprovalRequested,
     ConditionReached,
@@ -27,6 +27,7 @@ from agent_continuations.core.events import (
     Voted,
     Withdrawn,
 )
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
 from agent_continuations.core.transcript import answered_text, rejected_text
@@ -160,18 +161,16 @@ def _suspended(call: Call, event: Suspended) -> Call:
     # As with outcomes: what was stored first stands, and the tool's body is over.
     if call.wait or call.outcome:
         return call
-    wait = event.wait
-    if isinstance(wait, JobWait) and wait.poll:
-        wait = wait.model_copy(update={"poll_at": event.at + wait.poll.after(0)})
-    return call.model_copy(update={"wait": wait, "intent": None, "doubt": None})
+    return call.model_copy(
+        update={"wait": event.wait.started(event.at), "intent": None, "doubt": None}
+    )
 
 
 def _polled(call: Call, event: Polled) -> Call:
     wait = call.wait
     if not isinstance(wait, JobWait) or wait.poll is None:
         raise IllegalEvent(f"a poll at {event.path}, where nothing is polled")
-    changes = {"polls": event.number, "poll_at": event.at + wait.poll.after(event.number)}
-    return call.model_copy(update={"wait": wait.model_copy(update=changes)})
+    return call.model_copy(update={"wait": wait.polled(wait.poll, event.number, event.at)})
 
 
 def _held(frame: Continuation, event: ConditionReached) -> Continuation:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from agent_continuations.core.approvals.policy import Preview, Risk
+from agent_continuations.core.awaiting import RequestKind
 from agent_continuations.core.base import FrozenModel
 
 
@@ -22,7 +23,7 @@ class Notice(FrozenModel):
     notice_id: str
     run_id: str
     tenant: str
-    kind: Literal["approval", "question", "condition", "doubt"]
+    kind: RequestKind
     request_id: str
     path: str
     agents: tuple[str, ...]

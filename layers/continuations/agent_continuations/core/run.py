@@ -97,7 +97,7 @@ class NewRun:
     """A run that is to begin."""
 
     head: RunHead
-    register: JournalEntry
+    entry: JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Snapshot:
     """A run as one consistent query found it, which need not be one moment; see `read_run`."""
 
     head: RunHead
-    registers: tuple[JournalEntry, ...]
+    entries: tuple[JournalEntry, ...]
 
     def events(self) -> Iterator[Event]:
         """What happened, in the order of the tree."""
-        return (event for register in self.registers for event in register.events)
+        return (event for register in self.entries for event in register.events)
 
     def continuation(self) -> Continuation:
         """The registers and the open intents, folded.

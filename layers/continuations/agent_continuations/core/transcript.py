@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 from weakref import ref
 
 from agent_continuations.core.approvals.request import Decision
-from agent_continuations.core.continuation import Call, Continuation, Outcome, Turn
+from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.continuation import Message as Spoken
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.replies import Reply, ToolRequest
 

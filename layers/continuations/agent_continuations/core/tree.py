@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from agent_continuations.core.continuation import Call, Continuation, Outcome
+from agent_continuations.core.continuation import Call, Continuation
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, path_text
 from agent_continuations.errors import IllegalEvent
 

@@ -13,8 +13,9 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.call_hash import check_approval
-from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.ids import canonical_json, idempotency_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import RunHead

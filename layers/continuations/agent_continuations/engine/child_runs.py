@@ -2,17 +2,18 @@
 
 from datetime import datetime
 
-from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Started, Suspended, ToolReturned
 from agent_continuations.core.ids import arguments_hash, child_run_id
 from agent_continuations.core.keys import START_KEY, call_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import Conflict, IllegalEvent
-from agent_continuations.ports.store import WAKE_UP_GRACE
+from agent_continuations.ports.limits import WAKE_UP_GRACE
 
 
 def start_child(

@@ -4,14 +4,15 @@ from datetime import datetime, timedelta
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.call_hash import call_hash
-from agent_continuations.core.continuation import Continuation, Outcome
-from agent_continuations.core.effects import Await, NotifyApprovers, TakeSignal
+from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.effects import NotifyApprovers, TakeSignal
 from agent_continuations.core.events import Decided, Escalated, NoticeSent, ToolReturned
 from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import RunHead
-from agent_continuations.core.waits import EventWait, JobWait, TimerWait
 from agent_continuations.errors import IllegalEvent
 
 
@@ -21,20 +22,14 @@ def is_due(effect: Await, now: datetime) -> bool:
 
 
 def timed_out(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
-    """What a call comes to whose time is over; None where only the next poll is due."""
-    call = root.call_at(effect.path)
-    match call.wait:
-        case TimerWait(until=until):
-            outcome = Outcome(kind="ok", content=f"It is {now.isoformat(timespec='seconds')} now.")
-        case EventWait(name=name, until=until):
-            outcome = Outcome(kind="error", content=f"The event {name} has not come in time.")
-        case JobWait(until=until):
-            outcome = Outcome(kind="error", content="The job has not finished in time.")
-        case _:
-            return None
-    if until is None or until > now:
+    """The outcome of a call whose wait has timed out; None where only the next poll is due."""
+    wait = root.call_at(effect.path).wait
+    outcome = wait.timed_out(now) if wait else None
+    if wait is None or wait.deadline is None or outcome is None:
         return None
-    return ToolReturned(path=path_text(effect.path), outcome=outcome, started_at=until, at=now)
+    return ToolReturned(
+        path=path_text(effect.path), outcome=outcome, started_at=wait.deadline, at=now
+    )
 
 
 def signal_outcome(effect: TakeSignal, now: datetime) -> ToolReturned:

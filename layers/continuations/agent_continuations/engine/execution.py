@@ -20,7 +20,7 @@ from agent_continuations.engine.planning import plan_calls, validate_reply
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
-from agent_continuations.ports.store import MAX_STALLS
+from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 
 
 class _Stop(Enum):
@@ -56,12 +56,12 @@ class RunExecution:
     def run_to_rest(self) -> Status | None:
         """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
         try:
-            if self.run.head.stalls > 2 * MAX_STALLS:
+            if self.run.head.stalls > 2 * MAX_FRUITLESS_CLAIMS:
                 # Not even the load is survived: without this, it would be tried for ever.
                 return self._park(f"{self.run.head.stalls} claims came to nothing")
             self.run.load()
             if self._makes_no_progress():
-                return self._park(f"{MAX_STALLS} claims without progress")
+                return self._park(f"{MAX_FRUITLESS_CLAIMS} claims without progress")
             return self._work()
         except Fenced:
             return None
@@ -85,7 +85,7 @@ class RunExecution:
             return None
 
     def _makes_no_progress(self) -> bool:
-        if self.run.head.stalls < MAX_STALLS:
+        if self.run.head.stalls < MAX_FRUITLESS_CLAIMS:
             return False
         if self.run.entry_count == self.run.head.registers:
             return True

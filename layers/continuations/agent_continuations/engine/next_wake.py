@@ -4,9 +4,10 @@ from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import AskIfHappened, Await, CallModel, effects
+from agent_continuations.core.effects import AskIfHappened, CallModel, effects
 from agent_continuations.core.path import Path
 
 

@@ -81,7 +81,7 @@ class Runner:
         now = self._context.clock()
         lease_until = now + timedelta(seconds=self._context.limits.lease)
         head = self._context.store.claim(
-            run_id, owner=uuid4().hex, now=now, lease_until=lease_until
+            run_id, holder=uuid4().hex, now=now, lease_until=lease_until
         )
         if head is None:
             return None

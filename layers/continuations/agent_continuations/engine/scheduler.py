@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from agent_continuations.core.awaiting import Await
 from agent_continuations.core.backoff import ModelBackoff
-from agent_continuations.core.continuation import Intent, Outcome
+from agent_continuations.core.continuation import Intent
 from agent_continuations.core.effects import (
     AskApproval,
     AskIfHappened,
-    Await,
     CallModel,
     NotifyApprovers,
     PollJob,
@@ -19,6 +19,7 @@ from agent_continuations.core.effects import (
     effects,
 )
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.waits import JobWait, Wait
 from agent_continuations.engine.calls import bind_poll, bind_tool, model_request
@@ -31,7 +32,7 @@ from agent_continuations.engine.next_wake import lease_dead_at
 from agent_continuations.engine.questions import approval_question, doubt_question, notify_event
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
-from agent_continuations.ports.store import MAX_INTENTS_AT_ONCE
+from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
 
 
 class EffectScheduler:
@@ -117,9 +118,9 @@ class EffectScheduler:
         for effect in effects(self._run.continuation):
             head, root = self._run.head, self._run.continuation
             match effect:
-                case Await(reason="approval" | "question" | "condition") if is_due(effect, now):
+                case Await(asks_people=True) if is_due(effect, now):
                     self._run.stage(on_deadline(head, root, effect, now))
-                case Await(reason="timer" | "event" | "job") if is_due(effect, now):
+                case Await() if is_due(effect, now):
                     if late := timed_out(root, effect, now):
                         self._run.stage(late)
                 case TakeSignal():

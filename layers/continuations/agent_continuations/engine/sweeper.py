@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from agent_continuations.ports.queue import WorkQueue
-from agent_continuations.ports.store import Store
+from agent_continuations.ports.store import RunStore
 
 
-def sweep(store: Store, queue: WorkQueue, now: datetime, limit: int = 1000) -> int:
+def sweep(store: RunStore, queue: WorkQueue, now: datetime, limit: int = 1000) -> int:
     """Send the hint of whatever is due again; how much that was.
 
     Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has

@@ -27,13 +27,8 @@ from agent_continuations.engine.grant_votes import grant_votes
 from agent_continuations.engine.notices import notice
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
 from agent_continuations.errors import Conflict, Fenced
-from agent_continuations.ports.store import (
-    MAX_REGISTERS_AT_ONCE,
-    MAX_SETTLED_AT_ONCE,
-    ReleaseTerms,
-    TrailMove,
-    read_run,
-)
+from agent_continuations.ports.limits import MAX_ENTRIES_AT_ONCE, MAX_SETTLED_AT_ONCE
+from agent_continuations.ports.store import ReleaseTerms, TrailMove, read_run
 
 MAX_NOTE_CHARACTERS = 400
 
@@ -73,7 +68,7 @@ class RunUnitOfWork:
             raise Fenced(self.run_id)
         snapshot, self.continuation = read
         self.loaded_at = now
-        self.head, self.entry_count = snapshot.head, len(snapshot.registers)
+        self.head, self.entry_count = snapshot.head, len(snapshot.entries)
         self.pending.drop_questions()
         reads, self.pending.reads = self.pending.reads, []
         for each in reads:
@@ -105,7 +100,9 @@ class RunUnitOfWork:
     def record_progress(self) -> None:
         """Note that the run has come on since the last claim, which ends the stalls."""
         epoch = self.head.epoch
-        self._merge_head(self._store.progress(self.run_id, epoch=epoch, registers=self.entry_count))
+        self._merge_head(
+            self._store.progress(self.run_id, epoch=epoch, entry_count=self.entry_count)
+        )
 
     def verify_ownership(self) -> bool:
         """After a refused write: whether the run has this owner yet. Nothing new may begin."""
@@ -224,7 +221,7 @@ class RunUnitOfWork:
                 status=status,
                 due=due,
                 wake=self.head.wake,
-                registers=known,
+                entry_count=known,
                 note=note[:MAX_NOTE_CHARACTERS] if note else None,
                 progress=status is not Status.READY or known != self.head.registers,
                 model_pause=model_backoff,
@@ -240,7 +237,7 @@ class RunUnitOfWork:
             written = self._store.commit(
                 self.run_id,
                 epoch=self.head.epoch,
-                registers=portion.registers,
+                entries=portion.registers,
                 notices=portion.notices,
                 settled=settled if portion.last else (),
                 release=release(known) if release and portion.last else None,
@@ -278,7 +275,7 @@ class RunUnitOfWork:
                 else:
                     after, linked = append(after, said.event)
                     registers.append(JournalEntry(trail_key(linked), (linked,)))
-            room = MAX_REGISTERS_AT_ONCE - len(registers)
+            room = MAX_ENTRIES_AT_ONCE - len(registers)
             registers, reads = registers + reads[:room], reads[room:]
             yield CommitBatch(
                 registers=registers,

@@ -1,5 +1,6 @@
 """What the HTTP functions share: JSON in, JSON, problem details and safe pages out."""
 
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_continuations.authoring.schema import field_faults
+from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.problems import problem, problem_of, status_of
 from agent_continuations.handlers.responses import problem_response
@@ -70,3 +72,33 @@ def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
         raise Invalid("the request body does not fit", field_faults(error)) from None
     except ValueError:
         raise Invalid("the request body is not text", [("body", "not UTF-8")]) from None
+
+
+def check_parameters(query: Mapping[str, str], known: Collection[str]) -> Mapping[str, str]:
+    """The query, if all its parameters are known.
+
+    Raises:
+        Invalid: some are not.
+    """
+    unknown = [(name, "unknown") for name in query if name not in known]
+    if unknown:
+        raise Invalid("there is no such parameter", unknown)
+    return query
+
+
+def parsed_status(text: str | None) -> Status | None:
+    """The status that a query names; None where it names none.
+
+    Raises:
+        Invalid: there is no such status.
+    """
+    if text is None:
+        return None
+    if text in set(Status):
+        return Status(text)
+    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+
+
+def wants_page(app: APIGatewayRestResolver) -> bool:
+    """Whether the client asks for HTML."""
+    return "text/html" in (app.current_event.headers.get("Accept") or "")

@@ -11,12 +11,19 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from agent_continuations.handlers.problems import Problem
 from agent_continuations.handlers.responses import page_headers
 from agent_continuations.safe_text import escape
 
 TEMPLATES = Path(__file__).with_name("templates")
+
+
+def _about(heading: str, agent: str, tool: str) -> Markup:
+    """A heading of `views.labels` with its names, the tool's as code."""
+    code = Markup("<code>{}</code>").format(escape(tool))
+    return Markup(heading).format(agent=escape(agent), tool=code)
 
 
 class PageRenderer:
@@ -67,6 +74,7 @@ class PageRenderer:
             lstrip_blocks=True,
         )
         environment.filters["shown"] = escape
+        environment.filters["about"] = _about
         return environment
 
     @cached_property

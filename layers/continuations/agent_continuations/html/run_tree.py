@@ -5,17 +5,10 @@ from dataclasses import dataclass
 
 from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.path import Path, Step, parse_path
+from agent_continuations.views.labels import LABELS, OUTCOMES, RUNNING
 
 MAX_DRAWN = 300
 MAX_LABEL = 200
-_ENDED = {"ok": "done", "error": "failed", "rejected": "rejected"}
-_WAITS = {
-    "timer": "sleeps",
-    "question": "waits for an answer",
-    "event": "waits for an event",
-    "job": "waits for its job",
-    "child": "waits for its run",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +57,16 @@ def _inside(
         yield Node("", f"{more} more {'call' if more == 1 else 'calls'}", False, ())
     for at, call in drawn:
         inside = tuple(_inside(call.child, at, here, chosen)) if call.child else ()
-        run_id = call.wait.run_id if call.wait and call.wait.kind == "child" else ""
-        yield Node(call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, run_id)
+        yield Node(
+            call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, call.child_run or ""
+        )
 
 
 def _state(call: Call) -> str:
     if call.outcome:
-        return _ENDED[call.outcome.kind]
-    if call.asks == "condition":
-        return "asks whether to go on"
+        return OUTCOMES[call.outcome.kind]
     if call.wait:
-        return _WAITS[call.wait.kind]
-    if call.approval and not call.decision:
-        return "waits for approval"
-    return "in doubt" if call.doubt else "at work"
+        return LABELS[call.wait.kind].state
+    if call.asks == "condition" or (call.approval and not call.decision):
+        return LABELS[call.asks].state
+    return LABELS["doubt"].state if call.doubt else RUNNING

@@ -8,13 +8,14 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation, Outcome
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.decisions.responses import (
     Decide,
     Reassign,
     Response,
     WithdrawApproval,
 )
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.local.document import RunDocuments
@@ -23,7 +24,7 @@ from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
 from agent_continuations.services.audit import Audit, audit
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
@@ -63,7 +64,7 @@ class LocalRunner:
             clock=clock,
             limits=limits,
         )
-        self._runs = RunService(
+        self._services = Services.of(
             store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
         )
         self._documents = RunDocuments(signing_key)
@@ -82,7 +83,7 @@ class LocalRunner:
         Raises:
             NotFound: the agent does not exist.
         """
-        head = self._runs.start(agent, input, key=key, requester=requester)
+        head = self._services.runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
 
     def advance(self, run_id: str) -> RunView:
@@ -102,8 +103,8 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._runs.load(run_id)
-        return run_view(loaded.head, loaded.continuation, inner=self._runs.waiting(loaded))
+        loaded = self._services.runs.load(run_id)
+        return run_view(loaded.head, loaded.continuation, inner=self._services.runs.waiting(loaded))
 
     def decide(
         self,
@@ -128,7 +129,7 @@ class LocalRunner:
             groups: groups of the approver, as `group:name`.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `RunService.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
         response = Decide(
             verdict=Verdict(decision),
@@ -146,7 +147,7 @@ class LocalRunner:
         """Withdraws an approval, which is possible until all required approvers have agreed.
 
         Raises:
-            NotFound, Forbidden, AlreadyDecided, Conflict: see `RunService.decide`.
+            NotFound, Forbidden, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
         response = WithdrawApproval(approver=approver, via="local", reason=reason)
         return self._respond(run_id, request_id, response)
@@ -157,7 +158,7 @@ class LocalRunner:
         """Reassigns a request from an approver to another person.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `RunService.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
         response = Reassign(to=to, approver=approver, via="local", reason=reason)
         return self._respond(run_id, request_id, response)
@@ -174,7 +175,7 @@ class LocalRunner:
             approver: person who answers; optional if only one person is asked.
 
         Raises:
-            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `RunService.decide`.
+            NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.
         """
         response = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
         return self._respond(run_id, request_id, response)
@@ -183,9 +184,9 @@ class LocalRunner:
         """Sends a message to a run and advances it.
 
         Raises:
-            NotFound, Invalid, Conflict: see `RunService.message`.
+            NotFound, Invalid, Conflict: see `RunInbound.message`.
         """
-        self._runs.message(run_id, text)
+        self._services.inbound.message(run_id, text)
         return self.advance(run_id)
 
     def signal(
@@ -200,54 +201,56 @@ class LocalRunner:
             correlation: correlation of the waiting call.
 
         Raises:
-            NotFound, Invalid, Conflict: see `RunService.signal`.
+            NotFound, Invalid, Conflict: see `RunInbound.signal`.
         """
-        self._runs.signal(run_id, name, payload, correlation=correlation)
+        self._services.inbound.signal(run_id, name, payload, correlation=correlation)
         return self.advance(run_id)
 
     def complete(self, run_id: str, path: str, result: Any) -> RunView:
         """Completes the job that the call at `path` waits for, and advances the run.
 
         Raises:
-            NotFound, Conflict: see `RunService.complete`.
+            NotFound, Conflict: see `RunInbound.complete`.
         """
-        self._runs.complete(run_id, path, Outcome(kind="ok", content=result_text(result)))
+        self._services.inbound.complete(
+            run_id, path, Outcome(kind="ok", content=result_text(result))
+        )
         return self.advance(run_id)
 
     def pause(self, run_id: str) -> RunView:
         """Pauses a run until it is resumed.
 
         Raises:
-            NotFound, Conflict: see `RunService.pause`.
+            NotFound, Conflict: see `RunControl.pause`.
         """
-        self._runs.pause(run_id)
+        self._services.control.pause(run_id)
         return self.get(run_id)
 
     def resume(self, run_id: str) -> RunView:
         """Resumes a paused run.
 
         Raises:
-            NotFound, Conflict: see `RunService.resume`.
+            NotFound, Conflict: see `RunControl.resume`.
         """
-        self._runs.resume(run_id)
+        self._services.control.resume(run_id)
         return self.advance(run_id)
 
     def cancel(self, run_id: str) -> RunView:
         """Cancels a run.
 
         Raises:
-            NotFound, Conflict: see `RunService.cancel`.
+            NotFound, Conflict: see `RunControl.cancel`.
         """
-        self._runs.cancel(run_id)
+        self._services.control.cancel(run_id)
         return self.advance(run_id)
 
     def redrive(self, run_id: str) -> RunView:
         """Retries a parked run, once the problem that stopped it is fixed.
 
         Raises:
-            NotFound, Conflict: see `RunService.redrive`.
+            NotFound, Conflict: see `RunControl.redrive`.
         """
-        self._runs.redrive(run_id)
+        self._services.control.redrive(run_id)
         return self.advance(run_id)
 
     def continuation(self, run_id: str) -> Continuation:
@@ -256,7 +259,7 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        return self._runs.load(run_id).continuation
+        return self._services.runs.load(run_id).continuation
 
     def timeline(self, run_id: str) -> list[Entry]:
         """Returns the timeline of a run, oldest entry first.
@@ -264,7 +267,7 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._runs.load(run_id)
+        loaded = self._services.runs.load(run_id)
         return timeline(loaded.snapshot, loaded.continuation)
 
     def audit(self, run_id: str) -> Audit:
@@ -273,7 +276,7 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        return audit(self._runs.load(run_id))
+        return audit(self._services.runs.load(run_id))
 
     def dump(self, run_id: str) -> str:
         """Returns a suspended or ended run as a signed JSON document for another process.
@@ -281,7 +284,7 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._runs.load(run_id)
+        loaded = self._services.runs.load(run_id)
         return self._documents.dump(loaded.head, loaded.continuation)
 
     def load(self, document: str) -> RunView:
@@ -295,5 +298,5 @@ class LocalRunner:
         return self.advance(head.run_id)
 
     def _respond(self, run_id: str, request_id: str, response: Response) -> RunView:
-        self._runs.decide(run_id, request_id, response)
+        self._services.decisions.decide(run_id, request_id, response)
         return self.advance(run_id)

@@ -112,10 +112,10 @@ def stuck_runs(
 
 def main() -> int:
     """Prints the stuck runs; returns 1 if there are any, otherwise 0."""
-    from agent_continuations import bootstrap
+    from agent_continuations.bootstrap import services
 
     count = 0
-    for run_id, reason in stuck_runs(bootstrap.store(), utc_now()):
+    for run_id, reason in stuck_runs(services.store(), utc_now()):
         sys.stdout.write(f"{run_id}  {reason}\n")
         count += 1
     sys.stdout.write(f"stuck runs: {count}\n")

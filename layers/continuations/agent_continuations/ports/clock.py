@@ -1,4 +1,4 @@
-"""Clock."""
+"""The clock, which services and the engine are given, so that tests can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,5 +8,5 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The wall clock."""
+    """The current time in UTC."""
     return datetime.now(UTC)

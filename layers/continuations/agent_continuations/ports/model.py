@@ -1,4 +1,4 @@
-"""Model."""
+"""Chat models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,16 @@ from agent_continuations.core.replies import Reply
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One model call. `agent` and `path` name the asker; they do not go over the wire.
+    """One model call.
 
-    The messages are shared with later calls: an adapter that wants others makes its own. `output`
-    is the JSON schema that the answer must fit.
+    Attributes:
+        agent: the calling agent; not sent to the provider.
+        path: the agent's address in the run; not sent to the provider.
+        model: the model's name; None for the adapter's default.
+        messages: the transcript. It is shared with later calls, so an adapter must not change it.
+        tools: the tools that the model may call, as JSON schemas.
+        settings: further parameters of the provider.
+        output: the JSON schema of the answer, if one is required.
     """
 
     agent: str
@@ -28,9 +34,9 @@ class Model(Protocol):
     """A chat model."""
 
     def reply(self, request: ModelRequest) -> Reply:
-        """Ask for one reply.
+        """Return one reply.
 
         Raises:
-            ModelUnavailable: try again after a while.
-            ModelRefused: trying again is useless.
+            ModelUnavailable: try again later.
+            ModelRefused: the provider rejects this request; trying again is useless.
         """

@@ -1,4 +1,4 @@
-"""Notifier."""
+"""Notifiers: one for each channel."""
 
 from typing import Protocol
 
@@ -9,13 +9,14 @@ class Notifier(Protocol):
     """A channel to people or machines."""
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
-        """Send; may send twice, with the same `notice_id`.
+        """Send a notice. It may be sent twice, with the same `notice_id`.
 
         Args:
-            address: where to, in the channel's own terms.
-            approver: whom the address stands for; a link is made for him. Machines ignore it.
+            address: the recipient, in the channel's own format.
+            approver: the approver behind the address, for whom the link is made. Channels to
+                machines ignore it.
 
         Raises:
             Retryable: try again later.
-            Fatal: this address cannot be reached by this channel.
+            Fatal: this channel cannot reach this address.
         """

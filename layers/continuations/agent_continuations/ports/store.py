@@ -1,8 +1,13 @@
-"""What the inside needs of the outside. Each port has adapters, and one contract suite for all."""
+"""The store: runs, grants and the outbox. Every write is conditional.
+
+Each part has a protocol of its own; `Store` is all three over one table, because a commit writes
+journal entries and notices and counts the uses of grants in one transaction. Every store passes
+the contract suite in `tests/contract`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from agent_continuations.core.approvals.audit_chain import ChainHead
@@ -12,69 +17,30 @@ from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import IllegalEvent
-
-MAX_STALLS = 5
-
-
-# What fits into one write: a transaction takes 100 items, an expression 4 KB (DynamoDB's limits).
-MAX_REGISTERS_AT_ONCE = 45
-
-
-MAX_INTENTS_AT_ONCE = 25
-
-
-MAX_SETTLED_AT_ONCE = 100
-
-
-MAX_GRANTS_AT_ONCE = 8
-
-
-MAX_STARTS_AT_ONCE = 20
-
-
-READ_TRIES = 4
-
-
-# A hint comes first; the sweeper only where it was lost.
-WAKE_UP_GRACE = timedelta(seconds=60)
-
-
-def read_run(store: "Store", run_id: str) -> tuple[Snapshot, Continuation] | None:
-    """Load a run and fold it.
-
-    A query is no snapshot: what was written while it ran may be in the answer without what was
-    written just before it. Such an answer does not fold, and another look finds all of it.
-
-    Raises:
-        IllegalEvent: the registers do contradict each other.
-        CorruptValue: a value is not what was written.
-    """
-    for tries in range(1, READ_TRIES + 1):
-        snapshot = store.load(run_id)
-        if snapshot is None:
-            return None
-        try:
-            return snapshot, snapshot.continuation()
-        except IllegalEvent:
-            if tries == READ_TRIES:
-                raise
-    raise AssertionError("unreachable")
+from agent_continuations.ports.limits import READ_TRIES
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTerms:
-    """How an owner leaves a run. It holds only if `wake` has not moved. A run that has ended is not
-    paused any more.
+    """How a lease holder releases a run.
+
+    The release is refused if `wake` has changed. A run that has ended is no longer paused.
 
     Attributes:
-        progress: something was written since the claim, or nothing is left to be done: this ends
-            the stalls. A run that is handed on without progress goes on stalling.
+        status: the run's status from now on.
+        due: when the sweeper looks at the run next; None if only a person can move it.
+        wake: the wake counter that the lease holder has seen.
+        entry_count: the number of journal entries, to tell progress from fruitless claims.
+        note: why the run is parked or has failed.
+        progress: whether an entry was written since the claim, or nothing is left to do. Progress
+            resets the count of fruitless claims; a release without it does not.
+        model_pause: the back-off of the model service, if it failed.
     """
 
     status: Status
     due: datetime | None
     wake: int
-    registers: int
+    entry_count: int
     note: str | None = None
     progress: bool = True
     model_pause: ModelBackoff | None = None
@@ -82,11 +48,13 @@ class ReleaseTerms:
 
 @dataclass(frozen=True, slots=True)
 class TrailMove:
-    """What a write adds to a run's audit trail; it holds only if nothing else has come into it.
+    """The entries that a write adds to a run's audit trail.
+
+    The write is refused if the trail has grown in the meantime.
 
     Attributes:
-        before: how many entries the writer knows.
-        after: the end of the trail with what is written.
+        before: the number of entries that the writer has seen.
+        after: the end of the trail with the new entries.
     """
 
     before: int
@@ -95,7 +63,12 @@ class TrailMove:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something whose time has come: a run, or one of its notices. `new`: nobody has had it yet."""
+    """A run or a notice that is due.
+
+    Attributes:
+        notice_id: the notice; None if the run itself is due.
+        new: whether the run has never been claimed.
+    """
 
     run_id: str
     notice_id: str | None
@@ -104,41 +77,50 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Heads, newest first, and where to go on."""
+    """One page of a list of runs, newest first, and the cursor of the next page."""
 
     heads: tuple[RunHead, ...]
     next: str | None
 
 
-class Store(Protocol):
-    """Runs, kept by the protocol that makes them safe. Every write is conditional.
+class RunStore(Protocol):
+    """Runs: their heads, their journals, and the leases under which they are advanced.
 
-    All methods may raise `Retryable` where the store does not answer. Those that fence raise
-    `Fenced` if the run has another epoch, is cancelled, or is terminal.
+    Methods with an `epoch` are fenced: they raise `Fenced` if the run has another epoch or is not
+    running; `record_intents` and `commit` also if it is cancelled. All methods may raise
+    `Retryable` if the store does not respond.
     """
 
     def create(self, head: RunHead, start: JournalEntry) -> RunHead:
-        """Store a new run, or give the head of the one that has this id already."""
+        """Store a new run. Returns its head, or the stored head if the id exists already."""
 
     def head(self, run_id: str) -> RunHead | None:
-        """The head, read consistently."""
+        """The head, read consistently; None if there is no such run."""
 
     def load(self, run_id: str) -> Snapshot | None:
-        """Everything; the head is never newer than the registers beside it."""
+        """The head and all journal entries; the head is never newer than the entries."""
 
     def claim(
-        self, run_id: str, *, owner: str, now: datetime, lease_until: datetime
+        self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
     ) -> RunHead | None:
-        """Take the run: the new head with the next epoch, or None if that is not possible now."""
+        """Take the lease of a run.
+
+        Args:
+            holder: the new lease holder's id.
+            lease_until: when the lease ends unless it is renewed.
+
+        Returns:
+            The head with the next epoch; None if the run has ended or is leased to another.
+        """
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
-        """Hold the run for longer; its current head. Fenced."""
+        """Extend the lease. Returns the current head. Fenced."""
 
-    def progress(self, run_id: str, *, epoch: int, registers: int) -> RunHead:
-        """Note that the run has come on since the last claim, which ends the stall. Fenced."""
+    def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
+        """Record progress since the claim, which resets the count of fruitless claims. Fenced."""
 
-    def append(self, run_id: str, register: JournalEntry) -> JournalEntry:
-        """Write a register once, and give what is stored: `register`, or what was there before."""
+    def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+        """Write a journal entry once. Returns the stored entry: `entry`, or an earlier one."""
 
     def record_intents(
         self,
@@ -148,10 +130,12 @@ class Store(Protocol):
         intents: Mapping[str, Intent],
         settled: Sequence[str],
     ) -> RunHead:
-        """Put intents on record before their tools run, and drop those of `settled` paths. Fenced,
-        and so is a paused run. At most `MAX_INTENTS_AT_ONCE`, and `MAX_SETTLED_AT_ONCE`.
+        """Record intents before their tools run. Also fenced if the run is paused.
 
-        A path that has an intent of the same attempt on record already is refused as fenced.
+        Args:
+            intents: by call path, at most `MAX_INTENTS_AT_ONCE`. A path with a recorded intent of
+                the same attempt is refused with `Fenced`.
+            settled: paths whose intents are removed, at most `MAX_SETTLED_AT_ONCE`.
         """
 
     def commit(
@@ -159,7 +143,7 @@ class Store(Protocol):
         run_id: str,
         *,
         epoch: int,
-        registers: Sequence[JournalEntry] = (),
+        entries: Sequence[JournalEntry] = (),
         notices: Sequence[Notice] = (),
         settled: Sequence[str] = (),
         release: ReleaseTerms | None = None,
@@ -168,46 +152,63 @@ class Store(Protocol):
         starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
-        """Write registers and notices, start other runs, drop the intents of `settled` paths and
-        leave the run, all or nothing; at most `MAX_REGISTERS_AT_ONCE` registers and as many
-        notices, and `MAX_STARTS_AT_ONCE` runs with as few. Fenced, but a cancelled run may be
-        released. False, and nothing written, if `wake` or the trail has moved
-        since, a register is there already, or one of the grants that are used here, at most
-        `MAX_GRANTS_AT_ONCE` different ones, may not be used any more: load again.
+        """Write a lease holder's results, all or nothing. Fenced, but a cancelled run can be
+        released.
+
+        Args:
+            entries: new journal entries, at most `MAX_ENTRIES_AT_ONCE`.
+            notices: new notices for the outbox, as many at most.
+            settled: call paths whose intents are removed, at most `MAX_SETTLED_AT_ONCE`.
+            release: given if the run is released.
+            trail: the new end of the audit trail, if `entries` belong to it.
+            uses: grants used by `entries`, at most `MAX_GRANTS_AT_ONCE` different ones.
+            starts: child runs, at most `MAX_STARTS_AT_ONCE`, with as few entries and notices.
+
+        Returns:
+            False if nothing was written and the run must be loaded again: `wake` or the trail has
+            changed, an entry or a run exists already, or a grant can no longer be used.
         """
 
     def append_external(
         self,
         run_id: str,
-        registers: Sequence[JournalEntry],
+        entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
-        """Write what comes from outside, a decision or a late outcome, all or none of it, and make
-        the run go on; with `reopen`, one that is completed, too. None if it is written; else the
-        first register that stood in the way.
+        """Write entries from outside, e.g. a decision or a late outcome, and wake the run; all or
+        nothing.
+
+        Args:
+            reopen: whether a completed run is continued.
+
+        Returns:
+            None if written; otherwise the first of `entries` that was stored before.
 
         Raises:
-            Stale: the trail has moved on; nothing is written.
+            Stale: the trail has changed; nothing is written.
             Conflict: the run has ended; nothing is written.
         """
 
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
-        """Make a run that has not ended go on; with `cancel`, to its end. The head after it.
+        """Wake a run that has not ended; with `cancel`, so that it is cancelled.
 
-        A parked run, which nobody would take to its end, is cancelled by this at once.
+        A parked run has no lease holder that could cancel it, so it is cancelled at once.
+
+        Returns:
+            The head afterwards; None if there is no such run.
         """
 
     def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
-        """Hold a run that has not ended, or let it go on. The head after it."""
+        """Pause or resume a run that has not ended. Returns the head afterwards."""
 
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         """Make a parked run ready; None if it is not parked."""
 
     def due(self, now: datetime, limit: int) -> list[Due]:
-        """Runs and notices whose time has come, longest overdue first; may be stale."""
+        """Due runs and notices, longest overdue first; may be stale."""
 
     def list_runs(
         self,
@@ -221,23 +222,57 @@ class Store(Protocol):
         """Heads of a tenant's runs, newest first; may be stale.
 
         Raises:
-            Invalid: the cursor is not one that this store gave.
+            Invalid: the cursor was not returned by this store.
         """
 
+
+class GrantStore(Protocol):
+    """Grants of each tenant. Their uses are counted by `RunStore.commit`."""
+
     def grant(self, grant: Grant) -> None:
-        """Keep a new grant."""
+        """Store a new grant."""
 
     def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
-        """Grants of a tenant, for one tool or for all; those that ended may be among them."""
+        """A tenant's grants, for one tool or for all; ended grants may be among them."""
 
     def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
-        """End a grant, and give it as it stands; the first to end it is kept."""
+        """End a grant. Returns the stored grant; a second call changes nothing."""
+
+
+class OutboxStore(Protocol):
+    """Notices, written by `RunStore.commit`, until they are delivered."""
 
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
-        """A notice that is still to be delivered to somebody."""
+        """A notice that is not yet delivered to every address."""
 
     def notices(self, run_id: str) -> list[Notice]:
         """Every notice of a run, delivered or not."""
 
     def update_notice(self, notice: Notice) -> None:
-        """Keep how far a notice's delivery has come."""
+        """Store the delivery state of a notice."""
+
+
+class Store(RunStore, GrantStore, OutboxStore, Protocol):
+    """Runs, grants and notices over one table."""
+
+
+def read_run(store: RunStore, run_id: str) -> tuple[Snapshot, Continuation] | None:
+    """Load a run and fold its journal.
+
+    A query in pages is no snapshot: it can return an entry that was written meanwhile without the
+    entry just before it. Such a journal does not fold; loading again returns both.
+
+    Raises:
+        IllegalEvent: the journal entries contradict each other.
+        CorruptValue: a stored value was changed or is missing.
+    """
+    for tries in range(1, READ_TRIES + 1):
+        snapshot = store.load(run_id)
+        if snapshot is None:
+            return None
+        try:
+            return snapshot, snapshot.continuation()
+        except IllegalEvent:
+            if tries == READ_TRIES:
+                raise
+    raise AssertionError("unreachable")

@@ -1,72 +1,107 @@
-"""Whether something can be said to a request now, for whom, and through this door."""
+"""Whether a response to a request can be accepted: for whom, now, and from this source."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
 from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, GROUP, Risk, normalized
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request
-from agent_continuations.core.decisions.responses import Decide, Response
+from agent_continuations.core.decisions.responses import Response
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
 
-def resolve_approver(request: Request, said: Response) -> str:
-    """Whom the words are for: who is named, spelled as in the request, or the only one asked.
+@dataclass(frozen=True, slots=True)
+class DecisionAttempt:
+    """One response to one request of a run, as it was loaded.
+
+    Attributes:
+        loaded: the run.
+        request: one of its requests, open or closed.
+        response: what the approver, or a caller for them, sent.
+        approver: the person for whom it counts.
+        shown_hash: the hash of the call that the request shows.
+        now: when it is checked.
+    """
+
+    loaded: LoadedRun
+    request: Request
+    response: Response
+    approver: str
+    shown_hash: str
+    now: datetime
+
+
+def new_attempt(
+    loaded: LoadedRun, request: Request, response: Response, now: datetime
+) -> DecisionAttempt:
+    """The attempt of a response; its approver is resolved and the call hashed, once.
 
     Raises:
-        Invalid: nobody is named, and several are asked.
+        Invalid: no approver is named, and several were asked.
     """
-    if said.approver is not None:
-        names = (
-            each for each in request.approvers if normalized(each) == normalized(said.approver)
-        )
-        return next(names, said.approver)
+    shown_hash = call_hash_of(loaded.head, request.asked, request.path)
+    approver = resolve_approver(request, response)
+    return DecisionAttempt(loaded, request, response, approver, shown_hash, now)
+
+
+def resolve_approver(request: Request, response: Response) -> str:
+    """The approver for whom a response counts, spelled as in the request: the one that it names,
+    or the only one asked.
+
+    Raises:
+        Invalid: no approver is named, and several were asked.
+    """
+    if response.approver is not None:
+        named = normalized(response.approver)
+        same = (each for each in request.approvers if normalized(each) == named)
+        return next(same, response.approver)
     if not request.approvers:
         return "operator"
     approval = request.approval
-    owing = approval.pending_approvers if approval and not request.decision else request.approvers
-    if len(owing) != 1 or owing[0].startswith(GROUP):
+    pending = approval.pending_approvers if approval and not request.decision else request.approvers
+    if len(pending) != 1 or pending[0].startswith(GROUP):
         raise Invalid("several people were asked; say for whom", [("approver", "required")])
-    return owing[0]
+    return pending[0]
 
 
-def check_open(loaded: LoadedRun, request: Request, said: Response, now: datetime) -> None:
-    """Whether anything can be said yet, through this door.
+def check_open(attempt: DecisionAttempt) -> None:
+    """Check that the request is open, and open to responses from this source.
 
     Raises:
         Conflict: the run has ended, the outcome is there, or the deadline has passed.
-        Forbidden: the call is of high risk, and it is not known for certain who says it.
+        Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
-    head, call, approval = loaded.head, request.call, request.approval
+    head, request = attempt.loaded.head, attempt.request
     if head.status.terminal or head.cancelled:
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
     if request.already_resolved:
         raise Conflict("the tool's outcome has arrived; nothing is left to answer")
-    if approval and now > approval.expires_at:
+    if request.approval and attempt.now > request.approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
-    if call.risk is Risk.HIGH:
-        check_signed_in(said)
+    if request.call.risk is Risk.HIGH:
+        check_signed_in(attempt.response)
 
 
-def check_seen(loaded: LoadedRun, request: Request, said: Decide) -> None:
-    """Whether what they saw is what is asked.
+def check_seen(attempt: DecisionAttempt) -> None:
+    """Check that the approver saw what the request asks now.
 
     Raises:
         Conflict: the arguments have changed since.
     """
-    seen, shown = said.arguments_hash, call_hash_of(loaded.head, request.asked, request.path)
-    if seen is not None and not compare_digest(seen.encode(), shown.encode()):
+    seen = attempt.response.arguments_hash
+    if seen is not None and not compare_digest(seen.encode(), attempt.shown_hash.encode()):
         raise Conflict("the arguments have changed since you saw them; look at them again")
 
 
-def check_signed_in(said: Response) -> None:
-    """Whether it is known for certain who says it.
+def check_signed_in(response: Response) -> None:
+    """Check that the source of a response proves the approver's identity.
 
     Raises:
-        Forbidden: it is not.
+        Forbidden: it does not.
     """
-    if said.via not in AUTHENTICATED_SOURCES:
+    if response.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]
         raise Forbidden("this is of high risk: sign in to decide", fields)

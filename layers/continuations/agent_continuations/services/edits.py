@@ -15,7 +15,6 @@ from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import ConditionPlan, RefusedPlan
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import additional_stages
-from agent_continuations.core.waits import QuestionWait
 from agent_continuations.engine.conditions import checked_limit, limit_schema
 from agent_continuations.errors import Conflict, Invalid
 
@@ -50,11 +49,11 @@ def schema_of(
     Raises:
         Conflict: the tool is gone.
     """
-    plan, wait = request.call.plan, request.call.wait
+    plan, question = request.call.plan, request.call.question
     if isinstance(plan, ConditionPlan):
         return limit_schema(plan)
-    if isinstance(wait, QuestionWait):
-        return wait.answer
+    if question:
+        return question.answer
     return _tool(registry, loaded, request).schema
 
 

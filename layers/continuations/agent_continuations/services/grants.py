@@ -8,14 +8,14 @@ from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
 from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request
-from agent_continuations.core.decisions.responses import Decide, GrantTerms
+from agent_continuations.core.decisions.responses import Decide, GrantTerms, Response
 from agent_continuations.core.ids import is_opaque_id, opaque_id
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports.clock import Clock
-from agent_continuations.ports.store import Store
+from agent_continuations.ports.store import GrantStore
 
 MAX_USES = 1_000_000
 
@@ -23,56 +23,59 @@ MAX_USES = 1_000_000
 class GrantService:
     """What approvers of one tenant have agreed to in advance."""
 
-    def __init__(self, *, store: Store, tenant: str, clock: Clock) -> None:
+    def __init__(self, *, store: GrantStore, tenant: str, clock: Clock) -> None:
         self._store = store
         self._tenant = tenant
         self._clock = clock
 
     def prepare(
-        self, loaded: LoadedRun, request: Request, answer: Decide, wanted: GrantTerms
-    ) -> Grant:
-        """A grant of whoever approves a request, for calls like it; it is not stored yet.
+        self, loaded: LoadedRun, request: Request, response: Response, wanted: GrantTerms | None
+    ) -> Grant | None:
+        """The grant of an approver for calls like the one of a request; it is not stored yet.
 
         Args:
             loaded, request: the request, open yet.
-            answer: the approval; its approver makes the grant.
-            wanted: what else is agreed to with it.
+            response: the approval; its approver makes the grant.
+            wanted: the terms of the grant; None where no grant is wanted.
 
         Raises:
             Invalid: longer than the policy allows, or a rule that does not fit its argument.
             Forbidden: the approver is not asked.
         """
-        call, approval, gate = request.call, request.call.approval, request.call.gate
-        if approval is None or gate is None or isinstance(call.plan, RefusedPlan):
+        if wanted is None:
+            return None
+        call, approval, policy = request.call, request.call.approval, request.call.gate
+        if approval is None or policy is None or isinstance(call.plan, RefusedPlan):
             raise Invalid("nothing can be granted here", [("grant", "not here")])
-        if request.decision or answer.verdict is not Verdict.APPROVE:
+        if not isinstance(response, Decide) or response.verdict is not Verdict.APPROVE:
             raise Invalid("only an approval can be given in advance", [("grant", "not here")])
-        if answer.approver is None:
+        if response.approver is None:
             raise Invalid("say who grants it", [("approver", "required")])
-        _check(gate, wanted.seconds, wanted.max_uses)
+        _check(policy, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = eligible_stage(
-            approval, gate, answer.approver, groups=answer.groups, requester=head.requester
+            approval, policy, response.approver, groups=response.groups, requester=head.requester
         )
+        arguments = response.arguments or request.asked.arguments
         return Grant(
             grant_id=opaque_id(token_bytes(10)),
             tenant=self._tenant,
-            approver=answer.approver,
+            approver=response.approver,
             member_of=group,
             agent=loaded.continuation.frame_at(request.path[:-1]).agent,
             tool=call.plan.tool,
             schema_version=call.plan.schema_version,
-            conditions=_conditions(answer.arguments or request.asked.arguments, wanted.rules),
+            conditions=_argument_rules(arguments, wanted.rules),
             made_at=now,
             expires_at=now + timedelta(seconds=wanted.seconds),
-            via=answer.via,
-            authentication=answer.authentication,
+            via=response.via,
+            authentication=response.authentication,
             run_id=head.run_id,
             request_id=request.request_id,
             max_uses=wanted.max_uses,
         )
 
-    def make(self, grant: Grant) -> None:
+    def store(self, grant: Grant) -> None:
         """Store a grant: from now on it votes."""
         self._store.grant(grant)
 
@@ -106,27 +109,27 @@ class GrantService:
         return self._store.revoke(found[0], by=by, now=self._clock())
 
 
-def _check(gate: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
-    if not gate.grant_seconds:
+def _check(policy: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
+    if not policy.grant_seconds:
         raise Invalid("the policy allows no grants here", [("grant", "not here")])
-    if not 1 <= seconds <= gate.grant_seconds:
-        fields = [("grant.seconds", f"from 1 to {gate.grant_seconds}")]
+    if not 1 <= seconds <= policy.grant_seconds:
+        fields = [("grant.seconds", f"from 1 to {policy.grant_seconds}")]
         raise Invalid("the policy does not allow it for so long", fields)
     if max_uses is not None and not 1 <= max_uses <= MAX_USES:
         raise Invalid("the number does not fit", [("grant.max_uses", f"from 1 to {MAX_USES}")])
 
 
-def _conditions(
+def _argument_rules(
     arguments: Mapping[str, object], rules: Mapping[str, Rule]
 ) -> dict[str, ArgumentRule]:
     unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
     if unknown:
         raise Invalid("there is no such argument", unknown)
-    conditions = {}
+    rules_by_name = {}
     for name, value in arguments.items():
         rule = rules.get(name, "is")
         if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
             fields = [(f"grant.rules.{name}", "only a number from 0 on has an upper limit")]
             raise Invalid("the rule does not fit the argument", fields)
-        conditions[name] = ArgumentRule(rule=rule, value=None if rule == "any" else value)
-    return conditions
+        rules_by_name[name] = ArgumentRule(rule=rule, value=None if rule == "any" else value)
+    return rules_by_name

@@ -28,6 +28,7 @@ from agent_continuations.core.events import (
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.run import RunHead, Snapshot
 from agent_continuations.views.base import ApiModel, Rfc3339
+from agent_continuations.views.labels import LABELS
 
 
 class Entry(ApiModel):
@@ -108,7 +109,7 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
                 root, path, at=event.at, kind="tool", text=event.outcome.content[:500]
             )
         case Suspended(wait=wait):
-            yield _call_entry(root, path, at=event.at, kind="wait", text=_WAITS[wait.kind])
+            yield _call_entry(root, path, at=event.at, kind="wait", text=LABELS[wait.kind].state)
         case ConditionReached(plan=plan):
             why = plan.gate.preview.effect if plan.gate.preview else ""
             at = (root.frame_at(path[:-1]).started_at or head.created_at) + timedelta(
@@ -122,15 +123,6 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
             yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
         case _:
             yield from _approval_entry(event, root, path)
-
-
-_WAITS = {
-    "timer": "sleeps",
-    "question": "has a question",
-    "event": "waits for an event",
-    "job": "waits for its job",
-    "child": "became a run of its own",
-}
 
 
 def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:

@@ -1,18 +1,18 @@
 """What a run waits for, as the outside sees it."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Literal
 
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import ApprovalRequest
+from agent_continuations.core.awaiting import Await, Reason
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.continuation import Call, Continuation, Doubt
-from agent_continuations.core.effects import AskIfHappened, Await, CallModel, NextEffect, effects
+from agent_continuations.core.effects import AskIfHappened, CallModel, NextEffect, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.core.waits import EventWait, JobWait, QuestionWait, TimerWait, Wait
 from agent_continuations.views.base import ApiModel, Rfc3339
+from agent_continuations.views.labels import LABELS
 
 
 class StageView(ApiModel):
@@ -33,9 +33,7 @@ class Waiting(ApiModel):
     """
 
     request_id: str
-    kind: Literal[
-        "approval", "question", "condition", "doubt", "timer", "event", "job", "child", "model"
-    ]
+    kind: Literal[Reason, "model"]
     path: str
     agents: tuple[str, ...]
     tool: str | None = None
@@ -72,16 +70,18 @@ def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
         return
     for effect in effects(root):
         match effect:
-            case Await(reason="approval" | "question" | "condition" | "doubt"):
+            case Await(asks_people=True):
                 yield _question(head, root, effect)
             case Await():
                 yield _waiting_entry(root, effect)
             case CallModel() if head.status is Status.SUSPENDED:
                 pause = head.model_pause
-                message = pause.reason if pause else "the model is not called yet"
+                message = pause.reason if pause else LABELS["model"].message
                 yield _backoff_entry(root, effect, "model", message)
             case AskIfHappened() if head.status is Status.SUSPENDED:
-                message = "the tool was begun and may still be running; its owner is gone"
+                message = (
+                    "the tool was started and may still be running; its process has lost the run"
+                )
                 yield _backoff_entry(root, effect, "timer", message)
             case _:
                 pass
@@ -124,25 +124,17 @@ def _question(head: RunHead, root: Continuation, effect: Await) -> Waiting:
         stages=stage_views(request) if request else None,
         risk=call.risk if call.gate else None,
         preview=call.preview.effect if call.preview and request else None,
-        answer_schema=call.wait.answer if isinstance(call.wait, QuestionWait) else None,
+        **_details(call),
     )
 
 
 def _message(call: Call, agent: str, effect: Await) -> str:
-    match effect.reason:
-        case "question":
-            return call.wait.text if isinstance(call.wait, QuestionWait) else ""
-        case "condition":
-            why = call.preview.effect if call.preview else ""
-            return f"{agent} shall it go on? {why} Approve: it goes on. Reject: it ends here."
-        case "doubt":
-            return (
-                f"It is not known whether {call.plan.tool} happened: its process was lost while it"
-                " ran. Approve: it happened, the run goes on and your reason is told as its result."
-                " Reject: it did not happen, and it runs now."
-            )
-        case _:
-            return f"{agent} asks to call {call.plan.tool}"
+    return LABELS[effect.reason].message.format(
+        agent=agent,
+        tool=call.plan.tool,
+        question=call.question.text if call.question else "",
+        why=call.preview.effect if call.preview else "",
+    )
 
 
 def _current_approvers(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
@@ -151,20 +143,10 @@ def _current_approvers(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
     return question.approvers
 
 
-def _until(wait: Wait | None) -> datetime | None:
-    return wait.until if isinstance(wait, TimerWait | EventWait | JobWait) else None
-
-
 def _waiting_entry(root: Continuation, effect: Await) -> Waiting:
     """What no person is asked for."""
     call = root.call_at(effect.path)
-    wait = call.wait if isinstance(call.wait, EventWait) else None
-    message = {
-        "timer": f"{call.plan.tool} sleeps",
-        "event": f"{call.plan.tool} waits for the event {wait.name if wait else ''}",
-        "job": f"{call.plan.tool} waits for its job",
-        "child": f"{call.plan.tool} is a run of its own",
-    }[effect.reason]
+    details = _details(call)
     return Waiting(
         request_id=f"{effect.reason}-{path_text(effect.path)}",
         kind=effect.reason,
@@ -172,12 +154,16 @@ def _waiting_entry(root: Continuation, effect: Await) -> Waiting:
         agents=root.agents_to(effect.path),
         tool=call.plan.tool,
         arguments=call.arguments,
-        expires_at=_until(call.wait),
-        message=message,
-        event=wait.name if wait else None,
-        correlation=wait.correlation if wait else None,
-        run_id=effect.request_id,
+        expires_at=call.wait.deadline if call.wait else None,
+        message=LABELS[effect.reason].message.format(
+            tool=call.plan.tool, event=details.get("event")
+        ),
+        **details,
     )
+
+
+def _details(call: Call) -> dict[str, Any]:
+    return call.wait.details() if call.wait else {}
 
 
 def _backoff_entry(

@@ -203,8 +203,8 @@ def test_no_agent_can_have_a_hostile_name(name: str) -> None:
 def test_the_subject_names_the_tool(tool: str, kind: str) -> None:
     mail = received(tool=tool, kind=kind, expires_at=None)
     check(mail)
-    asked = "Did it happen" if kind == "doubt" else "Approval needed"
-    assert mail["Subject"] == f"{asked}: {tool}"
+    asked = f"Did {tool} happen?" if kind == "doubt" else f"Approval needed: {tool}"
+    assert mail["Subject"] == asked
 
 
 def test_a_reminder_says_so_and_high_risk_too() -> None:

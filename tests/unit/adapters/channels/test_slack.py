@@ -117,7 +117,7 @@ def test_a_doubt_is_put_in_the_words_of_the_mail(server: SlackServer) -> None:
     assert message.button("approve")["text"]["text"] == "It happened"
     assert message.button("reject")["text"]["text"] == "It did not happen"
     words = message.words()
-    assert "the tool runs now; if it did happen after all, it happens twice" in words
+    assert "If it did happen after all, it will have happened twice." in words
     assert "without an answer" not in words
 
 

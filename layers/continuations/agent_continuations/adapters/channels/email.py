@@ -15,6 +15,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.routes import is_group
 from agent_continuations.safe_text import escape_json, escape_line
+from agent_continuations.views.labels import subject
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -114,7 +115,9 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         )
     return {
         "notice": notice,
-        "subject": _subject(notice),
+        "subject": subject(
+            notice.kind, notice.tool, high_risk=high, reminder=notice.occasion == "reminder"
+        ),
         "link": link,
         "about_link": about_link,
         "group": is_group(approver),
@@ -125,18 +128,3 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         "taken_back": taken_back[preview.reversible] if preview else "",
         "goal": escape_line(notice.goal),
     }
-
-
-_ASKED = {
-    "approval": "Approval needed",
-    "question": "Answer needed",
-    "condition": "Shall it go on",
-    "doubt": "Did it happen",
-}
-
-
-def _subject(notice: Notice) -> str:
-    again = "Reminder: " if notice.occasion == "reminder" else ""
-    asked = _ASKED[notice.kind]
-    high = " (high risk)" if notice.risk is Risk.HIGH else ""
-    return f"{again}{asked}{high}: {notice.tool}"

@@ -1,9 +1,9 @@
 """Lookup."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
+from agent_continuations.core.awaiting import RequestKind
 from agent_continuations.core.continuation import Call
 from agent_continuations.core.events import DoubtResolved, MarkedInDoubt
 from agent_continuations.core.path import Path, parse_path
@@ -15,7 +15,7 @@ from agent_continuations.errors import NotFound
 class Request:
     """A question that people were asked, with the decision that stands, if there is one."""
 
-    kind: Literal["approval", "question", "condition", "doubt"]
+    kind: RequestKind
     path: Path
     call: Call
     request_id: str

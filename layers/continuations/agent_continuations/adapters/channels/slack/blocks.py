@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_continuations.core.approvals.policy import Preview, Risk
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.awaiting import RequestKind
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Invalid
 from agent_continuations.safe_text import escape, escape_json, escape_line
+from agent_continuations.views.labels import REQUESTS, subject
 
 Block = dict[str, Any]
 
@@ -26,26 +28,6 @@ REASON = "reason"
 OPEN = "open"
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_VERDICT_LABELS = {
-    "approval": {Verdict.APPROVE: "Approve", Verdict.REJECT: "Reject"},
-    "question": {Verdict.APPROVE: "Answer", Verdict.REJECT: "I cannot answer"},
-    "condition": {Verdict.APPROVE: "Go on", Verdict.REJECT: "Stop"},
-    "doubt": {Verdict.APPROVE: "It happened", Verdict.REJECT: "It did not happen"},
-}
-_OUTCOME_LABELS = {
-    "approval": {Verdict.APPROVE: "Approved", Verdict.REJECT: "Rejected"},
-    "question": {Verdict.APPROVE: "Answered", Verdict.REJECT: "Not answered"},
-    "condition": {Verdict.APPROVE: "Let go on", Verdict.REJECT: "Stopped"},
-    "doubt": {
-        Verdict.APPROVE: "Answered: it happened",
-        Verdict.REJECT: "Answered: it did not happen",
-    },
-}
-_DOUBT_LABELS = """\
-Its process was lost while it ran, and nobody knows. Please look where it would show. If you answer
-"It happened": the tool does not run again; the agent goes on, and is told what you found.
-"It did not happen": the tool runs now; if it did happen after all, it happens twice.
-Until somebody answers, the run waits and the tool does not run."""
 
 
 class RequestRef(BaseModel):
@@ -53,7 +35,7 @@ class RequestRef(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
+    kind: RequestKind
     run_id: str
     request_id: str
     shown_hash: str
@@ -152,7 +134,7 @@ def settled(
         decision: as `views.settled_view` gives it.
     """
     verdict = Verdict(decision["decision"])
-    stands = _OUTCOME_LABELS[asked.kind][verdict]
+    stands = REQUESTS[asked.kind].results[verdict]
     line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
         line += f"\n{escape_line(decision['reason'])}"
@@ -160,13 +142,13 @@ def settled(
         line += "\nOthers must still agree."
     edited = decision.get("arguments")
     blocks = [
-        _header(f"{tool}: {stands}" if asked.kind == "doubt" else f"{stands}: {tool}"),
+        _header(f"{tool}: {stands}"),
         *islice(_sections(escape_json(arguments)), MAX_ARGUMENT_SECTIONS),
         *([_section("With these arguments instead:")] if edited else []),
         *islice(_sections(escape_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
         _section(line),
     ]
-    return SlackMessage(blocks, plain(f"{stands}: {tool}", MAX_HEADER_CHARACTERS))
+    return SlackMessage(blocks, plain(f"{tool}: {stands}", MAX_HEADER_CHARACTERS))
 
 
 def message(words: str) -> SlackMessage:
@@ -176,13 +158,13 @@ def message(words: str) -> SlackMessage:
 
 def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    word = _VERDICT_LABELS[reasoning.asked.kind][reasoning.verdict]
-    doubt = reasoning.asked.kind == "doubt"
+    label = REQUESTS[reasoning.asked.kind]
+    word = label.verdicts[reasoning.verdict]
     return {
         "type": "modal",
         "callback_id": "decide",
         "private_metadata": reasoning.model_dump_json(),
-        "title": _text("Did it happen?" if doubt else word, 24),
+        "title": _text(word, 24),
         "submit": _text(word, 24),
         "close": _text("Back", 24),
         "blocks": [
@@ -191,8 +173,8 @@ def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
                 "type": "input",
                 "block_id": REASON,
                 "optional": True,
-                "label": _text("What you found" if doubt else "Why", 2000),
-                "hint": _text("It is told to the model.", 2000),
+                "label": _text(label.reason, 2000),
+                "hint": _text(label.reason_reader.capitalize(), 2000),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": REASON,
@@ -234,23 +216,16 @@ def _sections(text: str) -> Iterator[Block]:
 
 
 def _title(notice: Notice) -> str:
-    if notice.kind == "doubt":
-        return f"Did {notice.tool} happen?"
-    high = " (high risk)" if notice.risk is Risk.HIGH else ""
-    what = {"question": "answer", "condition": "go-ahead"}.get(notice.kind, "approval")
-    again = f"Reminder: {what}" if notice.occasion == "reminder" else what.capitalize()
-    return f"{again} needed{high}: {notice.tool}"
+    high, reminder = notice.risk is Risk.HIGH, notice.occasion == "reminder"
+    return subject(notice.kind, notice.tool, high_risk=high, reminder=reminder)
 
 
 def _question(notice: Notice) -> str:
-    if notice.kind == "doubt":
-        return f"Did {notice.tool} happen? {_DOUBT_LABELS}"
-    agent = escape_line(notice.agents[-1])
-    if notice.kind == "question":
-        return f"{agent} asks you:"
-    if notice.kind == "condition":
-        return f"Shall {agent} go on?"
-    return f"{agent} asks to call {notice.tool}."
+    label = REQUESTS[notice.kind]
+    lines = [label.heading.format(agent=escape_line(notice.agents[-1]), tool=notice.tool)]
+    lines += [label.background] if label.background else []
+    lines += [f'"{label.verdicts[each]}": {then}' for each, then in label.consequences.items()]
+    return "\n".join(lines)
 
 
 def _effect(preview: Preview) -> str:
@@ -264,7 +239,7 @@ def _facts(notice: Notice) -> str:
     lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
     if notice.expires_at:
         until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")
-        lines.append(f"Until: {until}; without an answer it is not approved.")
+        lines.append(f"Until: {until}; if nobody answers, {REQUESTS[notice.kind].unanswered}.")
     return "\n".join([*lines, f"Hash: {notice.arguments_hash[:12]}"])
 
 
@@ -275,7 +250,7 @@ def _decisions(notice: Notice) -> Sequence[Block]:
         {
             "type": "button",
             "action_id": verdict.value,
-            "text": _text(_VERDICT_LABELS[notice.kind][verdict], 75),
+            "text": _text(REQUESTS[notice.kind].verdicts[verdict], 75),
             "value": value,
             "style": style,
         }

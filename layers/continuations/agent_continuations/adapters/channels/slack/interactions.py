@@ -32,7 +32,7 @@ from agent_continuations.errors import (
     Invalid,
     Retryable,
 )
-from agent_continuations.services.runs import RunService
+from agent_continuations.services.services import Services
 from agent_continuations.views.decision import decision_result_view
 
 
@@ -107,9 +107,9 @@ _INTERACTION: TypeAdapter[_Clicked | _Submitted] = TypeAdapter(_Interaction)
 class SlackInteractions:
     """Takes what Slack sends when somebody clicks or writes, and decides."""
 
-    def __init__(self, workspace: Workspace, runs: RunService) -> None:
+    def __init__(self, workspace: Workspace, services: Services) -> None:
         self._workspace = workspace
-        self._runs = runs
+        self._services = services
 
     def handle(self, body: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
         """Do what an interaction asks for.
@@ -187,7 +187,9 @@ class SlackInteractions:
             arguments_hash=asked.shown_hash,
         )
         try:
-            stands = decision_result_view(asked.run_id, self._runs.settle(loaded, request, answer))
+            stands = decision_result_view(
+                asked.run_id, self._services.decisions.decide_loaded(loaded, request, answer)
+            )
         except AlreadyDecided as error:
             stands = error.decision
         return settled(asked, request.call.plan.tool, request.asked.arguments, stands)
@@ -199,7 +201,7 @@ class SlackInteractions:
             Forbidden: he was not asked.
         """
         email = self._workspace.email_of(user.id)
-        loaded = self._runs.load(asked.run_id)
+        loaded = self._services.runs.load(asked.run_id)
         request = find_request(loaded, asked.request_id)
         return loaded, request, approver_of(request.approvers, email)
 

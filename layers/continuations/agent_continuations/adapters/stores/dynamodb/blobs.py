@@ -1,4 +1,4 @@
-"""Where compressed values stand: in their item, or in S3 under the hash of their content."""
+"""Compressed values: in their item, or in S3 under the hash of their content if they are large."""
 
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -16,14 +16,19 @@ OFFLOAD_BYTES = 32 * 1024
 
 
 class Blobs:
-    """Where compressed values stand: in their item, or in S3 under the hash of their content."""
+    """Stores values up to 32 KB in their item, and larger ones in a bucket.
+
+    Args:
+        s3: the client.
+        bucket: the bucket's name.
+    """
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def store(self, run_id: str, value: bytes) -> Item:
-        """The attributes that hold a value; a large one is stored first."""
+        """The attributes that hold a value; a large value is uploaded first."""
         if len(value) <= OFFLOAD_BYTES:
             return {"v": value}
         digest = sha256(value).hexdigest()
@@ -32,20 +37,20 @@ class Blobs:
         return {"p": key, "h": digest}
 
     def load(self, item: Item) -> bytes:
-        """The value that attributes hold.
+        """The value that an item's attributes hold.
 
         Raises:
-            CorruptValue: what stands in S3 is not what was written, or is gone.
+            CorruptValue: the object in S3 was changed or is missing.
         """
         if "v" in item:
             return bytes(item["v"])
         try:
-            answer = call(self._s3.get_object, Bucket=self._bucket, Key=item["p"])
-            value = bytes(call(answer["Body"].read))
+            response = call(self._s3.get_object, Bucket=self._bucket, Key=item["p"])
+            value = bytes(call(response["Body"].read))
         except Missing:
             raise CorruptValue(f"the value of {item['sk']} is gone") from None
         except ClientError as error:
-            # What S3 answers for a missing object, too, where a role may not list the bucket.
+            # S3 also denies access to a missing object if the role must not list the bucket.
             raise CorruptValue(f"the value of {item['sk']} is gone or may not be read") from error
         if sha256(value).hexdigest() != item["h"]:
             raise CorruptValue(f"the value of {item['sk']} has changed")

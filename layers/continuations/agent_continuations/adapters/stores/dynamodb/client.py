@@ -1,4 +1,4 @@
-"""Requests to AWS, with its errors made ours."""
+"""Requests to AWS, with AWS's errors turned into the library's."""
 
 from collections.abc import Callable, Mapping
 from random import uniform
@@ -12,53 +12,64 @@ from agent_continuations.errors import Retryable
 
 
 class ConditionFailed(Exception):
-    """A write's condition did not hold; `item` is what stood there, if anything did."""
+    """A write's condition did not hold.
+
+    Attributes:
+        item: the stored item, if the request asked for it; otherwise empty.
+    """
 
     def __init__(self, item: Item) -> None:
         self.item = item
 
 
 class Cancelled(Exception):
-    """A transaction's conditions did not hold; `reasons` stand in the order of its items."""
+    """A condition of a transaction did not hold.
 
-    def __init__(self, reasons: list[Mapping[str, Any]]) -> None:
-        self.reasons = reasons
+    Attributes:
+        items: for each write the stored item that made its condition fail, or None.
+    """
+
+    def __init__(self, items: list[Item | None]) -> None:
+        self.items = items
 
 
 class Missing(Exception):
-    """There is no such object in the bucket."""
+    """The bucket has no such object."""
 
 
-# Two transactions on one item at once: DynamoDB cancels one, and asks for it to be sent again.
+# Two transactions on one item at the same time: DynamoDB cancels one, which must be sent again.
 _CONTENDED = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
 }
 CONTENDED_TRIES = 10
+# Errors of the program or of its permissions: they are not made into others.
 _MISTAKES = {"AccessDeniedException", "AccessDenied", "ValidationException"}
 
 
 def call(operation: Callable[..., Any], **parameters: Any) -> Any:
-    """Make a request, again where it met another transaction on the same item.
+    """Make a request, and repeat it if another transaction was writing the same item.
 
     Raises:
-        ConditionFailed, Cancelled, Missing: an answer that the caller must look at.
-        Retryable: AWS did not answer in time, whatever was tried.
+        ConditionFailed: the condition of the write did not hold.
+        Cancelled: a condition of the transaction did not hold.
+        Missing: the bucket has no such object.
+        Retryable: AWS did not respond in time, after all retries.
     """
     for tries in range(CONTENDED_TRIES):
         try:
             return operation(**parameters)
         except ClientError as error:
-            _explain(error)
+            _raise_unless_contended(error)
         except BotoCoreError as error:
             raise Retryable(str(error)) from error
         sleep(uniform(0, 0.01 * 2**tries))
-    raise Retryable("other transactions on the same item did not come to an end")
+    raise Retryable(f"other transactions wrote the same item {CONTENDED_TRIES} times")
 
 
-def _explain(error: ClientError) -> None:
-    """Raise what an error means; return where the request should be made again."""
+def _raise_unless_contended(error: ClientError) -> None:
+    """Raise the library's error; return if the request should be made again."""
     response: Any = error.response
     code = response["Error"]["Code"]
     reasons = response.get("CancellationReasons", [])
@@ -66,7 +77,7 @@ def _explain(error: ClientError) -> None:
     if code == "ConditionalCheckFailedException":
         raise ConditionFailed(plain(response.get("Item", {}))) from None
     if code == "TransactionCanceledException" and "ConditionalCheckFailed" in codes:
-        raise Cancelled(reasons) from None
+        raise Cancelled([_stored_item(reason) for reason in reasons]) from None
     if "ValidationError" in codes:
         raise error
     if code in _CONTENDED or codes & _CONTENDED:
@@ -76,3 +87,7 @@ def _explain(error: ClientError) -> None:
     if code in _MISTAKES:
         raise error
     raise Retryable(str(error)) from error
+
+
+def _stored_item(reason: Mapping[str, Any]) -> Item | None:
+    return plain(reason["Item"]) if "Item" in reason else None

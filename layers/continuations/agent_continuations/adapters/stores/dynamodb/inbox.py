@@ -1,11 +1,13 @@
-"""What each approver was asked, in the table beside the runs: one partition for each of them."""
+"""The inbox of each approver, in the same table: one partition for each approver or group."""
 
 from datetime import datetime
+from itertools import islice
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agent_continuations.adapters.stores.dynamodb.client import call
-from agent_continuations.adapters.stores.dynamodb.items import FORM, Item, plain, typed
+from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
+from agent_continuations.adapters.stores.dynamodb.items import FORM, Item, typed
+from agent_continuations.adapters.stores.dynamodb.table import Table
 from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.ports.inbox import InboxEntry
 
@@ -14,50 +16,43 @@ if TYPE_CHECKING:
 
 
 class DynamoDBInbox:
-    """Keeps inboxes in a table. An entry that nobody looked at is garbage after its time."""
+    """Stores inboxes in a table, which deletes an entry some time after its `until`.
+
+    Args:
+        dynamodb: the client.
+        table: the table's name.
+    """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
 
-    def put(self, tenant: str, approver: str, asked: InboxEntry, *, until: datetime) -> None:
-        item = {**_key(tenant, approver, asked), "f": FORM, "ttl": int(until.timestamp())}
-        call(self._dynamodb.put_item, TableName=self._table, Item=typed(item))
+    def put(self, tenant: str, approver: str, entry: InboxEntry, *, until: datetime) -> None:
+        """See `Inbox.put`."""
+        key = _key(tenant, approver, entry)
+        self._table.put({**key, "f": FORM, "ttl": int(until.timestamp())})
 
     def list(self, tenant: str, approver: str, limit: int) -> list[InboxEntry]:
-        found: list[InboxEntry] = []
-        page: Item = {}
-        while True:
-            answer: Any = call(
-                self._dynamodb.query,
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                FilterExpression="attribute_not_exists(gone)",
-                ExpressionAttributeValues=typed({":pk": _partition(tenant, approver)}),
-                **page,
-            )
-            found += [
-                InboxEntry(*str(item["sk"]).split("#")) for item in map(plain, answer["Items"])
-            ]
-            if len(found) >= limit or "LastEvaluatedKey" not in answer:
-                return found[:limit]
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-
-    def drop(self, tenant: str, approver: str, asked: InboxEntry) -> None:
-        # Garbage from now on. The functions behind the links can delete nothing, not even this.
-        call(
-            self._dynamodb.update_item,
-            TableName=self._table,
-            Key=typed(_key(tenant, approver, asked)),
-            UpdateExpression="SET gone = :true, #ttl = :now",
-            ExpressionAttributeNames={"#ttl": "ttl"},
-            ExpressionAttributeValues=typed({":true": True, ":now": int(time())}),
+        """See `Inbox.list`."""
+        items = self._table.query_all(
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="attribute_not_exists(gone)",
+            ExpressionAttributeValues=typed({":pk": _partition(tenant, approver)}),
         )
+        return [InboxEntry(*str(item["sk"]).split("#")) for item in islice(items, limit)]
+
+    def drop(self, tenant: str, approver: str, entry: InboxEntry) -> None:
+        """See `Inbox.drop`."""
+        # The functions behind approval links have no permission to delete, so the entry is marked
+        # and left to the table's expiry.
+        update = UpdateExpression(
+            sets=("gone = :true", "#ttl = :now"), values={":true": True, ":now": int(time())}
+        )
+        self._table.update(_key(tenant, approver, entry), update)
 
 
 def _partition(tenant: str, approver: str) -> str:
     return f"A#{tenant}#{normalized(approver)}"
 
 
-def _key(tenant: str, approver: str, asked: InboxEntry) -> Item:
-    return {"pk": _partition(tenant, approver), "sk": f"{asked.run_id}#{asked.request_id}"}
+def _key(tenant: str, approver: str, entry: InboxEntry) -> Item:
+    return {"pk": _partition(tenant, approver), "sk": f"{entry.run_id}#{entry.request_id}"}

@@ -1,123 +1,100 @@
-"""The two sparse indexes: what is due, and what there is."""
+"""The two sparse indexes: due runs and notices, and the list of runs."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from time import sleep
-from typing import TYPE_CHECKING, Any
 
-from agent_continuations.adapters.stores.dynamodb.client import call
-from agent_continuations.adapters.stores.dynamodb.items import (
-    HEAD_KEY,
-    SHARDS,
-    key,
-    list_key,
-    millis,
-    plain,
-    read_head,
-    typed,
-)
+from agent_continuations.adapters.stores.dynamodb.head_items import head_key, list_key, read_head
+from agent_continuations.adapters.stores.dynamodb.items import SHARDS, millis, typed
+from agent_continuations.adapters.stores.dynamodb.table import Table
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Invalid
 from agent_continuations.ports.store import Due, Page
 
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
-
+# A filter that few runs match: after so many queries the page ends, with a cursor to continue.
 _LIST_ROUNDS = 20
+_BATCH_SIZE = 100
+_UNREAD_DELAY_SECONDS = 0.05
 
 
 class Indexes:
-    """Queries over all shards of an index; the answers may be stale."""
+    """Queries over all shards of an index; the results may be stale."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._dynamodb = dynamodb
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def due(self, now: datetime, limit: int) -> list[Due]:
-        """See `Store.due`."""
+        """See `RunStore.due`."""
         found: list[tuple[int, Due]] = []
         for shard in [f"{kind}#{number}" for kind in "DN" for number in range(SHARDS)]:
-            answer = call(
-                self._dynamodb.query,
-                TableName=self._table,
+            items = self._table.query_page(
                 IndexName="due",
                 KeyConditionExpression="due_shard = :shard AND due <= :now",
                 ExpressionAttributeValues=typed({":shard": shard, ":now": millis(now)}),
                 Limit=limit,
             )
-            for item in map(plain, answer["Items"]):
+            for item in items:
                 notice_id = item["sk"][2:] if item["sk"].startswith("N#") else None
                 due = Due(item["pk"][2:], notice_id, new=shard.startswith("N"))
                 found.append((int(item["due"]), due))
         return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
 
-    def page(
+    def list_runs(
         self,
         tenant: str,
+        *,
         status: Status | None,
         agent: str | None,
         cursor: str | None,
         limit: int,
     ) -> Page:
-        """See `Store.page`."""
+        """See `RunStore.list_runs`."""
         before = _read_cursor(cursor) if cursor else None
-        wanted: list[RunHead] = []
+        matching: list[RunHead] = []
         for _ in range(_LIST_ROUNDS):
             keys = self._newest(tenant, before, limit + 1)
             if not keys:
-                return Page(tuple(wanted), None)
+                return Page(tuple(matching), None)
             before = keys[-1]
-            heads = self._heads([key.split("#")[1] for key in keys])
-            wanted += [
+            matching += [
                 head
-                for head in heads
+                for head in self._heads([key.split("#")[1] for key in keys])
                 if (status is None or head.status is status)
                 and (agent is None or head.agent == agent)
             ]
-            if len(wanted) > limit:
-                return Page(tuple(wanted[:limit]), _write_cursor(list_key(wanted[limit - 1])))
+            if len(matching) > limit:
+                return Page(tuple(matching[:limit]), _write_cursor(list_key(matching[limit - 1])))
             if len(keys) <= limit:
-                return Page(tuple(wanted), None)
-        return Page(
-            tuple(wanted), _write_cursor(str(before))
-        )  # a filter that fits few: go on there
+                return Page(tuple(matching), None)
+        return Page(tuple(matching), _write_cursor(str(before)))
 
     def _newest(self, tenant: str, before: str | None, limit: int) -> list[str]:
-        """The list keys that come next over all shards, newest first."""
+        """The next list keys over all shards, newest first."""
         keys: list[str] = []
         for shard in range(SHARDS):
-            answer = call(
-                self._dynamodb.query,
-                TableName=self._table,
+            values = {":shard": f"L#{tenant}#{shard}", ":before": before or "~"}
+            items = self._table.query_page(
                 IndexName="runs",
                 KeyConditionExpression="list_shard = :shard AND list_key < :before",
-                ExpressionAttributeValues=typed(
-                    {":shard": f"L#{tenant}#{shard}", ":before": before or "~"}
-                ),
+                ExpressionAttributeValues=typed(values),
                 ScanIndexForward=False,
                 Limit=limit,
             )
-            keys += [str(plain(item)["list_key"]) for item in answer["Items"]]
+            keys += [str(item["list_key"]) for item in items]
         return sorted(keys, reverse=True)[:limit]
 
     def _heads(self, run_ids: Sequence[str]) -> list[RunHead]:
         found: dict[str, RunHead] = {}
-        for start in range(0, len(run_ids), 100):
-            wanted: Any = {
-                self._table: {
-                    "Keys": [key(each, HEAD_KEY) for each in run_ids[start : start + 100]]
-                }
-            }
-            while wanted:
-                answer = call(self._dynamodb.batch_get_item, RequestItems=wanted)
-                for item in answer["Responses"].get(self._table, []):
-                    head = read_head(plain(item))
+        for start in range(0, len(run_ids), _BATCH_SIZE):
+            unread = [head_key(each) for each in run_ids[start : start + _BATCH_SIZE]]
+            while unread:
+                items, unread = self._table.get_batch(unread)
+                for head in map(read_head, items):
                     found[head.run_id] = head
-                wanted = answer.get("UnprocessedKeys")
-                if wanted:
-                    sleep(0.05)
+                if unread:
+                    sleep(_UNREAD_DELAY_SECONDS)
         return [found[each] for each in run_ids if each in found]
 
 

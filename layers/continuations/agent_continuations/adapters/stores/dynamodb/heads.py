@@ -1,0 +1,132 @@
+"""Heads: a run's status, lease, and wake counter; one small item that changes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from agent_continuations.adapters.stores.dynamodb.client import CONTENDED_TRIES, ConditionFailed
+from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
+from agent_continuations.adapters.stores.dynamodb.head_items import as_stored, head_key, read_head
+from agent_continuations.adapters.stores.dynamodb.head_updates import (
+    cancel_update,
+    claim_update,
+    has_lost_lease,
+    intents_update,
+    pause_update,
+    progress_update,
+    redrive_update,
+    renew_update,
+    resume_update,
+    wake_update,
+)
+from agent_continuations.adapters.stores.dynamodb.table import Table, Write
+from agent_continuations.core.continuation import Intent
+from agent_continuations.core.run import RunHead, Status
+from agent_continuations.errors import Fenced, Retryable
+from agent_continuations.ports.store import ReleaseTerms
+
+
+class Heads:
+    """The methods of `RunStore` that read or write a head alone; see there."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def head(self, run_id: str) -> RunHead | None:
+        """See `RunStore.head`."""
+        item = self._table.get(head_key(run_id))
+        return read_head(item) if item else None
+
+    def update_write(self, run_id: str, update: UpdateExpression) -> Write:
+        """The write of an update in a transaction; its refusal carries the stored head."""
+        return self._table.update_write(head_key(run_id), update, return_stored=True)
+
+    def claim(
+        self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
+    ) -> RunHead | None:
+        """See `RunStore.claim`."""
+        return self._update(run_id, claim_update(run_id, holder, now, lease_until))
+
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
+        """See `RunStore.renew`."""
+        return self._update_fenced(run_id, renew_update(epoch, lease_until))
+
+    def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
+        """See `RunStore.progress`."""
+        return self._update_fenced(run_id, progress_update(epoch, entry_count))
+
+    def record_intents(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        intents: Mapping[str, Intent],
+        settled: Sequence[str],
+    ) -> RunHead:
+        """See `RunStore.record_intents`."""
+        head = self._update(run_id, intents_update(epoch, intents, settled))
+        if head:
+            return head
+        head = self.head(run_id)
+        if head is None or head.epoch != epoch or head.status is not Status.RUNNING:
+            raise Fenced(run_id)
+        # Only this lease holder writes in this epoch, and it begins no attempt twice. If exactly
+        # these intents are stored, an earlier response to this write was lost.
+        written_before = {**head.intents, **as_stored(intents)} == head.intents
+        if head.cancelled or head.paused or not written_before:
+            raise Fenced(run_id)
+        return head
+
+    def commit(
+        self, run_id: str, epoch: int, release: ReleaseTerms | None, update: UpdateExpression
+    ) -> bool:
+        """A commit without new items, which needs no transaction; see `RunStore.commit`."""
+        if self._update(run_id, update):
+            return True
+        head = self.head(run_id)
+        if head and release and head.epoch == epoch and head.owner is None:
+            return True  # released before: the response to that write was lost
+        if head is None or has_lost_lease(head, epoch, release):
+            raise Fenced(run_id)
+        return False
+
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
+        """See `RunStore.wake`."""
+        for _ in range(CONTENDED_TRIES):
+            head = self.head(run_id)
+            cancels_parked = head is not None and cancel and head.status is Status.PARKED
+            if head is None or (head.status.terminal and not cancels_parked):
+                return head
+            update = cancel_update if cancel else wake_update
+            woken = self._update(run_id, update(head.status, now))
+            if woken:
+                return woken
+        raise Retryable("the run changed too often to be woken; try again")
+
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
+        """See `RunStore.pause`."""
+        for _ in range(CONTENDED_TRIES):
+            head = self.head(run_id)
+            if head is None or head.status.terminal or head.paused is paused:
+                return head
+            update = pause_update if paused else resume_update
+            updated = self._update(run_id, update(head.status, now))
+            if updated:
+                return updated
+        raise Retryable("the run changed too often to be paused or resumed; try again")
+
+    def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
+        """See `RunStore.redrive`."""
+        return self._update(run_id, redrive_update(now))
+
+    def _update_fenced(self, run_id: str, update: UpdateExpression) -> RunHead:
+        head = self._update(run_id, update)
+        if head is None:
+            raise Fenced(run_id)
+        return head
+
+    def _update(self, run_id: str, update: UpdateExpression) -> RunHead | None:
+        """The updated head; None if the conditions do not hold."""
+        try:
+            return read_head(self._table.update(head_key(run_id), update))
+        except ConditionFailed:
+            return None

@@ -1,0 +1,56 @@
+"""The outbox: notices of a run, until they are delivered."""
+
+import zlib
+
+from agent_continuations.adapters.stores.dynamodb.items import (
+    FORM,
+    Item,
+    check_form,
+    due_shard,
+    millis,
+    run_partition,
+)
+from agent_continuations.adapters.stores.dynamodb.table import Table
+from agent_continuations.core.notice import Notice
+
+
+class Outbox:
+    """`OutboxStore` in the table; see there."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def notice(self, run_id: str, notice_id: str) -> Notice | None:
+        """See `OutboxStore.notice`."""
+        item = self._table.get({"pk": run_partition(run_id), "sk": f"N#{notice_id}"})
+        return read_notice(item) if item and "due" in item else None
+
+    def notices(self, run_id: str) -> list[Notice]:
+        """See `OutboxStore.notices`."""
+        return [read_notice(item) for item in self._table.query(run_partition(run_id), "N#", "N~")]
+
+    def update_notice(self, notice: Notice) -> None:
+        """See `OutboxStore.update_notice`."""
+        self._table.put(notice_item(notice))
+
+
+def notice_item(notice: Notice) -> Item:
+    """The item of a notice; without `due` it is in no index."""
+    return {
+        "pk": run_partition(notice.run_id),
+        "sk": f"N#{notice.notice_id}",
+        "f": FORM,
+        "due_shard": due_shard(notice.run_id),
+        "due": millis(notice.due) if notice.due else None,
+        "v": zlib.compress(notice.model_dump_json().encode()),
+    }
+
+
+def read_notice(item: Item) -> Notice:
+    """The notice that an item holds.
+
+    Raises:
+        CorruptValue: the item was written by newer code.
+    """
+    check_form(item)
+    return Notice.model_validate_json(zlib.decompress(bytes(item["v"])))

@@ -1,0 +1,139 @@
+"""Runs: the reads and transactions that span a head and the other items of its run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from agent_continuations.adapters.stores.dynamodb.client import CONTENDED_TRIES
+from agent_continuations.adapters.stores.dynamodb.grants import Grants
+from agent_continuations.adapters.stores.dynamodb.head_items import (
+    HEAD_SORT_KEY,
+    head_item,
+    read_head,
+)
+from agent_continuations.adapters.stores.dynamodb.head_updates import (
+    commit_update,
+    has_lost_lease,
+    trail_update,
+    wake_update,
+)
+from agent_continuations.adapters.stores.dynamodb.heads import Heads
+from agent_continuations.adapters.stores.dynamodb.items import run_partition
+from agent_continuations.adapters.stores.dynamodb.journal import Journal
+from agent_continuations.adapters.stores.dynamodb.outbox import notice_item
+from agent_continuations.adapters.stores.dynamodb.table import Table, Write
+from agent_continuations.core.approvals.grant import Grant
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
+from agent_continuations.errors import Conflict, Fenced, Retryable, Stale
+from agent_continuations.ports.store import ReleaseTerms, TrailMove
+
+
+class Runs:
+    """The methods of `RunStore` that read or write more than a head; see there."""
+
+    def __init__(self, table: Table, heads: Heads, journal: Journal, grants: Grants) -> None:
+        self._table = table
+        self._heads = heads
+        self._journal = journal
+        self._grants = grants
+
+    def create(self, head: RunHead, start: JournalEntry) -> RunHead:
+        """See `RunStore.create`."""
+        write_id = uuid4().hex
+        refused = self._table.transact(
+            self._new_run_writes(NewRun(head, start), write_id), token=write_id
+        )
+        if refused is None:
+            return head
+        if refused[0] is None:
+            raise Retryable("the run could not be stored; try again")
+        return read_head(refused[0])
+
+    def load(self, run_id: str) -> Snapshot | None:
+        """See `RunStore.load`."""
+        head: RunHead | None = None
+        entries: list[JournalEntry] = []
+        # "#H" sorts before "J#", so the head is read first and is never newer than the entries.
+        for item in self._table.query(run_partition(run_id), "#", "J~"):
+            if item["sk"] == HEAD_SORT_KEY:
+                head = read_head(item)
+            else:
+                entries.append(self._journal.read(item))
+        return Snapshot(head, tuple(entries)) if head else None
+
+    def commit(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        entries: Sequence[JournalEntry] = (),
+        notices: Sequence[Notice] = (),
+        settled: Sequence[str] = (),
+        release: ReleaseTerms | None = None,
+        trail: TrailMove | None = None,
+        uses: Sequence[Grant] = (),
+        starts: Sequence[NewRun] = (),
+        now: datetime,
+    ) -> bool:
+        """See `RunStore.commit`."""
+        update = commit_update(epoch, settled, release, trail, now)
+        if not entries and not notices:
+            return self._heads.commit(run_id, epoch, release, update)
+        write_id = uuid4().hex
+        writes = [self._heads.update_write(run_id, update)]
+        writes += self._entry_writes(run_id, entries, write_id)
+        writes += [self._table.put_write(notice_item(notice)) for notice in notices]
+        writes += self._grants.use_writes(uses, now)
+        writes += [write for each in starts for write in self._new_run_writes(each, write_id)]
+        refused = self._table.transact(writes, token=write_id)
+        if refused is None:
+            return True
+        stored = refused[0]
+        if stored and has_lost_lease(read_head(stored), epoch, release):
+            raise Fenced(run_id)
+        return False
+
+    def append_external(
+        self,
+        run_id: str,
+        entries: Sequence[JournalEntry],
+        *,
+        trail: TrailMove | None = None,
+        reopen: bool = False,
+        now: datetime,
+    ) -> JournalEntry | None:
+        """See `RunStore.append_external`."""
+        write_id = uuid4().hex
+        entry_writes = self._entry_writes(run_id, entries, write_id)
+        # The first try assumes a suspended run, which saves reading the head; if it is not
+        # suspended, the refusal carries the head.
+        status = Status.SUSPENDED
+        for _ in range(CONTENDED_TRIES):
+            update = wake_update(status, now) + trail_update(trail)
+            writes = [self._heads.update_write(run_id, update), *entry_writes]
+            refused = self._table.transact(writes, token=uuid4().hex)
+            if refused is None:
+                return None
+            for stored in refused[1:]:
+                if stored:
+                    return None if stored["w"] == write_id else self._journal.read(stored)
+            if refused[0] is None:
+                raise Conflict("the run is gone")
+            head = read_head(refused[0])
+            status = head.status
+            if status.terminal and not (reopen and status is Status.COMPLETED):
+                raise Conflict(f"the run is {status.value}")
+            if trail and head.trail.number != trail.before:
+                raise Stale(run_id)
+        raise Retryable("the run changed too often to add to it; try again")
+
+    def _entry_writes(
+        self, run_id: str, entries: Sequence[JournalEntry], write_id: str
+    ) -> list[Write]:
+        items = (self._journal.item(run_id, entry, write_id) for entry in entries)
+        return [self._table.put_write(item) for item in items]
+
+    def _new_run_writes(self, start: NewRun, write_id: str) -> list[Write]:
+        head = self._table.put_write({**head_item(start.head), "w": write_id})
+        return [head, *self._entry_writes(start.head.run_id, [start.entry], write_id)]

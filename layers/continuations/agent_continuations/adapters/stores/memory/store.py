@@ -1,0 +1,234 @@
+"""`Store` in memory."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from threading import RLock
+
+from agent_continuations.adapters.stores.memory import queries
+from agent_continuations.adapters.stores.memory.grants import InMemoryGrants
+from agent_continuations.adapters.stores.memory.record import RunRecord
+from agent_continuations.core.approvals.grant import Grant
+from agent_continuations.core.continuation import Intent
+from agent_continuations.core.notice import Notice
+from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
+from agent_continuations.errors import Conflict, Fenced, Stale
+from agent_continuations.ports.limits import (
+    MAX_ENTRIES_AT_ONCE,
+    MAX_INTENTS_AT_ONCE,
+    MAX_SETTLED_AT_ONCE,
+    MAX_STARTS_AT_ONCE,
+)
+from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
+
+
+class InMemoryStore:
+    """Keeps runs in a dictionary, with the guarantees of the table; safe between threads.
+
+    It passes the same contract suite as `DynamoDBStore`. See `Store` for the methods.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunRecord] = {}
+        self._grants = InMemoryGrants()
+        self._lock = RLock()
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def create(self, head: RunHead, start: JournalEntry) -> RunHead:
+        with self._lock:
+            return self._runs.setdefault(head.run_id, RunRecord.new(head, start)).head
+
+    def head(self, run_id: str) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.head if run else None
+
+    def load(self, run_id: str) -> Snapshot | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.snapshot() if run else None
+
+    def claim(
+        self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
+    ) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.claim(holder, now, lease_until) if run else None
+
+    def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
+        with self._lock:
+            return self._leased(run_id, epoch).update(lease_until=lease_until, due=lease_until)
+
+    def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
+        with self._lock:
+            return self._leased(run_id, epoch).update(stalls=1, registers=entry_count)
+
+    def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+        with self._lock:
+            return self._runs[run_id].entries.setdefault(entry.key, entry)
+
+    def record_intents(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        intents: Mapping[str, Intent],
+        settled: Sequence[str],
+    ) -> RunHead:
+        if len(intents) > MAX_INTENTS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
+            raise ValueError("too many intents for one write")
+        with self._lock:
+            run = self._leased(run_id, epoch)
+            if not run.can_begin(intents):
+                raise Fenced(run_id)
+            return run.change_intents(settled, intents)
+
+    def commit(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        entries: Sequence[JournalEntry] = (),
+        notices: Sequence[Notice] = (),
+        settled: Sequence[str] = (),
+        release: ReleaseTerms | None = None,
+        trail: TrailMove | None = None,
+        uses: Sequence[Grant] = (),
+        starts: Sequence[NewRun] = (),
+        now: datetime,
+    ) -> bool:
+        too_many = max(len(entries), len(notices)) > MAX_ENTRIES_AT_ONCE
+        if too_many or len(settled) > MAX_SETTLED_AT_ONCE or len(starts) > MAX_STARTS_AT_ONCE:
+            raise ValueError("too many items for one write")
+        with self._lock:
+            run = self._leased(run_id, epoch)
+            if run.head.cancelled and not release:
+                raise Fenced(run_id)
+            if release and run.head.wake != release.wake:
+                return False
+            if trail and run.head.trail.number != trail.before:
+                return False
+            if run.first_stored(entries) or any(each.head.run_id in self._runs for each in starts):
+                return False
+            if not self._grants.use(uses, now):
+                return False
+            run.write(entries, notices)
+            for each in starts:
+                self.create(each.head, each.entry)
+            run.change_intents(settled, {})
+            if trail:
+                run.update(trail=trail.after)
+            if release:
+                run.release(release, now)
+            return True
+
+    def append_external(
+        self,
+        run_id: str,
+        entries: Sequence[JournalEntry],
+        *,
+        trail: TrailMove | None = None,
+        reopen: bool = False,
+        now: datetime,
+    ) -> JournalEntry | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                raise Conflict("the run is gone")
+            stored = run.first_stored(entries)
+            if stored:
+                return stored
+            reopened = reopen and run.head.status is Status.COMPLETED
+            if run.head.status.terminal and not reopened:
+                raise Conflict(f"the run is {run.head.status.value}")
+            if trail and run.head.trail.number != trail.before:
+                raise Stale(run_id)
+            run.write(entries)
+            if trail:
+                run.update(trail=trail.after)
+            run.wake(now)
+            return None
+
+    def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run and cancel and run.head.status is Status.PARKED:
+                return run.update(status=Status.CANCELLED, cancelled=True, updated_at=now)
+            if run is None or run.head.status.terminal:
+                return run.head if run else None
+            if cancel:
+                run.update(cancelled=True)
+            return run.wake(now)
+
+    def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status.terminal or run.head.paused is paused:
+                return run.head if run else None
+            return run.pause(now) if paused else run.resume(now)
+
+    def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.status is not Status.PARKED:
+                return None
+            return run.update(status=Status.READY, due=now, stalls=0, note=None, model_pause=None)
+
+    def due(self, now: datetime, limit: int) -> list[Due]:
+        with self._lock:
+            return queries.due(self._runs.values(), now, limit)
+
+    def list_runs(
+        self,
+        tenant: str,
+        *,
+        status: Status | None = None,
+        agent: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        with self._lock:
+            heads = [run.head for run in self._runs.values() if run.head.tenant == tenant]
+        return queries.page(heads, status=status, agent=agent, cursor=cursor, limit=limit)
+
+    def _leased(self, run_id: str, epoch: int) -> RunRecord:
+        """A run whose lease of this epoch is still held.
+
+        Raises:
+            Fenced: it is not.
+        """
+        run = self._runs.get(run_id)
+        if run is None or run.head.epoch != epoch or run.head.status is not Status.RUNNING:
+            raise Fenced(run_id)
+        return run
+
+    # -- grants ----------------------------------------------------------------------------------
+
+    def grant(self, grant: Grant) -> None:
+        with self._lock:
+            self._grants.grant(grant)
+
+    def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
+        with self._lock:
+            return self._grants.grants(tenant, tool)
+
+    def revoke(self, grant: Grant, *, by: str, now: datetime) -> Grant:
+        with self._lock:
+            return self._grants.revoke(grant, by=by, now=now)
+
+    # -- the outbox ------------------------------------------------------------------------------
+
+    def notice(self, run_id: str, notice_id: str) -> Notice | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            notice = run.notices.get(notice_id) if run else None
+            return notice if notice and notice.due else None
+
+    def notices(self, run_id: str) -> list[Notice]:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return list(run.notices.values()) if run else []
+
+    def update_notice(self, notice: Notice) -> None:
+        with self._lock:
+            self._runs[notice.run_id].notices[notice.notice_id] = notice

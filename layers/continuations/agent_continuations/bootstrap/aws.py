@@ -1,0 +1,70 @@
+"""Clients of AWS, and the secrets that the deployment names."""
+
+import json
+from collections.abc import Callable
+from functools import cache, lru_cache, update_wrapper
+from time import time
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import boto3
+from botocore.config import Config
+
+SECRET_SECONDS = 60
+
+_Arguments = ParamSpec("_Arguments")
+_Made = TypeVar("_Made")
+
+
+class _Refreshed(Generic[_Arguments, _Made]):
+    """A function of positional arguments whose result is kept for a while, and then made anew."""
+
+    def __init__(self, make: Callable[_Arguments, _Made], seconds: int) -> None:
+        anything: Callable[..., _Made] = make
+        self._seconds = seconds
+        self._in_period = lru_cache(maxsize=4)(lambda _period, *args: anything(*args))
+        update_wrapper(self, make)
+
+    def __call__(self, *args: _Arguments.args, **_none: _Arguments.kwargs) -> _Made:
+        return self._in_period(int(time() // self._seconds), *args)
+
+    def cache_clear(self) -> None:
+        """Forget what was made."""
+        self._in_period.cache_clear()
+
+
+def refreshed_every(
+    seconds: int,
+) -> Callable[[Callable[_Arguments, _Made]], _Refreshed[_Arguments, _Made]]:
+    """Decorates a function that reads a secret: its result is kept for so many seconds, so that a
+    rotation reaches containers that are warm.
+    """
+    return lambda make: _Refreshed(make, seconds)
+
+
+@cache
+def client(service: str) -> Any:
+    retries: Any = {"mode": "standard", "total_max_attempts": 5}
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        config=Config(retries=retries, connect_timeout=2, read_timeout=20, max_pool_connections=32),
+    )
+
+
+def secret(arn: str) -> dict[str, Any]:
+    """The present value of a secret."""
+    value: dict[str, Any] = json.loads(
+        client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    )
+    return value
+
+
+@refreshed_every(SECRET_SECONDS)
+def recent_secret(arn: str) -> dict[str, Any]:
+    """A secret's value, at most a minute old."""
+    return secret(arn)
+
+
+def keys(arn: str) -> list[str]:
+    """The keys of a secret: the present one, then older ones that are still accepted."""
+    value = secret(arn)
+    return [value["current"], *value.get("previous", [])]

@@ -1,0 +1,56 @@
+"""The table, the queues, the agents, and the services over them."""
+
+import os
+from functools import cache
+
+from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.bootstrap.aws import client
+from agent_continuations.ports.inbox import Inbox
+from agent_continuations.ports.queue import WorkQueue
+from agent_continuations.ports.store import Store
+from agent_continuations.services.services import Services
+
+
+@cache
+def store() -> Store:
+    """The table and its bucket."""
+    return DynamoDBStore(
+        dynamodb=client("dynamodb"),
+        s3=client("s3"),
+        table=os.environ["TABLE"],
+        bucket=os.environ["BUCKET"],
+    )
+
+
+@cache
+def inbox() -> Inbox:
+    """What each approver was asked."""
+    return DynamoDBInbox(client("dynamodb"), os.environ["TABLE"])
+
+
+@cache
+def queue() -> WorkQueue:
+    """The queues."""
+    from agent_continuations.adapters.queues.sqs import SqsWorkQueue
+
+    return SqsWorkQueue(
+        sqs=client("sqs"),
+        advance_queue=os.environ.get("ADVANCE_QUEUE", ""),
+        resume_queue=os.environ.get("RESUME_QUEUE", ""),
+        notify_queue=os.environ.get("NOTIFY_QUEUE", ""),
+    )
+
+
+@cache
+def registry() -> Registry:
+    """The user's agents: `AGENTS` of the package `agents`."""
+    from agents import AGENTS
+
+    return Registry(AGENTS)
+
+
+@cache
+def services() -> Services:
+    """The services of the deployment's one tenant."""
+    return Services.of(store=store(), queue=queue(), registry=registry)

@@ -1,0 +1,79 @@
+"""Commands that stop runs and let them continue: cancel, pause, resume, redrive."""
+
+from agent_continuations.core.run import RunHead, Status
+from agent_continuations.engine.child_runs import child_run_ids
+from agent_continuations.errors import Conflict, NotFound
+from agent_continuations.services.runs import RunService
+
+
+class RunControl:
+    """Stops the runs of one tenant, and lets them continue."""
+
+    def __init__(self, runs: RunService) -> None:
+        self._runs = runs
+        self._store = runs.store
+        self._queue = runs.queue
+        self._clock = runs.clock
+
+    def cancel(self, run_id: str) -> RunHead:
+        """Ask a run to end: nothing new begins, what is running is still recorded.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it has ended in another way.
+        """
+        before = self._runs.head(run_id)
+        if before.status is Status.PARKED:
+            # Nobody works on it who would end what it has started.
+            for _, child in child_run_ids(self._runs.load(run_id).continuation):
+                self._store.wake(child, now=self._clock(), cancel=True)
+                self._queue.resume(child)
+        head = self._store.wake(run_id, now=self._clock(), cancel=True)
+        if head is None:
+            raise NotFound(f"there is no run {run_id!r}")
+        if head.status.terminal and head.status is not Status.CANCELLED:
+            raise Conflict(f"the run is {head.status.value}")
+        if not head.status.terminal:
+            self._queue.resume(run_id)
+        return head
+
+    def pause(self, run_id: str) -> RunHead:
+        """Hold a run: nothing new begins until it is resumed, but decisions are taken.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it has ended.
+        """
+        return self._set_paused(run_id, paused=True)
+
+    def resume(self, run_id: str) -> RunHead:
+        """Let a paused run go on; one that is not paused just looks at itself.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it has ended.
+        """
+        head = self._set_paused(run_id, paused=False)
+        self._queue.resume(run_id)
+        return head
+
+    def redrive(self, run_id: str) -> RunHead:
+        """Let a parked run go on, after what stopped it was mended.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+            Conflict: it is not parked.
+        """
+        self._runs.head(run_id)
+        head = self._store.redrive(run_id, now=self._clock())
+        if head is None:
+            raise Conflict("the run is not parked")
+        self._queue.resume(run_id)
+        return head
+
+    def _set_paused(self, run_id: str, *, paused: bool) -> RunHead:
+        self._runs.head(run_id)
+        head = self._store.pause(run_id, paused=paused, now=self._clock())
+        if head is None or head.status.terminal:
+            raise Conflict(f"the run is {head.status.value if head else 'gone'}")
+        return head
