@@ -1,5 +1,5 @@
 """No test may reach an AWS account, whatever the shell that runs it is set up for."""
 
-from tests.local.ministack import keep_to_ourselves
+from tests.local.ministack import isolate_from_aws
 
-keep_to_ourselves()
+isolate_from_aws()

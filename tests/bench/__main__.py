@@ -14,7 +14,7 @@ from tests.bench import report
 from tests.bench.place import ground
 from tests.bench.scale import Scale
 from tests.local import dynamodb_local
-from tests.local.ministack import keep_to_ourselves
+from tests.local.ministack import isolate_from_aws
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).with_name("README.md")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.markdown:
         README.write_text(report.markdown(json.loads(RESULTS.read_text())))
         return 0
-    keep_to_ourselves()
+    isolate_from_aws()
     results = measured(given.only or list(report.BENCHES), Scale(given.quick))
     if not given.quick:
         kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

@@ -29,7 +29,7 @@ from tests.crash.people import PASSING, People
 from tests.crash.promises import Evidence, violations
 from tests.crash.stores import STORES, Opened, Place, running
 from tests.crash.talk import Within
-from tests.local.ministack import keep_to_ourselves
+from tests.local.ministack import isolate_from_aws
 from tests.simulation.scenario import deployment
 
 OPEN_RUNS = 8
@@ -207,7 +207,7 @@ def main() -> int:
     parser.add_argument("--store", choices=STORES, required=True)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    keep_to_ourselves()
+    isolate_from_aws()
     told = campaign(given.store, given.kills, given.seed)
     sys.stdout.write(told.report() + "\n")
     return 1 if told.broken else 0

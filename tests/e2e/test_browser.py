@@ -51,7 +51,7 @@ def tabs(browser: Browser, scripts: bool) -> Iterator[Tabs]:
 def test_a_person_signs_in_at_the_provider_and_comes_back(client: Client, tabs: Tabs) -> None:
     page = tabs.open(f"{client.url}/signin?next=/signin/me%3Fx=1")
     page.get_by_label("E-mail").fill("ada@example.com")
-    page.get_by_label("Groups, by commas").fill("finance")
+    page.get_by_label("Groups (comma-separated)").fill("finance")
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{client.url}/signin/me?x=1")
     assert '{"name":"ada@example.com","groups":["group:finance"]}' in page.content()

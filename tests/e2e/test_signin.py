@@ -47,7 +47,7 @@ class Visitor:
         to_provider = self.open(f"/signin?{urlencode({'next': next_path})}")
         assert to_provider.status == 303, to_provider.text
         there = to_provider.headers["Location"]
-        assert "Who are you?" in self.open(there).text
+        assert "Test sign-in" in self.open(there).text
         back = self.open(there, method="POST", form={"email": ADA, **form})
         assert back.status == 303, back.text
         return self.open(back.headers["Location"])

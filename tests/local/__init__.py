@@ -1,4 +1,4 @@
-"""The system on one machine: what a laptop needs that AWS gives for free.
+"""The system on one machine: local replacements for AWS and external services.
 
-Nothing in here is deployed. `python -m tests.local` is `make run`; the tests use the same parts.
+Nothing in this package is deployed. `make run` runs `python -m tests.local`; tests use its parts.
 """

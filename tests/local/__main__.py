@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.local.front import Front, Inbox
 from tests.local.issuer import IssuerServer
-from tests.local.ministack import keep_to_ourselves
+from tests.local.ministack import isolate_from_aws
 from tests.local.model_server import ModelServer
 from tests.local.script import respond
 from tests.local.stack import Parameters, Provider, Stack
@@ -23,8 +23,8 @@ DEFAULT_PORT = 8000
 
 
 def main() -> int:
-    """Bring everything up, say where it is, stay, and end all that was started."""
-    keep_to_ourselves()
+    """Starts the system, prints its URLs, runs until a signal, and stops everything."""
+    isolate_from_aws()
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -41,7 +41,8 @@ def main() -> int:
         try:
             front = Front(port)
         except OSError as error:
-            print(f"port {port}: {error.strerror}; PORT=... takes another", file=sys.stderr)
+            message = f"port {port}: {error.strerror}; set PORT to use another port"
+            print(message, file=sys.stderr)
             return 1
         ends.callback(front.close)
         parameters = _parameters(front.url, ends, say)
@@ -59,7 +60,7 @@ def main() -> int:
         say("ready\n")
         print(_WELCOME.format(url=front.url), flush=True)
         _watch(inbox, stop)
-        print("\nstopping; the state is kept for the next start", flush=True)
+        print("\nstopping; the state is saved for the next start", flush=True)
         address.unlink(missing_ok=True)
     return 0
 
@@ -70,7 +71,7 @@ def _parameters(url: str, ends: ExitStack, say: Callable[[str], None]) -> Parame
         server = ends.enter_context(ModelServer(respond, port=_port("model_port")))
         base_url = server.base_url
         (HOME / "model_port").write_text(str(urlsplit(base_url).port))
-        say("no OPENAI_API_KEY and no OPENAI_BASE_URL: the scripted model plays the model")
+        say("OPENAI_API_KEY and OPENAI_BASE_URL are not set: using the scripted model")
     agents = os.environ.get("AGENTS_DIR")
     return Parameters(
         public_url=url,
@@ -93,52 +94,54 @@ def _provider(url: str, ends: ExitStack, say: Callable[[str], None]) -> Provider
     server = ends.enter_context(IssuerServer(port=_port("issuer_port")))
     (HOME / "issuer_port").write_text(str(urlsplit(server.url).port))
     server.redirect_uris = {f"{url}/signin/callback"}
-    say("no OIDC_ISSUER: a test provider believes whoever you say you are")
+    say("OIDC_ISSUER is not set: using a test provider that accepts any identity")
     return Provider(server.url, server.client_id, server.client_secret)
 
 
 def _port(name: str) -> int:
-    """The same port as the last time, so that nothing must be deployed anew for its sake."""
+    """Returns the port of the previous start, so that it need not be deployed again; 0 for any."""
     kept = HOME / name
     return int(kept.read_text()) if kept.exists() else 0
 
 
 def _watch(inbox: Inbox, stop: Event) -> None:
-    """Tell of each mail as it comes, until it is time to stop."""
-    told = {mail["id"] for mail in inbox.mails()}
+    """Prints each new e-mail until `stop` is set."""
+    printed = {mail["id"] for mail in inbox.mails()}
     while not stop.wait(1):
         for mail in reversed(inbox.mails()):
-            if mail["id"] not in told:
-                told.add(mail["id"])
-                print(f"mail to {', '.join(mail['to'])}: {mail['subject']}", flush=True)
+            if mail["id"] not in printed:
+                printed.add(mail["id"])
+                print(f"e-mail to {', '.join(mail['to'])}: {mail['subject']}", flush=True)
                 print(*(f"  {link}" for link in mail["links"]), sep="\n", flush=True)
 
 
 _WELCOME = """\
   API        {url}/runs
-  runs       {url}/web, all of them, each with a page of its own
-  mails      {url}/inbox, every mail with its link
-  approvals  {url}/approvals, all that waits for whoever signs in; the test provider asks for no
-             password, so sign in as security@example.com, or with any address and the group legal
+  dashboard  {url}/web (list of runs, with a page for each)
+  e-mails    {url}/inbox (all e-mails that were sent, with their links)
+  approvals  {url}/approvals (open requests of the signed-in user)
 
-Start the onboarding, which will wait for security@example.com two agents deep:
+The test provider needs no password: sign in as security@example.com, or with any address and the
+group legal.
+
+Start an onboarding; a sub-agent will request approval from security@example.com:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com), confidential"}}'
 
-Or money, three agents deep, with two decisions waiting side by side:
+Start payments; agents on the third level will request two approvals at the same time:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "treasury", "input": "Pay 50 to ops, 2500 to reserve, and close old-vendor"}}'
 
-Or buying: lead@example.com first, then cfo@example.com and audit@example.com; a contract is of
-high risk, so somebody of the group legal must sign in for it:
+Start a purchase; lead@example.com approves first, then cfo@example.com and audit@example.com. The
+contract is high risk, so a member of the group legal must sign in to approve it:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "procurement",
          "input": "Order two chairs for 4500 from acme, sign the contract with acme for 2 years"}}'
 
-See what a run does:  curl -s {url}/runs/RUN_ID        Ctrl-C ends it all.
+Show a run:  curl -s {url}/runs/RUN_ID        Press Ctrl-C to stop.
 """
 
 

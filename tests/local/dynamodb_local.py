@@ -1,8 +1,8 @@
-"""AWS's own DynamoDB Local on a loopback port, for tests that want a second opinion on the store.
+"""AWS's DynamoDB Local on a loopback port, for tests of the store against a second implementation.
 
-Its licence forbids redistribution, so nothing of it is kept with the project: `fetch` has Maven resolve it
-into a cache folder once, and `running` starts it for as long as a `with` block lasts. Both raise
-`Unavailable`, with a reason to skip by, on a machine that cannot have it.
+Its licence forbids redistribution, so the project does not contain it: `fetch` downloads it with
+Maven into a cache folder once, and `running` runs it while a context is open. Both raise
+`Unavailable`, with a reason to skip tests, on a machine that cannot run it.
 """
 
 import http.client
@@ -67,11 +67,11 @@ class Loopback {
 
 
 class Unavailable(Exception):
-    """DynamoDB Local cannot be had on this machine; the message says why."""
+    """DynamoDB Local is not available on this machine; the message gives the reason."""
 
 
 def fetch(cache: Path) -> Path:
-    """Return the folder of DynamoDB Local's libraries under `cache`, resolving them with Maven if it is not there."""
+    """Returns the folder of DynamoDB Local's libraries in `cache`; downloads missing ones with Maven."""
     _check_java()
     home = cache.resolve() / f"dynamodb-local-{VERSION}"
     if home.is_dir():
@@ -128,10 +128,10 @@ def fetch(cache: Path) -> Path:
 
 @contextmanager
 def running(cache: Path, *, data: Path | None = None, port: int = 0) -> Iterator[str]:
-    """Run a DynamoDB Local, reachable from this machine alone, and yield its endpoint URL.
+    """Runs a DynamoDB Local, reachable only from this machine, and yields its endpoint URL.
 
-    It is empty and in memory, unless `data` is a folder, which keeps what is stored from one to the next, even
-    though each is killed. Without a `port` the system picks one.
+    It is empty and in memory, unless `data` is a folder, which keeps the data for the next run,
+    even after a kill. Without a `port` the system picks one.
     """
     home = fetch(cache)
     with tempfile.TemporaryDirectory(prefix="dynamodb-local-") as temporary:

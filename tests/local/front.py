@@ -1,7 +1,7 @@
-"""The front door of a local run: the API on one address, and the inbox.
+"""Front server of a local run: the API on one address, and the inbox of sent e-mails.
 
-On AWS, callers sign their requests and a mail provider delivers. Here this door signs for whoever
-stands before it, so it listens on loopback only and turns away what another web site's page sends.
+On AWS, callers sign their requests and an e-mail provider delivers. Here this server signs all
+requests, so it listens on loopback only and refuses requests that other web sites' pages send.
 """
 
 import html
@@ -30,7 +30,7 @@ _LINK = re.compile(r"https?://\S+/approvals/[\w./-]+")
 
 
 class Inbox:
-    """The mails that were sent, newest first; kept in a file, because the emulator forgets them."""
+    """Sent e-mails, newest first; kept in a file, since the emulator does not persist them."""
 
     def __init__(self, source_url: str, file: Path) -> None:
         self._source_url = f"{source_url}/_ministack/ses/messages"
@@ -38,7 +38,7 @@ class Inbox:
         self._lock = Lock()
 
     def mails(self) -> list[dict[str, Any]]:
-        """All mails so far."""
+        """Returns all e-mails, newest first."""
         with self._lock:
             known: dict[str, dict[str, Any]] = {}
             if self._file.exists():
@@ -66,7 +66,7 @@ def _mail(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Front:
-    """The door: `/inbox` shows the mails, and all else goes to the deployed API."""
+    """HTTP server: `/inbox` shows the e-mails; other requests go to the deployed API."""
 
     def __init__(self, port: int) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -79,13 +79,13 @@ class Front:
         self._credentials = Credentials("test", "test")
 
     def open(self, api_url: str, inbox: Inbox) -> None:
-        """Begin to let requests through."""
+        """Starts forwarding requests to the API."""
         self.api_url, self.inbox = api_url, inbox
         self._thread = Thread(target=self.server.serve_forever, daemon=True, name="front")
         self._thread.start()
 
     def close(self) -> None:
-        """Stop."""
+        """Stops the server."""
         if self._thread:
             self.server.shutdown()
             self._thread.join()
@@ -94,7 +94,7 @@ class Front:
     def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request on to the API, signed; but not one that brings a token of its own."""
+        """Forwards a request to the API, signed unless it has a token of its own."""
         request = AWSRequest(
             method=method, url=self.api_url + path, data=body, headers=dict(headers)
         )
@@ -126,7 +126,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_any
 
         def _foreign(self) -> tuple[HTTPStatus, str] | None:
-            """Another site's page in the user's browser may not act through this door."""
+            """Refuses requests that another site's page sends from the user's browser."""
             host = (self.headers.get("Host") or "").rpartition(":")[0]
             if host not in ("127.0.0.1", "localhost"):
                 return HTTPStatus.MISDIRECTED_REQUEST, "this is 127.0.0.1"
@@ -146,7 +146,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             try:
                 answer = front.forward(self.command, self.path, sent, body)
             except urllib3.exceptions.HTTPError as error:
-                self._problem(HTTPStatus.BAD_GATEWAY, f"the API does not answer: {error}")
+                self._problem(HTTPStatus.BAD_GATEWAY, f"the API is unreachable: {error}")
                 return
             if (
                 answer.status == HTTPStatus.FORBIDDEN
@@ -198,7 +198,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: paths hold tokens."""
+            """Logs nothing, since paths contain tokens."""
 
     return Handler
 
@@ -219,7 +219,7 @@ def _inbox_page(mails: list[dict[str, Any]]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="refresh" content="5">'
         f"<title>Inbox</title><style>{_STYLE}</style></head><body><h1>Inbox</h1>"
-        f"<p><small>Every mail that the system sent, newest first.</small></p>{articles}"
+        f"<p><small>E-mails that the system has sent, newest first.</small></p>{articles}"
         "</body></html>"
     )
 

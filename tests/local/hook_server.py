@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback, over TLS, whose certificate a test's own authority signed."""
+"""Receiver of webhooks on loopback, over TLS, with a certificate of a test authority."""
 
 import ssl
 import threading
@@ -14,7 +14,7 @@ HOST = "hooks.example.com"
 
 
 class Received(NamedTuple):
-    """A request as it came; header names in lower case."""
+    """Received request; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -24,7 +24,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True)
 class Says:
-    """What the receiver answers, byte by byte with a pause between them where it `drips`."""
+    """Response of the receiver; with `drips`, it is sent byte by byte with pauses."""
 
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class HookServer:
 
 
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """What a client checks certificates with that trusts this authority only."""
+    """Returns an SSL context that trusts only this authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return context
@@ -80,14 +80,14 @@ class _Http(ThreadingHTTPServer):
             super().finish_request(secure, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client may leave at any time, and in the middle of the handshake."""
+        """Ignores clients that disconnect, even during the handshake."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     owner: ClassVar[HookServer]
 
     def do_POST(self) -> None:
-        """Take the request, and answer as the test wants it."""
+        """Records the request and sends the response that the test has set."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.owner.take(self.path, headers, body)

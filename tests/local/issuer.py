@@ -1,7 +1,7 @@
 """An OpenID Connect provider on loopback, for tests and local runs.
 
-It asks for no password, and for the rest it checks what a real one checks: client, redirect URI,
-PKCE, and that a code is used once and soon.
+It needs no password. Like a real provider it checks client, redirect URI and PKCE, and a code
+is valid once and for a short time.
 """
 
 import json
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 CLIENT_ID = "agent-continuations"
-CLIENT_SECRET = "it proves nothing: this provider believes everybody"
+CLIENT_SECRET = "not a secret: this provider accepts any identity"
 CODE_SECONDS = 60.0
 TOKEN_SECONDS = 3600
 
@@ -36,7 +36,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Key:
-    """A key pair, under the name that tokens call it by."""
+    """Key pair with the key id that tokens refer to."""
 
     kid: str
     algorithm: str
@@ -47,7 +47,7 @@ class Key:
         return cls(token_urlsafe(8), algorithm, _MAKERS[algorithm]())
 
     def published(self) -> dict[str, Any]:
-        """The public half, as a JWK."""
+        """Returns the public key as a JWK."""
         maker: Any = get_default_algorithms()[self.algorithm]
         public: dict[str, Any] = maker.to_jwk(self.private.public_key(), as_dict=True)
         return {**public, "kid": self.kid, "use": "sig", "alg": self.algorithm}
@@ -55,7 +55,7 @@ class Key:
 
 @dataclass(frozen=True)
 class _Grant:
-    """What a code stands for."""
+    """Authorization request that a code belongs to."""
 
     redirect_uri: str
     challenge: str
@@ -64,14 +64,14 @@ class _Grant:
 
 
 class IssuerServer:
-    """Serve while the context is open.
+    """Provider that serves while the context is open.
 
     Attributes:
-        redirect_uris: those that are registered; none, and any on loopback will do.
-        auth_methods: how the token endpoint lets the client prove itself.
-        broken: answer nothing but 503.
-        reads: how often the keys were asked for.
-        refusals: why the token endpoint refused, each time that it did.
+        redirect_uris: registered redirect URIs; if empty, any on loopback is accepted.
+        auth_methods: client authentication methods of the token endpoint.
+        broken: whether every response is a 503.
+        reads: number of requests for the keys.
+        refusals: error code of each refusal by the token endpoint.
     """
 
     def __init__(self, *, port: int = 0, client_secret: str = CLIENT_SECRET) -> None:
@@ -89,7 +89,7 @@ class IssuerServer:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> Self:
-        # The interval is how long shutdown() may take to be noticed.
+        # The polling interval is the maximum delay of shutdown().
         Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -98,16 +98,16 @@ class IssuerServer:
         self._http.server_close()
 
     def rotate(self, algorithm: str = "RS256") -> Key:
-        """Sign with a new key from now on, and publish no other."""
+        """Replaces the signing key and the published key by a new one."""
         self.keys = [Key.new(algorithm)]
         return self.keys[0]
 
     def token(
         self, email: str, groups: Sequence[str] = (), /, *, key: Key | None = None, **claims: Any
     ) -> str:
-        """An ID token; a claim that is given as None is left out."""
+        """Creates an ID token; claims given as None are omitted."""
         key, now = key or self.keys[0], int(time.time())
-        said = {
+        all_claims = {
             "iss": self.url,
             "sub": sha256(email.encode()).hexdigest()[:16],
             "aud": self.client_id,
@@ -119,8 +119,8 @@ class IssuerServer:
             "amr": ["pwd"],
             **claims,
         }
-        said = {name: value for name, value in said.items() if value is not None}
-        return jwt.encode(said, key.private, key.algorithm, headers={"kid": key.kid})
+        all_claims = {name: value for name, value in all_claims.items() if value is not None}
+        return jwt.encode(all_claims, key.private, key.algorithm, headers={"kid": key.kid})
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -136,7 +136,7 @@ class IssuerServer:
         }
 
     def unknown_client(self, asked: Mapping[str, str]) -> str:
-        """Why the browser must not be sent back, if it must not (RFC 6749, 4.1.2.1)."""
+        """Returns the error that forbids a redirect (RFC 6749, 4.1.2.1), or an empty text."""
         if asked.get("client_id") != self.client_id:
             return "unknown client"
         redirect_uri = asked.get("redirect_uri", "")
@@ -145,7 +145,7 @@ class IssuerServer:
         return "" if known else "this redirect URI is not registered"
 
     def fault(self, asked: Mapping[str, str]) -> str:
-        """The error code of an authorization request that does not fit."""
+        """Returns the error code of an invalid authorization request, or an empty text."""
         if asked.get("response_type") != "code":
             return "unsupported_response_type"
         if "openid" not in asked.get("scope", "").split():
@@ -155,7 +155,7 @@ class IssuerServer:
         return "invalid_request" if plain or not asked.get("nonce") else ""
 
     def grant(self, asked: Mapping[str, str], form: Mapping[str, str]) -> str:
-        """The code for somebody who has signed in."""
+        """Issues the code for a person who has signed in."""
         groups = [each.strip() for each in form.get("groups", "").split(",") if each.strip()]
         claims = {"email": form["email"], self.groups_claim: groups, "nonce": asked["nonce"]}
         code = token_urlsafe(24)
@@ -164,20 +164,20 @@ class IssuerServer:
         return code
 
     def redeem(self, form: Mapping[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
-        """What the token endpoint answers."""
+        """Returns the response of the token endpoint."""
         if not self._proven(form, authorization):
             self.refusals.append("invalid_client")
             return HTTPStatus.UNAUTHORIZED, {"error": "invalid_client"}
-        grant = self.codes.pop(form.get("code", ""), None)  # used once, whatever comes of it
+        grant = self.codes.pop(form.get("code", ""), None)  # a failed attempt uses the code up, too
         digest = sha256(form.get("code_verifier", "").encode()).digest()
         verified = urlsafe_b64encode(digest).rstrip(b"=").decode()
-        fits = (
+        valid = (
             grant is not None
             and time.monotonic() < grant.expires_at
             and form.get("redirect_uri") == grant.redirect_uri
             and verified == grant.challenge
         )
-        if form.get("grant_type") != "authorization_code" or not grant or not fits:
+        if form.get("grant_type") != "authorization_code" or not grant or not valid:
             self.refusals.append("invalid_grant")
             return HTTPStatus.BAD_REQUEST, {"error": "invalid_grant"}
         return HTTPStatus.OK, {
@@ -188,7 +188,7 @@ class IssuerServer:
         }
 
     def _proven(self, form: Mapping[str, str], authorization: str) -> bool:
-        """Whether the client is ours: by exactly one of the methods (RFC 6749, 2.3)."""
+        """Whether the client authenticates by exactly one of the methods (RFC 6749, 2.3)."""
         if authorization.startswith("Basic ") and "client_secret_basic" in self.auth_methods:
             pair = b64decode(authorization.removeprefix("Basic ")).decode().split(":")
             given = [unquote_plus(each) for each in pair]
@@ -265,11 +265,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: paths hold codes."""
+        """Logs nothing, since paths contain codes."""
 
 
 def _single(text: str) -> dict[str, str]:
-    """The parameters, each of which may be given once (RFC 6749, 3.1)."""
+    """Parses the parameters; repeated ones are invalid and omitted (RFC 6749, 3.1)."""
     return {name: values[0] for name, values in parse_qs(text).items() if len(values) == 1}
 
 
@@ -281,11 +281,11 @@ _PAGE = """<!doctype html>
 body{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:0 auto;padding:1rem}
 input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.4rem;margin:0 0 1rem}
 button{font:inherit;padding:.4rem 1rem}</style></head><body>
-<h1>Who are you?</h1>
-<p>This is a test provider on your own machine. It believes whatever you say.</p>
+<h1>Test sign-in</h1>
+<p>This is a test provider on your own machine. It accepts any identity.</p>
 <form method="post">
 <label>E-mail <input name="email" type="email" required value="security@example.com"></label>
-<label>Groups, by commas <input name="groups"></label>
-<button>Sign in</button> <button name="refuse" value="yes" formnovalidate>Refuse</button>
+<label>Groups (comma-separated) <input name="groups"></label>
+<button>Sign in</button> <button name="refuse" value="yes" formnovalidate>Cancel</button>
 </form></body></html>
 """

@@ -22,7 +22,7 @@ PROGRAM = ROOT / ".cache" / "ministack" / "bin" / "ministack"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 REGION = "us-east-1"
-# Any key is an administrator's as long as it is this one; functions get keys of their own roles.
+# MiniStack treats this key as the administrator's; functions get keys of their own roles.
 ADMINISTRATOR = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -33,12 +33,12 @@ ADMINISTRATOR = {
 
 
 def client(service: str, url: str, **config: Any) -> Any:
-    """A client of a server on loopback, with an administrator's key.
+    """Creates a client of a server on loopback, with an administrator's key.
 
     Args:
-        service: its name, as boto3 knows it.
-        url: the server's address.
-        config: of botocore's client.
+        service: boto3's name of the service.
+        url: URL of the server.
+        config: options of botocore's client configuration.
     """
     return boto3.client(  # type: ignore[call-overload]
         service,
@@ -51,12 +51,12 @@ def client(service: str, url: str, **config: Any) -> Any:
 
 
 class MiniStack:
-    """One emulator, its state kept in `home` from a graceful stop to the next start."""
+    """One emulator; a graceful stop saves its state in `home`, and the next start loads it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.home.mkdir(parents=True, exist_ok=True)
-        self.home.chmod(0o700)  # the state holds the secrets in clear
+        self.home.chmod(0o700)  # the state contains secrets in clear text
         self.port = self._port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +64,7 @@ class MiniStack:
     @classmethod
     @contextmanager
     def throwaway(cls) -> Iterator[str]:
-        """An empty emulator for as long as the block lasts; gives its URL."""
+        """Runs an empty emulator while the context is open; yields its URL."""
         with tempfile.TemporaryDirectory(prefix="ministack-") as home:
             stack = cls(Path(home))
             stack.start()
@@ -75,12 +75,12 @@ class MiniStack:
 
     @property
     def pid(self) -> int:
-        """The emulator's process, whose children are the functions' workers."""
+        """Process id of the emulator; its child processes are the functions' workers."""
         assert self._process
         return self._process.pid
 
     def start(self) -> None:
-        """Start, and wait until it answers.
+        """Starts the emulator and waits until it responds.
 
         Raises:
             RuntimeError: it is not installed, or ends at once; the message holds its log's end.
@@ -106,7 +106,7 @@ class MiniStack:
             "TMPDIR": str(scratch),
         }
         with log.open("wb") as output:
-            # A session of its own, so that Ctrl-C reaches us first and it is stopped in order.
+            # In its own session, Ctrl-C reaches only this process, which then stops the emulator.
             self._process = subprocess.Popen(
                 [str(PROGRAM)],
                 env=environment,
@@ -126,7 +126,7 @@ class MiniStack:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop in order, which saves the state."""
+        """Stops the emulator gracefully, which saves its state."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -135,7 +135,7 @@ class MiniStack:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        # It leads a session, and leaves behind those workers that are in the middle of something.
+        # The emulator leads a session; busy workers in it survive a graceful stop.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process = None
@@ -146,7 +146,7 @@ class MiniStack:
         return self.home / "pid"
 
     def _end_leftover(self) -> None:
-        """End the emulator of a run that was killed: it holds our port, and state to be saved."""
+        """Stops the emulator of a killed run: it occupies the port and has state to save."""
         if not self._pid_file.exists():
             return
         pid = int(self._pid_file.read_text())
@@ -173,7 +173,7 @@ class MiniStack:
             return False
 
     def _port(self) -> int:
-        """The same port at every start, because queue URLs hold it; a random one at first."""
+        """Returns the port of the first start, a random one, since queue URLs contain it."""
         kept = self.home / "port"
         if not kept.exists():
             with socket.socket() as probe:
@@ -182,8 +182,8 @@ class MiniStack:
         return int(kept.read_text())
 
 
-def keep_to_ourselves() -> None:
-    """Make this process one that knows no AWS account and goes to loopback without a proxy."""
+def isolate_from_aws() -> None:
+    """Removes AWS credentials from this process, and proxies for loopback."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -193,10 +193,10 @@ def keep_to_ourselves() -> None:
 
 
 def _host_environment() -> dict[str, str]:
-    """What the functions inherit: what a user's tools may want, and nothing that is about us.
+    """Returns the environment that the functions inherit: variables that a user's tools may need.
 
-    A function that works only by such an inheritance would fail when deployed; what the template
-    must set is checked by the tests of the functions.
+    Variables of this project are excluded. A function that depends on an inherited variable would
+    fail when deployed; the functions' tests check the variables that the template must set.
     """
-    ours = ("AWS_", "MAKE", "MFLAGS", "OPENAI_", "POWERTOOLS_", "PYTHON", "UV", "VIRTUAL_ENV")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    excluded = ("AWS_", "MAKE", "MFLAGS", "OPENAI_", "POWERTOOLS_", "PYTHON", "UV", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(excluded)}

@@ -1,4 +1,4 @@
-"""What the real Chat Completions service checks in a request, and what it answers then."""
+"""Validation of requests as the real Chat Completions service does it, with its error messages."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Refused(Exception):
 
 
 def _demand(ok: object, message: str, where: str | None, code: str | None = None) -> None:
-    """Refuse the request unless `ok`; messages of the service without the place get it added."""
+    """Refuses the request unless `ok`; adds the field to a message that does not contain it."""
     if not ok:
         placed = message if (where or "") in message else f"{message} ({where})"
         raise Refused(placed, where, code)

@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model says."""
+    """Reply of the model."""
 
     content: str | None = None
     tool_calls: tuple[Call, ...] = ()
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong; a delay alone ends in 504, nothing at all in 500, a bare cut cuts a 200."""
+    """Fault to simulate; a delay alone ends in 504, no field in 500, a cut alone cuts a 200."""
 
     status: int | None = None
     retry_after: str | None = None
@@ -94,7 +94,7 @@ class ModelServer:
         self.base_url = f"http://127.0.0.1:{self._http.server_port}/v1"
 
     def __enter__(self) -> Self:
-        # The interval is how long shutdown() may take to be noticed.
+        # The polling interval is the maximum delay of shutdown().
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -108,7 +108,7 @@ class ModelServer:
 
 
 class _Http(ThreadingHTTPServer):
-    """An HTTP server that knows its open connections, to end kept-alive ones when it closes."""
+    """HTTP server that tracks its connections, to end the kept-alive ones when it closes."""
 
     request_queue_size = 128
 
@@ -218,4 +218,4 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(code, self._error(code, message or explain or ""))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep test output clean; the server's lists tell what came in."""
+        """Logs nothing; the server's lists contain the requests."""

@@ -1,7 +1,7 @@
-"""Plays the model for the examples, over the same wire as a real one.
+"""Scripted model of the example agents, with the same protocol as a real model.
 
-It answers from the conversation alone, as a model does: who it is, it sees from the tools that it
-is offered; where it stands, from what was said so far.
+It replies from the request alone: the offered tools identify the agent, and the conversation so far
+its progress.
 """
 
 import json
@@ -13,7 +13,7 @@ from tests.local.model_server import Call, Json, Reply
 
 
 def respond(request: Json) -> Reply:
-    """One reply of whichever agent of the examples asks."""
+    """Returns the reply for a request of an example agent."""
     tools = frozenset(tool["function"]["name"] for tool in request.get("tools", ()))
     plays = {
         frozenset({"send_welcome_mail", "account_agent"}): _hr,
@@ -38,7 +38,7 @@ def respond(request: Json) -> Reply:
 
 
 def _results(messages: Sequence[Json]) -> list[list[str]]:
-    """What the tools answered, a list for each turn so far."""
+    """Returns the tool results of each turn so far."""
     turns: list[list[str]] = []
     for message in messages:
         if message["role"] == "assistant":
@@ -167,7 +167,7 @@ def _courier(task: str, turns: list[list[str]]) -> Reply:
 
 
 def _report(results: Sequence[str]) -> str:
-    """The last result in words; a rejection is reported with its reason."""
+    """Summarizes the last result; a rejection is reported with its reason."""
     try:
         told: Any = json.loads(results[0])
     except ValueError:

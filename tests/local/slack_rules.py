@@ -1,5 +1,5 @@
-"""What Slack keeps, and what it refuses of blocks and views; docs.slack.dev/reference/block-kit
-has the rules.
+"""Data of the Slack server, and Slack's validation of blocks and views; for the rules see
+docs.slack.dev/reference/block-kit.
 """
 
 import json
@@ -28,7 +28,7 @@ class Message:
     options: Json | None = None
 
     def button(self, action_id: str) -> Json:
-        """The button of this name."""
+        """Returns the button with this name."""
         return {each["action_id"]: each for each in self.buttons()}[action_id]
 
     def buttons(self) -> list[Json]:
@@ -36,12 +36,12 @@ class Message:
                 or "value" in each]  # fmt: skip
 
     def words(self) -> str:
-        """All that is read in it."""
+        """All text in the message."""
         return json.dumps(self.blocks, ensure_ascii=False) + self.text
 
 
 def member(user_id: str, email: str | None, **more: Any) -> Json:
-    """A member of the workspace, as users.info tells of him."""
+    """Returns a member of the workspace in the format of users.info."""
     profile = {"real_name": user_id, **({"email": email} if email else {})}
     flags = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
     base = {"id": user_id, "team_id": TEAM, "name": user_id.lower(), "profile": profile}
@@ -49,16 +49,16 @@ def member(user_id: str, email: str | None, **more: Any) -> Json:
 
 
 class Refused(Exception):
-    """Slack's error code, and where the fault is."""
+    """Slack's error code, and the location of the error."""
 
 
 def check_message(blocks: Any) -> None:
-    """Refuse what cannot be the blocks of a message."""
+    """Refuses blocks that are invalid in a message."""
     _check(blocks, most=50, kinds={"header", "section", "actions", "context", "divider"})
 
 
 def check_view(view: Any) -> None:
-    """Refuse what cannot be a modal."""
+    """Refuses an invalid modal."""
     known = {"type", "title", "submit", "close", "blocks", "private_metadata", "callback_id"}
     _need(isinstance(view, dict) and not set(view) - known, "the view")
     _need(view.get("type") == "modal", "the view's type")

@@ -1,5 +1,5 @@
-"""Slack on loopback: the part of its Web API that is used here, by its rules, and the signed
-requests that it sends when somebody clicks.
+"""Slack on loopback: the methods of its Web API that are used here, with their validation, and the
+signed requests that it sends when a user clicks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRIGGER_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with the next requests: an error of Slack's, or of what stands before it."""
+    """Fault of the next requests: an error of Slack, or of a proxy in front of it."""
 
     error: str = "internal_error"
     status: int = 200
@@ -49,7 +49,7 @@ class Sent(NamedTuple):
 
 @dataclass
 class SlackServer:
-    """Serves while the context is open. A test looks at, and changes, what it holds."""
+    """Slack server that serves while the context is open; tests read and change its state."""
 
     token: str = "xoxb-test-token"
     signing_secret: str = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -79,12 +79,12 @@ class SlackServer:
     # -- what people do ----------------------------------------------------------------------------
 
     def join(self, user_id: str, email: str | None, **more: Any) -> str:
-        """Let somebody become a member."""
+        """Adds a member to the workspace."""
         self.users[user_id] = member(user_id, email, **more)
         return user_id
 
     def click(self, message: Message, action_id: str, user_id: str, **more: Any) -> Sent:
-        """What Slack sends when a user clicks a button."""
+        """Returns the request that Slack sends when a user clicks a button."""
         button = message.button(action_id)
         container = {"type": "message", "message_ts": message.ts, "channel_id": message.channel}
         action = {**button, "block_id": "b1", "action_ts": message.ts}
@@ -103,7 +103,7 @@ class SlackServer:
         return self.sent({**payload, **more})
 
     def submit(self, user_id: str, reason: str | None, view: Json | None = None) -> Sent:
-        """What Slack sends when a user fills in the last dialog and confirms it."""
+        """Returns the request that Slack sends when a user submits the last dialog."""
         view = view or self.views[-1]
         [block] = [each for each in view["blocks"] if each["type"] == "input"]
         typed = {"type": "plain_text_input", "value": reason}
@@ -143,7 +143,7 @@ class SlackServer:
     # -- the Web API -------------------------------------------------------------------------------
 
     def call(self, method: str, given: Json) -> Json:
-        """What a method answers; the envelope's `ok` is set by the caller."""
+        """Returns the response of a method; the caller sets the envelope's `ok`."""
         found: Callable[[Json], Json] | None = _METHODS.get(method)
         if found is None:
             raise Refused("unknown_method", method)
@@ -175,7 +175,7 @@ class SlackServer:
 
     def _written(self, given: Json, only_for: str | None) -> Json:
         channel = given.get("channel", "")
-        if channel in self.users:  # a message to a user goes to his direct channel
+        if channel in self.users:  # a message to a user goes to their direct channel
             channel = f"D{channel[1:]}"
             self.channels.add(channel)
         if channel not in self.channels:
@@ -293,4 +293,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep test output clean; the server's lists tell what came in."""
+        """Logs nothing; the server's lists contain the requests."""

@@ -24,7 +24,7 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 @dataclass(frozen=True)
 class Provider:
-    """Where people sign in, and as which client."""
+    """Identity provider, and the client registered there."""
 
     issuer: str
     client_id: str
@@ -34,7 +34,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a local deployment is given. `agents` takes the place of `layers/agents`."""
+    """Parameters of a local deployment. `agents` replaces `layers/agents`."""
 
     public_url: str
     openai_base_url: str
@@ -67,8 +67,9 @@ class Stack:
     """The deployed system.
 
     Args:
-        home: where everything of this deployment is kept.
-        say: told what is going on, a line at a time.
+        home: folder of all files of the deployment.
+        parameters: parameters of the deployment.
+        say: function that prints a line of progress.
     """
 
     def __init__(
@@ -81,12 +82,12 @@ class Stack:
         self._say = say
 
     def up(self) -> None:
-        """Start the emulator, and build and deploy what has changed since the last time.
+        """Starts the emulator, and builds and deploys the project if it has changed.
 
         Raises:
-            RuntimeError: something of it failed; the message holds the end of its output.
+            RuntimeError: a step failed; the message contains the end of its output.
         """
-        self._say("starting MiniStack (AWS on this machine, IAM enforced)")
+        self._say("starting MiniStack (local AWS emulator, with IAM enforcement)")
         self.ministack.start()
         source = self._compose()
         digest = self._digest(source)
@@ -99,7 +100,7 @@ class Stack:
         self.api_url = f"{self.ministack.url}/_aws/execute-api/{api}/v1"
 
     def down(self) -> None:
-        """Stop everything; the state stays for the next time."""
+        """Stops everything; the state is kept for the next start."""
         self.ministack.stop()
 
     def client(self, service: str) -> Any:
@@ -114,7 +115,7 @@ class Stack:
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def _compose(self) -> Path:
-        """The project as it is deployed, with the user's own agents where there are any."""
+        """Copies the project as it is deployed, with the user's own agents, if given."""
         source = self.home / "source"
         shutil.rmtree(source, ignore_errors=True)
         source.mkdir(parents=True)
@@ -194,10 +195,10 @@ class Stack:
 
 
 def _place_agents(given: Path, layer: Path) -> None:
-    """Put a user's folder in the place of `layers/agents`: a layer's folder, or just a package."""
+    """Replaces `layers/agents` by a user's folder: a layer's folder, or only a package."""
     package = given / "agents" if (given / "agents" / "__init__.py").exists() else given
     if not (package / "__init__.py").exists():
-        raise RuntimeError(f"{given} holds no agents/__init__.py with a list AGENTS")
+        raise RuntimeError(f"{given} has no agents/__init__.py that defines the list AGENTS")
     shutil.rmtree(layer / "agents")
     if package is not given:
         shutil.copytree(given, layer, dirs_exist_ok=True, ignore=_IGNORED)
@@ -214,7 +215,7 @@ def _python_version() -> str:
 
 
 def built_layer(name: str, home: Path) -> Path:
-    """A layer as `sam build` has it made, by its own Makefile, but for this Python."""
+    """Builds a layer by its own Makefile, as `sam build` does, but for this Python version."""
     folder = ROOT / template()["Resources"][name]["Properties"]["ContentUri"]
     environment = {
         **os.environ,

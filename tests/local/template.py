@@ -1,4 +1,4 @@
-"""What stands in template.yaml, for those who must build the same without deploying it."""
+"""Contents of template.yaml, for tests that create its resources without deploying it."""
 
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @cache
 def template() -> dict[str, Any]:
     """The template as plain data."""
-    # It takes seconds, and most of what imports this module never looks into the template.
+    # Imported here: it takes seconds, and most users of this module do not need the template.
     from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
     read: dict[str, Any] = load(str(ROOT / "template.yaml"))
@@ -22,7 +22,7 @@ def template() -> dict[str, Any]:
 
 
 def create_table(dynamodb: "DynamoDBClient") -> str:
-    """Create the template's table under a name of its own, and give the name."""
+    """Creates the template's table under a unique name; returns the name."""
     properties = template()["Resources"]["Table"]["Properties"]
     wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     name = f"t{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""The HTTP API on loopback, on a runner in this process, for the command line client to call."""
+"""HTTP API on loopback with an in-process runner, for tests of the command line client."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 @dataclass
 class ReceivedRequest:
-    """A request that came; `target` and `text` are as they came."""
+    """Received request; `target` and `text` are the raw request target and body."""
 
     method: str
     target: str
@@ -43,12 +43,14 @@ class ReceivedRequest:
 
 @dataclass
 class Server:
-    """The API.
+    """State of the API.
 
     Attributes:
-        refusals: answered instead, one for each request, as status and headers.
-        refusal: the document of these, where it is none of ours.
-        dropped: how many requests are taken and then not answered at all.
+        runner: runner of the agents.
+        received: requests received so far.
+        refusals: status and headers of the error responses to the next requests.
+        refusal: body of these responses; None for a problem document.
+        dropped: number of next requests that are received but not answered.
     """
 
     runner: LocalRunner
@@ -87,17 +89,17 @@ class Server:
         cursor: str | None = None,
         limit: str = "50",
     ) -> RunPage:
-        found = self.runner._services.runs.page(
+        result = self.runner._services.runs.page(
             status=Status(status) if status else None, agent=agent, cursor=cursor, limit=int(limit)
         )
-        return RunPage(items=tuple(map(summary, found.heads)), next=found.next)
+        return RunPage(items=tuple(map(summary, result.heads)), next=result.next)
 
     def _watch(self, run_id: str, seconds: float, after: str | None) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             view = self.runner.get(run_id)
-            rests = view.status not in (Status.READY, Status.RUNNING)
-            if rests and moment(view.updated_at) != after:
+            at_rest = view.status not in (Status.READY, Status.RUNNING)
+            if at_rest and moment(view.updated_at) != after:
                 return
             time.sleep(0.02)
 
@@ -114,9 +116,9 @@ class Server:
                 self.runner.advance(head.run_id)
                 return accepted
             case ["runs", run_id, "decisions"]:
-                settled = services.decisions.decide(run_id, body["request_id"], _decision(body))
+                decided = services.decisions.decide(run_id, body["request_id"], _decision(body))
                 self.runner.advance(run_id)
-                return decision_result_view(run_id, settled)
+                return decision_result_view(run_id, decided)
             case ["runs", run_id, "messages"]:
                 message = services.inbound.message(run_id, body["content"], key=key)
                 self.runner.advance(run_id)
@@ -151,7 +153,7 @@ def _decision(body: dict[str, Any]) -> Decide:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: parsed, remembered, passed to the server, and its answer sent."""
+    """Handler of one request: records it, calls the API and sends the response."""
 
     def __init__(self, server: Server, *arguments: Any) -> None:
         self.server_state = server
@@ -166,24 +168,24 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None: ...
 
     def _answer(self) -> None:
-        place = urlsplit(self.path)
+        target = urlsplit(self.path)
         text = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        query = {name: value for name, (value,) in parse_qs(place.query).items()}
+        query = {name: value for name, (value,) in parse_qs(target.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(text) if text else None
         self.server_state.received.append(
-            ReceivedRequest(self.command, self.path, text, place.path, query, headers, body)
+            ReceivedRequest(self.command, self.path, text, target.path, query, headers, body)
         )
         if self.server_state.dropped:
             self.server_state.dropped -= 1
             self.close_connection = True
             return
         if self.server_state.refusals:
-            status, more = self.server_state.refusals.pop(0)
-            ours = problem(HTTPStatus(status), "not now")
-            self._send(status, self.server_state.refusal or ours, more)
+            status, response_headers = self.server_state.refusals.pop(0)
+            default_problem = problem(HTTPStatus(status), "not now")
+            self._send(status, self.server_state.refusal or default_problem, response_headers)
             return
-        parts = [unquote(part) for part in place.path.split("/")[1:]]
+        parts = [unquote(part) for part in target.path.split("/")[1:]]
         self._send(*self._result(parts, query, body, headers.get("idempotency-key")))
 
     def _result(
@@ -191,40 +193,40 @@ class Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, Any]:
         try:
             if self.command == "GET":
-                found, status = self.server_state.get(parts, query), 200
+                result, status = self.server_state.get(parts, query), 200
             else:
                 with self.server_state.lock:
-                    found = self.server_state.post(parts, body, key)
+                    result = self.server_state.post(parts, body, key)
                 status = 200 if parts[-1] == "decisions" else 202
         except ContinuationError as error:
             document = problem_of(error)
             return document["status"], document
-        if found is None:
+        if result is None:
             return 404, problem(HTTPStatus.NOT_FOUND, "there is no such route")
-        return status, found
+        return status, result
 
-    def _send(self, status: int, document: Any, more: dict[str, str] | None = None) -> None:
+    def _send(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
         text = JSON.dump_json(document)
         self.send_response(status)
-        for name, value in (more or {}).items():
+        for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
-        # Whoever was interrupted does not hear the answer.
+        # An interrupted client has closed the connection.
         with suppress(ConnectionError):
             self.end_headers()
             self.wfile.write(text)
 
 
 class FileHandler(SimpleHTTPRequestHandler):
-    """No API, but the files of a folder."""
+    """Handler that serves files of a folder instead of the API."""
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
 @contextmanager
 def serve_api(runner: LocalRunner) -> Iterator[Server]:
-    """The API of a runner, on a free port."""
+    """Serves the API of a runner on a free port."""
     server = Server(runner)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, server)) as listening:
         server.url = f"http://127.0.0.1:{listening.server_port}"

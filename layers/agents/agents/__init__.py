@@ -1,4 +1,4 @@
-"""Your agents. Each has a file of its own; those listed here can be started by name."""
+"""Your agents, one file each; the agents in `AGENTS` can be started by name."""
 
 from agents.logistics import logistics
 from agents.onboarding import hr

@@ -1,8 +1,8 @@
-"""Bringing an order to its buyer: every other reason to wait than an approval.
+"""Delivery of an order: an example of all waits other than approvals.
 
-The buyer is asked for a day, the goods must have arrived, the truck is booked at a carrier who
-takes his time, and each parcel is a run of its own. After twenty model replies somebody is asked
-whether this shall go on.
+The agent asks the buyer for a day (question), waits for the goods (event), books a truck that the
+carrier confirms later (job), and starts a child run for each parcel. After twenty model replies an
+operator decides whether the run continues (condition).
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -61,7 +61,7 @@ def await_goods(order: str) -> WaitFor:
 
 
 def _booked(handle: Any, _context: ToolContext) -> Pending | str:
-    """Ask the carrier. This one needs a minute and a half."""
+    """Polls the carrier, whose bookings take 90 seconds in this example."""
     if datetime.now(UTC) < datetime.fromisoformat(handle["ready_at"]):
         return Pending()
     return f"The truck {handle['booking']} is booked."
@@ -74,7 +74,7 @@ def book_truck(order: str, context: ToolContext) -> Job:
     Args:
         order: the order's number.
     """
-    # A carrier who calls back would be given `context.callback_url` instead of being polled.
+    # A carrier with callbacks would get `context.callback_url`, and no poll would be needed.
     handle = {
         "booking": f"t-{order}-{context.idempotency_key[:8]}",
         "ready_at": (datetime.now(UTC) + BOOKING).isoformat(),

@@ -1,5 +1,6 @@
-"""An HR agent onboards a colleague. It is the account agent, one level down, that must ask a
-person before it authorizes a security level.
+"""Onboarding of a colleague by an HR agent.
+
+Its sub-agent, the account agent, needs approval before it authorizes a security level.
 """
 
 from typing import Literal
@@ -15,7 +16,7 @@ def send_welcome_mail(to: str, name: str, context: ToolContext) -> str:
         to: the colleague's mail address.
         name: how the colleague is addressed.
     """
-    # The key goes to the mail service, which sends once however often it is asked.
+    # With the key, a mail service sends the mail only once, however often the call is repeated.
     return f"Welcome mail to {name} <{to}> is on its way (reference {context.idempotency_key[:8]})."
 
 

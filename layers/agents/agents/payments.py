@@ -1,6 +1,7 @@
-"""Money, three levels deep: the treasury asks its clerk, who asks a worker for each order.
+"""Payments by three levels of agents: the treasury, its clerk, and a worker for each order.
 
-Transfers above 100 ask the CFO; deleting an account always asks. Two can wait side by side.
+Transfers above 100 euros and the deletion of an account need approval. Several requests can be
+open at the same time.
 """
 
 from agent_continuations import Agent, Approval, ToolContext, tool

@@ -1,5 +1,7 @@
-"""Buying things: small orders need the team lead, large ones the CFO and the auditors as well, one
-after the other. A contract is signed by somebody of the legal group, who must be signed in.
+"""Procurement with approvals in stages, and with a group.
+
+Orders need the approval of the team lead, and then, if they are large, of the CFO and the
+auditors. Contracts need the approval of a signed-in member of the legal group.
 """
 
 from collections.abc import Mapping

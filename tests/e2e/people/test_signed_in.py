@@ -27,7 +27,7 @@ def test_high_risk_wants_somebody_of_the_group_who_is_signed_in(
     lena = come()
     page = lena.tab()
     page.goto(link)
-    expect(page.locator("h1")).to_have_text("Who are you?")
+    expect(page.locator("h1")).to_have_text("Test sign-in")
     lena.sign_in(page, LENA, "legal")
     assert page.url == link
     expect(page.locator("header .badge")).to_have_text("High risk")

@@ -740,6 +740,13 @@ def test_an_invalid_approval_is_rejected_when_it_is_made(wrong: Any) -> None:
         Approval(**{"approvers": ["a@example.com"], **wrong})
 
 
+def test_more_approvals_than_approvers_are_rejected_with_both_numbers() -> None:
+    with pytest.raises(ValueError, match="needed=3, but the stage has only 1 approver"):
+        Approval(["ann@example.com"], needed=3)
+    with pytest.raises(ValueError, match="needed must be at least 1"):
+        Approval(["ann@example.com"], needed=0)
+
+
 # -- agents ----------------------------------------------------------------------------------------
 
 

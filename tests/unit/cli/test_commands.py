@@ -200,7 +200,7 @@ def test_show_draws_the_tree_with_the_state_of_each_call(run: Run, server: Serve
 def test_show_prints_messages_a_pause_and_an_error(run: Run) -> None:
     run_id = start_run(run, "sleeper")
     run("message", run_id, "hurry")
-    assert "unknown sender: hurry not heard yet" in run("show", run_id).stdout
+    assert "unknown sender: hurry not delivered yet" in run("show", run_id).stdout
     run("pause", run_id)
     assert "suspended (paused)" in run("show", run_id).stdout
     assert "error\n  " in run("show", start_run(run, "broken")).stdout

@@ -1,6 +1,6 @@
 """Options that every command accepts, before or after the command's name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,58 +104,52 @@ def shared_options(*, top: bool = False) -> Callable[[CommandFunction], CommandF
     Args:
         top: whether the options belong to the command group, whose help describes them.
     """
-    hidden = not top
 
-    def environment(*names: str) -> list[str] | None:
-        # Only on the group: on a command, a variable would override an option given to the group.
-        return list(names) if top else None
+    def option(
+        *names: str, visible: bool = False, variables: Sequence[str] = (), **more: Any
+    ) -> Any:
+        return click.option(
+            *names,
+            # Only on the group: on a command, a variable would override the group's option.
+            envvar=variables if top and variables else None,
+            hidden=not (top or visible),
+            expose_value=False,
+            callback=_store_option,
+            **more,
+        )
 
     options = [
-        click.option(
-            "--json",
-            "as_json",
+        option(
+            *("--json", "as_json"),
+            visible=True,
             is_flag=True,
-            expose_value=False,
-            callback=_store_option,
             help="Print the API's JSON as one document.",
         ),
-        click.option(
+        option(
             "--url",
-            envvar=environment("AGENT_CONTINUATIONS_URL"),
-            hidden=hidden,
-            expose_value=False,
-            callback=_store_option,
+            variables=("AGENT_CONTINUATIONS_URL",),
             help="API URL. Default: AGENT_CONTINUATIONS_URL, or the content of .run/api_url.",
         ),
-        click.option(
+        option(
             "--sign",
             is_flag=True,
-            hidden=hidden,
-            expose_value=False,
-            callback=_store_option,
             help="Sign requests with AWS credentials. Always on for *.execute-api.*.amazonaws.com.",
         ),
-        click.option(
+        option(
             "--profile",
-            envvar=environment("AWS_PROFILE"),
-            hidden=hidden,
-            expose_value=False,
-            callback=_store_option,
+            variables=("AWS_PROFILE",),
             help="AWS profile to sign with. Default: AWS_PROFILE.",
         ),
-        click.option(
+        option(
             "--region",
-            envvar=environment("AWS_REGION", "AWS_DEFAULT_REGION"),
-            hidden=hidden,
-            expose_value=False,
-            callback=_store_option,
+            variables=("AWS_REGION", "AWS_DEFAULT_REGION"),
             help="AWS region to sign for, unless the URL contains it. Default: AWS_REGION.",
         ),
     ]
 
     def add(function: CommandFunction) -> CommandFunction:
-        for option in reversed(options):
-            function = option(function)
+        for each in reversed(options):
+            function = each(function)
         return function
 
     return add

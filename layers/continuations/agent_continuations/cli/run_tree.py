@@ -77,7 +77,7 @@ def _add_frame(
     for index_path, call in frame.holds.items():
         _add_call(tree, call, f"{path}/{index_path}".lstrip("/"), nodes, waiting_paths)
     for message in frame.messages:
-        tree.add(join_parts(_message_text(message), Text("not heard yet", "yellow")))
+        tree.add(join_parts(_message_text(message), Text("not delivered yet", "yellow")))
 
 
 def _message_text(message: Message) -> Text:

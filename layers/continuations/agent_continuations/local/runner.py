@@ -120,7 +120,6 @@ class LocalRunner:
         """Decides a request and advances the run.
 
         Args:
-            run_id: id of the run.
             request_id: id of the request, from `waiting`.
             decision: `"approve"` or `"reject"`.
             approver: approver who decides; optional if only one person is asked.
@@ -169,7 +168,6 @@ class LocalRunner:
         """Answers a question and advances the run.
 
         Args:
-            run_id: id of the run.
             request_id: id of the question, from `waiting`.
             answer: JSON value of the question's answer type, without an `answer` wrapper.
             approver: person who answers; optional if only one person is asked.
@@ -195,7 +193,6 @@ class LocalRunner:
         """Sends an event to a run and advances it.
 
         Args:
-            run_id: id of the run.
             name: name of the event.
             payload: JSON value for the waiting call.
             correlation: correlation of the waiting call.
