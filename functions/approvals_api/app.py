@@ -61,7 +61,7 @@ def inbox() -> Response[str]:
     try:
         return inbox_page.of_inbox(person, utc_now())
     except ContinuationError as error:
-        return _refusal(error)
+        return _refusal(error, back="Back to inbox")
 
 
 @app.post("/approvals")
@@ -80,7 +80,7 @@ def decide_many() -> Response[str]:
             done = inbox_page.answer(person, form)
             count("Decisions", sum(each.taken for each in done))
     except ContinuationError as error:
-        return _refusal(error)
+        return _refusal(error, back="Back to inbox")
     if _wants_page():
         return inbox_page.of_inbox(person, utc_now(), done)
     return json_response({"items": done, "next": None})
@@ -141,7 +141,7 @@ def _sign_in(address: str) -> Response[str]:
         return problem_response(document)
     if app.current_event.http_method == "GET":
         return rendering.see_other(address)
-    return rendering.of_problem({**document, "detail": "You are not signed in any more."}, address)
+    return rendering.of_problem({**document, "detail": "You are no longer signed in."}, address)
 
 
 def _shown(visit: RequestAccess) -> Response[str]:
@@ -182,11 +182,13 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
     return json_response(decision_result_view(visit.loaded.head.run_id, settled))
 
 
-def _refusal(error: ContinuationError) -> Response[str]:
-    document = problem_of(error)
+def _refusal(error: ContinuationError, back: str = "Back to request") -> Response[str]:
+    document = problem_of(error, app.lambda_context.aws_request_id)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return rendering.of_problem(document) if _wants_page() else problem_response(document)
+    return (
+        rendering.of_problem(document, back=back) if _wants_page() else problem_response(document)
+    )
 
 
 def _wants_page() -> bool:

@@ -84,10 +84,10 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
         return Revocation(grant_id, nonce)
     parts = [text.split("/") for text in fields.get("pick", [])]
     if not parts or any(len(each) != 3 for each in parts):
-        raise Invalid("choose what you answer", [("pick", "choose at least one")])
+        raise Invalid("select at least one request", [("pick", "required")])
     verdict = fields.get("decision", [""])[0]
     if verdict not in set(Verdict):
-        raise Invalid("the form does not fit", [("decision", "approve or reject")])
+        raise Invalid("the form is invalid", [("decision", "must be approve or reject")])
     return Batch(
         picks=tuple(Pick(*each) for each in parts),
         verdict=Verdict(verdict),
@@ -104,10 +104,10 @@ def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
     """
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     if site not in (None, "same-origin"):
-        raise Forbidden("a decision can be sent from its own page only")
+        raise Forbidden("a decision can be sent only from its own page")
     from_browser = site is not None or origin is not None
     if from_browser and not bootstrap.approval_links().accepts(seal, nonce):
-        raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
+        raise Forbidden("reload the page and decide again", [("nonce", "not from this page")])
 
 
 def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
@@ -119,7 +119,7 @@ def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
             max_num_fields=MAX_FIELDS,
         )
     except ValueError:
-        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+        raise Invalid("the form cannot be read", [("body", "must be a form")]) from None
 
 
 def _check(
@@ -129,13 +129,15 @@ def _check(
     single = (name for name, values in fields.items() if len(values) > 1 and name not in many)
     repeated = [(name, "given twice") for name in single]
     if unknown or repeated:
-        raise Invalid("the form does not fit", [*unknown, *repeated])
+        raise Invalid("the form is invalid", [*unknown, *repeated])
 
 
 def _reason(text: str) -> str | None:
     reason = text.strip()
     if len(reason) > MAX_REASON_CHARACTERS:
-        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
+        raise Invalid(
+            "the form is invalid", [("reason", f"over {MAX_REASON_CHARACTERS} characters")]
+        )
     return reason or None
 
 
@@ -167,14 +169,14 @@ def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
             )
         case "reject":
             if form.get(ARGUMENTS, "").strip():
-                raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
+                raise Invalid("the form is invalid", [(ARGUMENTS, "not allowed with a rejection")])
             return Decide(verdict=Verdict.REJECT, **who)
         case "withdraw":
             return WithdrawApproval(**who)
         case "reassign":
             return Reassign(to=form.get("to", "").strip(), **who)
         case _:
-            raise Invalid("the form does not fit", [("decision", "approve or reject")])
+            raise Invalid("the form is invalid", [("decision", "must be approve or reject")])
 
 
 def grantable(visit: RequestAccess) -> list[str]:
@@ -187,12 +189,12 @@ def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
         return None
     hours = form.get(f"{GRANT}.hours", "")
     if not (hours.isascii() and hours.isdigit() and len(hours) < 6):
-        raise Invalid("the form does not fit", [(f"{GRANT}.hours", "a number of hours")])
+        raise Invalid("the form is invalid", [(f"{GRANT}.hours", "must be a number of hours")])
     rules: dict[str, Rule] = {}
     for number, name in enumerate(grantable(visit)):
         rule = form.get(f"{GRANT}.{number}", "is")
         if rule not in get_args(Rule):
-            raise Invalid("the form does not fit", [(f"{GRANT}.{number}", "no such rule")])
+            raise Invalid("the form is invalid", [(f"{GRANT}.{number}", "unknown rule")])
         rules[name] = cast(Rule, rule)
     return GrantTerms(seconds=int(hours) * 3600, rules=rules)
 
@@ -220,7 +222,7 @@ def _arguments(visit: RequestAccess, form: Mapping[str, str]) -> dict[str, Any] 
         found: Read = parse(schema, controls, standing, prefix=ARGUMENTS)
         if found.faults:
             faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
-            raise Invalid("the arguments cannot be read", faults)
+            raise Invalid("the arguments are invalid", faults)
         return found.arguments
     text = form.get(ARGUMENTS, "").strip()
     if not text:
@@ -228,7 +230,7 @@ def _arguments(visit: RequestAccess, form: Mapping[str, str]) -> dict[str, Any] 
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise Invalid("the form does not fit", [(ARGUMENTS, "not JSON")]) from None
+        raise Invalid("the form is invalid", [(ARGUMENTS, "invalid JSON")]) from None
     if not isinstance(value, dict):
-        raise Invalid("the form does not fit", [(ARGUMENTS, "a JSON object is needed")])
+        raise Invalid("the form is invalid", [(ARGUMENTS, "must be a JSON object")])
     return value

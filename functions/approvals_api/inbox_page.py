@@ -22,7 +22,7 @@ from approvals_api.access import RequestAccess
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
-_RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "anything"}
+_RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "any value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ def revoke(person: Identity, form: form_parsing.Revocation) -> Done:
     """
     grants = bootstrap.runs().grants
     grant = grants.revoke(form.grant_id, by=person.name, only_of=person.name)
-    return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
+    return Done(
+        grant.tool, f"{grant.run_id}/{grant.request_id}", "standing approval revoked", taken=True
+    )
 
 
 def answer(person: Identity, form: form_parsing.Batch) -> list[Done]:
@@ -120,7 +122,7 @@ def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batc
     except ContinuationError as error:
         return Done(tool, path, str(error), taken=False, effect=effect)
     text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
-    more = "" if settled.closed else "; others still must agree"
+    more = "" if settled.closed else "; waiting for the other approvers"
     return Done(tool, path, text + more, taken=True, effect=effect)
 
 

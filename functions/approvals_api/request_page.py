@@ -154,8 +154,8 @@ def _last_word(request: Request) -> str:
     gate = request.call.gate
     if gate and gate.on_deadline == "fail":
         return "the run fails"
-    words = {"question": "the agent is told that there is none", "condition": "it ends here"}
-    return words.get(request.kind, "it is rejected")
+    words = {"question": "the agent continues without an answer", "condition": "the agent stops"}
+    return words.get(request.kind, "the request is rejected")
 
 
 def _explanation(turns: Sequence[Turn]) -> str:
@@ -199,7 +199,7 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
         except Forbidden as error:
             return "looking", str(error)
     elif request.approvers and not approver_name(request.approvers, visit.approver, visit.groups):
-        return "looking", f"{visit.approver} is not asked for this"
+        return "looking", f"{visit.approver} was not asked for this decision"
     return "open", ""
 
 
@@ -292,7 +292,9 @@ def _capped(text: str) -> str:
     if len(text) <= MAX_ARGUMENTS_CHARACTERS:
         return text
     more = len(text) - MAX_ARGUMENTS_CHARACTERS
-    return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
+    return (
+        f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} more characters; GET /runs/{{id}} returns all"
+    )
 
 
 def _done(root: Continuation) -> Iterator[Done]:

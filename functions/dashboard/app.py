@@ -89,7 +89,7 @@ def _operates() -> bool:
         return False
     group = os.environ["OPERATORS_GROUP"]
     if f"{GROUP}{group}" not in person.groups:
-        raise Forbidden(f"only the group {group} sees runs, and {person.name} is not in it")
+        raise Forbidden(f"only members of {group} can see runs; {person.name} is not a member")
     return True
 
 
@@ -101,7 +101,7 @@ def _sent_to(sign_in: str) -> Response[str]:
 
 
 def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response[str]:
-    document = problem_of(error)
+    document = problem_of(error, app.lambda_context.aws_request_id)
     status = HTTPStatus(document["status"])
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
@@ -114,7 +114,7 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
 def known_parameters(query: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
     unknown = [(name, "unknown") for name in query if name not in names]
     if unknown:
-        raise Invalid("there is no such parameter", unknown)
+        raise Invalid("unknown query parameter", unknown)
     return query
 
 

@@ -42,4 +42,4 @@ def of_runs(query: Mapping[str, str]) -> Response[str]:
 def _status(text: str | None) -> Status | None:
     if text is None or text in set(Status):
         return Status(text) if text else None
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+    raise Invalid("unknown status", [("status", f"must be one of {', '.join(Status)}")])

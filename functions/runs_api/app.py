@@ -176,23 +176,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
     unknown = [(name, "unknown") for name in query if name not in known]
     if unknown:
-        raise Invalid("there is no such parameter", unknown)
+        raise Invalid("unknown query parameter", unknown)
 
 
 def _status(text: str | None) -> Status | None:
     if text is None or text in set(Status):
         return Status(text) if text else None
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+    raise Invalid("unknown status", [("status", f"must be one of {', '.join(Status)}")])
 
 
 def _number(name: str, text: str, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= most:
         return int(text)
-    raise Invalid(f"the {name} does not fit", [(name, f"a number from 1 to {most}")])
+    raise Invalid(f"invalid {name}", [(name, f"must be a number from 1 to {most}")])
 
 
 def _key() -> str | None:
     key: str | None = app.current_event.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 255:
-        raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
+        raise Invalid("invalid key", [("Idempotency-Key", "must have 1 to 255 characters")])
     return key

@@ -26,5 +26,5 @@ def speaks_for(named: str | None, caller: str, field: str) -> str | None:
     if may_speak_for_others():
         return named
     if named not in (None, caller):
-        raise Forbidden("callers speak for themselves only", [(field, "not the caller")])
+        raise Forbidden("callers can act only as themselves", [(field, "must be the caller")])
     return caller

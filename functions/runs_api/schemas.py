@@ -83,9 +83,11 @@ def to_response(body: Decide, caller: str) -> Response:
     if body.decision == "reject" and body.arguments is not None:
         wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
     if wrong:
-        raise Invalid("the fields do not fit together", [(each, "not here") for each in wrong])
+        raise Invalid(
+            f"invalid fields for {body.decision}", [(each, "not allowed here") for each in wrong]
+        )
     if body.groups and not may_speak_for_others():
-        raise Forbidden("callers decide as themselves only", [("groups", "not known here")])
+        raise Forbidden("callers can act only as themselves", [("groups", "not allowed here")])
     who: dict[str, Any] = {
         "approver": speaks_for(body.approver, caller, "approver"),
         "decided_by": caller,
@@ -100,7 +102,7 @@ def to_response(body: Decide, caller: str) -> Response:
             return WithdrawApproval(**who)
         case "reassign":
             if body.to is None:
-                raise Invalid("say to whom", [("to", "required")])
+                raise Invalid("a new approver is required", [("to", "required")])
             return Reassign(to=body.to, **who)
         case "answer":
             return responses.Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)

@@ -51,7 +51,7 @@ def callback() -> Response[str]:
     if not os.environ["OIDC_ISSUER"]:
         return _nobody_to_ask()
     if _query("error"):
-        raise Forbidden(f"the identity provider did not sign you in: {_query('error')[:40]}")
+        raise Forbidden(f"the identity provider refused the sign-in: {_query('error')[:40]}")
     cookies = app.current_event.multi_value_headers.get("Cookie", [])
     begun = read_cookie(cookies, SIGN_IN, secure=_secure())
     flow = bootstrap.code_flow(_base_url())
@@ -85,7 +85,7 @@ def refusal(error: ContinuationError) -> Response[str]:
     """Tell people on a page, and programs by a problem document."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return _problem_response(problem_of(error))
+    return _problem_response(problem_of(error, app.lambda_context.aws_request_id))
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -51,7 +51,7 @@ def tabs(browser: Browser, scripts: bool) -> Iterator[Tabs]:
 def test_a_person_signs_in_at_the_provider_and_comes_back(client: Client, tabs: Tabs) -> None:
     page = tabs.open(f"{client.url}/signin?next=/signin/me%3Fx=1")
     page.get_by_label("E-mail").fill("ada@example.com")
-    page.get_by_label("Groups, by commas").fill("finance")
+    page.get_by_label("Groups (comma-separated)").fill("finance")
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{client.url}/signin/me?x=1")
     assert '{"name":"ada@example.com","groups":["group:finance"]}' in page.content()
@@ -87,7 +87,7 @@ def test_an_approver_reads_the_page_and_taps_approve(
     asking = page.locator("section[aria-labelledby=who]")
     expect(asking).to_contain_text(GOAL)
     expect(asking).to_contain_text("hr \u203a account_agent")
-    expect(page.locator("footer")).to_contain_text(f"You decide as {SECURITY}.")
+    expect(page.locator("footer")).to_contain_text(f"Deciding as {SECURITY}.")
     assert _fits(page)
 
     page.get_by_role("button", name="Approve", exact=True).tap()
@@ -106,7 +106,7 @@ def test_an_approver_reads_the_page_and_taps_approve(
     expect(second.get_by_role("heading", level=1)).to_have_text(
         "this request has already been decided"
     )
-    expect(second.get_by_role("status")).to_contain_text("What stands: approved")
+    expect(second.get_by_role("status")).to_contain_text("Current decision: approved")
     expect(second.get_by_role("status")).to_contain_text(f"by {SECURITY}")
     (decided,) = client.timeline(run_id, "decision")
     assert (decided["verdict"], decided["via"]) == ("approve", "link")
@@ -120,7 +120,7 @@ def test_an_approver_says_why_not(client: Client, system: System, tabs: Tabs) ->
     (asked,) = client.suspended(run_id)["waiting"]
     page = tabs.open(client.link(asked, CFO))
     reason = "<b>No</b> & \"never\" — 'quite' so; </blockquote><script>alert(1)</script>"
-    page.get_by_label("Why not").fill(reason)
+    page.get_by_label("Reason for rejecting").fill(reason)
     page.get_by_role("button", name="Reject", exact=True).tap()
     expect(page.get_by_role("status")).to_contain_text("Rejected")
     expect(page.get_by_role("status").locator("blockquote")).to_have_text(reason)
@@ -136,15 +136,15 @@ def test_an_approver_approves_other_arguments(client: Client, system: System, ta
     run_id = client.start("treasury", "Pay 2500 to reserve")
     (asked,) = client.suspended(run_id)["waiting"]
     page = tabs.open(client.link(asked, CFO))
-    page.get_by_role("link", name="Approve with other arguments").tap()
+    page.get_by_role("link", name="Edit and approve").tap()
     page.get_by_label("amount").fill("lots")
-    page.get_by_role("button", name="Approve these arguments").tap()
-    expect(page.locator("main")).to_contain_text("Not right: a whole number is needed")
+    page.get_by_role("button", name="Approve with these arguments").tap()
+    expect(page.locator("main")).to_contain_text("Enter a whole number, e.g. 12")
     expect(page.get_by_label("amount")).to_be_focused()
     assert client.run(run_id)["waiting"] == [asked]
 
     page.get_by_label("amount").fill("1500")
-    page.get_by_role("button", name="Approve these arguments").tap()
+    page.get_by_role("button", name="Approve with these arguments").tap()
     expect(page.get_by_role("status")).to_contain_text("Approved")
     expect(page.locator("section[aria-labelledby=what]")).to_contain_text("1500")
     assert "Transferred 1500 euros to reserve" in client.ended(run_id)["result"]

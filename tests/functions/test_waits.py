@@ -72,7 +72,7 @@ def test_the_page_of_a_question_has_a_form_for_its_answer(deployment: Deployment
     assert "When shall we deliver the order o-1, and to which floor?" in page
     for control in ("arguments.day", "arguments.floor", "arguments.lift"):
         assert f'name="{control}"' in page
-    assert "Send the answer" in page
+    assert "Send answer" in page
     assert "I cannot answer" in page
     assert "Approve" not in page.split("<main")[-1]
 
@@ -271,8 +271,8 @@ def test_a_condition_is_asked_about_on_a_page(
     assert mail.message["Subject"] == "Shall it go on: turns"
     assert "1 model replies were made; the limit is 1." in mail.part("plain")
     page = deployment.page(mail.token)
-    assert "<h1>Shall looker go on?</h1>" in page.body
-    assert "Stop it here" in page.body
+    assert "<h1>Should looker continue?</h1>" in page.body
+    assert ">Stop</button>" in page.body
     assert 'href="?edit=1"' in page.body
     assert 'name="arguments.limit"' in deployment.page(mail.token, edit=True).body
     refused = deployment.click(mail.token, **{"arguments.limit": "0"})
@@ -280,7 +280,7 @@ def test_a_condition_is_asked_about_on_a_page(
     assert deployment.click(mail.token, **{"arguments.limit": "5"}).status == 303
     deployment.drain()
     assert deployment.read(run_id)["result"] == "seen / go"
-    assert "<h2>It goes on</h2>" in deployment.page(mail.token).body
+    assert "<h2>Continued</h2>" in deployment.page(mail.token).body
 
 
 def test_a_condition_can_end_the_run(

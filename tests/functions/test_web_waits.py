@@ -132,17 +132,17 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     view = place.runner.start("a", "go")
     answer = page(place, view.run_id)
     approval, question, timer, event, job = waits_of(answer)
-    assert approval.startswith(f"An approval pay a asks to call pay Asked: {ANN} 7 days left")
-    assert question.startswith(f"An answer wonder What about lunch? Asked: {BOB} 24 hours left")
-    assert timer.startswith("A time nap nap sleeps 10 minutes left , until 2026-11-26 12:10 UTC")
-    assert event.startswith("An event listen listen waits for the event parcel 60 minutes left")
-    assert job.startswith("A job build build waits for its job 2 hours left")
+    assert approval.startswith(f"An approval: pay a asks to call pay Asked: {ANN} 7 days left")
+    assert question.startswith(f"An answer: wonder What about lunch? Asked: {BOB} 24 hours left")
+    assert timer.startswith("A time: nap nap sleeps 10 minutes left , until 2026-11-26 12:10 UTC")
+    assert event.startswith("An event: listen listen waits for the event parcel 60 minutes left")
+    assert job.startswith("A job: build build waits for its job 2 hours left")
     asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
     assert {each for each in links(answer) if "approvals" in each} == {*asked}
     assert tree_of(answer) == (
-        "a pay waits for approval waits here wonder waits for an answer waits here"
-        " nap sleeps waits here listen waits for an event waits here"
-        " build waits for its job waits here"
+        "a pay waits for approval (waiting here) wonder waits for an answer (waiting here)"
+        " nap sleeps (waiting here) listen waits for an event (waiting here)"
+        " build waits for its job (waiting here)"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
     answer = page(place, view.run_id)
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
     assert waits_of(answer)[0].startswith("A word to go on")
-    assert "asks whether to go on waits here" in tree_of(answer)
+    assert "asks whether to go on (waiting here)" in tree_of(answer)
 
 
 def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
@@ -167,9 +167,9 @@ def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
     lose(place, view.run_id, view.waiting[0].request_id)
     [waits] = place.runner.get(view.run_id).waiting
     answer = page(place, view.run_id)
-    assert waits_of(answer)[0].startswith("Whether it happened pay It is not known whether pay")
+    assert waits_of(answer)[0].startswith("Whether it happened: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert tree_of(answer) == "a pay in doubt waits here"
+    assert tree_of(answer) == "a pay in doubt (waiting here)"
 
 
 def lose(place: Place, run_id: str, request_id: str) -> None:
@@ -197,15 +197,15 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker waits for its run waits here open its run"
+    assert tree_of(answer) == "boss worker waits for its run (waiting here) open run"
     [waits] = waits_of(answer)
-    assert waits.startswith("A run of its own worker worker is a run of its own In boss")
-    assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open the run of worker")
-    assert "1 call is a run of its own, and counted there." in answer.body
+    assert waits.startswith("A run of its own: worker worker is a run of its own In boss")
+    assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open run")
+    assert "1 call is a separate run; its cost is shown there." in answer.body
     inner = page(place, child)
     assert view.run_id in links(inner)
-    assert "has started it" in inner.body
-    assert "counted there" not in inner.body
+    assert "Started by a call of" in inner.body
+    assert "its cost is shown there" not in inner.body
 
 
 def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
@@ -214,7 +214,7 @@ def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
     place.runner.pause(view.run_id)
     answer = page(place, view.run_id)
     assert status_of(answer) == ["suspended", "paused"]
-    assert "nothing new begins until it is resumed" in answer.body
+    assert "Nothing new starts until the run is resumed" in answer.body
     place.runner.cancel(view.run_id)
     assert status_of(page(place, view.run_id)) == ["cancelled"]
 
@@ -234,11 +234,13 @@ def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
     view = place.runner.start("a", "go")
     runs_of(place).message(view.run_id, "hurry up", sender=ANN)
     answer = page(place, view.run_id)
-    assert re.search(rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not heard yet", answer.body)
+    assert re.search(
+        rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not read by the model yet", answer.body
+    )
     place.later(minutes=11)
     place.runner.advance(view.run_id)
     heard = page(place, view.run_id)
-    assert "hurry up" in heard.body and "not heard yet" not in heard.body
+    assert "hurry up" in heard.body and "not read by the model yet" not in heard.body
 
 
 def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page: Page) -> None:
@@ -252,5 +254,5 @@ def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page:
     view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     tree = tree_of(page(place, view.run_id))
     assert tree.startswith("a 102 more calls look done")
-    assert tree.endswith("look done pay waits for approval waits here")
+    assert tree.endswith("look done pay waits for approval (waiting here)")
     assert tree.count("look done") == 299

@@ -281,11 +281,11 @@ _PAGE = """<!doctype html>
 body{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:0 auto;padding:1rem}
 input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.4rem;margin:0 0 1rem}
 button{font:inherit;padding:.4rem 1rem}</style></head><body>
-<h1>Who are you?</h1>
-<p>This is a test provider on your own machine. It believes whatever you say.</p>
+<h1>Sign in</h1>
+<p>A test provider on your own machine: it accepts any identity, without a password.</p>
 <form method="post">
 <label>E-mail <input name="email" type="email" required value="security@example.com"></label>
-<label>Groups, by commas <input name="groups"></label>
-<button>Sign in</button> <button name="refuse" value="yes" formnovalidate>Refuse</button>
+<label>Groups (comma-separated) <input name="groups"></label>
+<button>Sign in</button> <button name="refuse" value="yes" formnovalidate>Cancel</button>
 </form></body></html>
 """

@@ -193,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
                     found = self.api.post(parts, body, key)
                 status = 200 if parts[-1] == "decisions" else 202
         except ContinuationError as error:
-            document = problem_of(error)
+            document = problem_of(error, "cli-world")
             return document["status"], document
         if found is None:
             return 404, problem(HTTPStatus.NOT_FOUND, "there is no such route")

@@ -75,7 +75,7 @@ class Person:
     def sign_in(self, page: Page, email: str, groups: str = "") -> None:
         """Say at the provider who one is, and read the page that one is sent back to."""
         page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Groups, by commas").fill(groups)
+        page.get_by_label("Groups (comma-separated)").fill(groups)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{self.client.url}/**")
         read_well(page)

@@ -27,7 +27,7 @@ def test_the_keyboard_alone_reaches_approve_and_shows_where_it_is(
         assert len(stops) < 5, stops
         stops.append(tab(page))
     further = [tab(page) for _ in range(4)]
-    assert further[:3] == ["reason", "Reject", "Approve with other arguments"]
+    assert further[:3] == ["reason", "Reject", "Edit and approve"]
     for _ in further:
         page.keyboard.press("Shift+Tab")
     with page.expect_navigation():

@@ -27,7 +27,7 @@ def resolve_approver(request: Request, said: Response) -> str:
     approval = request.approval
     owing = approval.pending_approvers if approval and not request.decision else request.approvers
     if len(owing) != 1 or owing[0].startswith(GROUP):
-        raise Invalid("several people were asked; say for whom", [("approver", "required")])
+        raise Invalid("several people were asked: name the approver", [("approver", "required")])
     return owing[0]
 
 
@@ -43,7 +43,7 @@ def check_open(loaded: LoadedRun, request: Request, said: Response, now: datetim
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
     if request.already_resolved:
-        raise Conflict("the tool's outcome has arrived; nothing is left to answer")
+        raise Conflict("the outcome of the call is already known; nothing is left to answer")
     if approval and now > approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if call.risk is Risk.HIGH:
@@ -58,7 +58,7 @@ def check_seen(loaded: LoadedRun, request: Request, said: Decide) -> None:
     """
     seen, shown = said.arguments_hash, call_hash_of(loaded.head, request.asked, request.path)
     if seen is not None and not compare_digest(seen.encode(), shown.encode()):
-        raise Conflict("the arguments have changed since you saw them; look at them again")
+        raise Conflict("the arguments have changed since you saw them: review them again")
 
 
 def check_signed_in(said: Response) -> None:
@@ -69,4 +69,4 @@ def check_signed_in(said: Response) -> None:
     """
     if said.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]
-        raise Forbidden("this is of high risk: sign in to decide", fields)
+        raise Forbidden("high risk: sign in to decide", fields)

@@ -103,7 +103,7 @@ class DecisionService:
             except Stale:
                 loaded = self._load(loaded.head.run_id)
                 request = find_request(loaded, request.request_id)
-        raise Retryable("too many people answer at once")
+        raise Retryable("too many people are answering at once: try again")
 
     def _settle(self, loaded: LoadedRun, request: Request, said: Response) -> DecisionResult:
         approver = resolve_approver(request, said)
@@ -133,7 +133,7 @@ class DecisionService:
             self._queue.resume(run_id)
             return DecisionResult(event, _applied(request, event))
         if any(isinstance(each, ToolReturned) for each in stored.events):
-            raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
+            raise Conflict("the outcome of the call is already known; nothing is left to answer")
         raise Stale(run_id)
 
     def _result_of_closed(
@@ -205,10 +205,12 @@ class DecisionService:
         self, loaded: LoadedRun, request: Request, said: Response, approver: str, now: datetime
     ) -> DoubtResolved:
         if not isinstance(said, Decide):
-            raise Invalid("this can only be answered", [("decision", "approve or reject")])
+            raise Invalid(
+                "this request takes only an answer", [("decision", "must be approve or reject")]
+            )
         if request.approvers and not approver_name(request.approvers, approver, said.groups):
             raise Forbidden(
-                f"{approver} is not asked for this", [("approver", "not one of the approvers")]
+                f"{approver} was not asked for this decision", [("approver", "must be an approver")]
             )
         check_seen(loaded, request, said)
         decision = self._decision(loaded, request, said, approver, now)

@@ -44,11 +44,13 @@ class GrantService:
         """
         call, approval, gate = request.call, request.call.approval, request.call.gate
         if approval is None or gate is None or isinstance(call.plan, RefusedPlan):
-            raise Invalid("nothing can be granted here", [("grant", "not here")])
+            raise Invalid(
+                "a standing approval is not possible here", [("grant", "not allowed here")]
+            )
         if request.decision or answer.verdict is not Verdict.APPROVE:
-            raise Invalid("only an approval can be given in advance", [("grant", "not here")])
+            raise Invalid("a standing approval needs an approval", [("grant", "not allowed here")])
         if answer.approver is None:
-            raise Invalid("say who grants it", [("approver", "required")])
+            raise Invalid("a standing approval needs an approver", [("approver", "required")])
         _check(gate, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = eligible_stage(
@@ -100,20 +102,20 @@ class GrantService:
         """
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):
-            raise NotFound(f"there is no grant {grant_id!r}")
+            raise NotFound(f"there is no standing approval {grant_id!r}")
         if only_of is not None and normalized(found[0].approver) != normalized(only_of):
-            raise Forbidden("this is another's grant", [("grant_id", "not yours")])
+            raise Forbidden("this standing approval is not yours", [("grant_id", "not yours")])
         return self._store.revoke(found[0], by=by, now=self._clock())
 
 
 def _check(gate: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
     if not gate.grant_seconds:
-        raise Invalid("the policy allows no grants here", [("grant", "not here")])
+        raise Invalid("the policy allows no standing approval", [("grant", "not allowed here")])
     if not 1 <= seconds <= gate.grant_seconds:
-        fields = [("grant.seconds", f"from 1 to {gate.grant_seconds}")]
-        raise Invalid("the policy does not allow it for so long", fields)
+        fields = [("grant.seconds", f"must be from 1 to {gate.grant_seconds}")]
+        raise Invalid("the policy does not allow a standing approval for that long", fields)
     if max_uses is not None and not 1 <= max_uses <= MAX_USES:
-        raise Invalid("the number does not fit", [("grant.max_uses", f"from 1 to {MAX_USES}")])
+        raise Invalid("invalid number of uses", [("grant.max_uses", f"must be 1 to {MAX_USES}")])
 
 
 def _conditions(
@@ -121,12 +123,12 @@ def _conditions(
 ) -> dict[str, ArgumentRule]:
     unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
     if unknown:
-        raise Invalid("there is no such argument", unknown)
+        raise Invalid("unknown argument", unknown)
     conditions = {}
     for name, value in arguments.items():
         rule = rules.get(name, "is")
         if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
-            fields = [(f"grant.rules.{name}", "only a number from 0 on has an upper limit")]
-            raise Invalid("the rule does not fit the argument", fields)
+            fields = [(f"grant.rules.{name}", "up_to needs a number that is not negative")]
+            raise Invalid("this rule is not possible for the argument", fields)
         conditions[name] = ArgumentRule(rule=rule, value=None if rule == "any" else value)
     return conditions
