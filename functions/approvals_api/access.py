@@ -1,4 +1,4 @@
-"""How somebody comes to a request, and how it is known who that is."""
+"""Access to a request: by an approval link or by a session."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,10 +15,10 @@ from agent_continuations.ports.clock import utc_now
 
 @dataclass(frozen=True, slots=True)
 class RequestAccess:
-    """Somebody before a request.
+    """A visitor of a request, authenticated by link or session.
 
     Attributes:
-        seal: what the nonces of this visitor's pages are made from.
+        seal: the CSRF scope, from which the nonces of this visitor's pages are made.
     """
 
     loaded: LoadedRun
@@ -31,21 +31,21 @@ class RequestAccess:
 
     @property
     def nonce(self) -> str:
-        """What the page carries in its forms, to show that a post came from it."""
+        """The CSRF nonce of the forms on the page."""
         return bootstrap.approval_links().nonce(self.seal)
 
     @property
     def must_sign_in(self) -> bool:
-        """Whether the request wants to know for certain who decides, and this door does not."""
+        """Whether the call is of high risk and this decision source does not authenticate."""
         return self.request.call.risk is Risk.HIGH and self.via not in AUTHENTICATED_SOURCES
 
 
 def from_link(token: str) -> RequestAccess:
-    """Who comes by a mailed link.
+    """The access that a mailed approval link gives.
 
     Raises:
-        NotFound: the token is not ours, or nobody of its approver's name is asked.
-        Conflict: it is too old.
+        NotFound: the token is not valid, or its approver is not asked (any more).
+        Conflict: the link has expired.
     """
     capability = bootstrap.approval_links().read(token)
     if capability.expires_at <= utc_now():
@@ -59,10 +59,10 @@ def from_link(token: str) -> RequestAccess:
 
 
 def from_session(person: Identity, run_id: str, request_id: str) -> RequestAccess:
-    """Who is signed in. Only those who are, or were, asked may know of a request.
+    """The access of a signed-in person. Only present and former approvers can see a request.
 
     Raises:
-        NotFound: there is no such request for this person.
+        NotFound: no such request is visible to this person.
     """
     loaded = bootstrap.runs().load(run_id)
     request = find_request(loaded, request_id)
@@ -75,6 +75,6 @@ def from_session(person: Identity, run_id: str, request_id: str) -> RequestAcces
 
 
 def _known_approvers(request: Request) -> tuple[str, ...]:
-    """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
+    """The approvers, and those before an escalation. A reassigned approver loses access."""
     approval = request.approval
     return (*request.approvers, *(approval.former if approval else ()))

@@ -1,4 +1,4 @@
-"""HTTP for people: the approver's page, which changes nothing, and the form that decides."""
+"""HTTP for approvers: pages, which change nothing, and forms, which decide."""
 
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +27,7 @@ app = resolver(logger)
 
 @app.route("/approvals/<token>", method=["GET", "HEAD"])
 def page(token: str) -> Response[str]:
-    """Show the request. Nothing is changed, whoever or whatever opens the link."""
+    """Show the request. A GET changes nothing, so link scanners are harmless."""
     try:
         return _shown(access.from_link(token))
     except ContinuationError as error:
@@ -36,14 +36,14 @@ def page(token: str) -> Response[str]:
 
 @app.route("/approvals/<token>", method=["OPTIONS"])
 def options(token: str) -> Response[str]:
-    """Say what the link can do."""
+    """List the methods of the link."""
     del token
     return bare_response(HTTPStatus.NO_CONTENT, {"Allow": "GET, HEAD, OPTIONS, POST"})
 
 
 @app.post("/approvals/<token>")
 def decide(token: str) -> Response[str]:
-    """Answer as the approver whom the link was made for."""
+    """Answer as the approver of the link."""
     try:
         form = form_parsing.parsed(app.current_event)
         form_parsing.check_sender(app.current_event.headers, token, form.get("nonce", ""))
@@ -54,7 +54,7 @@ def decide(token: str) -> Response[str]:
 
 @app.get("/approvals")
 def inbox() -> Response[str]:
-    """All that waits for whoever is signed in."""
+    """The inbox of the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in("signin?next=/approvals")
@@ -66,7 +66,7 @@ def inbox() -> Response[str]:
 
 @app.post("/approvals")
 def decide_many() -> Response[str]:
-    """Answer many requests at once, each by itself."""
+    """Answer several requests independently, or revoke a standing approval."""
     person = _person()
     if person is None:
         return _sign_in("signin?next=/approvals")
@@ -88,7 +88,7 @@ def decide_many() -> Response[str]:
 
 @app.get("/approvals/<run_id>/<request_id>")
 def signed_in_page(run_id: str, request_id: str) -> Response[str]:
-    """Show the request to somebody who is signed in."""
+    """Show the request to the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
@@ -100,7 +100,7 @@ def signed_in_page(run_id: str, request_id: str) -> Response[str]:
 
 @app.post("/approvals/<run_id>/<request_id>")
 def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
-    """Answer as whoever is signed in."""
+    """Answer as the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
@@ -115,7 +115,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
 
 @app.post("/slack/interactions")
 def slack() -> Response[str]:
-    """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
+    """Handle an interaction in Slack, which must be answered within 3 s."""
     event = app.current_event
     told = bootstrap.slack_answers().handle(event.decoded_body or "", event.headers)
     return json_response(told) if told else bare_response(HTTPStatus.OK)
@@ -132,9 +132,13 @@ def _person() -> Identity | None:
 
 
 def _sign_in(address: str) -> Response[str]:
-    """Send a browser to sign in, by an address that is seen from the page; tell a program.
+    """Redirect a browser to sign in; answer a program with 401.
 
-    What a form has sent is not sent on: the page's own policy would stop it at the provider's door.
+    A posted form is not redirected: the content security policy of the page would block it at the
+    identity provider.
+
+    Args:
+        address: of the sign-in, relative to the page.
     """
     document = problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin")
     if not _wants_page():
@@ -152,7 +156,7 @@ def _shown(visit: RequestAccess) -> Response[str]:
 
 
 def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
-    """Take what a form says; `back` is the page's address, seen from itself."""
+    """Record the response in a form; `back` is the address of the page, relative to itself."""
     try:
         settled = bootstrap.runs().settle(
             visit.loaded, visit.request, form_parsing.to_response(visit, form)
@@ -161,7 +165,7 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
         typed = form_parsing.typed(form)
         if not typed or not _wants_page():
             raise
-        # A browser may send a form without the button that decides. Nothing typed is lost.
+        # A browser may submit a form without the button that decides; keep what was typed.
         faults = error.fields if "decision" in form else ()
         return request_page.of_request(
             visit,
@@ -173,11 +177,11 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
         )
     count("Decisions")
     if _wants_page() and form["decision"] == "reassign":
-        # The page itself is gone now for whoever sent this.
+        # The sender has no access to the page any more.
         return rendering.of("passed.html", {"to": form["to"].strip()})
     if _wants_page():
-        # Back to the page by a GET, so that a reload sends no second decision.
-        # Relative, because only the browser knows under which address it came here.
+        # Redirect to a GET, so that a reload sends no second decision. The address is relative,
+        # because only the browser knows the stage in front of the path.
         return rendering.see_other(back)
     return json_response(decision_result_view(visit.loaded.head.run_id, settled))
 

@@ -1,4 +1,4 @@
-"""What a posted form says."""
+"""Parse posted forms."""
 
 import json
 from collections.abc import Mapping, Set
@@ -35,7 +35,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
     """The posted fields, each at most once.
 
     Raises:
-        Invalid: it is not such a form.
+        Invalid: the form is invalid.
     """
     fields = _fields(event)
     parts = (f"{ARGUMENTS}.", f"{GRANT}.")
@@ -46,7 +46,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One of many requests that are answered together, as it was shown."""
+    """A selected request of the inbox, with the hash of the arguments shown."""
 
     run_id: str
     request_id: str
@@ -55,7 +55,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A grant that is to end."""
+    """A standing approval to revoke."""
 
     grant_id: str
     nonce: str
@@ -63,7 +63,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One answer to many requests."""
+    """One answer to several requests."""
 
     picks: tuple[Pick, ...]
     verdict: Verdict
@@ -75,7 +75,7 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
     """The posted form of the inbox.
 
     Raises:
-        Invalid: it is not such a form, or nothing was chosen.
+        Invalid: the form is invalid, or no request is selected.
     """
     fields = _fields(event)
     _check(fields, known=_BATCH_FIELDS, many={"pick"})
@@ -97,10 +97,12 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
 
 
 def check_sender(headers: Mapping[str, str], seal: str, nonce: str) -> None:
-    """A browser must have been shown the page; what is no browser sends none of these headers.
+    """Protect against CSRF: a browser must post from the page it was shown.
+
+    Programs send neither `Sec-Fetch-Site` nor `Origin`, and are let through.
 
     Raises:
-        Forbidden: the post comes from somewhere else.
+        Forbidden: the post comes from another page.
     """
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     if site not in (None, "same-origin"):
@@ -142,10 +144,10 @@ def _reason(text: str) -> str | None:
 
 
 def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
-    """What a form says to a request.
+    """The response in a form.
 
     Raises:
-        Invalid: it says nothing that can be said.
+        Invalid: a field is missing or invalid.
     """
     who: dict[str, Any] = {
         "approver": visit.approver,
@@ -180,7 +182,7 @@ def to_response(visit: RequestAccess, form: Mapping[str, str]) -> Response:
 
 
 def grantable(visit: RequestAccess) -> list[str]:
-    """The arguments of a call in the order in which a grant's rules are posted."""
+    """The arguments of a call, in the order in which the rules of a grant are posted."""
     return sorted(visit.request.asked.arguments)
 
 
@@ -200,10 +202,10 @@ def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
 
 
 def form_of(visit: RequestAccess) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of what can be given with an approval, and what stands there now.
+    """The schema of the form, and its current values.
 
     Raises:
-        Conflict: the tool is gone.
+        Conflict: the tool no longer exists.
     """
     request = visit.request
     schema = schema_of(bootstrap.registry, visit.loaded, request)
@@ -211,7 +213,7 @@ def form_of(visit: RequestAccess) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def typed(form: Mapping[str, str]) -> dict[str, str]:
-    """What stands in the controls of the arguments, if it is that form."""
+    """The values of the argument controls; empty for other forms."""
     return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
 
 

@@ -1,4 +1,4 @@
-"""The inbox: all that waits for somebody who is signed in, answered one by one or many at once."""
+"""The inbox of a signed-in person: open requests, and standing approvals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "any value"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request as it stands in the inbox."""
+    """A request in the inbox."""
 
     pick: str
     path: str
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that lives, as it stands in the inbox."""
+    """An active grant in the inbox."""
 
     grant_id: str
     tool: str
@@ -54,7 +54,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one of many answers."""
+    """The result of one answer of a batch."""
 
     tool: str
     path: str
@@ -64,12 +64,12 @@ class Done:
 
 
 def seal(person: Identity) -> str:
-    """What the nonces of a person's inbox are made from."""
+    """The CSRF scope of a person's inbox, from which its nonces are made."""
     return sha256(f"inbox\n{person.name}".encode()).hexdigest()
 
 
 def of_inbox(person: Identity, now: datetime, done: Sequence[Done] = ()) -> Response[str]:
-    """The page of all that waits for a person, and what became of what was just answered."""
+    """The inbox page, with the results of the batch that was just answered."""
     mine = bootstrap.runs().grants.all(person.name)
     words = {
         "person": person,
@@ -83,11 +83,11 @@ def of_inbox(person: Identity, now: datetime, done: Sequence[Done] = ()) -> Resp
 
 
 def revoke(person: Identity, form: form_parsing.Revocation) -> Done:
-    """End one of a person's grants.
+    """Revoke a grant of a person.
 
     Raises:
-        NotFound: there is no such grant.
-        Forbidden: it is another's.
+        NotFound: no such grant.
+        Forbidden: the grant belongs to another approver.
     """
     grants = bootstrap.runs().grants
     grant = grants.revoke(form.grant_id, by=person.name, only_of=person.name)
@@ -97,9 +97,7 @@ def revoke(person: Identity, form: form_parsing.Revocation) -> Done:
 
 
 def answer(person: Identity, form: form_parsing.Batch) -> list[Done]:
-    """Answer each chosen request by itself, as if it had been opened: one may be taken and
-    another refused.
-    """
+    """Answer each selected request independently: one may be recorded and another refused."""
     return [_answered(person, pick, form) for pick in form.picks]
 
 
@@ -127,7 +125,7 @@ def _answered(person: Identity, pick: form_parsing.Pick, form: form_parsing.Batc
 
 
 def _open(person: Identity, now: datetime) -> Iterator[Entry]:
-    """What is open for a person. Whatever is answered leaves the inbox here."""
+    """The open requests of a person. Answered ones are dropped from the inbox here."""
     inbox, tenant = bootstrap.inbox(), bootstrap.runs().tenant
     seen: set[InboxEntry] = set()
     for name in (person.name, *person.groups):
@@ -187,6 +185,6 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
 
 
 def _effect(visit: RequestAccess) -> str:
-    """What the call would do, in its author's words; nothing where there are none."""
+    """The preview of the call; empty where the tool has none."""
     preview = visit.request.call.preview
     return preview.effect if preview else ""

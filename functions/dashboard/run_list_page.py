@@ -15,10 +15,10 @@ PAGE_SIZE = 50
 
 
 def of_runs(query: Mapping[str, str]) -> Response[str]:
-    """The page of those runs that a query asks for. A form sends what is empty, too.
+    """The list of runs that match a query. Empty parameters, which forms send, are ignored.
 
     Raises:
-        Invalid: there is no such status, or the cursor is none of ours.
+        Invalid: the status or the cursor is unknown.
     """
     wanted = {name: value for name, value in query.items() if value}
     found = bootstrap.runs().page(

@@ -1,4 +1,4 @@
-"""From a queue: deliver a notice that stands in the outbox."""
+"""From a queue: deliver notices of the outbox."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ count = counter("notify")
 
 
 def deliver(hint: dict[str, Any]) -> None:
-    """Deliver the notice that a hint names."""
+    """Deliver the notice that a wake-up message names."""
     notice = bootstrap.notice_dispatcher().deliver(hint["run_id"], hint["notice_id"])
     if notice is None:
         return

@@ -1,4 +1,4 @@
-"""HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
+"""HTTP for programs: start, read, list, decide, cancel. Each route parses, calls, and maps."""
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -76,7 +76,7 @@ def read(run_id: str) -> Response[str]:
         seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
         runs.watch(run_id, seconds, after=query.get("after"))
     loaded = runs.load(run_id)
-    # Only who waits for people may wait for somebody who was never told.
+    # Undelivered notices only matter while the run is suspended.
     waits = loaded.head.status is Status.SUSPENDED
     notices = runs.store.notices(run_id) if waits else ()
     inner = runs.waiting(loaded)
