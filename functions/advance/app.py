@@ -1,5 +1,7 @@
-"""From a queue: lease a run and advance it until it ends or waits. Two functions share this code,
-one for new work and one for decided work, so that a flood of one never starves the other.
+"""From a queue: lease a run and advance it until it ends or suspends.
+
+Two functions share this code, one for new work and one for decided work, so that a flood of one
+never starves the other.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,7 @@ count = counter("advance")
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
-    """Entry point for SQS: advance the run that each hint names."""
+    """Entry point for SQS: advance the run that each wake-up message names."""
 
     def advance(hint: dict[str, Any]) -> None:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())

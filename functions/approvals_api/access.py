@@ -1,4 +1,4 @@
-"""How somebody comes to a request, and how it is known who that is."""
+"""Access to a request: by an approval link or by a session."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +26,7 @@ class ApprovalsContext:
 
 @dataclass(frozen=True, slots=True)
 class RequestAccess:
-    """Somebody before a request.
+    """A visitor of a request, authenticated by link or session.
 
     Attributes:
         csrf_scope: what the nonces of this visitor's pages are made for.
@@ -44,7 +44,7 @@ class RequestAccess:
 
     @property
     def must_sign_in(self) -> bool:
-        """Whether the request wants to know for certain who decides, and this door does not."""
+        """Whether the call is of high risk and this decision source does not authenticate."""
         return self.request.call.risk is Risk.HIGH and self.via not in AUTHENTICATED_SOURCES
 
 
@@ -52,8 +52,8 @@ def from_link(context: ApprovalsContext, token: str) -> RequestAccess:
     """Who comes by a mailed link.
 
     Raises:
-        NotFound: the token is not ours, or nobody of its approver's name is asked.
-        Conflict: it is too old.
+        NotFound: the token is not valid, or its approver is not asked (any more).
+        Conflict: the link has expired.
     """
     capability = context.links.read(token)
     if capability.expires_at <= utc_now():
@@ -74,7 +74,7 @@ def from_session(
     """Who is signed in. Only those who are, or were, asked may know of a request.
 
     Raises:
-        NotFound: there is no such request for this person.
+        NotFound: no such request is visible to this person.
     """
     loaded = context.services.runs.load(run_id)
     request = find_request(loaded, request_id)
@@ -94,6 +94,6 @@ def from_session(
 
 
 def _known_approvers(request: Request) -> tuple[str, ...]:
-    """Who is asked, and who was before an escalation. A place that was passed on is nobody's."""
+    """The approvers, and those before an escalation. A reassigned approver loses access."""
     approval = request.approval
     return (*request.approvers, *(approval.former if approval else ()))

@@ -1,4 +1,4 @@
-"""HTTP for people: the approver's page, which changes nothing, and the form that decides."""
+"""HTTP for approvers: pages, which change nothing, and forms, which decide."""
 
 from http import HTTPStatus
 from typing import Any
@@ -29,7 +29,7 @@ app = resolver(logger)
 
 @app.route("/approvals/<token>", method=["GET", "HEAD"])
 def page(token: str) -> Response[str]:
-    """Show the request. Nothing is changed, whoever or whatever opens the link."""
+    """Show the request. A GET changes nothing, so link scanners are harmless."""
     try:
         return _shown(access.from_link(_context(), token))
     except ContinuationError as error:
@@ -38,14 +38,14 @@ def page(token: str) -> Response[str]:
 
 @app.route("/approvals/<token>", method=["OPTIONS"])
 def options(token: str) -> Response[str]:
-    """Say what the link can do."""
+    """List the methods of the link."""
     del token
     return bare_response(HTTPStatus.NO_CONTENT, {"Allow": "GET, HEAD, OPTIONS, POST"})
 
 
 @app.post("/approvals/<token>")
 def decide(token: str) -> Response[str]:
-    """Answer as the approver whom the link was made for."""
+    """Answer as the approver of the link."""
     try:
         form = form_parsing.parsed(app.current_event)
         form_parsing.check_sender(
@@ -65,12 +65,12 @@ def inbox_requests() -> Response[str]:
     try:
         return inbox_page.of_inbox(_context(), person, utc_now())
     except ContinuationError as error:
-        return _refusal(error)
+        return _refusal(error, back="Back to inbox")
 
 
 @app.post("/approvals")
 def decide_many() -> Response[str]:
-    """Answer many requests at once, each by itself."""
+    """Answer several requests independently, or revoke a standing approval."""
     person = _person()
     if person is None:
         return _sign_in("signin?next=/approvals")
@@ -92,7 +92,7 @@ def decide_many() -> Response[str]:
 
 @app.get("/approvals/<run_id>/<request_id>")
 def signed_in_page(run_id: str, request_id: str) -> Response[str]:
-    """Show the request to somebody who is signed in."""
+    """Show the request to the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
@@ -104,7 +104,7 @@ def signed_in_page(run_id: str, request_id: str) -> Response[str]:
 
 @app.post("/approvals/<run_id>/<request_id>")
 def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
-    """Answer as whoever is signed in."""
+    """Answer as the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in(f"../../signin?next={quote(f'/approvals/{run_id}/{request_id}')}")
@@ -121,7 +121,7 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
 
 @app.post("/slack/interactions")
 def slack() -> Response[str]:
-    """Take a click in Slack, which tells who clicked and signs it. It wants to hear in 3 s."""
+    """Handle an interaction in Slack, which must be answered within 3 s."""
     event = app.current_event
     told = slack_interactions().handle(event.decoded_body or "", event.headers)
     return json_response(told) if told else bare_response(HTTPStatus.OK)
@@ -142,16 +142,20 @@ def _person() -> Identity | None:
 
 
 def _sign_in(address: str) -> Response[str]:
-    """Send a browser to sign in, by an address that is seen from the page; tell a program.
+    """Redirect a browser to sign in; answer a program with 401.
 
-    What a form has sent is not sent on: the page's own policy would stop it at the provider's door.
+    A posted form is not redirected: the content security policy of the page would block it at the
+    identity provider.
+
+    Args:
+        address: of the sign-in, relative to the page.
     """
     document = problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin")
     if not wants_page(app):
         return problem_response(document)
     if app.current_event.http_method == "GET":
         return rendering.see_other(address)
-    return rendering.of_problem({**document, "detail": "You are not signed in any more."}, address)
+    return rendering.of_problem({**document, "detail": "You are no longer signed in."}, address)
 
 
 def _shown(visit: RequestAccess) -> Response[str]:
@@ -162,7 +166,7 @@ def _shown(visit: RequestAccess) -> Response[str]:
 
 
 def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
-    """Take what a form says; `back` is the page's address, seen from itself."""
+    """Record the response in a form; `back` is the address of the page, relative to itself."""
     try:
         settled = services().decisions.decide_loaded(
             visit.loaded, visit.request, form_parsing.to_response(visit, form, registry)
@@ -171,7 +175,7 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
         typed = form_parsing.typed(form)
         if not typed or not wants_page(app):
             raise
-        # A browser may send a form without the button that decides. Nothing typed is lost.
+        # A browser may submit a form without the button that decides; keep what was typed.
         faults = error.fields if "decision" in form else ()
         return request_page.of_request(
             visit,
@@ -193,8 +197,8 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
     return json_response(decision_result_view(visit.loaded.head.run_id, settled))
 
 
-def _refusal(error: ContinuationError) -> Response[str]:
-    document = problem_of(error)
+def _refusal(error: ContinuationError, back: str = "Back to request") -> Response[str]:
+    document = problem_of(error, app.lambda_context.aws_request_id)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
     return rendering.of_problem(document) if wants_page(app) else problem_response(document)

@@ -1,4 +1,4 @@
-"""What a posted form says."""
+"""Parse posted forms."""
 
 import json
 from collections.abc import Callable, Mapping, Set
@@ -36,7 +36,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
     """The posted fields, each at most once.
 
     Raises:
-        Invalid: it is not such a form.
+        Invalid: the form is invalid.
     """
     fields = _fields(event)
     parts = (f"{ARGUMENTS}.", f"{GRANT}.")
@@ -47,7 +47,7 @@ def parsed(event: APIGatewayProxyEvent) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One of many requests that are answered together, as it was shown."""
+    """A selected request of the inbox, with the hash of the arguments shown."""
 
     run_id: str
     request_id: str
@@ -56,7 +56,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A grant that is to end."""
+    """A standing approval to revoke."""
 
     grant_id: str
     nonce: str
@@ -64,7 +64,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One answer to many requests."""
+    """One answer to several requests."""
 
     picks: tuple[Pick, ...]
     verdict: Verdict
@@ -76,7 +76,7 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
     """The posted form of the inbox.
 
     Raises:
-        Invalid: it is not such a form, or nothing was chosen.
+        Invalid: the form is invalid, or no request is selected.
     """
     fields = _fields(event)
     _check(fields, known=_BATCH_FIELDS, many={"pick"})
@@ -85,10 +85,10 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
         return Revocation(grant_id, nonce)
     parts = [text.split("/") for text in fields.get("pick", [])]
     if not parts or any(len(each) != 3 for each in parts):
-        raise Invalid("choose what you answer", [("pick", "choose at least one")])
+        raise Invalid("select at least one request", [("pick", "required")])
     verdict = fields.get("decision", [""])[0]
     if verdict not in set(Verdict):
-        raise Invalid("the form does not fit", [("decision", "approve or reject")])
+        raise Invalid("the form is invalid", [("decision", "must be approve or reject")])
     return Batch(
         picks=tuple(Pick(*each) for each in parts),
         verdict=Verdict(verdict),
@@ -103,11 +103,11 @@ def check_sender(
     """A browser must have been shown the page; what is no browser sends none of these headers.
 
     Raises:
-        Forbidden: the post comes from somewhere else.
+        Forbidden: the post comes from another page.
     """
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     if site not in (None, "same-origin"):
-        raise Forbidden("a decision can be sent from its own page only")
+        raise Forbidden("a decision can be sent only from its own page")
     from_browser = site is not None or origin is not None
     if from_browser and not links.accepts(csrf_scope, nonce):
         raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
@@ -122,7 +122,7 @@ def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:
             max_num_fields=MAX_FIELDS,
         )
     except ValueError:
-        raise Invalid("the form cannot be read", [("body", "not a form")]) from None
+        raise Invalid("the form cannot be read", [("body", "must be a form")]) from None
 
 
 def _check(
@@ -132,13 +132,15 @@ def _check(
     single = (name for name, values in fields.items() if len(values) > 1 and name not in many)
     repeated = [(name, "given twice") for name in single]
     if unknown or repeated:
-        raise Invalid("the form does not fit", [*unknown, *repeated])
+        raise Invalid("the form is invalid", [*unknown, *repeated])
 
 
 def _reason(text: str) -> str | None:
     reason = text.strip()
     if len(reason) > MAX_REASON_CHARACTERS:
-        raise Invalid("the form does not fit", [("reason", f"over {MAX_REASON_CHARACTERS}")])
+        raise Invalid(
+            "the form is invalid", [("reason", f"over {MAX_REASON_CHARACTERS} characters")]
+        )
     return reason or None
 
 
@@ -148,7 +150,7 @@ def to_response(
     """What a form says to a request.
 
     Raises:
-        Invalid: it says nothing that can be said.
+        Invalid: a field is missing or invalid.
     """
     who: dict[str, Any] = {
         "approver": visit.approver,
@@ -172,18 +174,18 @@ def to_response(
             )
         case "reject":
             if form.get(ARGUMENTS, "").strip():
-                raise Invalid("the form does not fit", [(ARGUMENTS, "not with a rejection")])
+                raise Invalid("the form is invalid", [(ARGUMENTS, "not allowed with a rejection")])
             return Decide(verdict=Verdict.REJECT, **who)
         case "withdraw":
             return WithdrawApproval(**who)
         case "reassign":
             return Reassign(to=form.get("to", "").strip(), **who)
         case _:
-            raise Invalid("the form does not fit", [("decision", "approve or reject")])
+            raise Invalid("the form is invalid", [("decision", "must be approve or reject")])
 
 
 def grantable(visit: RequestAccess) -> list[str]:
-    """The arguments of a call in the order in which a grant's rules are posted."""
+    """The arguments of a call, in the order in which the rules of a grant are posted."""
     return sorted(visit.request.asked.arguments)
 
 
@@ -192,12 +194,12 @@ def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
         return None
     hours = form.get(f"{GRANT}.hours", "")
     if not (hours.isascii() and hours.isdigit() and len(hours) < 6):
-        raise Invalid("the form does not fit", [(f"{GRANT}.hours", "a number of hours")])
+        raise Invalid("the form is invalid", [(f"{GRANT}.hours", "must be a number of hours")])
     rules: dict[str, Rule] = {}
     for number, name in enumerate(grantable(visit)):
         rule = form.get(f"{GRANT}.{number}", "is")
         if rule not in get_args(Rule):
-            raise Invalid("the form does not fit", [(f"{GRANT}.{number}", "no such rule")])
+            raise Invalid("the form is invalid", [(f"{GRANT}.{number}", "unknown rule")])
         rules[name] = cast(Rule, rule)
     return GrantTerms(seconds=int(hours) * 3600, rules=rules)
 
@@ -208,7 +210,7 @@ def form_of(
     """The schema of what can be given with an approval, and what stands there now.
 
     Raises:
-        Conflict: the tool is gone.
+        Conflict: the tool no longer exists.
     """
     request = visit.request
     schema = schema_of(registry, visit.loaded, request)
@@ -216,7 +218,7 @@ def form_of(
 
 
 def typed(form: Mapping[str, str]) -> dict[str, str]:
-    """What stands in the controls of the arguments, if it is that form."""
+    """The values of the argument controls; empty for other forms."""
     return {name: text for name, text in form.items() if name.startswith(f"{ARGUMENTS}.")}
 
 
@@ -229,7 +231,7 @@ def _arguments(
         found: Read = parse(schema, controls, standing, prefix=ARGUMENTS)
         if found.faults:
             faults = [(f"{ARGUMENTS}.{name}", fault) for name, fault in found.faults]
-            raise Invalid("the arguments cannot be read", faults)
+            raise Invalid("the arguments are invalid", faults)
         return found.arguments
     text = form.get(ARGUMENTS, "").strip()
     if not text:
@@ -237,7 +239,7 @@ def _arguments(
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise Invalid("the form does not fit", [(ARGUMENTS, "not JSON")]) from None
+        raise Invalid("the form is invalid", [(ARGUMENTS, "invalid JSON")]) from None
     if not isinstance(value, dict):
-        raise Invalid("the form does not fit", [(ARGUMENTS, "a JSON object is needed")])
+        raise Invalid("the form is invalid", [(ARGUMENTS, "must be a JSON object")])
     return value

@@ -1,4 +1,4 @@
-"""The inbox: all that waits for somebody who is signed in, answered one by one or many at once."""
+"""The inbox of a signed-in person: open requests, and standing approvals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from approvals_api.access import ApprovalsContext, RequestAccess
 
 MAX_SHOWN = 50
 MAX_ARGUMENTS_CHARACTERS = 400
-_RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "anything"}
+_RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "any value"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request as it stands in the inbox."""
+    """A request in the inbox."""
 
     pick: str
     path: str
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that lives, as it stands in the inbox."""
+    """An active grant in the inbox."""
 
     grant_id: str
     tool: str
@@ -55,7 +55,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one of many answers."""
+    """The result of one answer of a batch."""
 
     tool: str
     path: str
@@ -89,8 +89,8 @@ def revoke(context: ApprovalsContext, person: Identity, form: form_parsing.Revoc
     """End one of a person's grants.
 
     Raises:
-        NotFound: there is no such grant.
-        Forbidden: it is another's.
+        NotFound: no such grant.
+        Forbidden: the grant belongs to another approver.
     """
     grant = context.services.grants.revoke(form.grant_id, by=person.name, only_of=person.name)
     return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
@@ -124,7 +124,7 @@ def _answered(
     except ContinuationError as error:
         return Done(tool, path, str(error), taken=False, effect=effect)
     text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
-    more = "" if settled.closed else "; others still must agree"
+    more = "" if settled.closed else "; waiting for the other approvers"
     return Done(tool, path, text + more, taken=True, effect=effect)
 
 
@@ -192,6 +192,6 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
 
 
 def _effect(visit: RequestAccess) -> str:
-    """What the call would do, in its author's words; nothing where there are none."""
+    """The preview of the call; empty where the tool has none."""
     preview = visit.request.call.preview
     return preview.effect if preview else ""

@@ -1,4 +1,4 @@
-"""The page of a request: what is asked, by whom, what has been done, and who has said what."""
+"""The page of a request: the call, its run, the votes, and the forms that decide."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ MAX_EXPLANATION_CHARACTERS = 1200
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Something that has been done in the run so far."""
+    """A call of the run that has an outcome."""
 
     agent: str
     tool: str
@@ -51,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An argument that an approver has changed; None where it is not there."""
+    """An argument that an approver has changed; None where it is absent."""
 
     name: str
     before: str | None
@@ -60,8 +60,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class GrantForm:
-    """What can be agreed to in advance: of each argument its name, its value, and whether it is an
-    amount that can have a limit; and for how many hours.
+    """The form of a standing approval.
+
+    Attributes:
+        arguments: of each its name, its value, and whether it is an amount that can have a limit.
+        hours: how long the approval can last.
     """
 
     arguments: tuple[tuple[str, str, bool], ...]
@@ -79,17 +82,17 @@ def of_request(
     faults: Sequence[tuple[str, str]] = (),
     reason: str = "",
 ) -> Response[str]:
-    """The page of a request, in whatever state it is.
+    """The page of a request, in any state.
 
     Args:
         visit: who looks at what.
         registry: gives the agents; called only where a form is shown.
         now: the time.
-        edits: whether the form to change the arguments is shown.
-        grants: whether the form to agree in advance is shown.
-        posted: what was typed into it, if it is shown again.
-        faults: what is wrong with that.
-        reason: the reason that was typed with it.
+        edits: whether to show the form to edit the arguments.
+        grants: whether to show the form of a standing approval.
+        posted: the values typed, where the form is shown again.
+        faults: the errors in these values.
+        reason: the reason typed with them.
     """
     state, why = state_of(visit, now)
     edits = edits or visit.request.kind == "question"
@@ -155,7 +158,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
 
 
 def _last_word(request: Request) -> str:
-    """What the deadline means."""
+    """What happens at the deadline."""
     gate = request.call.gate
     if gate and gate.on_deadline == "fail":
         return "the run fails"
@@ -163,24 +166,24 @@ def _last_word(request: Request) -> str:
 
 
 def _explanation(turns: Sequence[Turn]) -> str:
-    """What the model said with the call; a condition holds where it has said nothing yet."""
+    """The text of the model with the call; empty for a condition, which precedes a turn."""
     said = (turns[0].reply.content or "") if turns else ""
     return said.strip()[:MAX_EXPLANATION_CHARACTERS]
 
 
 def _answer(decision: Decision | None) -> str:
-    """The answer to a question; nothing where there is none."""
+    """The answer to a question; empty where there is none."""
     if decision is None or decision.answer is None:
         return ""
     answer = decision.answer
     return _capped(escape(answer) if isinstance(answer, str) else escape_json(answer))
 
 
-# -- what can be done here -------------------------------------------------------------------------
+# -- state and forms -------------------------------------------------------------------------------
 
 
 def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
-    """The state of the request for this visitor, and a reason where there is more to say."""
+    """The state of the request for this visitor, and the reason where it needs one."""
     head, request = visit.loaded.head, visit.request
     approval = request.approval
     if request.decision:
@@ -203,7 +206,7 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
         except Forbidden as error:
             return "looking", str(error)
     elif request.approvers and not approver_name(request.approvers, visit.approver, visit.groups):
-        return "looking", f"{visit.approver} is not asked for this"
+        return "looking", f"{visit.approver} was not asked for this decision"
     return "open", ""
 
 
@@ -213,7 +216,7 @@ def _form(
     posted: Mapping[str, str] | None,
     faults: Sequence[tuple[str, str]],
 ) -> FaultPlacement | None:
-    """The form to change the arguments; None where the tool is gone and nothing can be checked."""
+    """The form to edit the arguments; None where the tool no longer exists to check them."""
     try:
         schema, standing = form_of(visit, registry)
     except Conflict:
@@ -262,7 +265,7 @@ def _others(visit: RequestAccess) -> tuple[str, ...]:
 
 
 def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:
-    """The request with the answer that closed it."""
+    """The request with the vote that closed it."""
     closed = decision is not None and decision.verdict is Verdict.APPROVE
     return with_vote(approval, decision) if decision and closed else approval
 
@@ -273,11 +276,11 @@ def _preview(call: Call) -> Preview | None:
     return decision.preview if decision and edited else call.preview
 
 
-# -- what is shown ---------------------------------------------------------------------------------
+# -- sections of the page --------------------------------------------------------------------------
 
 
 def _changes(call: Call) -> Iterator[Change]:
-    """What an approver has changed, argument by argument."""
+    """The arguments that an approver has changed."""
     decision = call.decision
     if (
         call.plan.kind == "refused"
@@ -295,11 +298,13 @@ def _changes(call: Call) -> Iterator[Change]:
 
 
 def _capped(text: str) -> str:
-    """A page must fit into a Lambda's answer; the hash covers what is not shown."""
+    """A text cut to fit into a Lambda response; the hash covers the rest."""
     if len(text) <= MAX_ARGUMENTS_CHARACTERS:
         return text
     more = len(text) - MAX_ARGUMENTS_CHARACTERS
-    return f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} characters more; GET /runs/{{id}} has all"
+    return (
+        f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} more characters; GET /runs/{{id}} returns all"
+    )
 
 
 def _done(root: Continuation) -> Iterator[Done]:

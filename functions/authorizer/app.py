@@ -1,8 +1,8 @@
-"""Before the API: who is it? It authenticates; who may do what is for the functions to say.
+"""The Lambda authorizer: it authenticates; the functions authorize.
 
-Whoever is not signed in comes through as nobody, so that a page can answer with the way to sign
-in. Results are not cached: API Gateway keeps them by headers that must all be there, and refuses
-by itself where one is missing; but here a cookie or a token may be, and nothing may be, too.
+A request without credentials passes as not signed in, so that a page can redirect to the sign-in.
+Results are not cached: API Gateway caches by headers that must all be present, and rejects
+requests where one is missing. Here a cookie, a token or neither is valid.
 """
 
 import os
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         person = _person(event)
     except Forbidden as error:
         logger.info("refused", extra={"reason": str(error)})
-        # API Gateway answers 401 to this very text, and 500 to any other.
+        # API Gateway returns 401 for exactly this text, and 500 for any other.
         raise Exception("Unauthorized") from None
     return {
         "principalId": person.name if person else "nobody",
@@ -43,11 +43,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _person(event: Mapping[str, Any]) -> Identity | None:
-    """Whoever a token speaks for, or else a cookie that is good.
+    """The identity in a bearer token, or else in the session cookie.
 
     Raises:
-        Forbidden: there is a token that is not good. A program should hear of that.
-        Retryable: the provider does not answer, and so nobody can tell.
+        Forbidden: the token is not valid. An invalid cookie only means not signed in.
+        Retryable: the identity provider is not responding.
     """
     for value in _headers(event, "authorization"):
         scheme, _, token = value.partition(" ")
@@ -69,7 +69,7 @@ def _verified(token: str) -> Identity:
 
 
 def _headers(event: Mapping[str, Any], name: str) -> Iterator[str]:
-    """All values of a header, whose name may come in any case."""
+    """All values of a header; its name may be in any case."""
     for each, values in (event.get("multiValueHeaders") or {}).items():
         if each.lower() == name:
             yield from values

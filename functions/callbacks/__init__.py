@@ -1,1 +1,1 @@
-"""Outcomes of jobs, from other systems."""
+"""Outcomes of jobs, reported by other systems."""

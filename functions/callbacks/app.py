@@ -1,4 +1,4 @@
-"""HTTP for machines: where something that a tool has started elsewhere tells its outcome."""
+"""HTTP for other systems: report the outcome of a job that a tool started."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -22,14 +22,14 @@ app = resolver(logger)
 
 
 class Succeeded(RequestBody):
-    """It is done, with this result."""
+    """The job succeeded."""
 
     status: Literal["ok"]
     result: Any = None
 
 
 class Failed(RequestBody):
-    """It has failed; the model is told why."""
+    """The job failed; the model sees the error."""
 
     status: Literal["error"]
     error: Annotated[str, Field(min_length=1, max_length=4000)]
@@ -39,7 +39,7 @@ Ended: TypeAlias = Annotated[Succeeded | Failed, Field(discriminator="status")]
 
 
 class Callback(RootModel[Ended]):
-    """What is told."""
+    """The outcome of a job."""
 
 
 @app.post("/callbacks/<token>")

@@ -1,4 +1,4 @@
-"""HTTP for operators: the list of runs, and the page of each. Nothing here changes anything."""
+"""HTTP for operators: the list of runs, and the page of each. Read-only."""
 
 import os
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def runs() -> Response[str]:
 
 @app.get("/web/runs/<run_id>")
 def run(run_id: str) -> Response[str]:
-    """One run: what it does, what it waits for, what it cost."""
+    """One run: its state, its waits, its cost."""
     query = app.current_event.query_string_parameters or {}
     return _looked_at(
         f"/web/runs/{run_id}",
@@ -61,12 +61,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _looked_at(path: str, base: str, page: Callable[[], Response[str]]) -> Response[str]:
-    """A page, for whoever may see it; for all others the way to sign in, or what is wrong.
+    """A page for operators; for others a redirect to sign in, or a problem.
 
     Args:
         path: of the page.
-        base: the API's base, seen from the page: only the browser knows the stage before it.
-        page: draws it.
+        base: the base of the API, relative to the page: only the browser knows the stage.
+        page: renders it.
     """
     sign_in = f"{base}signin?next={quote(path)}"
     try:
@@ -78,26 +78,26 @@ def _looked_at(path: str, base: str, page: Callable[[], Response[str]]) -> Respo
 
 
 def _is_open() -> bool:
-    """Whether whoever comes may look: only where the API is reached on this very machine.
+    """Whether pages need no sign-in: only where the API is on this machine.
 
-    The template takes `http:` for loopback alone, so that the wrong parameter opens no real stack.
+    The template accepts `http:` for loopback only, so a wrong parameter cannot open a real stack.
     """
     local = os.environ["PUBLIC_URL"].startswith("http:")
     return local and os.environ["WEB_IS_OPEN"] == "yes"
 
 
 def _operates() -> bool:
-    """Whether somebody is signed in, who then must be an operator.
+    """Whether an operator is signed in.
 
     Raises:
-        Forbidden: it is somebody else.
+        Forbidden: the signed-in person is not an operator.
     """
     person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
     if person is None:
         return False
     group = os.environ["OPERATORS_GROUP"]
     if f"{GROUP}{group}" not in person.groups:
-        raise Forbidden(f"only the group {group} sees runs, and {person.name} is not in it")
+        raise Forbidden(f"only members of {group} can see runs; {person.name} is not a member")
     return True
 
 
@@ -109,7 +109,7 @@ def _sent_to(sign_in: str) -> Response[str]:
 
 
 def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response[str]:
-    document = problem_of(error)
+    document = problem_of(error, app.lambda_context.aws_request_id)
     status = HTTPStatus(document["status"])
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")

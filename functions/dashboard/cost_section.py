@@ -1,4 +1,4 @@
-"""What the model calls of a run took, and cost."""
+"""Usage and cost of the model calls of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ MAX_MODELS = 50
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one model took.
+    """Usage and cost of one model.
 
     Attributes:
-        model: as its service calls it; empty where that is not known.
+        model: the name its service uses; empty where unknown.
         cost: in dollars; None where the model has no price.
     """
 
@@ -27,13 +27,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a whole tree took.
+    """Usage and cost of a run, with all its agents.
 
     Attributes:
-        shares: of each model, in the order in which they were first called.
-        cost: of those with a price.
-        unpriced: whether there are others.
-        elsewhere: how many calls are runs of their own, which are not counted here.
+        shares: per model, in the order of their first call.
+        cost: in dollars, of the models with a price.
+        unpriced: whether a model has no price.
+        elsewhere: the number of child runs, which are not counted here.
     """
 
     shares: tuple[Share, ...]
@@ -45,7 +45,7 @@ class Spending:
 
 
 def spending(root: Continuation, prices: Mapping[str, Price]) -> Spending:
-    """What each model took, and all together."""
+    """Usage and cost per model and in total."""
     taken: dict[str, tuple[int, Usage]] = {}
     for frame in root.frames():
         for turn in frame.turns:

@@ -1,4 +1,4 @@
-"""The pages of this function, and how texts of any length stand on them."""
+"""The renderer of this function, and texts cut to a length."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ class Text:
     """A text on a page.
 
     Attributes:
-        whole: all of it that is shown.
-        first: its beginning, where it is too long to stand open.
-        more: how many characters are left out.
+        whole: the text, cut to the limit.
+        first: its beginning, where the text is long enough to be folded.
+        more: the number of characters cut.
     """
 
     whole: str
@@ -27,8 +27,12 @@ class Text:
 
 
 def text(whole: str, most: int, *, stands_open: int = MAX_OPEN_CHARACTERS) -> Text:
-    """A text, folded where it is long, and cut where it is very long: a page must fit into a
-    Lambda's answer.
+    """A text, folded where it is long and cut at a limit, so that the page fits into a response.
+
+    Args:
+        whole: the text.
+        most: the limit, in characters.
+        stands_open: up to how many characters the text is not folded.
     """
     long = len(whole) > stands_open
     first = escape_line(whole[:MAX_FIRST_CHARACTERS]) if long else ""

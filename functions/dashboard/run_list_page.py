@@ -18,7 +18,7 @@ def of_runs(runs: RunService, query: Mapping[str, str]) -> Response[str]:
     """The page of those runs that a query asks for. A form sends what is empty, too.
 
     Raises:
-        Invalid: there is no such status, or the cursor is none of ours.
+        Invalid: the status or the cursor is unknown.
     """
     wanted = {name: value for name, value in query.items() if value}
     found = runs.page(

@@ -1,4 +1,4 @@
-"""The page of a run: where it stands, what it waits for, what happened, and what it cost."""
+"""The page of a run: status, waits, timeline, usage and cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from dashboard.cost_section import spending
 from dashboard.rendering import PAGES, Text, text
 from dashboard.timeline_section import lines, message_rows
 
-# How often a page looks again by itself, in seconds; once the run has ended, never.
+# The refresh interval of the page, in seconds; none once the run has ended.
 REFRESH = {Status.READY: 3, Status.RUNNING: 3, Status.SUSPENDED: 30}
 MAX_WAITS = 50
 MAX_TEXT_CHARACTERS = 20_000
@@ -31,11 +31,11 @@ MAX_MESSAGE_CHARACTERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A place in the tree where the run waits.
+    """An open wait of the run.
 
     Attributes:
-        whom: who is asked now.
-        address: of the page where it is answered, or of the run that is waited for; seen from here.
+        whom: the approvers asked now.
+        address: of the page of the request, or of the child run; relative to this page.
     """
 
     kind: str
@@ -59,14 +59,14 @@ def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Resp
         runs: loads the run.
         run_id: of the run.
         now: the time.
-        still: whether the page must not look again by itself.
+        still: whether the page does not refresh itself.
 
     Raises:
-        NotFound: there is no such run.
+        NotFound: no such run.
     """
     loaded = runs.load(run_id)
     head, root = loaded.head, loaded.continuation
-    # Only who waits for people may wait for somebody who was never told.
+    # Undelivered notices only matter while the run is suspended.
     notices = runs.store.notices(run_id) if head.status is Status.SUSPENDED else ()
     view = run_view(head, root, notices)
     happened, before = lines(loaded)
@@ -113,7 +113,7 @@ def _ago(at: datetime, now: datetime) -> str:
 
 
 def _places(view: RunView) -> Iterator[Path]:
-    """The calls where the run waits; a model is not called for one, but for the frame inside."""
+    """The calls where the run waits; a wait for the model has none."""
     return (parse_path(each.path) for each in view.waiting if each.path)
 
 
@@ -124,7 +124,10 @@ def _wait(head: RunHead, waiting: Waiting, now: datetime) -> Wait:
     address = waiting.run_id or ""
     if waiting.kind in REQUEST_KINDS:
         address = f"../../approvals/{head.run_id}/{waiting.request_id}"
-    given, told = waiting.arguments, waiting.kind == "approval"  # the others' message has it
+    given, told = (
+        waiting.arguments,
+        waiting.kind == "approval",
+    )  # the message of other kinds contains it
     return Wait(
         kind=waiting.kind,
         what=LABELS[waiting.kind].title,

@@ -1,4 +1,4 @@
-"""What happened in a run, and what was said to it, as it stands on its page."""
+"""The timeline and the later messages on the page of a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_NAME_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the timeline; `arguments` are those of a tool that has returned."""
+    """An entry of the timeline; `arguments` are those of a tool that has returned."""
 
     at: datetime
     kind: str
@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """What somebody has said to the run after its start."""
+    """A message to the run after its start; `heard` if a model turn includes it."""
 
     at: datetime
     sender: str
@@ -40,7 +40,7 @@ class MessageRow:
 
 
 def lines(loaded: LoadedRun) -> tuple[list[Line], int]:
-    """The timeline's last lines, the newest at the end, and how many came before them."""
+    """The last entries of the timeline, oldest first, and the number of earlier ones."""
     entries = timeline(loaded.snapshot, loaded.continuation)
     return [_line(each) for each in entries[-MAX_LINES:]], max(len(entries) - MAX_LINES, 0)
 
@@ -60,7 +60,7 @@ def _line(entry: Entry) -> Line:
 
 
 def message_rows(root: Continuation) -> list[MessageRow]:
-    """The messages of people, as the model heard them, and then those that it has not heard."""
+    """The last messages: first those included in a model turn, then those that are not yet."""
     return list(_message_rows(root))[-MAX_MESSAGES:]
 
 

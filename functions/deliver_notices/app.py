@@ -1,4 +1,4 @@
-"""From a queue: deliver a notice that stands in the outbox."""
+"""From a queue: deliver notices of the outbox."""
 
 from typing import Any
 

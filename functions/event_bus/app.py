@@ -1,4 +1,4 @@
-"""From EventBridge: tell a run of an event that was put on the bus."""
+"""From EventBridge: deliver an event on the bus to its run."""
 
 from typing import Any
 
@@ -27,9 +27,9 @@ class Detail(BaseModel):
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | None]:
-    """Entry point for EventBridge, which sends an event again, under the same id, if this raises.
+    """Entry point for EventBridge, which resends the event under the same id if this raises.
 
-    What no repeating would mend, such as a run that has ended, is counted and left.
+    An error that a retry cannot fix, such as a run that has ended, is logged and counted.
     """
     try:
         detail = Detail.model_validate(event["detail"])
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | N
             key=f"eventbridge {event['id']}",
         )
     except (Conflict, Invalid, ValidationError) as error:
-        logger.warning("an event was not taken", extra={"event_id": event["id"], "why": str(error)})
+        logger.warning("the event was refused", extra={"event_id": event["id"], "why": str(error)})
         count("EventsRefused")
         return {"event_id": None}
     count("EventsTaken")

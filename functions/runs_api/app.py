@@ -1,4 +1,4 @@
-"""HTTP for programs: start, read, list, decide, cancel. Parse, one call, map the result."""
+"""HTTP for programs: start, read, list, decide, cancel. Each route parses, calls, and maps."""
 
 from http import HTTPStatus
 from typing import Any
@@ -81,7 +81,7 @@ def read(run_id: str) -> Response[str]:
         seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
         runs.watch(run_id, seconds, after=query.get("after"))
     loaded = runs.load(run_id)
-    # Only who waits for people may wait for somebody who was never told.
+    # Undelivered notices only matter while the run is suspended.
     waits = loaded.head.status is Status.SUSPENDED
     notices = runs.store.notices(run_id) if waits else ()
     inner = runs.waiting(loaded)
@@ -180,11 +180,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _number(name: str, text: str, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= most:
         return int(text)
-    raise Invalid(f"the {name} does not fit", [(name, f"a number from 1 to {most}")])
+    raise Invalid(f"invalid {name}", [(name, f"must be a number from 1 to {most}")])
 
 
 def _key() -> str | None:
     key: str | None = app.current_event.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 255:
-        raise Invalid("the key does not fit", [("Idempotency-Key", "1 to 255 characters")])
+        raise Invalid("invalid key", [("Idempotency-Key", "must have 1 to 255 characters")])
     return key

@@ -1,4 +1,4 @@
-"""Who calls, and whom it may speak for."""
+"""The identity of the caller, and the people it may act for."""
 
 import os
 
@@ -8,7 +8,7 @@ from agent_continuations.errors import Forbidden
 
 
 def caller(app: APIGatewayRestResolver) -> str:
-    """Who calls, as IAM knows it."""
+    """The ARN of the caller."""
     return app.current_event.request_context.identity.user_arn or "unknown caller"
 
 
@@ -18,13 +18,13 @@ def may_speak_for_others() -> bool:
 
 
 def speaks_for(named: str | None, caller: str, field: str) -> str | None:
-    """Whom the caller speaks for: itself, unless the deployment lets callers act for others.
+    """The person the caller acts for: itself, unless the deployment lets callers act for others.
 
     Raises:
-        Forbidden: it may not speak for whom it names.
+        Forbidden: the caller may not act for the person it names.
     """
     if may_speak_for_others():
         return named
     if named not in (None, caller):
-        raise Forbidden("callers speak for themselves only", [(field, "not the caller")])
+        raise Forbidden("callers can act only as themselves", [(field, "must be the caller")])
     return caller

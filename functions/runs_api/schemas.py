@@ -1,4 +1,4 @@
-"""What requests may carry, and what a decision among them says."""
+"""Request bodies of the HTTP API."""
 
 from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
@@ -21,7 +21,7 @@ Short: TypeAlias = Annotated[str, Field(max_length=256)]
 
 
 class Start(RequestBody):
-    """What starts a run."""
+    """A run to start."""
 
     agent: Short
     input: str
@@ -30,7 +30,7 @@ class Start(RequestBody):
 
 
 class GrantBody(RequestBody):
-    """What else is agreed to with an approval."""
+    """A standing approval, given with an approval."""
 
     seconds: int
     rules: dict[Short, Rule] = Field(default={}, max_length=100)
@@ -38,7 +38,7 @@ class GrantBody(RequestBody):
 
 
 class Decide(RequestBody):
-    """What is said to a request."""
+    """A response to a request."""
 
     request_id: Short
     decision: Literal["approve", "reject", "answer", "withdraw", "reassign"]
@@ -53,25 +53,25 @@ class Decide(RequestBody):
 
 
 class Say(RequestBody):
-    """What is said to a run after its start."""
+    """A message to a run."""
 
     content: str
     sender: Short | None = None
 
 
 class Happen(RequestBody):
-    """An event that a run is told of."""
+    """The payload of an event for a run."""
 
     payload: Any = None
     correlation: Short | None = None
 
 
 def to_response(body: Decide, caller: str) -> Response:
-    """What a body says, and for whom.
+    """The response in a body.
 
     Raises:
-        Invalid: fields that do not belong to the decision, or one that is missing.
-        Forbidden: the caller may not speak for this person.
+        Invalid: a field does not belong to the decision, or one is missing.
+        Forbidden: the caller may not act for this person.
     """
     more = {
         "answer": body.decision != "answer",
@@ -81,11 +81,15 @@ def to_response(body: Decide, caller: str) -> Response:
     }
     wrong = [name for name, unfit in more.items() if unfit and getattr(body, name) is not None]
     if body.decision == "reject" and body.arguments is not None:
-        wrong = [each for each in wrong if each != "arguments"]  # said by `decide`, in its words
+        wrong = [
+            each for each in wrong if each != "arguments"
+        ]  # refused by the service, with its own message
     if wrong:
-        raise Invalid("the fields do not fit together", [(each, "not here") for each in wrong])
+        raise Invalid(
+            f"invalid fields for {body.decision}", [(each, "not allowed here") for each in wrong]
+        )
     if body.groups and not may_speak_for_others():
-        raise Forbidden("callers decide as themselves only", [("groups", "not known here")])
+        raise Forbidden("callers can act only as themselves", [("groups", "not allowed here")])
     who: dict[str, Any] = {
         "approver": speaks_for(body.approver, caller, "approver"),
         "decided_by": caller,
@@ -100,7 +104,7 @@ def to_response(body: Decide, caller: str) -> Response:
             return WithdrawApproval(**who)
         case "reassign":
             if body.to is None:
-                raise Invalid("say to whom", [("to", "required")])
+                raise Invalid("a new approver is required", [("to", "required")])
             return Reassign(to=body.to, **who)
         case "answer":
             return responses.Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)

@@ -1,4 +1,4 @@
-"""HTTP for people: sign in with the deployer's identity provider, and sign out."""
+"""HTTP for people: sign in with the identity provider of the deployment, and sign out."""
 
 import os
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ app = resolver(logger)
 
 
 class Me(TypedDict):
-    """Who is signed in."""
+    """The signed-in person."""
 
     name: str
     groups: tuple[str, ...]
@@ -38,7 +38,7 @@ class Me(TypedDict):
 
 @app.get("/signin")
 def begin() -> Response[str]:
-    """Send the browser to the provider, with a cookie that it must bring back."""
+    """Redirect the browser to the provider, with a cookie that the callback checks."""
     if not os.environ["OIDC_ISSUER"]:
         return _nobody_to_ask()
     url, cookie = code_flow(_base_url()).begin(_query("next") or ME)
@@ -47,11 +47,11 @@ def begin() -> Response[str]:
 
 @app.get("/signin/callback")
 def callback() -> Response[str]:
-    """Keep the token that the provider's code stands for, and go on."""
+    """Redeem the code of the provider for an ID token, keep it in a cookie, and return."""
     if not os.environ["OIDC_ISSUER"]:
         return _nobody_to_ask()
     if _query("error"):
-        raise Forbidden(f"the identity provider did not sign you in: {_query('error')[:40]}")
+        raise Forbidden(f"the identity provider refused the sign-in: {_query('error')[:40]}")
     cookies = app.current_event.multi_value_headers.get("Cookie", [])
     begun = read_cookie(cookies, SIGN_IN, secure=_secure())
     flow = code_flow(_base_url())
@@ -62,7 +62,7 @@ def callback() -> Response[str]:
 
 @app.get(ME)
 def me() -> Response[str]:
-    """Who one is, to see that signing in works."""
+    """Show the signed-in person, to check that signing in works."""
     person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
     if person is None:
         return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
@@ -71,7 +71,7 @@ def me() -> Response[str]:
 
 @app.post("/signout")
 def sign_out() -> Response[str]:
-    """Forget the token. The provider is not told: one is still signed in there."""
+    """Drop the token. The session at the provider continues."""
     if app.current_event.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
         raise Forbidden("another site cannot sign you out")
     gone = _cookie(SESSION, "", 0)
@@ -82,10 +82,10 @@ def sign_out() -> Response[str]:
 
 @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
 def refusal(error: ContinuationError) -> Response[str]:
-    """Tell people on a page, and programs by a problem document."""
+    """Answer people with a page, and programs with a problem document."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return _problem_response(problem_of(error))
+    return _problem_response(problem_of(error, app.lambda_context.aws_request_id))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -95,9 +95,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _base_url() -> str:
-    """Where the browser sees the API.
+    """The base URL of the API, as the browser sees it.
 
-    The template cannot say it: the API is made of the functions, so it does not stand before them.
+    The template cannot pass it: the API depends on the functions, not the other way round.
     """
     asked = app.current_event.request_context
     ours = f"https://{asked.domain_name}{asked.path.removesuffix(asked.resource_path)}"

@@ -1,1 +1,1 @@
-"""Sends due work again, every minute."""
+"""Resends due work, every minute."""

@@ -1,4 +1,4 @@
-"""Every minute: send the hint of whatever is due again."""
+"""Every minute: resend the wake-up messages of due runs and notices."""
 
 from datetime import UTC, datetime
 from typing import Any

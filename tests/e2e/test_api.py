@@ -169,7 +169,7 @@ def test_a_cancelled_run_leaves_nothing_to_decide(client: Client, system: System
 
     page = client.send("GET", link, headers={"Accept": "text/html"})
     assert page.status == 200
-    assert "Nothing to decide any more" in page.text
+    assert "Nothing left to decide" in page.text
     assert "<form" not in page.text
     _is_problem(client.decide(run_id, asked, "approve"), 409)
     _is_problem(client.post(link, decision="approve"), 409)

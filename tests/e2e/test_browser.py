@@ -87,7 +87,7 @@ def test_an_approver_reads_the_page_and_taps_approve(
     asking = page.locator("section[aria-labelledby=who]")
     expect(asking).to_contain_text(GOAL)
     expect(asking).to_contain_text("hr \u203a account_agent")
-    expect(page.locator("footer")).to_contain_text(f"You decide as {SECURITY}.")
+    expect(page.locator("footer")).to_contain_text(f"Deciding as {SECURITY}.")
     assert _fits(page)
 
     page.get_by_role("button", name="Approve", exact=True).tap()
@@ -106,7 +106,7 @@ def test_an_approver_reads_the_page_and_taps_approve(
     expect(second.get_by_role("heading", level=1)).to_have_text(
         "this request has already been decided"
     )
-    expect(second.get_by_role("status")).to_contain_text("What stands: approved")
+    expect(second.get_by_role("status")).to_contain_text("Current decision: approved")
     expect(second.get_by_role("status")).to_contain_text(f"by {SECURITY}")
     (decided,) = client.timeline(run_id, "decision")
     assert (decided["verdict"], decided["via"]) == ("approve", "link")

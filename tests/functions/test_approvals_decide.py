@@ -115,7 +115,7 @@ def test_another_answer_meets_what_stands(deployment: Deployment) -> None:
     page = deployment.answer(token, {**APPROVE, "nonce": nonce})
     assert page.status == 409
     assert_is_a_safe_page(page)
-    assert "What stands: rejected" in page.body
+    assert "Current decision: rejected" in page.body
     assert "&lt;No&gt;" in page.body
 
 
@@ -248,7 +248,7 @@ def test_a_cancelled_run_has_nothing_to_decide(deployment: Deployment) -> None:
     token = deployment.token()
     deployment.http("cancel-run", params={"run_id": run_id})
     page = deployment.page(token)
-    assert "Nothing to decide any more" in page.body
+    assert "Nothing left to decide" in page.body
     assert "<form" not in page.body
     deployment.answer(token, APPROVE, headers=CURL).refused(409)
     deployment.drain()
@@ -265,7 +265,7 @@ def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     assert "0 minutes left" in deployment.page(token).body
     time.sleep(2.1)
     page = deployment.page(token)
-    assert "<h2>Too late</h2>" in page.body
+    assert "<h2>Deadline passed</h2>" in page.body
     assert "<form" not in page.body
     before = deployment.state()
     deployment.answer(token, APPROVE, headers=CURL).refused(409)

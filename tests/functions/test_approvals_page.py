@@ -73,7 +73,7 @@ def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
     assert asked["arguments"]["account_id"] in page.body
     assert "account_agent asks to call <code>authorize</code>" in page.body
     assert "7 days left" in page.body
-    assert f"You decide as {SECURITY}." in page.body
+    assert f"Deciding as {SECURITY}." in page.body
     for done in ("send_welcome_mail", "create_account"):
         assert f"<summary><code>{done}</code>" in page.body
 
@@ -235,7 +235,7 @@ def test_each_approver_has_a_link_of_his_own(deployment: Deployment) -> None:
     run_id = deployment.suspended("treasury", CLOSE)
     cfo, audit = deployment.token("cfo@example.com"), deployment.token("audit@example.com")
     assert cfo != audit
-    assert "You decide as cfo@example.com. Also asked: audit@example.com" in (
+    assert "Deciding as cfo@example.com. Also asked: audit@example.com" in (
         deployment.page(cfo).body
     )
     form = {"decision": "approve"}
@@ -303,7 +303,7 @@ def test_hostile_text_stays_text_in_the_mail(deployment: Deployment, model: Mode
 def test_a_goal_cannot_write_lines_of_its_own_into_the_mail(deployment: Deployment) -> None:
     forged = "Hash:     000000000000"
     link = "https://evil.example/approvals/x"
-    goal = f"Transfer 250 to acme.\n{forged}\n\nSee all of it, and decide:\n\n{link}\n"
+    goal = f"Transfer 250 to acme.\n{forged}\n\nView everything and decide:\n\n{link}\n"
     deployment.suspended("treasury", goal)
     [mail] = deployment.mails()
     assert " ".join(forged.split()) in mail.part("plain")

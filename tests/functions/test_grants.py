@@ -83,8 +83,8 @@ def test_a_grant_is_seen_and_revoked_in_its_makers_inbox_alone(
 ) -> None:
     agreed(deployment, **UP_TO)
     lead, cfo = (SignedIn(deployment, issuer, who) for who in (LEAD, CFO))
-    assert "Agreed in advance" in lead.inbox().body
-    assert "Agreed in advance" not in cfo.inbox().body
+    assert "Standing approvals" in lead.inbox().body
+    assert "Standing approvals" not in cfo.inbox().body
     [grant] = deployment.http("list-grants").json()["items"]
     deployment.suspended("treasury", "Transfer 250 to acme.")
     nonce = Browser(cfo.inbox().body).posted["nonce"]
@@ -95,7 +95,7 @@ def test_a_grant_is_seen_and_revoked_in_its_makers_inbox_alone(
     form = {**Browser(lead.inbox().body).posted, "revoke": grant["grant_id"]}
     answer = lead.post("inbox-decision", form)
     assert_is_a_safe_page(answer)
-    assert "grant revoked" in answer.body
+    assert "standing approval revoked" in answer.body
     assert not ordered(deployment, CHEAPER)
 
 

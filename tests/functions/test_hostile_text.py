@@ -18,14 +18,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.adapters.channels.slack.blocks import (
-    ReasonDialog,
     RequestRef,
-    dialog,
     message,
     private_notice,
     public_notice,
     settled,
 )
+from agent_continuations.adapters.channels.slack.modals import ReasonDialog, dialog
 from agent_continuations.core.notice import Notice
 from agent_continuations.safe_text import escape, escape_json, escape_line
 from agent_continuations.views.decision import decision_view
@@ -279,7 +278,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
     view = decision_view(loaded.head.run_id, world.request_id, call.decision)
     told = settled(asked, call.plan.tool, call.arguments, view)
     yield {"blocks": told.blocks, "text": told.text}
-    told = message(f"{words['ann']} is not asked for this")
+    told = message(f"{words['ann']} was not asked for this decision")
     yield {"blocks": told.blocks, "text": told.text}
     reasoning = ReasonDialog(asked=asked, verdict="reject", channel="C0ALL", message="1.2")
     yield dialog(reasoning, call.plan.tool)

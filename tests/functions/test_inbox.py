@@ -76,7 +76,9 @@ def test_the_inbox_shows_all_that_waits_for_me_and_nothing_else(
     assert "Orders one desk from globex" in lead.body
     assert "transfer" not in lead.body
     assert len(SignedIn(deployment, issuer, CFO).picks()) == 1
-    assert "Nothing waits for you" in SignedIn(deployment, issuer, "eve@example.com").inbox().body
+    assert (
+        "Nothing is waiting for you" in SignedIn(deployment, issuer, "eve@example.com").inbox().body
+    )
 
 
 def test_looking_into_the_inbox_changes_nothing(
@@ -99,7 +101,7 @@ def test_many_are_answered_at_once_each_by_itself(
     answer = lead.answer_many("approve", picks, reason="in the budget")
     assert_is_a_safe_page(answer)
     assert answer.body.count("approved") == 2
-    assert answer.body.count("others still must agree") == 1
+    assert answer.body.count("waiting for the other approvers") == 1
     assert 'name="pick"' not in answer.body
     deployment.drain()
     assert "Ordered two chairs" in deployment.read(small)["result"]

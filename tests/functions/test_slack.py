@@ -177,7 +177,7 @@ def test_what_has_changed_since_it_was_shown_is_not_decided(
         assert posted(deployment, slack.click(message, action, HEAD)).status == 200
     told = posted(deployment, slack.submit(HEAD, "No.")).json()["errors"]["reason"]
     assert whispers(slack) == [told]
-    assert told == "the arguments have changed since you saw them; look at them again"
+    assert told == "the arguments have changed since you saw them: review them again"
     assert nothing_is_decided(deployment, run_id)
 
 
@@ -210,11 +210,11 @@ def test_where_several_must_agree_each_is_told_how_it_stands(
     run_id = deployment.suspended()
     mine, his = slack.messages
     posted(deployment, slack.click(mine, "approve", HEAD))
-    assert "Others must still agree." in mine.words()
+    assert "Waiting for the other approvers." in mine.words()
     deployment.drain()
     assert deployment.read(run_id)["status"] == "suspended"
     posted(deployment, slack.click(his, "approve", "U0BOB"))
-    assert "Others must still agree." not in his.words()
+    assert "Waiting for the other approvers." not in his.words()
     deployment.drain()
     assert deployment.read(run_id)["status"] == "completed"
 
@@ -236,7 +236,7 @@ def test_what_is_of_high_risk_is_not_decided_in_slack(
     }
     button |= {"action_id": "approve", "value": json.dumps(value)}
     posted(deployment, slack.click(message, "approve", HEAD))
-    assert whispers(slack) == ["this is of high risk: sign in to decide"]
+    assert whispers(slack) == ["high risk: sign in to decide"]
     assert nothing_is_decided(deployment, run_id)
 
 
@@ -372,7 +372,7 @@ def test_a_button_of_another_app_is_told_so(
     _, message = asked(deployment, slack)
     message.button("approve")["value"] = value
     assert posted(deployment, slack.click(message, "approve", HEAD)).status == 200
-    assert whispers(slack) == ["this button is not one of ours"]
+    assert whispers(slack) == ["unknown button"]
 
 
 def test_without_a_secret_there_is_no_such_route(

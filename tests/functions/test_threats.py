@@ -189,7 +189,7 @@ def test_the_link_of_who_passed_it_on_is_dead_and_the_other_decides(deployment: 
         deployment.answer(old, form, headers=CURL).refused(404)
     assert deployment.state() == before
     new = deployment.token(DEPUTY)
-    assert f"You decide as {DEPUTY}." in deployment.page(new).body
+    assert f"Deciding as {DEPUTY}." in deployment.page(new).body
     assert deployment.click(new).status == 303
     deployment.drain()
     assert deployment.read(run_id)["status"] == "completed"
@@ -222,7 +222,7 @@ def test_whoever_asked_for_it_cannot_approve_it_by_any_door(deployment: Deployme
     own = deployment.capabilities().token(run_id, request_id, SECURITY, LATER)
     before = deployment.state()
     page = deployment.page(own)
-    assert "Nothing for you to decide" in page.body
+    assert "No decision needed from you" in page.body
     assert not {"decision", "arguments"} & set(Browser(page.body).posted)
     deployment.answer(own, APPROVE, headers=CURL).refused(403)
     deployment.decide(run_id, approver=SECURITY).refused(403)

@@ -106,7 +106,7 @@ def test_whoever_is_in_another_group_sees_nothing(
     for answer in both_pages(deployment, run_id, {"Cookie": cookie}):
         assert answer.status == 403
         assert_is_a_safe_page(answer)
-        assert "only the group operators sees runs" in answer.body
+        assert "only members of operators can see runs" in answer.body
         assert "Ada" not in answer.body and ">suspended<" not in answer.body
         [way] = links(answer)
         assert "signin?next=/web" in way
@@ -193,9 +193,9 @@ def test_a_form_finds_runs_by_status_and_agent(opened: Deployment) -> None:
     assert "<option selected>suspended</option>" in answer.body
     assert answer.form_value("agent") == "treasury"
     assert re.findall("<form[^>]*>", answer.body) == [
-        '<form method="get" action="" class="filters" aria-label="Which runs">'
+        '<form method="get" action="" class="filters" aria-label="Filter runs">'
     ]
-    assert "There is no such run." in listed(opened, status="parked").body
+    assert "No runs found." in listed(opened, status="parked").body
 
 
 def test_the_next_page_goes_on_where_this_one_ends(
@@ -277,16 +277,16 @@ def test_a_run_that_has_ended_says_how_and_looks_no_more(
     run_id = opened.started("treasury", "Pay 50 to ops")
     if status is Status.CANCELLED:
         assert opened.http("cancel-run", params={"run_id": run_id}).status == 202
-        assert "It was told to end, and ends once" in page(opened, run_id).body
+        assert "Cancelling. The run ends once" in page(opened, run_id).body
     opened.drain()
     answer = page(opened, run_id)
     assert status_of(answer) == [status.value]
     assert refresh(answer) is None
     assert "looks again" not in answer.body
-    assert "What it waits for" not in answer.body
+    assert ">Waiting for</h2>" not in answer.body
     told = re.findall(r'<h2 id="answer">(.*?)</h2>\s*<p class="goal">(.*?)</p>', answer.body)
     assert [(head, text.split(" (")[0]) for head, text in told] == {
-        Status.COMPLETED: [("The answer", "Transferred 50 euros to ops")],
+        Status.COMPLETED: [("Result", "Transferred 50 euros to ops")],
         Status.FAILED: [("Why it failed", "the model gave no usable answer: empty, empty, empty")],
         Status.CANCELLED: [],
     }[status]
@@ -301,7 +301,7 @@ def test_a_parked_run_says_why_and_what_lets_it_go_on(
     answer = page(opened, run_id)
     assert status_of(answer) == ["parked"]
     assert refresh(answer) is None
-    assert "Why it is parked" in answer.body
+    assert ">Problem</h2>" in answer.body
     assert f"POST /runs/{run_id}/redrive" in answer.body
     [note] = re.findall(r'<h2 id="answer">.*?</h2>\s*<p class="goal">(.*?)</p>', answer.body)
     assert note
@@ -311,7 +311,7 @@ def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> N
     answer = page(opened, opened.started())
     assert status_of(answer) == ["ready"]
     assert refresh(answer) == 3
-    assert "has called nothing yet" in answer.body
+    assert "no calls yet" in answer.body
     assert "No model has replied yet." in answer.body
 
 
@@ -343,7 +343,7 @@ def test_what_could_not_be_told_is_on_the_page(opened: Deployment) -> None:
     opened.drain()
     [lost] = opened.read(run_id)["undelivered"]
     answer = page(opened, run_id)
-    assert "Not everybody could be told" in answer.body
+    assert "Some notifications failed" in answer.body
     assert f"email:{SECURITY}" in answer.body
     assert lost["failure"][:20] in answer.body
     assert "1 attempt;" in answer.body
@@ -368,10 +368,10 @@ def test_each_model_has_its_cost_and_one_without_a_price_is_named(
     # gpt-5-mini: $0.25 a million tokens in, $2.00 out.
     assert table == {
         "gpt-5-mini": ["3", "3,000,000", "300,000", "$1.3500"],
-        "wise-owl-1": ["2", "2,000,000", "200,000", "not known"],
+        "wise-owl-1": ["2", "2,000,000", "200,000", "unknown"],
         "All": ["5", "5,000,000", "500,000", "$1.3500"],
     }
-    assert "no price known for wise-owl-1" in answer.body
+    assert "No price is known for wise-owl-1" in answer.body
 
 
 def test_every_link_leads_to_a_page_of_this_stage(opened: Deployment) -> None:

@@ -206,8 +206,8 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     assert "1 call is a run of its own, and counted there." in answer.body
     inner = page(place, child)
     assert view.run_id in links(inner)
-    assert "has started it" in inner.body
-    assert "counted there" not in inner.body
+    assert "Started by a call of" in inner.body
+    assert "its cost is shown there" not in inner.body
 
 
 def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
@@ -216,7 +216,7 @@ def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
     place.runner.pause(view.run_id)
     answer = page(place, view.run_id)
     assert status_of(answer) == ["suspended", "paused"]
-    assert "nothing new begins until it is resumed" in answer.body
+    assert "Nothing new starts until the run is resumed" in answer.body
     place.runner.cancel(view.run_id)
     assert status_of(page(place, view.run_id)) == ["cancelled"]
 
@@ -236,11 +236,13 @@ def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
     view = place.runner.start("a", "go")
     services_of(place).inbound.message(view.run_id, "hurry up", sender=ANN)
     answer = page(place, view.run_id)
-    assert re.search(rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not heard yet", answer.body)
+    assert re.search(
+        rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not read by the model yet", answer.body
+    )
     place.later(minutes=11)
     place.runner.advance(view.run_id)
     heard = page(place, view.run_id)
-    assert "hurry up" in heard.body and "not heard yet" not in heard.body
+    assert "hurry up" in heard.body and "not read by the model yet" not in heard.body
 
 
 def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page: Page) -> None:

@@ -15,10 +15,10 @@ _INFO = {
     "version": "1",
     "summary": "AI agents as serverless functions that wait for free",
     "description": (
-        "For programs: runs and grants, signed with AWS's Signature Version 4. For people:"
-        " approvals, by a link that is a capability or signed in. Errors are problem documents"
-        " (RFC 9457), or pages where text/html is accepted. Unknown fields are refused."
-        " No answer may be kept by a cache."
+        "For programs: runs and standing approvals (grants), signed with AWS Signature Version 4."
+        " For people: approvals, by a personal link or signed in. Errors are problem documents"
+        " (RFC 9457), or pages where text/html is accepted. Unknown fields are rejected."
+        " Responses must not be cached."
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
@@ -27,7 +27,7 @@ _SERVER = {
     "description": "The stack's output ApiUrl",
     "variables": {"api": {"default": "api"}, "region": {"default": "us-east-1"}},
 }
-# From the template's words for who looks at a caller first.
+# By the authorizers of the template.
 _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "AWS_IAM": [{"iam": []}],
     "SignedIn": [{"session": []}, {"token": []}],
@@ -45,7 +45,7 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": "__Host-session",
-        "description": "What GET /signin leaves in a browser; the ID token",
+        "description": "The ID token, set by GET /signin",
     },
     "token": {
         "type": "http",
@@ -57,13 +57,13 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "X-Slack-Signature",
-        "description": "Slack's, with X-Slack-Request-Timestamp, of the last five minutes",
+        "description": "Signature by Slack, with X-Slack-Request-Timestamp, at most five minutes old",
     },
 }
 
 
 def document() -> dict[str, Any]:
-    """The document as it should be."""
+    """The document, made from the template and the models."""
     paths: dict[str, dict[str, Any]] = {}
     for path, method, authorizer in routes():
         security = [{"slack": []}] if (path, method) == SLACK else _SECURITY[authorizer]

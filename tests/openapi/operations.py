@@ -1,4 +1,4 @@
-"""What each route takes and gives; who may call it, the template says."""
+"""The operations of each route; the template says which callers may use them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,19 +14,19 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     name: {"name": name, "in": "path", "required": True, "description": text, "schema": _ID}
     for name, text in {
         "run_id": "the run",
-        "request_id": "one of the run's requests",
-        "grant_id": "the grant",
-        "token": "the link's or the job's token; before a request_id, the run's id",
+        "request_id": "a request of the run",
+        "grant_id": "the standing approval",
+        "token": "the token of the link or the job; before a request_id, the run's id",
         "name": "the event's name",
     }.items()
 }
 _PROBLEMS = {
-    401: "nobody is signed in, or the token is not good",
-    403: "the caller may not do this, or is not who it says",
-    404: "there is no such thing, or the caller may not know of it",
-    409: "somebody else was first, or it is too late",
-    422: "the request does not fit; `errors` names the fields",
-    429: "too many requests; API Gateway says so",
+    401: "not signed in, or the token is not valid",
+    403: "the caller may not do this, or may not act for this person",
+    404: "not found, or not visible to the caller",
+    409: "already done by somebody else, or too late",
+    422: "the request is invalid; `errors` names the fields",
+    429: "too many requests; sent by API Gateway",
     501: "no identity provider is configured",
     503: "try again",
 }
@@ -71,7 +71,7 @@ def _body(content_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {content_type: {"schema": schema}}}
 
 
-# What is accepted, and happens soon.
+# Accepted with 202: done shortly after the response.
 _LATER = ("cancelRun", "pauseRun", "resumeRun", "redriveRun", "messageRun", "signalRun")
 
 
@@ -108,12 +108,14 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         "operationId": "startRun",
         "tags": ["runs"],
         "summary": "Start a run",
-        "parameters": [_key("The same key and body find the same run; another body is a 409.")],
+        "parameters": [
+            _key("The same key and body return the same run; a different body is a 409.")
+        ],
         "requestBody": _body("application/json", _of("Start")),
         "responses": {
             "202": _gives(
                 _of("Accepted"),
-                "it is on record, and begins",
+                "the run is stored and starts",
                 headers=_bare("", "Location")["headers"],
                 links={each: _link(each) for each in _AFTER_START},
             ),
@@ -125,10 +127,15 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         "tags": ["runs"],
         "summary": "Runs, newest first",
         "parameters": [
-            _query("status", "only these", type="string", enum=[each.value for each in Status]),
-            _query("agent", "only this agent's", type="string"),
-            _query("cursor", "`next` of the page before", type="string"),
-            _query("limit", "of one page", type="integer", minimum=1, maximum=100, default=50),
+            _query(
+                "status",
+                "only runs of this status",
+                type="string",
+                enum=[each.value for each in Status],
+            ),
+            _query("agent", "only runs of this agent", type="string"),
+            _query("cursor", "`next` of the previous page", type="string"),
+            _query("limit", "the page size", type="integer", minimum=1, maximum=100, default=50),
         ],
         "responses": {
             "200": _gives(_of("RunPage"), "a page"),
@@ -138,7 +145,7 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
     ("/runs/{run_id}", "get"): {
         **_run(
             "readRun",
-            "Status, result, and what it waits for",
+            "Status, result, and open waits",
             _gives(
                 _of("RunView"),
                 "the run",
@@ -149,23 +156,23 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": [
             _query(
                 "wait",
-                "answer once it has ended or waits, after so many seconds at the latest",
+                "respond when the run has ended or is suspended, after at most this many seconds",
                 type="integer",
                 minimum=1,
                 maximum=20,
             ),
-            _query("after", "wait also until this `updated_at` has changed", type="string"),
+            _query("after", "also wait until `updated_at` differs from this value", type="string"),
         ],
     },
     ("/runs/{run_id}/continuation", "get"): _run(
         "readContinuation", "The whole state, recursive", _gives(_of("Continuation"), "the state")
     ),
     ("/runs/{run_id}/timeline", "get"): _run(
-        "readTimeline", "What happened, in order of time", _gives(_of("Timeline"), "the lines")
+        "readTimeline", "The timeline, oldest first", _gives(_of("Timeline"), "the entries")
     ),
     ("/runs/{run_id}/audit", "get"): _run(
         "readAudit",
-        "Who was asked, who answered, and what they saw, chained by hash",
+        "The audit trail of approvals: requests, answers and the arguments shown, chained by hash",
         _gives(
             _of("Audit"),
             "the trail; `python -m agent_continuations.operations.verify_audit` checks it",
@@ -175,7 +182,7 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
         **_run(
             "decide",
             "Answer a request",
-            _gives(_of("DecisionResultView"), "what stands now"),
+            _gives(_of("DecisionResultView"), "the current decision"),
             *(409, 422),
         ),
         "requestBody": _body("application/json", _of("Decide")),
@@ -183,51 +190,54 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
     ("/runs/{run_id}/messages", "post"): {
         **_run(
             "messageRun",
-            "Say something to a run; one that is completed goes on with it",
-            _gives(_of("MessageView"), "its model hears it with its next turn"),
+            "Send a message to a run; a completed run continues with it",
+            _gives(_of("MessageView"), "included in the next turn of the model"),
             *(409, 422),
         ),
-        "parameters": [_key("The same key and text are the same message.")],
+        "parameters": [_key("The same key and text send the message once.")],
         "requestBody": _body("application/json", _of("Say")),
     },
     ("/runs/{run_id}/events/{name}", "post"): {
         **_run(
             "signalRun",
-            "Tell a run of an event; one that comes early is kept",
-            _gives(_of("SignalView"), "the first call that waits for it takes it"),
+            "Send an event to a run; an early event is kept",
+            _gives(_of("SignalView"), "delivered to the first call that waits for it"),
             *(409, 422),
         ),
-        "parameters": [_key("The same key and event are the same event.")],
+        "parameters": [_key("The same key and event send the event once.")],
         "requestBody": _body("application/json", _of("Happen")),
     },
     ("/runs/{run_id}/pause", "post"): _run(
         "pauseRun",
-        "Hold a run: it takes decisions, and does not move",
-        _gives(_of("Summary"), "nothing new begins"),
+        "Pause a run; decisions are still recorded",
+        _gives(_of("Summary"), "nothing new starts"),
         409,
     ),
     ("/runs/{run_id}/resume", "post"): _run(
-        "resumeRun", "Let a paused run go on", _gives(_of("Summary"), "it goes on"), 409
+        "resumeRun", "Resume a paused run", _gives(_of("Summary"), "the run continues"), 409
     ),
     ("/runs/{run_id}/cancel", "post"): _run(
-        "cancelRun", "Let nothing new begin", _gives(_of("Summary"), "it will end"), 409
+        "cancelRun", "Cancel a run", _gives(_of("Summary"), "the run ends soon"), 409
     ),
     ("/runs/{run_id}/redrive", "post"): _run(
-        "redriveRun", "Let a parked run go on", _gives(_of("Summary"), "it goes on"), 409
+        "redriveRun", "Retry a parked run", _gives(_of("Summary"), "the run continues"), 409
     ),
     ("/grants", "get"): {
         "operationId": "listGrants",
         "tags": ["grants"],
-        "summary": "What people have agreed to in advance",
-        "parameters": [_query("approver", "only this person's", type="string")],
-        "responses": {"200": _gives(_of("GrantPage"), "all of them"), **_refusals(403, 422, 503)},
+        "summary": "Standing approvals",
+        "parameters": [_query("approver", "only those of this approver", type="string")],
+        "responses": {
+            "200": _gives(_of("GrantPage"), "all standing approvals"),
+            **_refusals(403, 422, 503),
+        },
     },
     ("/grants/{grant_id}/revoke", "post"): {
         "operationId": "revokeGrant",
         "tags": ["grants"],
-        "summary": "Let a grant vote no more",
+        "summary": "Revoke a standing approval",
         "responses": {
-            "200": _gives(_of("GrantView"), "the grant"),
+            "200": _gives(_of("GrantView"), "the standing approval"),
             **_refusals(403, 404, 409, 503),
         },
     },
@@ -236,18 +246,18 @@ _CALLBACKS: dict[tuple[str, str], dict[str, Any]] = {
     ("/callbacks/{token}", "post"): {
         "operationId": "endJob",
         "tags": ["callbacks"],
-        "summary": "Tell the outcome of what a tool has started elsewhere",
+        "summary": "Report the outcome of a job that a tool started",
         "requestBody": _body("application/json", _of("Callback")),
         "responses": {
-            "200": _gives(_of("CompletedView"), "it stands now, or did already"),
+            "200": _gives(_of("CompletedView"), "the outcome is recorded, now or before"),
             **_refusals(404, 409, 422, 503),
         },
     },
 }
-_SETTLED = {"200": _gives(_of("DecisionResultView"), "what stands now, told to a program")}
-_SENT_BACK = {"303": _bare("a browser is sent back to the page", "Location")}
-_TO_SIGN_IN = {"303": _bare("a browser is sent to sign in", "Location")}
-_EDIT = _query("edit", "show the form for other arguments", type="string")
+_SETTLED = {"200": _gives(_of("DecisionResultView"), "the current decision, for programs")}
+_SENT_BACK = {"303": _bare("a browser is redirected to the page", "Location")}
+_TO_SIGN_IN = {"303": _bare("a browser is redirected to sign in", "Location")}
+_EDIT = _query("edit", "show the form to edit the arguments", type="string")
 
 
 def _people(operation: str, summary: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -263,36 +273,36 @@ def _people(operation: str, summary: str, responses: dict[str, Any], **more: Any
 _APPROVALS: dict[tuple[str, str], dict[str, Any]] = {
     ("/approvals/{token}", "get"): _people(
         "openLink",
-        "The approver's page; changes nothing, ever",
+        "The page of a request; changes nothing",
         {"200": _page("the page"), **_refusals(404, 409, 503, page=True)},
         parameters=[_EDIT],
     ),
     ("/approvals/{token}", "head"): _people(
         "probeLink",
-        "As GET, without the page",
+        "As GET, without a body",
         {str(each): {"description": "as GET"} for each in (200, 404, 409, 429, 503)},
         parameters=[_EDIT],
     ),
     ("/approvals/{token}", "options"): _people(
-        "askLink", "What the link can do", {"204": _bare("its methods", "Allow"), **_refusals()}
+        "askLink", "The methods of a link", {"204": _bare("the methods", "Allow"), **_refusals()}
     ),
     ("/approvals/{token}", "post"): _people(
         "answerByLink",
-        "Answer as the approver whom the link was made for",
+        "Answer as the approver of the link",
         {**_SETTLED, **_SENT_BACK, **_refusals(403, 404, 409, 422, 503, page=True)},
         requestBody=_body(FORM, _of("AnswerForm")),
     ),
     ("/approvals", "get"): _people(
         "openInbox",
-        "All that waits for whoever is signed in",
+        "The inbox of the signed-in person",
         {"200": _page("the inbox"), **_TO_SIGN_IN, **_refusals(401, 503, page=True)},
     ),
     ("/approvals", "post"): _people(
         "answerMany",
-        "Answer many requests, each by itself, or revoke a grant",
+        "Answer several requests independently, or revoke a standing approval",
         {
             "200": {
-                "description": "what became of each; for a browser, the inbox",
+                "description": "the result of each; for a browser, the inbox",
                 "content": {
                     "application/json": {
                         "schema": {
@@ -313,13 +323,13 @@ _APPROVALS: dict[tuple[str, str], dict[str, Any]] = {
     ),
     ("/approvals/{token}/{request_id}", "get"): _people(
         "openRequest",
-        "The page of a request, for whoever is signed in and asked",
+        "The page of a request, for signed-in approvers",
         {"200": _page("the page"), **_TO_SIGN_IN, **_refusals(401, 404, 503, page=True)},
         parameters=[_EDIT],
     ),
     ("/approvals/{token}/{request_id}", "post"): _people(
         "answerRequest",
-        "Answer as whoever is signed in",
+        "Answer as the signed-in person",
         {
             **_SETTLED,
             **_SENT_BACK,
@@ -329,10 +339,10 @@ _APPROVALS: dict[tuple[str, str], dict[str, Any]] = {
     ),
     SLACK: _people(
         "answerInSlack",
-        "What Slack sends when somebody clicks there",
+        "Interactions sent by Slack",
         {
             "200": {
-                "description": "taken; faults of a dialog, if there are any",
+                "description": "recorded; errors of a dialog, if any",
                 "content": {"application/json": {"schema": {}}},
             },
             **_refusals(403, 404, 422, 503),
@@ -350,32 +360,33 @@ _APPROVALS: dict[tuple[str, str], dict[str, Any]] = {
 _SIGN_IN: dict[tuple[str, str], dict[str, Any]] = {
     ("/signin", "get"): {
         "operationId": "signIn",
-        "summary": "To the identity provider",
-        "parameters": [_query("next", "a path here to go on to", type="string")],
+        "summary": "Sign in: redirect to the identity provider",
+        "parameters": [_query("next", "the path of this API to return to", type="string")],
         "responses": {
-            "303": _bare("to the provider", "Location", "Set-Cookie"),
+            "303": _bare("redirect to the provider", "Location", "Set-Cookie"),
             **_refusals(422, 501, 503, page=True),
         },
     },
     ("/signin/callback", "get"): {
         "operationId": "signInCallback",
-        "summary": "Back from the identity provider",
+        "summary": "Sign in: return from the identity provider",
         "parameters": [
-            _query(name, "the provider's", type="string") for name in ("code", "state", "error")
+            _query(name, "set by the provider", type="string")
+            for name in ("code", "state", "error")
         ],
         "responses": {
-            "303": _bare("to where one wanted to go", "Location", "Set-Cookie"),
+            "303": _bare("redirect to the path asked for at the start", "Location", "Set-Cookie"),
             **_refusals(403, 422, 501, 503, page=True),
         },
     },
     ("/signin/me", "get"): {
         "operationId": "whoAmI",
-        "summary": "Who is signed in",
-        "responses": {"200": _gives(_of("Me"), "a person"), **_refusals(401, 503)},
+        "summary": "The signed-in person",
+        "responses": {"200": _gives(_of("Me"), "the person"), **_refusals(401, 503)},
     },
     ("/signout", "post"): {
         "operationId": "signOut",
-        "summary": "Forget who is signed in",
+        "summary": "Sign out",
         "responses": {
             "200": _page("for a browser"),
             "204": _bare("for a program"),
@@ -389,10 +400,13 @@ _WEB: dict[tuple[str, str], dict[str, Any]] = {
         "summary": "Runs, newest first, as a page for operators",
         "parameters": [
             _query(
-                "status", "only these", type="string", enum=["", *(each.value for each in Status)]
+                "status",
+                "only runs of this status",
+                type="string",
+                enum=["", *(each.value for each in Status)],
             ),
-            _query("agent", "only this agent's", type="string"),
-            _query("cursor", "of the link on the page before", type="string"),
+            _query("agent", "only runs of this agent", type="string"),
+            _query("cursor", "from the link on the previous page", type="string"),
         ],
         "responses": {
             "200": _page("the list"),
@@ -403,7 +417,7 @@ _WEB: dict[tuple[str, str], dict[str, Any]] = {
     ("/web/runs/{run_id}", "get"): {
         "operationId": "webRun",
         "summary": "The page of a run",
-        "parameters": [_query("still", "do not look again by itself", type="string")],
+        "parameters": [_query("still", "do not refresh the page", type="string")],
         "responses": {
             "200": _page("the run"),
             **_TO_SIGN_IN,

@@ -199,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
                     result = self.server_state.post(parts, body, key)
                 status = 200 if parts[-1] == "decisions" else 202
         except ContinuationError as error:
-            document = problem_of(error)
+            document = problem_of(error, "cli-world")
             return document["status"], document
         if result is None:
             return 404, problem(HTTPStatus.NOT_FOUND, "there is no such route")

@@ -24,16 +24,16 @@ def test_two_must_agree_after_a_first_and_one_takes_it_back(
 
     page = cfo.open(client.link(request, CFO))
     stages = page.locator(".stages")
-    expect(stages).to_contain_text(f"{LEAD} has approved")
+    expect(stages).to_contain_text(f"{LEAD} approved")
     expect(stages.locator("[aria-current=step]")).to_contain_text("All of these")
     cfo.press(page, "Approve")
     status(page, "You have approved this")
-    expect(stages).to_contain_text(f"{CFO} has approved")
-    cfo.press(page, "Take my approval back")
-    expect(stages).not_to_contain_text(f"{CFO} has approved")
+    expect(stages).to_contain_text(f"{CFO} approved")
+    cfo.press(page, "Withdraw my approval")
+    expect(stages).not_to_contain_text(f"{CFO} approved")
 
     other = audit.open(client.link(request, AUDIT))
-    expect(other.locator(".stages")).not_to_contain_text(f"{CFO} has approved")
+    expect(other.locator(".stages")).not_to_contain_text(f"{CFO} approved")
     cfo.press(page, "Approve")
     status(page, "You have approved this")
     assert client.run(run_id)["status"] == "suspended"
@@ -41,7 +41,7 @@ def test_two_must_agree_after_a_first_and_one_takes_it_back(
 
     audit.press(other, "Approve")
     status(other, "Approved")
-    expect(other.locator(".stages")).to_contain_text(f"{AUDIT} has approved")
+    expect(other.locator(".stages")).to_contain_text(f"{AUDIT} approved")
     assert "Ordered two chairs from acme for 4500 euros" in client.ended(run_id)["result"]
     assert len(system.effects(run_id, "order")) == 1
     page.reload()
@@ -71,7 +71,7 @@ def test_a_mistake_in_an_edit_is_told_beside_it_and_the_edited_call_runs(
     assert "a whole number" in told_of(page, "amount")
     expect(page.get_by_label("item")).to_have_value("three stools")
     expect(page.get_by_label("item")).not_to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_label("Why", exact=False)).to_have_value("stools will do")
+    expect(page.get_by_label("Reason", exact=False)).to_have_value("stools will do")
     assert client.run(run_id)["waiting"] == [request]
 
     wrong.fill("2000")

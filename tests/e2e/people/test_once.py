@@ -27,9 +27,9 @@ def test_who_presses_after_the_deadline_is_too_late_and_nothing_runs(
     cfo.press(page, "Approve")
     expect(page.locator("h1")).to_contain_text("deadline for this decision has passed")
     with page.expect_navigation():
-        page.get_by_role("link", name="Back to the request").tap()
+        page.get_by_role("link", name="Back to request").tap()
     read_well(page)
-    status(page, "Too late")
+    status(page, "Deadline passed")
     expect(page.get_by_role("button")).to_have_count(0)
     system.let_a_minute_pass(run_id)
     system.sweep()
@@ -63,7 +63,7 @@ def test_a_double_click_back_and_reload_send_one_decision(
 
     # The other tab still asks. Its second thought comes too late; the same again is no error.
     lead.press(second, "Reject")
-    status(second, "What stands: approved")
+    status(second, "Current decision: approved")
     second.go_back()
     if second.get_by_role("button", name="Approve", exact=True).count():
         lead.press(second, "Approve")
@@ -96,16 +96,16 @@ def test_a_colleague_takes_over_and_the_old_link_is_dead(
     lead, bea = come(), come()
     link = client.link(request, LEAD)
     page = lead.open(link)
-    page.get_by_text("Let a colleague decide").tap()
+    page.get_by_text("Reassign to a colleague").tap()
     read_well(page)
-    page.get_by_label("Their mail address").fill("no address")
-    lead.press(page, "Pass it on")
+    page.get_by_label("E-mail address").fill("no address")
+    lead.press(page, "Reassign")
     expect(page.locator("main")).to_contain_text("Nothing was changed.")
     page.go_back()
-    if not page.get_by_label("Their mail address").is_visible():
-        page.get_by_text("Let a colleague decide").tap()
-    page.get_by_label("Their mail address").fill("bea@example.com")
-    lead.press(page, "Pass it on")
+    if not page.get_by_label("E-mail address").is_visible():
+        page.get_by_text("Reassign to a colleague").tap()
+    page.get_by_label("E-mail address").fill("bea@example.com")
+    lead.press(page, "Reassign")
     expect(page.locator("h1")).to_have_text("Passed on to bea@example.com")
     assert client.send("GET", link).status == 404
     assert client.post(link, decision="approve").status == 404

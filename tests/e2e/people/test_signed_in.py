@@ -33,7 +33,7 @@ def test_high_risk_wants_somebody_of_the_group_who_is_signed_in(
     expect(page.locator("header .badge")).to_have_text("High risk")
     told = page.locator("section[aria-labelledby=what]")
     expect(told).to_contain_text("Binds the company to acme for 2 years.")
-    expect(told).to_contain_text("It cannot be taken back.")
+    expect(told).to_contain_text("Cannot be undone")
     lena.press(page, "Approve")
     status(page, f"by {LENA} of group:legal")
     assert "The contract with acme for 2 years is signed" in client.ended(run_id)["result"]
@@ -56,14 +56,14 @@ def test_the_inbox_answers_many_and_tells_of_each(
         box.check()
         box.press("Enter")
     assert len(lead.posts) == posts, "Enter decides nothing"
-    page.get_by_label("Why").fill("in the budget")
+    page.get_by_label("Reason").fill("in the budget")
 
     other = elsewhere.open(links["one desk"])
     elsewhere.press(other, "Reject")
-    lead.press(page, "Approve what is chosen")
+    lead.press(page, "Approve selected")
     done = page.get_by_role("status").get_by_role("listitem")
     expect(done).to_have_count(2)
-    expect(done.filter(has_text="one desk")).to_contain_text("not taken")
+    expect(done.filter(has_text="one desk")).to_contain_text("not recorded")
     expect(done.filter(has_text="one lamp")).to_contain_text("approved")
     assert not entry(page, run_id, "one").count()
     result = client.ended(run_id)["result"]
@@ -76,7 +76,7 @@ def test_the_inbox_answers_many_and_tells_of_each(
 def test_an_empty_inbox_says_so_and_signs_out(client: Client, come: Come) -> None:
     nobody = come()
     page = inbox_of(nobody, "nobody@example.com")
-    expect(page.locator("main")).to_contain_text("Nothing waits for you.")
+    expect(page.locator("main")).to_contain_text("Nothing is waiting for you.")
     nobody.press(page, "Sign out")
     expect(page.locator("h1")).to_have_text("You are signed out.")
 

@@ -20,6 +20,7 @@ from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.html.forms.form import FaultPlacement, Read, attach_faults, fields, parse
 from agent_continuations.html.forms.form import Field as FormField
+from agent_continuations.safe_text import escape
 from tests.support.form_page import Browser, page
 
 PREFIX = "arguments"
@@ -299,7 +300,7 @@ def test_a_text_in_which_something_hides_stands_as_json(hidden: str) -> None:
     assert field.kind == "json"
     assert hidden not in field.value
     assert json.loads(field.value) == f"a{hidden}b"
-    assert any("cannot be seen" in note for note in field.notes)
+    assert any("invisible" in note for note in field.notes)
     assert typed(str, '"a b"', f"a{hidden}b").arguments == {"a": "a b"}
 
 
@@ -316,17 +317,17 @@ def test_limits_are_told_in_words() -> None:
         "At least 1, less than 9, a multiple of 2.",
     )
     assert drawn(Annotated[str, Field(min_length=2, max_length=9, pattern="^A")], "A").notes == (
-        "2 or more characters, up to 9 characters, of the form ^A.",
+        "2 or more characters, up to 9 characters, pattern ^A.",
     )
 
 
 def test_what_json_is_wanted_is_told() -> None:
-    assert drawn(Address, {}).notes == ("As JSON, an object of street, zip, before.",)
+    assert drawn(Address, {}).notes == ("JSON object with street, zip, before.",)
     assert drawn(Annotated[list[int], Field(min_length=1)], [1]).notes == (
         "1 or more items.",
-        "As JSON, a list.",
+        "JSON list.",
     )
-    assert drawn(int | str, 1).notes == ("As JSON.",)
+    assert drawn(int | str, 1).notes == ("JSON.",)
     assert "in quotes" in drawn(str, "\x00").notes[0]
 
 
@@ -360,7 +361,7 @@ def test_yes_no_and_neither_are_three_choices() -> None:
     assert offered(drawn(bool, True)) == [("true", "yes"), ("false", "no")]
     assert offered(drawn(bool | None, None))[2:] == [("null", "(none)")]
     assert offered(drawn(bool, default=False)) == [
-        ("", "not given, which means no"),
+        ("", "Default (no)"),
         ("true", "yes"),
         ("false", "no"),
     ]
@@ -369,10 +370,10 @@ def test_yes_no_and_neither_are_three_choices() -> None:
 
 def test_nobody_chooses_by_leaving_a_list_alone() -> None:
     field = drawn(Colour)
-    assert offered(field)[0] == ("", "please choose")
+    assert offered(field)[0] == ("", "Please choose")
     posted = Browser(page([field])).posted
     assert posted == {"arguments.a": ""}
-    assert fault(parse(made(Colour), posted, {}, prefix=PREFIX)) == "this is needed"
+    assert fault(parse(made(Colour), posted, {}, prefix=PREFIX)) == "Required"
 
 
 def test_whoever_chose_can_go_back_to_what_stood() -> None:
@@ -392,7 +393,7 @@ def test_a_standing_value_that_is_no_choice_is_one_more() -> None:
 
 
 def test_what_is_no_choice_is_refused_and_shown_again() -> None:
-    assert "choices" in fault(typed(Colour, '"green"', "red"))
+    assert "options" in fault(typed(Colour, '"green"', "red"))
     posted = {"arguments.a": '"green"'}
     (again,) = fields(made(Colour), {"a": "red"}, prefix=PREFIX, posted=posted)
     assert Browser(page([again])).posted == posted
@@ -430,31 +431,31 @@ def test_what_is_typed_is_read(annotation: Any, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("annotation", "text", "told"),
     [
-        (int, "1.0", "a whole number is needed"),
-        (int, "1e3", "a whole number is needed"),
-        (int, "1_000", "a whole number is needed"),
-        (int, "\u0663", "a whole number is needed"),
-        (int, "9" * 5000, "a whole number is needed"),
-        (int, " ", "this is needed"),
-        (float, "1,5", "a number is needed"),
-        (float, "NaN", "a number is needed"),
-        (float, "Infinity", "a number is needed"),
-        (float, "1e400", "a number is needed"),
-        (float, "0x10", "a number is needed"),
-        (date, "23.11.2026", "a date is needed"),
-        (date, "2026-02-30", "a date is needed"),
-        (date, "20261123", "a date is needed"),
-        (datetime, "tomorrow", "a date and a time are needed"),
-        (Address, "{", "this is not JSON (line 1, column 2)"),
-        (Address, "street", "this is not JSON"),
-        (Any, '{"a": 1, "b": {"c": 1, "c": 2}}', 'the name "c" stands twice'),
-        (Any, "[NaN]", "NaN is no number"),
-        (Any, "-Infinity", "-Infinity is no number"),
-        (Any, "[1e400]", "a number is too large"),
+        (int, "1.0", "Enter a whole number"),
+        (int, "1e3", "Enter a whole number"),
+        (int, "1_000", "Enter a whole number"),
+        (int, "\u0663", "Enter a whole number"),
+        (int, "9" * 5000, "Enter a whole number"),
+        (int, " ", "Required"),
+        (float, "1,5", "Enter a number"),
+        (float, "NaN", "Enter a number"),
+        (float, "Infinity", "Enter a number"),
+        (float, "1e400", "Enter a number"),
+        (float, "0x10", "Enter a number"),
+        (date, "23.11.2026", "Enter a date"),
+        (date, "2026-02-30", "Enter a date"),
+        (date, "20261123", "Enter a date"),
+        (datetime, "tomorrow", "Enter a date and time"),
+        (Address, "{", "Invalid JSON (line 1, column 2)"),
+        (Address, "street", "Invalid JSON"),
+        (Any, '{"a": 1, "b": {"c": 1, "c": 2}}', 'Duplicate name "c"'),
+        (Any, "[NaN]", "NaN is not a valid number"),
+        (Any, "-Infinity", "-Infinity is not a valid number"),
+        (Any, "[1e400]", "a number that is too large"),
         (Any, "9" * 5000, "too many digits"),
-        (Any, '"\\ud800"', "half a character"),
-        (Any, "[" * 100_000, "nested too deep"),
-        (str, "", "this is needed"),
+        (Any, '"\\ud800"', "incomplete character"),
+        (Any, "[" * 100_000, "Nested too deeply"),
+        (str, "", "Required"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_words(annotation: Any, text: str, told: str) -> None:
@@ -472,17 +473,17 @@ def test_a_decimal_keeps_every_digit_that_was_typed() -> None:
     ("annotation", "default", "value", "meaning", "told"),
     [
         (str, ..., "x", {"a": ""}, None),
-        (str, "d", "x", {"a": ""}, "Left empty: an empty text."),
-        (str, "d", ..., {}, "Left empty: not given, which means d."),
-        (str, "", ..., {}, 'Left empty: not given, which means "".'),
-        (str | None, ..., "x", {"a": None}, "Left empty: none."),
-        (str | None, ..., "", {"a": ""}, "Left empty: an empty text."),
-        (str | None, None, ..., {}, "Left empty: not given."),
-        (int, 5, 6, {}, "Left empty: not given, which means 5."),
-        (int | None, 5, 6, {"a": None}, "Left empty: none."),
-        (list[str], ["x"], [], {}, 'Left empty: not given, which means ["x"].'),
-        (Address | None, None, {"street": "Lane"}, {"a": None}, "Left empty: none."),
-        (date | None, None, "2026-11-22", {"a": None}, "Left empty: none."),
+        (str, "d", "x", {"a": ""}, "If empty: an empty text."),
+        (str, "d", ..., {}, "Default: d."),
+        (str, "", ..., {}, 'Default: "".'),
+        (str | None, ..., "x", {"a": None}, "If empty: none."),
+        (str | None, ..., "", {"a": ""}, "If empty: an empty text."),
+        (str | None, None, ..., {}, "If empty: not set."),
+        (int, 5, 6, {}, "Default: 5."),
+        (int | None, 5, 6, {"a": None}, "If empty: none."),
+        (list[str], ["x"], [], {}, 'Default: ["x"].'),
+        (Address | None, None, {"street": "Lane"}, {"a": None}, "If empty: none."),
+        (date | None, None, "2026-11-22", {"a": None}, "If empty: none."),
     ],
 )
 def test_the_form_says_what_an_empty_control_means_and_keeps_to_it(
@@ -490,12 +491,14 @@ def test_the_form_says_what_an_empty_control_means_and_keeps_to_it(
 ) -> None:
     assert typed(annotation, "", value, default) == Read(meaning, ())
     notes = drawn(annotation, value, default).notes
-    assert [each for each in notes if "empty" in each] == ([told] if told else [])
+    assert [each for each in notes if each.startswith(("If empty", "Default"))] == (
+        [told] if told else []
+    )
 
 
 @pytest.mark.parametrize(("annotation", "value"), [(int, 1), (date, "2026-11-22"), (Any, [1])])
 def test_what_is_needed_cannot_be_left_empty(annotation: Any, value: Any) -> None:
-    assert fault(typed(annotation, " ", value)) == "this is needed"
+    assert fault(typed(annotation, " ", value)) == "Required"
 
 
 def test_a_name_that_the_form_does_not_have_is_a_fault() -> None:
@@ -608,7 +611,9 @@ def assert_everybody_can_use(text: str, drawn: tuple[FormField, ...]) -> Browser
         )
         about = [browser.texts[each] for each in control.get("aria-describedby", "").split()]
         assert (control.get("aria-invalid") == "true") == bool(field.fault)
-        assert bool(field.fault) == any("Not right:" in each for each in about)
+        fault = browser.texts.get(f"{field.name}:fault", "")
+        assert fault == escape(field.fault or "")
+        assert bool(field.fault) == (fault in about)
         assert all(any(note.split()[0] in each for each in about) for note in field.notes)
         assert control["autocomplete"] == "off"
     return browser
@@ -654,7 +659,7 @@ def test_what_hides_in_a_typed_text_is_pointed_out() -> None:
     posted = {"arguments.a": "x\u202ey"}
     (again,) = fields(made(str), {"a": "x"}, prefix=PREFIX, posted=posted)
     assert again.value == "x\u202ey"
-    assert again.notes == ("With characters that cannot be seen: x\\u{202e}y",)
+    assert again.notes == ("Contains invisible characters: x\\u{202e}y",)
     assert "x\\u{202e}y" in Browser(page([again])).texts["arguments.a:about"]
     (as_json,) = fields(made(Any), {"a": 1}, prefix=PREFIX, posted={"arguments.a": '"x\u202ey"'})
     assert any("x\\u{202e}y" in note for note in as_json.notes)

@@ -194,9 +194,9 @@ def test_a_grant_is_for_one_tool_of_one_agent_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"seconds": DAY + 1}, "so long"),
-        ({"seconds": 0}, "so long"),
-        ({"rules": {"to": "any"}}, "no such argument"),
+        ({"seconds": DAY + 1}, "for that long"),
+        ({"seconds": 0}, "for that long"),
+        ({"rules": {"to": "any"}}, "unknown argument"),
         ({"max_uses": 0}, "number"),
     ],
 )
@@ -208,7 +208,7 @@ def test_no_more_is_granted_than_the_policy_allows(change: dict[str, Any], fault
 
 
 def test_nothing_is_granted_where_the_policy_does_not_say_so() -> None:
-    with pytest.raises(Invalid, match="no grants"):
+    with pytest.raises(Invalid, match="no standing approval"):
         agree(house(ANN))
 
 

@@ -25,7 +25,7 @@ def set_cookie(name: str, value: str, *, secure: bool, seconds: int | None = Non
         Invalid: no browser would keep it.
     """
     if len(value) > MAX_COOKIE_CHARACTERS:
-        detail = f"over {MAX_COOKIE_CHARACTERS} characters; let the provider send fewer groups"
+        detail = f"over {MAX_COOKIE_CHARACTERS} characters: send fewer groups"
         raise Invalid("the ID token is too large for a cookie", [("id_token", detail)])
     lasts = "" if seconds is None else f"; Max-Age={seconds}"
     encrypted = "; Secure" if secure else ""

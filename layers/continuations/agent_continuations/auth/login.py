@@ -36,7 +36,7 @@ def local_path(text: str) -> str:
         Invalid: it is none, or it could lead a browser elsewhere.
     """
     if len(text) > MAX_NEXT_CHARACTERS or not _LOCAL.fullmatch(text):
-        raise Invalid("there is no such page to go on to", [("next", "not a path of this site")])
+        raise Invalid("invalid return path", [("next", "must be a path of this site")])
     return text
 
 
@@ -97,9 +97,9 @@ class CodeFlow:
         try:
             way = self._signed.loads(cookie, max_age=SIGN_IN_SECONDS)
         except BadData:
-            raise Forbidden("this sign-in was not begun here, or too long ago") from None
+            raise Forbidden("this sign-in has expired or was started in another browser") from None
         if not compare_digest(way["state"].encode(), state.encode(errors="replace")):
-            raise Forbidden("this sign-in was not begun here, or too long ago")
+            raise Forbidden("this sign-in has expired or was started in another browser")
         token = self._issuer.redeem(
             code,
             redirect_uri=self._redirect_uri,

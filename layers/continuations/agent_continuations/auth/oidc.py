@@ -98,13 +98,13 @@ class OidcProvider:
                 },
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise Forbidden(f"the token is not accepted: {type(error).__name__}") from None
+            raise Forbidden(f"invalid token: {type(error).__name__}") from None
         # Core, 3.1.3.7: one of several audiences must be told apart by `azp`.
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if claims.get("azp", None if several else self.client_id) != self.client_id:
-            raise Forbidden("the token was given to another client")
+            raise Forbidden("the token was issued to another client")
         if nonce is not None and claims.get("nonce") != nonce:
-            raise Forbidden("the token answers another sign-in")
+            raise Forbidden("the token belongs to another sign-in")
         return self._identity(claims)
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
@@ -157,9 +157,9 @@ class OidcProvider:
         if status != HTTPStatus.OK:
             error = str(answer.get("error"))
             if error == "invalid_grant":
-                raise Forbidden("the identity provider does not take this code (any more)")
+                raise Forbidden("the sign-in code is invalid or has expired")
             told = error if _ERROR_CODE.fullmatch(error) else "no reason"
-            raise Fatal(f"the identity provider refuses our client: {status}, {told}")
+            raise Fatal(f"the identity provider rejects this client: {status}, {told}")
         return str(answer.get("id_token", ""))
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
@@ -170,7 +170,7 @@ class OidcProvider:
         """
         email, verified = claims.get("email"), claims.get("email_verified", True)
         if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
-            raise Forbidden("the token names no e-mail address")
+            raise Forbidden("the token has no e-mail address")
         if verified not in (True, "true"):  # Cognito and Apple may write it as text
             raise Forbidden("the e-mail address is not verified")
         groups = claims.get(self._groups_claim, ())
@@ -178,7 +178,7 @@ class OidcProvider:
         if not isinstance(groups, list | tuple) or not all(
             isinstance(each, str) for each in groups
         ):
-            raise Forbidden(f"the claim {self._groups_claim} is no list of names")
+            raise Forbidden(f"the claim {self._groups_claim} is not a list of names")
         how = [f"oidc {self.url} sub={_quoted(claims['sub'])}"]
         ways = claims.get("amr")
         if isinstance(ways, list):
@@ -209,7 +209,7 @@ class OidcProvider:
             base = self.url.removesuffix("/")
             document = _read(f"{base}/.well-known/openid-configuration")
             if document.get("issuer") != self.url:  # Discovery, 4.3
-                raise Fatal(f"{self.url} calls itself {document.get('issuer')}: spell it so")
+                raise Fatal(f"the issuer is {document.get('issuer')}, not {self.url}")
             self._kept = _Metadata(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
         return self._kept
 
@@ -219,7 +219,7 @@ def _keys(document: Mapping[str, Any]) -> tuple[jwt.PyJWK, ...]:
     try:
         keys = jwt.PyJWKSet.from_dict(dict(document)).keys
     except jwt.PyJWTError:
-        raise Fatal("the identity provider publishes no key that can be used") from None
+        raise Fatal("the identity provider publishes no usable key") from None
     return tuple(each for each in keys if each.public_key_use in (None, "sig"))
 
 
@@ -234,14 +234,14 @@ def _safe(url: str) -> str:
     """The address, if nobody on the way can change what it answers."""
     parts = urlsplit(url)
     if not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-        raise Fatal(f"{url} is neither https nor on this machine")
+        raise Fatal(f"{url} must use https, or be on this machine")
     return url
 
 
 def _read(url: str) -> dict[str, Any]:
     status, document = _request("GET", url)
     if status != HTTPStatus.OK:
-        raise Fatal(f"the identity provider answers {status} at {url}")
+        raise Fatal(f"the identity provider returned {status} for {url}")
     return document
 
 
@@ -252,10 +252,10 @@ def _request(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
         with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
             answer = pool.request(method, _safe(url), redirect=False, **more)
     except urllib3.exceptions.HTTPError:
-        raise Retryable("the identity provider does not answer") from None
+        raise Retryable("the identity provider is not responding") from None
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Retryable("the identity provider cannot answer now")
+        raise Retryable("the identity provider is unavailable")
     try:
         document = answer.json()
     except ValueError:

@@ -41,10 +41,10 @@ def verify(signer: Signer, token: str) -> bytes:
     signed, _, signature = token.rpartition(".")
     try:
         if not (canonical(signed) and canonical(signature)):
-            raise InvalidSignature("not as it was written")
+            raise InvalidSignature("the base64 is not canonical")
         signer.unsign(token)
     except (BadSignature, ValueError):
-        raise InvalidSignature("not signed here") from None
+        raise InvalidSignature("the signature is not valid") from None
     return urlsafe_b64decode(_padded(signed))
 
 

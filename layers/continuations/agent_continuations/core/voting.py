@@ -139,7 +139,7 @@ def eligible_stage(
         Forbidden: the person is not asked, or not yet, or asks for it himself.
     """
     if requester and normalized(requester) == normalized(approver) and not gate.self_approval:
-        raise _refusal(f"{approver} started this run, and so cannot decide for it")
+        raise _refusal(f"{approver} started this run and cannot decide its requests")
     number = request.open_stage
     here = None if number is None else matching_approver(request.stages[number], approver, groups)
     if number is not None and here is not None:
@@ -147,13 +147,15 @@ def eligible_stage(
             vote for vote in request.counted if normalized(vote.approver) == normalized(approver)
         ]
         if any(vote.stage != number for vote in counted):
-            raise _refusal(f"{approver} has agreed in another stage; another person must now")
+            raise _refusal(
+                f"{approver} has approved in another stage; this stage needs somebody else"
+            )
         return number, here if here.startswith(GROUP) else None
     if any(matching_approver(stage, approver, groups) for stage in request.stages):
-        raise _refusal(f"{approver} is asked in another stage, which is not open")
+        raise _refusal(f"{approver} is an approver of another stage, which is not open")
     if normalized(approver) in map(normalized, request.former):
-        raise _refusal(f"this was escalated, and {approver} is not asked any more")
-    raise _refusal(f"{approver} is not asked for this decision")
+        raise _refusal(f"this was escalated, and {approver} is no longer an approver")
+    raise _refusal(f"{approver} was not asked for this decision")
 
 
 def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
@@ -179,7 +181,7 @@ def check_vote(request: ApprovalRequest, approver: str) -> None:
         Forbidden: no approval of theirs counts.
     """
     if all(normalized(vote.approver) != normalized(approver) for vote in request.counted):
-        raise _refusal(f"{approver} has no approval to take back")
+        raise _refusal(f"{approver} has no approval to withdraw")
 
 
 def check_delegate(
@@ -192,11 +194,11 @@ def check_delegate(
         Forbidden: the approver has no place of his own to give.
     """
     if normalized(approver) not in map(normalized, request.pending_approvers):
-        raise _refusal(f"{approver} owes no answer by name, and so has no place to pass on")
+        raise _refusal(f"{approver} is not asked by name and has nothing to reassign")
     if len(to) > MAX_ADDRESS_CHARACTERS or " " in to or not to.isprintable():
-        raise Invalid("this is no mail address", [("to", "not a mail address")])
+        raise Invalid("enter an e-mail address", [("to", "must be an e-mail address")])
     if normalized(to) in map(normalized, (*request.approvers, *request.former)):
-        raise Invalid(f"{to} is asked already", [("to", "is asked already")])
+        raise Invalid(f"{to} is already asked", [("to", "is already asked")])
     if requester and normalized(requester) == normalized(to) and not gate.self_approval:
         raise Invalid(f"{to} started this run", [("to", "started this run")])
     allowed = gate.delegates
@@ -204,7 +206,7 @@ def check_delegate(
         allowed = (f"*@{approver.rpartition('@')[2]}",)
     if to.startswith(GROUP) or "@" not in to or not _among(to, allowed):
         names = ", ".join(allowed) or "nobody"
-        raise Invalid(f"this can be passed to {names} only", [("to", f"must be {names}")])
+        raise Invalid(f"this can be reassigned only to {names}", [("to", f"must be {names}")])
 
 
 def _among(name: str, patterns: Collection[str]) -> bool:

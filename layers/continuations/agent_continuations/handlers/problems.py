@@ -69,11 +69,22 @@ def problem(status: HTTPStatus, detail: str) -> Problem:
     }
 
 
-def problem_of(error: ContinuationError) -> Problem:
-    """The problem document of an error; what is not the caller's business stays inside."""
+def internal_error(request_id: str) -> Problem:
+    """The problem document of a fault in this system; its details are in the log only."""
+    detail = f"internal error (request id {request_id}); see the function's log"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def problem_of(error: ContinuationError, request_id: str) -> Problem:
+    """The problem document of an error.
+
+    Args:
+        error: its message and fields are shown, unless it is a fault in this system.
+        request_id: Lambda's, by which the log of such a fault is found.
+    """
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        return problem(status, "something went wrong here")
+        return internal_error(request_id)
     document = problem(status, str(error))
     if isinstance(error, Invalid) and error.fields:
         document["errors"] = [

@@ -31,7 +31,7 @@ def json_response(
     text = _JSON.dump_json(body)
     if len(text) > MAX_ANSWER_BYTES:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        detail = f"the answer has {len(text)} bytes, and a Lambda can send {MAX_ANSWER_BYTES}"
+        detail = f"the response has {len(text)} bytes; the limit is {MAX_ANSWER_BYTES}"
         return problem_response(problem(status, detail))
     return Response(
         status_code=status.value,

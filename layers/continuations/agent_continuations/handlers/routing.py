@@ -12,7 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent_continuations.authoring.schema import field_faults
 from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError, Invalid
-from agent_continuations.handlers.problems import problem, problem_of, status_of
+from agent_continuations.handlers.problems import (
+    internal_error,
+    problem,
+    problem_of,
+    status_of,
+)
 from agent_continuations.handlers.responses import problem_response
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -45,17 +50,16 @@ def resolver(logger: Logger) -> APIGatewayRestResolver:
     def ours(error: ContinuationError) -> Response[str]:
         if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.exception("the request failed")
-        return problem_response(problem_of(error))
+        return problem_response(problem_of(error, app.lambda_context.aws_request_id))
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def unforeseen(error: Exception) -> Response[str]:
         logger.exception("the request failed", exc_info=error)
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem_response(problem(status, "something went wrong here"))
+        return problem_response(internal_error(app.lambda_context.aws_request_id))
 
     @app.not_found
     def missing(_error: Exception) -> Response[str]:
-        return problem_response(problem(HTTPStatus.NOT_FOUND, "there is no such route"))
+        return problem_response(problem(HTTPStatus.NOT_FOUND, "no such route"))
 
     return app
 
@@ -69,7 +73,7 @@ def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
     try:
         return model.model_validate_json(app.current_event.decoded_body or "")
     except ValidationError as error:
-        raise Invalid("the request body does not fit", field_faults(error)) from None
+        raise Invalid("the request body is invalid", field_faults(error)) from None
     except ValueError:
         raise Invalid("the request body is not text", [("body", "not UTF-8")]) from None
 

@@ -45,11 +45,17 @@ class PageRenderer:
             status.value, content_type="text/html; charset=utf-8", body=body, headers=self._headers
         )
 
-    def render_problem(self, document: Problem, sign_in: str = "") -> Response[str]:
-        """The page that tells what went wrong, what stands instead if something does, and where to
-        sign in if that is what is missing.
+    def render_problem(
+        self, document: Problem, sign_in: str = "", *, back: str = ""
+    ) -> Response[str]:
+        """The page of a problem.
+
+        Args:
+            document: the problem.
+            sign_in: the address to sign in at; empty where that would not help.
+            back: the text of the link back to the page that was asked for.
         """
-        words = {"problem": document, "sign_in": sign_in}
+        words = {"problem": document, "sign_in": sign_in, "back": back}
         return self.render("problem.html", words, HTTPStatus(document["status"]))
 
     def see_other(self, location: str) -> Response[str]:

@@ -104,4 +104,4 @@ def check_signed_in(response: Response) -> None:
     """
     if response.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]
-        raise Forbidden("this is of high risk: sign in to decide", fields)
+        raise Forbidden("high risk: sign in to decide", fields)

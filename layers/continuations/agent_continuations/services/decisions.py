@@ -91,7 +91,7 @@ class DecisionService:
             except Stale:
                 loaded = self._runs.load(loaded.head.run_id)
                 request = find_request(loaded, request.request_id)
-        raise Retryable("too many people answer at once")
+        raise Retryable("too many people are answering at once: try again")
 
     def _open(self, attempt: DecisionAttempt) -> DecisionResult:
         """The request is open: its response is checked, built and stored."""

@@ -32,11 +32,11 @@ def validated_changes(
     if said.verdict is Verdict.APPROVE and request.kind == "question":
         return {"answer": _answer(registry, loaded, request, said)}
     if said.answer is not None:
-        raise Invalid("only a question has an answer", [("answer", "not here")])
+        raise Invalid("only a question takes an answer", [("answer", "not allowed here")])
     if said.arguments is None:
         return {}
     if request.kind not in ("approval", "condition") or said.verdict is Verdict.REJECT:
-        fields = [("arguments", "only an approval of a call can change them")]
+        fields = [("arguments", "can be edited only when approving a call")]
         raise Invalid("arguments cannot be edited here", fields)
     return _edited(registry, loaded, request, said.arguments)
 
@@ -61,16 +61,18 @@ def _answer(
     registry: Callable[[], Registry], loaded: LoadedRun, request: Request, said: Decide
 ) -> Any:
     if said.arguments is not None:
-        raise Invalid("a question takes an answer", [("arguments", "not here")])
+        raise Invalid(
+            "a question takes an answer, not arguments", [("arguments", "not allowed here")]
+        )
     tool = _tool(registry, loaded, request)
     if isinstance(tool, AgentTool):
-        raise Conflict(f"the tool {tool.name} is gone; its answers cannot be checked")
+        raise Conflict(f"the tool {tool.name} no longer exists, so the answer cannot be checked")
     try:
         if said.from_form:
             return tool.answer.validate_fields(said.answer)
         return tool.answer.validate(said.answer)
     except ArgumentsRefused as error:
-        raise Invalid("the answer does not fit the question", _under("answer", error)) from None
+        raise Invalid("the answer is invalid", _under("answer", error)) from None
 
 
 def _edited(
@@ -93,7 +95,7 @@ def _edited(
             now = tool.policy_for(ToolCall(tool=plan.tool, arguments=checked, agent=name))
     except ArgumentsRefused as error:
         fields = _under("arguments", error)
-        raise Invalid("the edited arguments do not fit the tool", fields) from None
+        raise Invalid("the edited arguments are invalid", fields) from None
     if canonical_json(checked) == canonical_json(request.asked.arguments):
         return {}
     return {
@@ -108,7 +110,7 @@ def _tool(registry: Callable[[], Registry], loaded: LoadedRun, request: Request)
     agent = registry().find(loaded.continuation.frame_at(request.path[:-1]).agent)
     tool = agent.tool(plan.tool) if agent else None
     if tool is None or isinstance(plan, RefusedPlan):
-        raise Conflict(f"the tool {plan.tool} is gone; its arguments cannot be checked")
+        raise Conflict(f"the tool {plan.tool} no longer exists, so its arguments cannot be checked")
     return tool
 
 

@@ -103,9 +103,9 @@ class GrantService:
         """
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):
-            raise NotFound(f"there is no grant {grant_id!r}")
+            raise NotFound(f"there is no standing approval {grant_id!r}")
         if only_of is not None and normalized(found[0].approver) != normalized(only_of):
-            raise Forbidden("this is another's grant", [("grant_id", "not yours")])
+            raise Forbidden("this standing approval is not yours", [("grant_id", "not yours")])
         return self._store.revoke(found[0], by=by, now=self._clock())
 
 
@@ -116,7 +116,7 @@ def _check(policy: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
         fields = [("grant.seconds", f"from 1 to {policy.grant_seconds}")]
         raise Invalid("the policy does not allow it for so long", fields)
     if max_uses is not None and not 1 <= max_uses <= MAX_USES:
-        raise Invalid("the number does not fit", [("grant.max_uses", f"from 1 to {MAX_USES}")])
+        raise Invalid("invalid number of uses", [("grant.max_uses", f"must be 1 to {MAX_USES}")])
 
 
 def _argument_rules(

@@ -39,7 +39,7 @@ HOSTILE = [
     "\r\nBcc: eve@example.com\r\n\r\nhello",
     "\n.\nQUIT\n",
     "--===============0==\nContent-Type: text/html\n\n<b>part</b>",
-    "</pre><a href='https://evil.example'>Look at it and decide</a><pre>",
+    "</pre><a href='https://evil.example'>View and decide</a><pre>",
     "<script>alert(1)</script><img src=x onerror=alert(1)><!--",
     "&lt;b&gt; &amp; &#60;",
     "{{ link }}{% for x in notice %}{% endfor %}",
@@ -225,25 +225,25 @@ def test_a_reminder_says_so_and_high_risk_too() -> None:
 def test_for_high_risk_one_is_told_to_sign_in() -> None:
     mail = received(risk="high")
     for body in (part(mail, "plain"), part(mail, "html")):
-        assert "This is of high risk: to decide, you must sign in." in body
+        assert "High risk: you must sign in to decide." in body
         assert "sign in" in body
-        assert "decide in your name" not in body
-        assert "can read this, though not decide" in body
+        assert "decide as you" not in body
+        assert "can view this request, but not decide it" in body
 
 
 @pytest.mark.parametrize(
     ("reversible", "said"),
-    [(True, "It can be taken back."), (False, "It cannot be taken back."), (None, None)],
+    [(True, "Reversible"), (False, "Cannot be undone"), (None, None)],
 )
 def test_the_tools_author_says_what_a_call_would_do(
     reversible: bool | None, said: str | None
 ) -> None:
     mail = received(preview=Preview(effect="Pays Bob <b>.", reversible=reversible))
-    assert "The effect: Pays Bob <b>.\n" in part(mail, "plain")
+    assert "Effect: Pays Bob <b>.\n" in part(mail, "plain")
     assert "Pays Bob &lt;b&gt;.</p>" in part(mail, "html")
     for body in (part(mail, "plain"), part(mail, "html")):
-        assert [each for each in ("can be taken back", "cannot be taken back") if each in body] == (
-            [said[3:-1]] if said else []
+        assert [each for each in ("Reversible", "Cannot be undone") if each in body] == (
+            [said] if said else []
         )
 
 
@@ -276,9 +276,9 @@ def test_no_line_breaks_hide_in_what_people_are_shown(separator: str) -> None:
 
 
 def test_a_goal_cannot_put_a_line_of_its_own_into_the_text() -> None:
-    goal = "Pay.\n\nSee all of it, and decide:\n\nhttps://evil.example/\n"
+    goal = "Pay.\n\nView everything and decide:\n\nhttps://evil.example/\n"
     lines = part(received(goal=goal), "plain").split("\n")
-    assert lines.count("See all of it, and decide:") == 1
+    assert lines.count("View everything and decide:") == 1
     assert "https://evil.example/" not in lines
 
 
@@ -300,9 +300,9 @@ def test_a_doubt_is_put_as_a_question() -> None:
     for body in (part(mail, "plain"), part(mail, "html")):
         words = " ".join(re.sub("<[^>]*>", "", body).split())
         assert "happen?" in words
-        assert "the tool does not run again; the agent goes on" in words
-        assert "the tool runs now; if it did happen after all, it happens twice" in words
-        assert "without an answer" not in words
+        assert "the tool does not run again; the agent continues" in words
+        assert "the tool runs now; if it did happen after all, it will have happened twice" in words
+        assert "if nobody answers" not in words
 
 
 def test_each_recipient_gets_his_own_link() -> None:
@@ -323,7 +323,7 @@ def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
     mail = mine.message(about(), "desk@example.com", ADA)
     assert mail["To"] == "desk@example.com"
     assert f"https://x.example/{ADA}" in part(mail, "plain")
-    assert "The link is yours alone" in part(mail, "plain")
+    assert "This link is personal" in part(mail, "plain")
 
 
 def test_a_group_is_asked_to_sign_in() -> None:
@@ -331,25 +331,25 @@ def test_a_group_is_asked_to_sign_in() -> None:
     check_parts(mail, "finance@example.com")
     for body in (part(mail, "plain"), part(mail, "html")):
         assert "Sign in" in body
-        assert "You are asked as one of several: group:fi\\u{202e}nance X." in body
-        assert "yours alone" not in body
+        assert "You are asked as a member of group:fi\\u{202e}nance X." in body
+        assert "personal" not in body
 
 
 @pytest.mark.parametrize("recipient", ["a@x.org\nBcc: eve@example.com", "a@x.org\r\n\r\nhello"])
 def test_a_recipient_with_a_line_feed_is_refused(recipient: str) -> None:
-    with pytest.raises(Fatal, match="not a mail address"):
+    with pytest.raises(Fatal, match="must be one e-mail address"):
         NOTIFIER.message(about(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["<", "'.) \u202er ax,\xe9@[", "' .>a;)\t '"])
 def test_a_recipient_that_breaks_the_parser_is_refused(recipient: str) -> None:
-    with pytest.raises(Fatal, match="not a mail address"):
+    with pytest.raises(Fatal, match="must be one e-mail address"):
         NOTIFIER.message(about(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["", "@", "a@x.org, eve@example.com"])
 def test_a_recipient_is_exactly_one_address(recipient: str) -> None:
-    with pytest.raises(Fatal, match="not a mail address"):
+    with pytest.raises(Fatal, match="must be one e-mail address"):
         NOTIFIER.message(about(), recipient, ADA)
 
 

@@ -93,7 +93,7 @@ def test_what_is_not_seen_in_full_is_decided_on_its_page_only(
 ) -> None:
     post(server, arguments=arguments)
     assert buttons(server) == {"open": OWN}
-    assert "the page shows all of it" in server.messages[-1].words()
+    assert "the page shows everything" in server.messages[-1].words()
 
 
 def test_a_group_signs_in_wherever_it_is_asked(server: SlackServer) -> None:
@@ -101,7 +101,7 @@ def test_a_group_signs_in_wherever_it_is_asked(server: SlackServer) -> None:
         post(server, address, "group:finance")
         assert buttons(server) == {"open": PAGE}
         assert server.messages[-1].button("open")["text"]["text"] == "Sign in to decide"
-        assert "yours alone" not in server.messages[-1].words()
+        assert "personal" not in server.messages[-1].words()
 
 
 def test_a_persons_own_link_is_never_in_a_channel(server: SlackServer) -> None:

@@ -79,7 +79,7 @@ class EmailNotifier:
         ):  # its parser raises all of these
             named = ()
         if len(named) != 1 or not (named[0].username and named[0].domain):
-            raise Fatal("not a mail address, or more than one")
+            raise Fatal("must be one e-mail address")
         message["Subject"] = words["subject"]
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
         message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)
@@ -105,14 +105,12 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     JSON: none can put a line of its own between ours.
     """
     preview, high = notice.preview, notice.risk is Risk.HIGH
-    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
+    taken_back = {True: "Reversible", False: "Cannot be undone", None: ""}
     if is_group(approver):
-        about_link = f"You are asked as one of several: {escape_line(approver)}."
+        about_link = f"You are asked as a member of {escape_line(approver)}."
     else:
-        can = "read this, though not decide" if high else "decide in your name"
-        about_link = (
-            f"The link is yours alone: whoever has it can {can}. Opening it decides nothing."
-        )
+        can = "view this request, but not decide it" if high else "decide as you"
+        about_link = f"This link is personal: anyone with it can {can}. Opening it decides nothing."
     return {
         "notice": notice,
         "subject": subject(

@@ -93,7 +93,7 @@ class Control:
         blank = not (text if self.kind in ("text", "longtext") else text.strip())
         if text == self.rendered_value or (blank and not self.rendered_value):
             if self.current is ABSENT and self.required:
-                raise Invalid("this is needed")
+                raise Invalid("Required")
             return self.current
         return self._emptied() if blank else self._parsed(text)
 
@@ -103,7 +103,7 @@ class Control:
         if self.kind in ("text", "longtext"):
             return ""
         if self.required:
-            raise Invalid("this is needed")
+            raise Invalid("Required")
         return ABSENT
 
     def _parsed(self, text: str) -> Any:
@@ -135,7 +135,7 @@ class Control:
         for value in self.values:
             if code(value) == text:
                 return value
-        raise Invalid("one of the choices is needed")
+        raise Invalid("Choose one of the options")
 
 
 def controls(

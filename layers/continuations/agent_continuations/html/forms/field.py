@@ -22,7 +22,7 @@ _LIMITS = {
     "multipleOf": "a multiple of {}",
     "minLength": "{} or more characters",
     "maxLength": "up to {} characters",
-    "pattern": "of the form {}",
+    "pattern": "pattern {}",
     "minItems": "{} or more items",
     "maxItems": "up to {} items",
 }
@@ -98,7 +98,7 @@ def _choices(control: Control, value: str) -> Iterator[Choice]:
     offered = {code(each): each for each in control.values}
     for text in dict.fromkeys((control.rendered_value, value)):
         if text not in offered:
-            none = "please choose" if control.required else _absent_note(control)
+            none = "Please choose" if control.required else _absent_choice(control)
             yield Choice(text, text or none)
     quoted = not all(isinstance(each, str) for each in control.values if each is not None)
     for text, each in offered.items():
@@ -123,11 +123,11 @@ def _notes(control: Control, value: str) -> Iterator[str]:
     if limits:
         yield _sentence(", ".join(limits))
     if control.kind == "datetime":
-        yield f"As {MOMENT}."
+        yield f"Format: {MOMENT}."
     if control.kind == "json":
         yield _json_note(control)
     if escape(value) != value:
-        yield f"With characters that cannot be seen: {escape(value)}"
+        yield f"Contains invisible characters: {escape(value)}"
     if control.kind != "choice" and (control.nullable or not control.required):
         yield from _empty_notes(control)
 
@@ -135,16 +135,13 @@ def _notes(control: Control, value: str) -> Iterator[str]:
 def _json_note(control: Control) -> str:
     match control.option:
         case {"type": "string"} if isinstance(control.current, str):
-            return (
-                "As JSON, in quotes, because it has characters that cannot be seen:"
-                " here they are escapes."
-            )
+            return "JSON, in quotes: invisible characters are shown as escapes."
         case {"type": "object", "properties": {**properties}}:
-            return f"As JSON, an object of {', '.join(map(str, properties))}."
+            return f"JSON object with {', '.join(map(str, properties))}."
         case {"type": "array"}:
-            return "As JSON, a list."
+            return "JSON list."
         case _:
-            return "As JSON."
+            return "JSON."
 
 
 def _empty_notes(control: Control) -> Iterator[str]:
@@ -153,15 +150,17 @@ def _empty_notes(control: Control) -> Iterator[str]:
         value = control.parse("")
     except Invalid:
         return
-    told = {"": "an empty text", None: "none", ABSENT: _absent_note(control)}
-    yield f"Left empty: {told[value]}."
+    if value is ABSENT and (default := control.about.get("default")) is not None:
+        yield f"Default: {_label(default, quoted=False)}."
+        return
+    meanings = {"": "an empty text", None: "none", ABSENT: "not set"}
+    yield f"If empty: {meanings[value]}."
 
 
-def _absent_note(control: Control) -> str:
+def _absent_choice(control: Control) -> str:
+    """The label of the choice that leaves an argument out."""
     default = control.about.get("default")
-    if default is None:
-        return "not given"
-    return f"not given, which means {_label(default, quoted=False)}"
+    return "Not set" if default is None else f"Default ({_label(default, quoted=False)})"
 
 
 def _sentence(words: str) -> str:

@@ -36,7 +36,7 @@ def whole(text: str) -> int:
         Invalid: it is none.
     """
     if not _WHOLE.fullmatch(text):
-        raise Invalid("a whole number is needed, as 12: no commas, no spaces")
+        raise Invalid("Enter a whole number, e.g. 12")
     return int(text)
 
 
@@ -50,7 +50,7 @@ def number(text: str) -> int | float:
         return int(text)
     if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
-    raise Invalid("a number is needed, as 12.5: no commas, no spaces")
+    raise Invalid("Enter a number, e.g. 12.5")
 
 
 def day(text: str) -> str:
@@ -60,7 +60,7 @@ def day(text: str) -> str:
         Invalid: it is none.
     """
     if not is_date(text):
-        raise Invalid("a date is needed, as 2026-11-22")
+        raise Invalid("Enter a date, e.g. 2026-11-22")
     return text
 
 
@@ -73,7 +73,7 @@ def moment(text: str) -> str:
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"a date and a time are needed, as {MOMENT}") from None
+        raise Invalid(f"Enter a date and time, e.g. {MOMENT}") from None
     return text
 
 
@@ -90,13 +90,13 @@ def strict_json(text: str) -> Any:
         canonical_json(value).encode()
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Invalid(f"this is not JSON ({where}): {error.msg}") from None
+        raise Invalid(f"Invalid JSON ({where}): {error.msg}") from None
     except RecursionError:
-        raise Invalid("this is nested too deep") from None
+        raise Invalid("Nested too deeply") from None
     except UnicodeEncodeError:
-        raise Invalid("this has half a character in it") from None
+        raise Invalid("Contains an incomplete character") from None
     except ValueError:
-        raise Invalid("this has a number of too many digits in it") from None
+        raise Invalid("Contains a number with too many digits") from None
     return value
 
 
@@ -104,17 +104,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise Invalid(f"the name {json.dumps(name)} stands twice in one object")
+            raise Invalid(f"Duplicate name {json.dumps(name)} in one object")
         found[name] = value
     return found
 
 
 def _no_number(text: str) -> NoReturn:
-    raise Invalid(f"{text} is no number in JSON")
+    raise Invalid(f"{text} is not a valid number in JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise Invalid("a number is too large")
+        raise Invalid("Contains a number that is too large")
     return number

@@ -22,9 +22,7 @@ Block = dict[str, Any]
 
 MAX_HEADER_CHARACTERS = 150
 MAX_SECTION_CHARACTERS = 3000
-MAX_REASON_CHARACTERS = 3000
 MAX_ARGUMENT_SECTIONS = 10
-REASON = "reason"
 OPEN = "open"
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -51,17 +49,6 @@ class RequestRef(BaseModel):
         )
 
 
-class ReasonDialog(BaseModel):
-    """What a dialog for a reason keeps while it is open: the answer, and where it was clicked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    asked: RequestRef
-    verdict: Verdict
-    channel: str
-    message: str
-
-
 class SlackMessage(NamedTuple):
     """Blocks, and the words for where there are none: a notification, a screen reader."""
 
@@ -78,7 +65,7 @@ def read_asked(value: str) -> RequestRef:
     try:
         return RequestRef.model_validate_json(value)
     except ValidationError:
-        raise Invalid("this button is not one of ours") from None
+        raise Invalid("unknown button") from None
 
 
 def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
@@ -95,21 +82,23 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
     whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
     here = own and whole and notice.risk is Risk.LOW and notice.kind != "question"
     buttons = _decisions(notice) if here else []
-    opening = "Open the page" if own else "Sign in to decide"
+    opening = "Open request" if own else "Sign in to decide"
     blocks = [
         _header(_title(notice)),
-        _section(_question(notice)),
-        *([_section(_effect(notice.preview))] if notice.preview else []),
+        section(_question(notice)),
+        *([section(_effect(notice.preview))] if notice.preview else []),
         *arguments[:MAX_ARGUMENT_SECTIONS],
-        *([] if whole else [_section("… and more; the page shows all of it.")]),
-        _section(f"{_facts(notice)}\nThe goal: {escape_line(notice.goal)}"),
+        *([] if whole else [section("… truncated; the page shows everything.")]),
+        section(f"{_facts(notice)}\nGoal: {escape_line(notice.goal)}"),
         {"type": "actions", "elements": [*buttons, _link(opening, link)]},
     ]
     if own:
         blocks.append(
-            _small("The link is yours alone: whoever has it can decide in your name. "
-                   "Opening it decides nothing.")
-        )  # fmt: skip
+            _small(
+                "This link is personal: anyone with it can decide as you."
+                " Opening it decides nothing."
+            )
+        )
     return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
 
 
@@ -118,8 +107,8 @@ def public_notice(notice: Notice, page: str) -> SlackMessage:
     ids = f"Run: {notice.run_id}\nRequest: {notice.request_id}"
     blocks = [
         _header(_title(notice)),
-        _section(_question(notice)),
-        _section(f"{_facts(notice)}\n{ids}"),
+        section(_question(notice)),
+        section(f"{_facts(notice)}\n{ids}"),
         {"type": "actions", "elements": [_link("Sign in to decide", page)]},
     ]
     return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
@@ -139,21 +128,21 @@ def settled(
     if decision.get("reason"):
         line += f"\n{escape_line(decision['reason'])}"
     if decision.get("open"):
-        line += "\nOthers must still agree."
+        line += "\nWaiting for the other approvers."
     edited = decision.get("arguments")
     blocks = [
         _header(f"{tool}: {stands}"),
         *islice(_sections(escape_json(arguments)), MAX_ARGUMENT_SECTIONS),
-        *([_section("With these arguments instead:")] if edited else []),
+        *([section("With edited arguments:")] if edited else []),
         *islice(_sections(escape_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
-        _section(line),
+        section(line),
     ]
     return SlackMessage(blocks, plain(f"{tool}: {stands}", MAX_HEADER_CHARACTERS))
 
 
 def message(words: str) -> SlackMessage:
     """A sentence."""
-    return SlackMessage([_section(words)], plain(words, MAX_SECTION_CHARACTERS))
+    return SlackMessage([section(words)], plain(words, MAX_SECTION_CHARACTERS))
 
 
 def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
@@ -208,11 +197,11 @@ def _sections(text: str) -> Iterator[Block]:
     for each in text:
         width = len(_ESCAPES.get(each, each))
         if size + width > MAX_SECTION_CHARACTERS - 1:
-            yield _section(part)
+            yield section(part)
             part, size = "", 0
         part, size = part + each, size + width
     if part.strip():
-        yield _section(part)
+        yield section(part)
 
 
 def _title(notice: Notice) -> str:
@@ -230,17 +219,25 @@ def _question(notice: Notice) -> str:
 
 def _effect(preview: Preview) -> str:
     """The tool's author on what the call would do."""
-    taken_back = {True: "It can be taken back.", False: "It cannot be taken back.", None: ""}
+    taken_back = {True: "Reversible", False: "Cannot be undone", None: ""}
     return f"{escape_line(preview.effect)}\n{taken_back[preview.reversible]}"
 
 
 def _facts(notice: Notice) -> str:
     agents, approvers = (map(escape_line, each) for each in (notice.agents, notice.approvers))
-    lines = [f"Who asks: {' > '.join(agents)}", f"Asked: {', '.join(approvers)}"]
+    lines = [f"Requested by: {' > '.join(agents)}", f"Approvers: {', '.join(approvers)}"]
     if notice.expires_at:
         until = notice.expires_at.strftime("%Y-%m-%d %H:%M UTC")
         lines.append(f"Until: {until}; if nobody answers, {REQUESTS[notice.kind].unanswered}.")
     return "\n".join([*lines, f"Hash: {notice.arguments_hash[:12]}"])
+
+
+def _if_unanswered(notice: Notice) -> str:
+    outcomes = {
+        "question": "the agent continues without an answer",
+        "condition": "the agent stops",
+    }
+    return outcomes.get(notice.kind, "it is not approved")
 
 
 def _decisions(notice: Notice) -> Sequence[Block]:
@@ -259,20 +256,22 @@ def _decisions(notice: Notice) -> Sequence[Block]:
 
 
 def _link(words: str, url: str) -> Block:
-    return {"type": "button", "action_id": OPEN, "text": _text(words, 75), "url": url}
+    return {"type": "button", "action_id": OPEN, "text": plain_text(words, 75), "url": url}
 
 
 def _header(text: str) -> Block:
-    return {"type": "header", "text": _text(text, MAX_HEADER_CHARACTERS)}
+    return {"type": "header", "text": plain_text(text, MAX_HEADER_CHARACTERS)}
 
 
-def _section(text: str) -> Block:
-    return {"type": "section", "text": _text(text, MAX_SECTION_CHARACTERS)}
+def section(text: str) -> Block:
+    """A section of plain text."""
+    return {"type": "section", "text": plain_text(text, MAX_SECTION_CHARACTERS)}
 
 
 def _small(text: str) -> Block:
-    return {"type": "context", "elements": [_text(text, MAX_SECTION_CHARACTERS)]}
+    return {"type": "context", "elements": [plain_text(text, MAX_SECTION_CHARACTERS)]}
 
 
-def _text(text: str, limit: int) -> dict[str, Any]:
+def plain_text(text: str, limit: int) -> dict[str, Any]:
+    """A `plain_text` object, cut to a number of characters."""
     return {"type": "plain_text", "text": plain(text, limit), "emoji": False}

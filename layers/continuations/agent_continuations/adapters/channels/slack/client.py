@@ -91,7 +91,7 @@ class SlackWorkspace:
             raise Forbidden("only full members of this workspace can decide here")
         email = user.get("profile", {}).get("email")
         if not user.get("is_email_confirmed") or not email:
-            raise Forbidden("Slack knows no confirmed mail address of yours")
+            raise Forbidden("Slack has no confirmed e-mail address for you")
         return str(email)
 
     def post(self, channel: str, told: SlackMessage, notice: Notice) -> None:

@@ -11,15 +11,13 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent_continuations.adapters.channels.slack.blocks import (
-    REASON,
-    ReasonDialog,
     RequestRef,
     SlackMessage,
-    dialog,
     message,
     read_asked,
     settled,
 )
+from agent_continuations.adapters.channels.slack.modals import REASON, ReasonDialog, dialog
 from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request, find_request
@@ -126,7 +124,7 @@ class SlackInteractions:
             Retryable: Slack or the store does not answer; the same click may come again.
         """
         if not self._workspace.is_authentic(body, headers):
-            raise Forbidden("not signed by Slack, or too old")
+            raise Forbidden("not signed by Slack within the last five minutes")
         match _interaction(body):
             case _Clicked() as clicked:
                 self._clicked(clicked)
@@ -211,14 +209,14 @@ def _interaction(body: str) -> _Clicked | _Submitted:
         [payload] = parse_qs(body, strict_parsing=True, max_num_fields=5)["payload"]
         return _INTERACTION.validate_json(payload)
     except (KeyError, ValueError):  # pydantic's is a ValueError
-        raise Invalid("no interaction that is known here", [("payload", "unknown")]) from None
+        raise Invalid("unknown interaction", [("payload", "unknown")]) from None
 
 
 def _read_dialog(text: str) -> ReasonDialog:
     try:
         return ReasonDialog.model_validate_json(text)
     except ValidationError:
-        raise Invalid("this dialog is not one of ours") from None
+        raise Invalid("unknown dialog") from None
 
 
 def approver_of(approvers: Sequence[str], email: str) -> str:

@@ -1,0 +1,59 @@
+"""The modal that asks for a reason before a decision is recorded."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_continuations.adapters.channels.slack.blocks import (
+    RequestRef,
+    plain_text,
+    section,
+    verdict_label,
+)
+from agent_continuations.core.approvals.request import Verdict
+
+MAX_REASON_CHARACTERS = 3000
+MAX_TITLE_CHARACTERS = 24
+MAX_LABEL_CHARACTERS = 2000
+REASON = "reason"
+
+
+class ReasonDialog(BaseModel):
+    """State that Slack keeps with an open modal: the decision, and the message it was made at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asked: RequestRef
+    verdict: Verdict
+    channel: str
+    message: str
+
+
+def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
+    """A modal that asks for a reason."""
+    label = verdict_label(reasoning.asked.kind, reasoning.verdict)
+    doubt = reasoning.asked.kind == "doubt"
+    return {
+        "type": "modal",
+        "callback_id": "decide",
+        "private_metadata": reasoning.model_dump_json(),
+        "title": plain_text("Did it happen?" if doubt else label, MAX_TITLE_CHARACTERS),
+        "submit": plain_text(label, MAX_TITLE_CHARACTERS),
+        "close": plain_text("Cancel", MAX_TITLE_CHARACTERS),
+        "blocks": [
+            section(f"{tool}: {label}"),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "optional": True,
+                "label": plain_text("What you found" if doubt else "Reason", MAX_LABEL_CHARACTERS),
+                "hint": plain_text("Shown to the agent.", MAX_LABEL_CHARACTERS),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": MAX_REASON_CHARACTERS,
+                },
+            },
+        ],
+    }
