@@ -110,7 +110,7 @@ def check_sender(
         raise Forbidden("a decision can be sent only from its own page")
     from_browser = site is not None or origin is not None
     if from_browser and not links.accepts(csrf_scope, nonce):
-        raise Forbidden("open the page again, and decide there", [("nonce", "not of this page")])
+        raise Forbidden("reload the page and decide again", [("nonce", "not from this page")])
 
 
 def _fields(event: APIGatewayProxyEvent) -> dict[str, list[str]]:

@@ -197,13 +197,13 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open its run"
+    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open run"
     [waits] = waits_of(answer)
     assert waits.startswith(
         "Child run: worker worker waits for the run that it has started In boss"
     )
-    assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open the run of worker")
-    assert "1 call is a run of its own, and counted there." in answer.body
+    assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open run")
+    assert "1 call is a separate run; its cost is shown there." in answer.body
     inner = page(place, child)
     assert view.run_id in links(inner)
     assert "Started by a call of" in inner.body

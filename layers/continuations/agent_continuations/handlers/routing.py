@@ -75,7 +75,7 @@ def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
     except ValidationError as error:
         raise Invalid("the request body is invalid", field_faults(error)) from None
     except ValueError:
-        raise Invalid("the request body is not text", [("body", "not UTF-8")]) from None
+        raise Invalid("the request body is invalid", [("body", "must be UTF-8")]) from None
 
 
 def check_parameters(query: Mapping[str, str], known: Collection[str]) -> Mapping[str, str]:
@@ -86,7 +86,7 @@ def check_parameters(query: Mapping[str, str], known: Collection[str]) -> Mappin
     """
     unknown = [(name, "unknown") for name in query if name not in known]
     if unknown:
-        raise Invalid("there is no such parameter", unknown)
+        raise Invalid("unknown query parameter", unknown)
     return query
 
 
@@ -100,7 +100,7 @@ def parsed_status(text: str | None) -> Status | None:
         return None
     if text in set(Status):
         return Status(text)
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+    raise Invalid("unknown status", [("status", f"must be one of {', '.join(Status)}")])
 
 
 def wants_page(app: APIGatewayRestResolver) -> bool:

@@ -40,6 +40,7 @@ class RequestLabel(Label):
         background: what an approver must know besides the heading.
         content: the heading of the arguments, the question or the limit.
         content_edited: the same if an approver has edited the arguments.
+        content_closed: the same once nothing is left to decide.
         verdicts: the button of each verdict.
         results: the name of each verdict after the decision.
         consequences: the consequence of each verdict, if its name does not say it.
@@ -54,7 +55,8 @@ class RequestLabel(Label):
     subject: str
     background: str = ""
     content: str
-    content_edited: str
+    content_edited: str = "Requested"
+    content_closed: str = "Details"
     verdicts: Mapping[Verdict, str]
     results: Mapping[Verdict, str]
     consequences: Mapping[Verdict, str] = field(default_factory=dict)
@@ -77,7 +79,6 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
         heading="{agent} asks to call {tool}",
         subject="Approval needed{high}: {tool}",
         content="This will run",
-        content_edited="Requested",
         verdicts=_pair("Approve", "Reject"),
         results=_pair("Approved", "Rejected"),
         edit="Edit and approve",
@@ -91,8 +92,8 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
         message="{question}",
         heading="{agent} asks you",
         subject="Answer needed{high}: {tool}",
-        content="The question",
-        content_edited="The question",
+        content="Question",
+        content_closed="Question",
         verdicts=_pair("Send answer", "I cannot answer"),
         results=_pair("Answered", "Not answered"),
         edit="Your answer",
@@ -108,6 +109,7 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
         subject="Go-ahead needed{high}: {tool}",
         content="Why you are asked",
         content_edited="Why you are asked",
+        content_closed="Why you are asked",
         verdicts=_pair("Continue", "Stop"),
         results=_pair("Continued", "Stopped"),
         edit="Continue with a different limit",
@@ -130,8 +132,7 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
             "The process was lost while this tool ran, so the outcome is unknown."
             " Check the system that it acts on."
         ),
-        content="The call",
-        content_edited="Requested",
+        content="Details",
         verdicts=_pair("It happened", "It did not happen"),
         results=_pair("Answered: it happened", "Answered: it did not happen"),
         consequences=_pair(

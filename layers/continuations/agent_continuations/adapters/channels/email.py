@@ -15,7 +15,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.routes import is_group
 from agent_continuations.safe_text import escape_json, escape_line
-from agent_continuations.views.labels import subject
+from agent_continuations.views.labels import REQUESTS, subject
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -113,6 +113,7 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         about_link = f"This link is personal: anyone with it can {can}. Opening it decides nothing."
     return {
         "notice": notice,
+        "label": REQUESTS[notice.kind],
         "subject": subject(
             notice.kind, notice.tool, high_risk=high, reminder=notice.occasion == "reminder"
         ),

@@ -181,7 +181,7 @@ class WebhookNotifier:
         if 200 <= status < 300:
             return
         if status >= 500 or status in _TRANSIENT_STATUSES:
-            raise Retryable(f"it answers {status}", retry_after_seconds(after, self._clock()))
+            raise Retryable(f"HTTP {status}", retry_after_seconds(after, self._clock()))
         if 300 <= status < 400:
             raise Fatal(f"HTTP {status}: redirects are not followed")
         raise Fatal(f"HTTP {status}")
