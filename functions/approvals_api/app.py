@@ -84,7 +84,7 @@ def decide_many() -> Response[str]:
             done = inbox_page.answer(_context(), person, form)
             count("Decisions", sum(each.taken for each in done))
     except ContinuationError as error:
-        return _refusal(error)
+        return _refusal(error, back="Back to inbox")
     if wants_page(app):
         return inbox_page.of_inbox(_context(), person, utc_now(), done)
     return json_response({"items": done, "next": None})
@@ -201,4 +201,6 @@ def _refusal(error: ContinuationError, back: str = "Back to request") -> Respons
     document = problem_of(error, app.lambda_context.aws_request_id)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return rendering.of_problem(document) if wants_page(app) else problem_response(document)
+    if wants_page(app):
+        return rendering.of_problem(document, back=back)
+    return problem_response(document)

@@ -93,7 +93,9 @@ def revoke(context: ApprovalsContext, person: Identity, form: form_parsing.Revoc
         Forbidden: the grant belongs to another approver.
     """
     grant = context.services.grants.revoke(form.grant_id, by=person.name, only_of=person.name)
-    return Done(grant.tool, f"{grant.run_id}/{grant.request_id}", "grant revoked", taken=True)
+    return Done(
+        grant.tool, f"{grant.run_id}/{grant.request_id}", "standing approval revoked", taken=True
+    )
 
 
 def answer(context: ApprovalsContext, person: Identity, form: form_parsing.Batch) -> list[Done]:

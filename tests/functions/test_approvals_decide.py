@@ -329,7 +329,7 @@ def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
         "The tool does not run again. The agent continues with what you found.",
         "It did not happen: run it now",
         "If it did happen after all, it will have happened twice.",
-        "If you cannot find out, answer nothing",
+        "If you cannot find out, leave this open",
     ):
         assert said in words
     assert deployment.state() == before

@@ -197,7 +197,7 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open its run"
+    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open run"
     [waits] = waits_of(answer)
     assert waits.startswith(
         "Child run: worker worker waits for the run that it has started In boss"

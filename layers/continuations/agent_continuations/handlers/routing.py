@@ -86,7 +86,7 @@ def check_parameters(query: Mapping[str, str], known: Collection[str]) -> Mappin
     """
     unknown = [(name, "unknown") for name in query if name not in known]
     if unknown:
-        raise Invalid("there is no such parameter", unknown)
+        raise Invalid("unknown query parameter", unknown)
     return query
 
 
@@ -100,7 +100,7 @@ def parsed_status(text: str | None) -> Status | None:
         return None
     if text in set(Status):
         return Status(text)
-    raise Invalid("there is no such status", [("status", f"one of {', '.join(Status)}")])
+    raise Invalid("unknown status", [("status", f"must be one of {', '.join(Status)}")])
 
 
 def wants_page(app: APIGatewayRestResolver) -> bool:

@@ -62,7 +62,7 @@ def resolve_approver(request: Request, response: Response) -> str:
     approval = request.approval
     pending = approval.pending_approvers if approval and not request.decision else request.approvers
     if len(pending) != 1 or pending[0].startswith(GROUP):
-        raise Invalid("several people were asked; say for whom", [("approver", "required")])
+        raise Invalid("several people were asked: name the approver", [("approver", "required")])
     return pending[0]
 
 
@@ -78,7 +78,7 @@ def check_open(attempt: DecisionAttempt) -> None:
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
     if request.already_resolved:
-        raise Conflict("the tool's outcome has arrived; nothing is left to answer")
+        raise Conflict("the outcome of the call is already known; nothing is left to answer")
     if request.approval and attempt.now > request.approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if request.call.risk is Risk.HIGH:
@@ -93,7 +93,7 @@ def check_seen(attempt: DecisionAttempt) -> None:
     """
     seen = attempt.response.arguments_hash
     if seen is not None and not compare_digest(seen.encode(), attempt.shown_hash.encode()):
-        raise Conflict("the arguments have changed since you saw them; look at them again")
+        raise Conflict("the arguments have changed since you saw them: review them again")
 
 
 def check_signed_in(response: Response) -> None:

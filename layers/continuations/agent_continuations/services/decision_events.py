@@ -87,12 +87,14 @@ def _resolution(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> D
     """The decision on a call in doubt: whether it happened."""
     request, response = attempt.request, attempt.response
     if not isinstance(response, Decide):
-        raise Invalid("this can only be answered", [("decision", "approve or reject")])
+        raise Invalid(
+            "this request takes only an answer", [("decision", "must be approve or reject")]
+        )
     if request.approvers and not approver_name(
         request.approvers, attempt.approver, response.groups
     ):
-        fields = [("approver", "not one of the approvers")]
-        raise Forbidden(f"{attempt.approver} is not asked for this", fields)
+        fields = [("approver", "must be an approver")]
+        raise Forbidden(f"{attempt.approver} was not asked for this decision", fields)
     check_seen(attempt)
     return decision_of(attempt, response, registry)
 

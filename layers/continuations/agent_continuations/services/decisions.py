@@ -139,5 +139,5 @@ class DecisionService:
             queue.resume(run_id)
             return DecisionResult(event, request_after(attempt.request, event))
         if any(isinstance(each, ToolReturned) for each in stored.events):
-            raise Conflict("the tool's outcome has arrived meanwhile; nothing is left to answer")
+            raise Conflict("the outcome of the call is already known; nothing is left to answer")
         raise Stale(run_id)

@@ -46,11 +46,13 @@ class GrantService:
             return None
         call, approval, policy = request.call, request.call.approval, request.call.gate
         if approval is None or policy is None or isinstance(call.plan, RefusedPlan):
-            raise Invalid("nothing can be granted here", [("grant", "not here")])
+            raise Invalid(
+                "a standing approval is not possible here", [("grant", "not allowed here")]
+            )
         if not isinstance(response, Decide) or response.verdict is not Verdict.APPROVE:
-            raise Invalid("only an approval can be given in advance", [("grant", "not here")])
+            raise Invalid("a standing approval needs an approval", [("grant", "not allowed here")])
         if response.approver is None:
-            raise Invalid("say who grants it", [("approver", "required")])
+            raise Invalid("a standing approval needs an approver", [("approver", "required")])
         _check(policy, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = eligible_stage(
@@ -111,10 +113,10 @@ class GrantService:
 
 def _check(policy: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
     if not policy.grant_seconds:
-        raise Invalid("the policy allows no grants here", [("grant", "not here")])
+        raise Invalid("the policy allows no standing approval", [("grant", "not allowed here")])
     if not 1 <= seconds <= policy.grant_seconds:
-        fields = [("grant.seconds", f"from 1 to {policy.grant_seconds}")]
-        raise Invalid("the policy does not allow it for so long", fields)
+        fields = [("grant.seconds", f"must be from 1 to {policy.grant_seconds}")]
+        raise Invalid("the policy does not allow a standing approval for that long", fields)
     if max_uses is not None and not 1 <= max_uses <= MAX_USES:
         raise Invalid("invalid number of uses", [("grant.max_uses", f"must be 1 to {MAX_USES}")])
 
@@ -124,12 +126,12 @@ def _argument_rules(
 ) -> dict[str, ArgumentRule]:
     unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
     if unknown:
-        raise Invalid("there is no such argument", unknown)
+        raise Invalid("unknown argument", unknown)
     rules_by_name = {}
     for name, value in arguments.items():
         rule = rules.get(name, "is")
         if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
-            fields = [(f"grant.rules.{name}", "only a number from 0 on has an upper limit")]
-            raise Invalid("the rule does not fit the argument", fields)
+            fields = [(f"grant.rules.{name}", "up_to needs a number that is not negative")]
+            raise Invalid("this rule is not possible for the argument", fields)
         rules_by_name[name] = ArgumentRule(rule=rule, value=None if rule == "any" else value)
     return rules_by_name

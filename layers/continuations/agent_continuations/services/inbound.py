@@ -53,12 +53,14 @@ class RunInbound:
             KeyReused: the key came with another text.
         """
         if not text.strip() or len(text.encode()) > MAX_INPUT_BYTES:
-            raise Invalid("the text does not fit", [("content", f"1 to {MAX_INPUT_BYTES} bytes")])
+            raise Invalid(
+                "invalid message", [("content", f"must have 1 to {MAX_INPUT_BYTES} bytes")]
+            )
         loaded = self._runs.load(run_id)
         if loaded.head.status is Status.COMPLETED and loaded.head.parent:
-            raise Conflict("the run has given its answer to the run that started it")
+            raise Conflict("the run has already returned its result to the run that started it")
         if len(loaded.continuation.messages) >= MAX_UNHEARD:
-            raise Conflict(f"{MAX_UNHEARD} messages wait already to be heard")
+            raise Conflict(f"{MAX_UNHEARD} messages are already waiting")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self._clock())
         stands = self._send_inbound(run_id, MessageReceived(message=message), reopen=True)
         if not isinstance(stands, MessageReceived) or stands.message.text != text:
@@ -89,12 +91,13 @@ class RunInbound:
         for field, text in (("name", name), ("correlation", correlation)):
             if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
                 raise Invalid(
-                    "the event does not fit", [(field, f"1 to {MAX_EVENT_NAME_CHARACTERS}")]
+                    "invalid event",
+                    [(field, f"must have 1 to {MAX_EVENT_NAME_CHARACTERS} characters")],
                 )
         if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
-            raise Invalid("the event does not fit", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
+            raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
         if len(self._runs.load(run_id).continuation.signals) >= MAX_UNHEARD:
-            raise Conflict(f"{MAX_UNHEARD} events wait already to be taken")
+            raise Conflict(f"{MAX_UNHEARD} events are already waiting")
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self._clock()
         )
@@ -128,7 +131,7 @@ class RunInbound:
         other = call.wait is not None and not isinstance(call.wait, JobWait)
         asked = call.gate is not None and call.decision is None
         if not isinstance(call.plan, ToolPlan) or other or asked:
-            raise NotFound(f"the call at {path!r} waits for no job")
+            raise NotFound(f"the call at {path!r} is not waiting for a job")
         now = self._clock()
         event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
         stored = self._store.append_external(
@@ -140,7 +143,7 @@ class RunInbound:
         stands = next((e for e in stored.events if getattr(e, "path", None) == path), None)
         if isinstance(stands, ToolReturned) and stands.outcome == outcome:
             return outcome
-        raise Conflict("the outcome of this call is known already")
+        raise Conflict("the outcome of this call is already known")
 
 
 def _id(key: str | None) -> str:

@@ -145,36 +145,6 @@ def message(words: str) -> SlackMessage:
     return SlackMessage([section(words)], plain(words, MAX_SECTION_CHARACTERS))
 
 
-def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
-    """A modal that asks for a reason."""
-    label = REQUESTS[reasoning.asked.kind]
-    word = label.verdicts[reasoning.verdict]
-    return {
-        "type": "modal",
-        "callback_id": "decide",
-        "private_metadata": reasoning.model_dump_json(),
-        "title": _text(word, 24),
-        "submit": _text(word, 24),
-        "close": _text("Back", 24),
-        "blocks": [
-            _section(f"{tool}: {word}"),
-            {
-                "type": "input",
-                "block_id": REASON,
-                "optional": True,
-                "label": _text(label.reason, 2000),
-                "hint": _text(label.reason_reader.capitalize(), 2000),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": REASON,
-                    "multiline": True,
-                    "max_length": MAX_REASON_CHARACTERS,
-                },
-            },
-        ],
-    }
-
-
 def plain(text: str, limit: int) -> str:
     """Text in which nothing hides and nothing is markup, cut to a number of characters.
 
@@ -247,7 +217,7 @@ def _decisions(notice: Notice) -> Sequence[Block]:
         {
             "type": "button",
             "action_id": verdict.value,
-            "text": _text(REQUESTS[notice.kind].verdicts[verdict], 75),
+            "text": plain_text(REQUESTS[notice.kind].verdicts[verdict], 75),
             "value": value,
             "style": style,
         }

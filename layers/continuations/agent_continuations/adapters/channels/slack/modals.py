@@ -8,9 +8,9 @@ from agent_continuations.adapters.channels.slack.blocks import (
     RequestRef,
     plain_text,
     section,
-    verdict_label,
 )
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.views.labels import REQUESTS
 
 MAX_REASON_CHARACTERS = 3000
 MAX_TITLE_CHARACTERS = 24
@@ -31,23 +31,23 @@ class ReasonDialog(BaseModel):
 
 def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    label = verdict_label(reasoning.asked.kind, reasoning.verdict)
-    doubt = reasoning.asked.kind == "doubt"
+    labels = REQUESTS[reasoning.asked.kind]
+    verdict = labels.verdicts[reasoning.verdict]
     return {
         "type": "modal",
         "callback_id": "decide",
         "private_metadata": reasoning.model_dump_json(),
-        "title": plain_text("Did it happen?" if doubt else label, MAX_TITLE_CHARACTERS),
-        "submit": plain_text(label, MAX_TITLE_CHARACTERS),
+        "title": plain_text(verdict, MAX_TITLE_CHARACTERS),
+        "submit": plain_text(verdict, MAX_TITLE_CHARACTERS),
         "close": plain_text("Cancel", MAX_TITLE_CHARACTERS),
         "blocks": [
-            section(f"{tool}: {label}"),
+            section(f"{tool}: {verdict}"),
             {
                 "type": "input",
                 "block_id": REASON,
                 "optional": True,
-                "label": plain_text("What you found" if doubt else "Reason", MAX_LABEL_CHARACTERS),
-                "hint": plain_text("Shown to the agent.", MAX_LABEL_CHARACTERS),
+                "label": plain_text(labels.reason, MAX_LABEL_CHARACTERS),
+                "hint": plain_text(labels.reason_reader.capitalize(), MAX_LABEL_CHARACTERS),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": REASON,
