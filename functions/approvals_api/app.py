@@ -201,6 +201,6 @@ def _refusal(error: ContinuationError, back: str = "Back to request") -> Respons
     document = problem_of(error, app.lambda_context.aws_request_id)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.exception("the request failed")
-    return (
-        rendering.of_problem(document, back=back) if wants_page(app) else problem_response(document)
-    )
+    if wants_page(app):
+        return rendering.of_problem(document, back=back)
+    return problem_response(document)

@@ -57,9 +57,7 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "X-Slack-Signature",
-        "description": (
-            "Signature by Slack, with X-Slack-Request-Timestamp, at most five minutes old"
-        ),
+        "description": "Signature by Slack, at most five minutes old",
     },
 }
 

@@ -31,23 +31,23 @@ class ReasonDialog(BaseModel):
 
 def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    words = REQUESTS[reasoning.asked.kind]
-    label = words.verdicts[reasoning.verdict]
+    labels = REQUESTS[reasoning.asked.kind]
+    verdict = labels.verdicts[reasoning.verdict]
     return {
         "type": "modal",
         "callback_id": "decide",
         "private_metadata": reasoning.model_dump_json(),
-        "title": plain_text(label, MAX_TITLE_CHARACTERS),
-        "submit": plain_text(label, MAX_TITLE_CHARACTERS),
+        "title": plain_text(verdict, MAX_TITLE_CHARACTERS),
+        "submit": plain_text(verdict, MAX_TITLE_CHARACTERS),
         "close": plain_text("Cancel", MAX_TITLE_CHARACTERS),
         "blocks": [
-            section(f"{tool}: {label}"),
+            section(f"{tool}: {verdict}"),
             {
                 "type": "input",
                 "block_id": REASON,
                 "optional": True,
-                "label": plain_text(words.reason, MAX_LABEL_CHARACTERS),
-                "hint": plain_text(words.reason_reader.capitalize(), MAX_LABEL_CHARACTERS),
+                "label": plain_text(labels.reason, MAX_LABEL_CHARACTERS),
+                "hint": plain_text(labels.reason_reader.capitalize(), MAX_LABEL_CHARACTERS),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": REASON,
