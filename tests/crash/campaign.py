@@ -1,9 +1,9 @@
-"""Real processes, killed at random moments on a real store, while people decide.
+"""Real processes that are killed at random moments on a real store, while users decide.
 
     python -m tests.crash.campaign --kills 500 --store ministack|dynamodb-local [--seed N]
 
-prints what it did and ends with 1 if a promise was broken. In the middle the store is restarted,
-too. The seed draws the moments, aims and answers; what they meet is the machine's doing, so no two
+prints a report and exits with 1 if a promise was broken. The store is restarted in the middle, too.
+The seed determines the times, targets and answers, but not the scheduling of the machine, so no two
 campaigns are alike.
 """
 
@@ -23,12 +23,12 @@ from agent_continuations.operations.stuck_runs import stuck_runs
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
-from tests.crash.fleet import Fleet, Queue
-from tests.crash.ledger import Entry, Ledger
-from tests.crash.people import PASSING, People
+from tests.crash.effect_log import EffectLog, Record
 from tests.crash.promises import Evidence, violations
-from tests.crash.stores import STORES, Opened, Place, running
-from tests.crash.talk import Within
+from tests.crash.stores import STORES, OpenStore, RunningStore, running
+from tests.crash.users import TRANSIENT_ERRORS, Users
+from tests.crash.worker_pool import UnreliableQueue, WorkerPool
+from tests.crash.worker_protocol import Activity
 from tests.local.ministack import isolate_from_aws
 from tests.simulation.scenario import deployment
 
@@ -37,27 +37,29 @@ KILL_SECONDS = 0.5
 SWEEP_SECONDS = 0.4
 AIM_SECONDS = 1.5
 PATIENCE_SECONDS = 150.0
-AIMS = (Within.TOOL, Within.MODEL, Within.REQUEST, Within.MESSAGE)
+AIMS = (Activity.TOOL, Activity.MODEL, Activity.REQUEST, Activity.MESSAGE)
 
 
 class Campaign:
-    """Kills, restarts and runs; `report` and `broken` tell what came of it."""
+    """One campaign of kills, restarts and runs; its results are in `report` and `broken`."""
 
-    def __init__(self, place: Place, home: Path, kills: int, seed: int) -> None:
+    def __init__(self, place: RunningStore, home: Path, kills: int, seed: int) -> None:
         self.kills, self.random = kills, Random(seed)
-        self.queue = Queue(self.random)
-        self.ledger = Ledger(home / "ledger")
+        self.queue = UnreliableQueue(self.random)
+        self.effects = EffectLog(home / "ledger")
         self.services = Services.of(
-            store=Opened(place.address).store,
+            store=OpenStore(place.address).store,
             queue=self.queue,
-            registry=lambda: deployment(_nothing),
+            registry=lambda: deployment(_no_tool),
         )
-        self.people = People(self.services, self.ledger, self.random)
-        self.fleet = Fleet(home, place.address, self.queue, self.people.mail, self.random)
+        self.users = Users(self.services, self.effects, self.random)
+        self.workers = WorkerPool(
+            home, place.address, self.queue, self.users.receive_mail, self.random
+        )
         self.jobs: list[str] = []
         self.restarts = 0
         self.restart_seconds = self.kill_seconds = self.seconds = 0.0
-        self.entries: list[Entry] = []
+        self.records: list[Record] = []
         self.broken: list[str] = []
         self._place = place
         self._ended: set[str] = set()
@@ -65,7 +67,7 @@ class Campaign:
         self._aim = self.random.choice(AIMS)
 
     def run(self) -> None:
-        """From the first start to the last run's end, or until patience has one."""
+        """Run from the first start to the end of all runs, or to the time limit."""
         began = time.monotonic()
         next_kill, next_sweep, next_look = began + 1.0, began, began
         last = began
@@ -76,10 +78,10 @@ class Campaign:
                     self.queue.sweep()
                     next_sweep = now + SWEEP_SECONDS
                 if now >= next_look:
-                    self._look()
+                    self._start_runs()
                     next_look = now + 0.5
-                self.fleet.serve()
-                if self.fleet.kills < self.kills:
+                self.workers.serve()
+                if self.workers.kills < self.kills:
                     if now >= next_kill and self._kill(now - next_kill):
                         next_kill = time.monotonic() + self.random.expovariate(1 / KILL_SECONDS)
                     last = now
@@ -88,31 +90,31 @@ class Campaign:
         finally:
             if self._restart:
                 self._restart.join()
-            self.people.leave()
-            self.fleet.end()
+            self.users.stop()
+            self.workers.stop()
         self.kill_seconds, self.seconds = last - began, time.monotonic() - began
-        self.entries = self.ledger.entries()
-        self.broken = [*self.people.broken, *self.fleet.broken, *self._violations()]
+        self.records = self.effects.records()
+        self.broken = [*self.users.broken, *self.workers.broken, *self._violations()]
 
     def _kill(self, late: float) -> bool:
-        """Kill a worker where it hurts, if one is there; after a while, any that is at work."""
+        """Kill a worker in the wanted activity, if there is one; later, any that is busy."""
         if self._restart and self._restart.is_alive():
             return False
-        if not self.fleet.kill(Within.MESSAGE if late > AIM_SECONDS else self._aim):
+        if not self.workers.kill(Activity.MESSAGE if late > AIM_SECONDS else self._aim):
             return False
         self._aim = self.random.choice(AIMS)
-        if self.fleet.kills == max(1, self.kills // 2):
-            self._restart = Thread(target=self._restarted)
+        if self.workers.kills == max(1, self.kills // 2):
+            self._restart = Thread(target=self._restart_store)
             self._restart.start()
         return True
 
-    def _restarted(self) -> None:
+    def _restart_store(self) -> None:
         began = time.monotonic()
         self._place.restart()
         self.restart_seconds = time.monotonic() - began
         self.restarts += 1
 
-    def _look(self) -> None:
+    def _start_runs(self) -> None:
         """Start a run for each that has ended, as long as there are kills to come."""
         try:
             for job in self.jobs:
@@ -121,12 +123,12 @@ class Campaign:
                 head = self.services.runs.store.head(run_id_for(DEFAULT_TENANT, job))
                 if head and head.status.terminal and head.status.value != "parked":
                     self._ended.add(job)
-        except PASSING:
+        except TRANSIENT_ERRORS:
             return  # the store is being restarted
-        if self.fleet.kills < self.kills:
+        if self.workers.kills < self.kills:
             for _ in range(OPEN_RUNS - (len(self.jobs) - len(self._ended))):
                 self.jobs.append(f"job {len(self.jobs)}")
-                self.people.start(self.jobs[-1])
+                self.users.start(self.jobs[-1])
 
     def _violations(self) -> list[str]:
         stuck = [
@@ -136,13 +138,13 @@ class Campaign:
         return stuck + list(violations(self.evidence()))
 
     def evidence(self) -> Evidence:
-        """All that is known of it."""
+        """The evidence of the campaign."""
         return Evidence(
             runs={job: self._loaded(job) for job in self.jobs},
-            entries=self.entries,
-            said=self.people.said,
-            told=self.people.told,
-            interrupted=self.fleet.interrupted,
+            records=self.records,
+            answers=self.users.answers,
+            decisions=self.users.decisions,
+            interruptions=self.workers.interruptions,
         )
 
     def _loaded(self, job: str) -> LoadedRun | None:
@@ -152,38 +154,38 @@ class Campaign:
             return None
 
     def report(self) -> str:
-        """What was done, in lines."""
-        ran = Counter(each.tool for each in self.entries if each.tool)
+        """The report, as lines."""
+        ran = Counter(each.tool for each in self.records if each.tool)
         asked = Counter(
-            (each.run_id, each.path, each.number) for each in self.entries if not each.tool
+            (each.run_id, each.path, each.number) for each in self.records if not each.tool
         )
-        fleet = self.fleet
+        fleet = self.workers
         return "\n".join(
             [
                 f"{fleet.kills} kills, {self.restarts} restarts of the store,"
                 f" {len(self.jobs)} runs",
                 f"{self.seconds:.0f} s: {self.kill_seconds:.0f} to the last kill, of which"
                 f" {self.restart_seconds:.0f} for the restart, then to the end of all runs",
-                f"hit (one kill can hit several places): {_listed(fleet.hits)}",
-                f"requests that were hit: {_listed(fleet.operations)}",
-                f"workers that ended otherwise: {_listed(fleet.ends) or 'none'}",
-                f"messages: {_listed(fleet.messages)}",
-                f"of which failed, and came again: {_listed(fleet.failures) or 'none'}",
-                f"tools ran: {_listed(ran)}",
+                f"hit (one kill can hit several places): {_summary(fleet.kills_by_activity)}",
+                f"requests that were hit: {_summary(fleet.kills_by_operation)}",
+                f"workers that ended otherwise: {_summary(fleet.other_ends) or 'none'}",
+                f"messages: {_summary(fleet.messages)}",
+                f"of which failed, and came again: {_summary(fleet.failures) or 'none'}",
+                f"tools ran: {_summary(ran)}",
                 f"model calls: {sum(asked.values())}, of which again:"
                 f" {sum(asked.values()) - len(asked)}",
-                f"people: {_listed(self.people.counts)}",
+                f"people: {_summary(self.users.counts)}",
                 f"violations: {len(self.broken)}",
                 *self.broken[:50],
             ]
         )
 
 
-def campaign(store: str, kills: int, seed: int) -> Campaign:
-    """Run one.
+def run_campaign(store: str, kills: int, seed: int) -> Campaign:
+    """Run a campaign.
 
     Raises:
-        dynamodb_local.Unavailable: this machine cannot have that store.
+        dynamodb_local.Unavailable: this machine cannot run that store.
     """
     with tempfile.TemporaryDirectory(prefix="campaign-") as temporary:
         home = Path(temporary)
@@ -193,11 +195,11 @@ def campaign(store: str, kills: int, seed: int) -> Campaign:
             return one
 
 
-def _listed(counts: "Counter[str] | dict[str, int]") -> str:
+def _summary(counts: "Counter[str] | dict[str, int]") -> str:
     return ", ".join(f"{times} {what}" for what, times in sorted(counts.items()))
 
 
-def _nothing(*_: object) -> str:
+def _no_tool(*_: object) -> str:
     raise AssertionError("no tool runs in this process")
 
 
@@ -208,9 +210,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     isolate_from_aws()
-    told = campaign(given.store, given.kills, given.seed)
-    sys.stdout.write(told.report() + "\n")
-    return 1 if told.broken else 0
+    done = run_campaign(given.store, given.kills, given.seed)
+    sys.stdout.write(done.report() + "\n")
+    return 1 if done.broken else 0
 
 
 if __name__ == "__main__":

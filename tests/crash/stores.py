@@ -1,8 +1,8 @@
-"""The real stores of a campaign, which can be restarted in the middle with what they hold.
+"""The real stores of a campaign, which can be restarted with their data.
 
-MiniStack saves its state when it is asked to stop, and is stopped so. DynamoDB Local has a folder,
-and is killed: what it has acknowledged must be there when it is back. It has no S3 beside it, so
-large values stand in a folder, too.
+MiniStack saves its state when it is stopped. DynamoDB Local keeps its data in a folder and is
+killed: acknowledged writes must be there after the restart. It comes without S3, so large values
+are kept in a folder, too.
 """
 
 import io
@@ -24,8 +24,8 @@ from tests.local.ministack import MiniStack, client
 from tests.local.template import ROOT, create_table
 
 STORES = ("ministack", "dynamodb-local")
-# As the functions' clients, but that they wait less long for an answer.
-HASTY: Any = {
+# The settings of the functions' clients, with shorter timeouts.
+CLIENT_SETTINGS: Any = {
     "retries": {"mode": "standard", "total_max_attempts": 5},
     "connect_timeout": 2,
     "read_timeout": 5,
@@ -35,41 +35,42 @@ HASTY: Any = {
 
 @dataclass(frozen=True)
 class Address:
-    """Where a store is: its endpoint, its table (the bucket has the same name), its S3.
+    """The address of a store.
 
     Attributes:
-        objects: the endpoint of S3, or a folder in its place.
+        table: the name of the table, and of the bucket.
+        objects: the endpoint of S3, or the folder in its place.
     """
 
     endpoint: str
     table: str
     objects: str
 
-    def keep(self, place: Path) -> None:
-        """Write it down for other processes."""
+    def save(self, place: Path) -> None:
+        """Save the address for other processes."""
         place.write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def kept(cls, place: Path) -> "Address":
-        """What `keep` wrote."""
+    def load(cls, place: Path) -> "Address":
+        """The address that `save` wrote."""
         return cls(**json.loads(place.read_text()))
 
 
-class Place(Protocol):
-    """A store that runs."""
+class RunningStore(Protocol):
+    """A running store."""
 
     address: Address
 
     def restart(self) -> None:
-        """Stop it, with whatever it is in the middle of, and start it with what it holds."""
+        """Stop the store, even in the middle of a request, and start it with its data."""
 
 
 @contextmanager
-def running(store: str, home: Path) -> Iterator[Place]:
+def running(store: str, home: Path) -> Iterator[RunningStore]:
     """An empty store for as long as the block lasts; `store` is one of `STORES`.
 
     Raises:
-        dynamodb_local.Unavailable: this machine cannot have it.
+        dynamodb_local.Unavailable: this machine cannot run it.
     """
     kind = _MiniStack if store == "ministack" else _DynamoDBLocal
     place = kind(home / "store")
@@ -79,22 +80,22 @@ def running(store: str, home: Path) -> Iterator[Place]:
         place.stop()
 
 
-class Opened:
-    """A store as one process has it, with the client that its requests go through."""
+class OpenStore:
+    """A store as it is used by one process, with the client of its requests."""
 
     def __init__(self, address: Address) -> None:
-        self.dynamodb = client("dynamodb", address.endpoint, **HASTY)
+        self.dynamodb = client("dynamodb", address.endpoint, **CLIENT_SETTINGS)
         if address.objects.startswith("http"):
-            objects = client("s3", address.objects, **HASTY)
+            objects = client("s3", address.objects, **CLIENT_SETTINGS)
         else:
-            objects = Folder(Path(address.objects))
+            objects = FolderBucket(Path(address.objects))
         self.store = DynamoDBStore(
             dynamodb=self.dynamodb, s3=objects, table=address.table, bucket=address.table
         )
 
 
-class Folder:
-    """As much of S3 as the store uses, in a folder."""
+class FolderBucket:
+    """The operations of S3 that the store uses, on a folder."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -119,8 +120,8 @@ class _MiniStack:
     def __init__(self, home: Path) -> None:
         self._stack = MiniStack(home)
         self._stack.start()
-        table = create_table(client("dynamodb", self._stack.url, **HASTY))
-        client("s3", self._stack.url, **HASTY).create_bucket(Bucket=table)
+        table = create_table(client("dynamodb", self._stack.url, **CLIENT_SETTINGS))
+        client("s3", self._stack.url, **CLIENT_SETTINGS).create_bucket(Bucket=table)
         self.address = Address(self._stack.url, table, self._stack.url)
 
     def restart(self) -> None:
@@ -140,7 +141,7 @@ class _DynamoDBLocal:
         endpoint = self._start(0)
         self._port = cast(int, urlsplit(endpoint).port)
         self.address = Address(
-            endpoint, create_table(client("dynamodb", endpoint, **HASTY)), str(objects)
+            endpoint, create_table(client("dynamodb", endpoint, **CLIENT_SETTINGS)), str(objects)
         )
 
     def _start(self, port: int) -> str:

@@ -1,9 +1,9 @@
-"""A worker: a process that does what the functions do, message by message, until it is killed.
+"""A worker: a process that handles messages as the functions do, until it is killed.
 
     python -m tests.crash.worker HOME
 
-is the nursery: it imports everything once and forks a worker for each number that it reads from its
-standard input, because a new Python for each kill would take a second. Its end is the workers' end.
+imports everything once and forks a worker for each number on its standard input, because starting
+Python anew after each kill would take a second. The workers end with this process.
 """
 
 import os
@@ -31,13 +31,13 @@ from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import Store
-from tests.crash.ledger import Entry, Ledger
-from tests.crash.script import digest, job_of, reply, turn_of
-from tests.crash.stores import Address, Opened
-from tests.crash.talk import Done, Mail, Message, Slot, Within
+from tests.crash.effect_log import EffectLog, Record
+from tests.crash.scripted_model import digest, job_of, reply, turn_of
+from tests.crash.stores import Address, OpenStore
+from tests.crash.worker_protocol import Activity, ActivitySlot, Mail, Message, Result
 from tests.simulation.scenario import LARGE, OPERATOR, deployment
 
-# As short as a busy machine of two cores allows; how they relate to each other is as deployed.
+# As short as a busy machine with two cores allows, in the same proportions as deployed.
 LIMITS = Limits(
     lease=1.5,
     lease_renewal=0.5,
@@ -54,19 +54,21 @@ STEP_SECONDS = 0.15
 random: Random = SystemRandom()  # forked processes must not all draw the same
 
 
-class Line(Protocol):
-    """The way to the parent."""
+class ParentConnection(Protocol):
+    """The connection to the parent."""
 
-    def send(self, said: Any, /) -> None: ...
+    def send(self, message: Any, /) -> None: ...
 
 
 class Worker:
     """One process: model, tools, queues and mail, wired to the production code."""
 
-    def __init__(self, line: Line, slot: Slot, ledger: Ledger, store: Store) -> None:
-        self._line, self._slot, self._ledger = line, slot, ledger
+    def __init__(
+        self, line: ParentConnection, slot: ActivitySlot, ledger: EffectLog, store: Store
+    ) -> None:
+        self._parent, self._slot, self._effects = line, slot, ledger
         self._store = store
-        self._asked = 0
+        self._model_calls = 0
         self._run_id = ""
         self._runner = Runner(
             store=self._store,
@@ -80,19 +82,19 @@ class Worker:
         )
         self._outbox = NoticeDispatcher(self._store, {"mail": self})
 
-    def handle(self, message: Message, deadline: float) -> Done:
-        """What the function of a message's queue does."""
-        self._asked, self._run_id = 0, message.run_id
+    def handle(self, message: Message, deadline: float) -> Result:
+        """Handle a message as the function of its queue does."""
+        self._model_calls, self._run_id = 0, message.run_id
         try:
-            with self._slot.inside(Within.MESSAGE):
-                status = self._handled(message, datetime.fromtimestamp(deadline, UTC))
+            with self._slot.during(Activity.MESSAGE):
+                status = self._handle(message, datetime.fromtimestamp(deadline, UTC))
         except (Retryable, ClientError, BotoCoreError) as error:
-            return Done(asked=self._asked, failed=str(error) or type(error).__name__)
-        except Exception:  # noqa: BLE001 - told to the parent, which reports it
-            return Done(asked=self._asked, broken=traceback.format_exc())
-        return Done(status, self._asked)
+            return Result(model_calls=self._model_calls, failure=str(error) or type(error).__name__)
+        except Exception:  # noqa: BLE001 - the parent reports it
+            return Result(model_calls=self._model_calls, traceback=traceback.format_exc())
+        return Result(status, self._model_calls)
 
-    def _handled(self, message: Message, deadline: datetime) -> str | None:
+    def _handle(self, message: Message, deadline: datetime) -> str | None:
         if message.kind == "sweep":
             sweep(self._store, self, utc_now())
         elif message.kind == "notify":
@@ -101,38 +103,38 @@ class Worker:
             return self._runner.advance(message.run_id, deadline=deadline)
         return None
 
-    # -- hints and mail go to the parent, who has the queues and the people ----------------------
+    # -- messages and e-mails go to the parent, which has the queues and the users ----------------
 
     def advance(self, run_id: str) -> None:
-        self._line.send(Message("advance", run_id))
+        self._parent.send(Message("advance", run_id))
 
     def resume(self, run_id: str) -> None:
-        self._line.send(Message("resume", run_id))
+        self._parent.send(Message("resume", run_id))
 
     def notify(self, run_id: str, notice_id: str) -> None:
-        self._line.send(Message("notify", run_id, notice_id))
+        self._parent.send(Message("notify", run_id, notice_id))
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
         del approver
-        self._line.send(Mail(notice, address))
+        self._parent.send(Mail(notice, address))
 
     # -- the model and the tools -----------------------------------------------------------------
 
     def reply(self, request: ModelRequest) -> Reply:
-        with self._slot.inside(Within.MODEL):
-            self._asked += 1
+        with self._slot.during(Activity.MODEL):
+            self._model_calls += 1
             made_from = digest(request.messages)
-            called = Entry(
+            called = Record(
                 job_of(request), request.path, "", turn_of(request), made_from, 0, time.time()
             )
-            self._ledger.note(called)
+            self._effects.append(called)
             time.sleep(random.uniform(0.3, 2) * STEP_SECONDS)
             return reply(request)
 
     def _tool(self, name: str, context: ToolContext, amount: int) -> str:
-        with self._slot.inside(Within.TOOL):
+        with self._slot.during(Activity.TOOL):
             time.sleep(random.uniform(0, 1) * STEP_SECONDS)
-            ran = Entry(
+            ran = Record(
                 context.run_id,
                 context.path,
                 name,
@@ -141,31 +143,31 @@ class Worker:
                 amount,
                 time.time(),
             )
-            self._ledger.note(ran)
+            self._effects.append(ran)
             time.sleep(random.uniform(0, 1) * STEP_SECONDS)
         if amount == 13:
             raise ValueError("unlucky")
         return random.randbytes(LARGE).hex() if name.endswith("_large") else f"{name} {amount}"
 
 
-def serve(number: int, home: Path, opened: Opened) -> None:
-    """Do what the parent says, until it says no more."""
-    with socket.socket(socket.AF_UNIX) as door:
-        door.connect(str(home / "door"))
-        line = Connection(door.detach())
-    line.send((number, os.getpid()))
-    slot = Slot(home / f"slot-{number}")
+def serve(number: int, home: Path, opened: OpenStore) -> None:
+    """Handle the parent's messages until its end."""
+    with socket.socket(socket.AF_UNIX) as unix_socket:
+        unix_socket.connect(str(home / "door"))
+        connection = Connection(unix_socket.detach())
+    connection.send((number, os.getpid()))
+    slot = ActivitySlot(home / f"slot-{number}")
     slot.watch(opened.dynamodb)
-    worker = Worker(line, slot, Ledger(home / "ledger"), opened.store)
+    worker = Worker(connection, slot, EffectLog(home / "ledger"), opened.store)
     while True:
-        message, deadline = line.recv()
-        line.send(worker.handle(message, deadline))
+        message, deadline = connection.recv()
+        connection.send(worker.handle(message, deadline))
 
 
 def main() -> None:
     home = Path(sys.argv[1])
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are buried at once
-    opened = Opened(Address.kept(home / "address"))  # no connection yet, so it can be forked
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dead workers leave no zombie processes
+    opened = OpenStore(Address.load(home / "address"))  # no connection yet, so it can be forked
     for number in sys.stdin:
         if os.fork() == 0:
             try:

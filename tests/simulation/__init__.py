@@ -1,12 +1,13 @@
-"""The production engine on simulated AWS: seeded, with faults at every request, and repeatable.
+"""The production engine on simulated AWS: seeded, repeatable, with faults at every request.
 
-expressions, dynamodb   DynamoDB's conditions, transactions and stale indexes
-aws                     S3 and SQS
-wire                    the ways in which things go wrong, and where requests meet them
-scheduler               processes in virtual time: killed, paused, with clocks that differ
-scenario                random agents, drawn from a seed
-people                  those who start, answer, cancel, deploy and redrive
-outside, ledger         models, mail and tools, and what really happened there
-world                   functions, queues, the sweeper: all of it, from one seed
-checks, asked           what must hold, seen from outside
+expressions, dynamodb                  DynamoDB's conditions, transactions and stale indexes
+aws                                    S3 and SQS
+faults                                 kinds of faults, and the transport that injects them
+scheduler                              processes in virtual time: killed, paused, with skewed clocks
+scenario                               random agents, drawn from a seed
+users                                  users who start, answer, cancel, deploy and redrive
+external_services                      models, e-mail and tools
+ground_truth                           the real effects, whatever is stored
+world                                  functions, queues and the sweeper of one seed
+checks, request_checks, wait_checks    the promises, checked from outside
 """

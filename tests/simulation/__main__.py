@@ -1,8 +1,8 @@
-"""Many worlds, or one again.
+"""Run many simulated worlds, or replay one.
 
-python -m tests.simulation --seeds 50000     the seed of each that broke a promise
-python -m tests.simulation 4711              that world again, step by step
-python -m tests.simulation 17 --kill-at 60   the small one, with one kill and no other fault
+python -m tests.simulation --seeds 50000     print the seeds that broke a promise
+python -m tests.simulation 4711              replay one world, step by step
+python -m tests.simulation 17 --kill-at 60   replay its small form with one kill as the only fault
 """
 
 import argparse
@@ -13,19 +13,19 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from time import monotonic
 
-from tests.simulation.checks import Violation, explored, played
+from tests.simulation.checks import Violation, run_and_check, run_world
+from tests.simulation.faults import Faults
 from tests.simulation.scenario import Scenario
-from tests.simulation.wire import Faults
 
 BATCH = 50
 
 
 def main() -> int:
-    """How many worlds broke a promise, as an exit status of 0 or 1."""
+    """Exit status 1 if a world broke a promise, else 0."""
     logging.disable(logging.CRITICAL)
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("seed", nargs="?", type=int, help="replay this world and print its steps")
-    parser.add_argument("--kill-at", type=int, help="the small world, killed at this point")
+    parser.add_argument("--kill-at", type=int, help="replay the small form, killed at this point")
     parser.add_argument("--seeds", type=int, default=1000, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
@@ -36,11 +36,11 @@ def main() -> int:
 
 
 def replay(seed: int, kill_at: int | None) -> int:
-    """One world, with all that happened in it."""
+    """Replay one world, and print its trace."""
     scenario, faults = Scenario.drawn(seed), Faults.drawn(seed)
     if kill_at:
         scenario, faults = scenario.small(), Faults(kill_at=kill_at)
-    world, broken = played(scenario, faults)
+    world, broken = run_world(scenario, faults)
     for line in world.trace:
         print(line)
     for line in broken:
@@ -49,7 +49,7 @@ def replay(seed: int, kill_at: int | None) -> int:
 
 
 def soak(first: int, seeds: int, workers: int) -> int:
-    """Many worlds; each that breaks a promise is told at once."""
+    """Run many worlds, and print each broken promise at once."""
     began, failed = monotonic(), 0
     starts = range(first, first + seeds, BATCH)
     ends = [min(start + BATCH, first + seeds) for start in starts]
@@ -71,10 +71,10 @@ def _batch(start: int, end: int) -> list[str]:
 def _failures(start: int, end: int) -> Iterator[str]:
     for seed in range(start, end):
         try:
-            explored(Scenario.drawn(seed), Faults.drawn(seed))
+            run_and_check(Scenario.drawn(seed), Faults.drawn(seed))
         except Violation as violation:
             yield str(violation)
-        except Exception as error:  # noqa: BLE001 - the other worlds are to be seen as well
+        except Exception as error:  # noqa: BLE001 - continue with the other worlds
             yield f"seed {seed}\n{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""How requests reach simulated AWS, and its two simpler services: S3 and SQS."""
+"""The transport of requests to simulated AWS, and two of its services: S3 and SQS."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -11,23 +11,23 @@ Answer = TypeVar("Answer")
 
 
 class Requests(Protocol):
-    """What lies between a client and the service."""
+    """The transport between a client and the service."""
 
     def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
-        """Carry out a request, once, twice or not at all; its answer may get lost."""
+        """Apply a request once, twice or not at all; its response may be lost."""
 
     def now(self) -> float:
-        """The service's time."""
+        """The service's time, in seconds."""
 
     def index_visible_at(self) -> float:
-        """When a write that takes place now will be seen in an index."""
+        """When a write of this moment becomes visible in an index."""
 
     def page_items(self) -> int:
-        """How many items a page of a query holds at most."""
+        """The maximum number of items in a page of a query."""
 
 
 class Direct:
-    """A wire without faults or delays, for many threads."""
+    """A transport without faults or delays, safe for threads."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -71,7 +71,7 @@ class SimulatedS3:
 
 
 class SimulatedSQS:
-    """Queues that hand each message to `arrived`, which may lose, delay, or repeat it."""
+    """Queues that pass each message to `arrived`, which may lose, delay or repeat it."""
 
     def __init__(self, requests: Requests, arrived: Callable[[str, str], None]) -> None:
         self._requests = requests

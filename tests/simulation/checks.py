@@ -1,8 +1,8 @@
-"""What must hold in every world, checked from outside: by what is stored, and what really ran.
+"""The promises of every world, checked from outside: by the stored runs and the real effects.
 
-S1 a register never changes. S2 a `once` tool happens at most once. S3 one idempotency key per call.
-S4 nothing gated happens without its approval. S5 no intent after a cancel. S6 the first decision
-stands. S7 what has ended stays ended. L1 every run comes to its end. T1 the audit trail is whole.
+S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one idempotency key per
+call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
+stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
 """
 
 import json
@@ -18,46 +18,46 @@ from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
-from tests.simulation.asked import broken_questions
 from tests.simulation.expressions import Item
+from tests.simulation.faults import Faults
+from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario
 from tests.simulation.scheduler import EPOCH
-from tests.simulation.waited import broken_waits
-from tests.simulation.wire import Faults
+from tests.simulation.wait_checks import broken_wait_promises
 from tests.simulation.world import FAULTS_END, World
 
-HELD_UNTIL = 4200.0
-ENDED = {"completed", "failed", "cancelled", "parked"}
+PAUSED_UNTIL = 4200.0
+FINAL_STATUSES = {"completed", "failed", "cancelled", "parked"}
 
 
 class Violation(AssertionError):
     """A promise was broken."""
 
 
-class Watch:
-    """What must hold at each write to the table, and once a minute."""
+class Monitor:
+    """Checks the promises at each write to the table, and once a minute."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self._now = 0.0
         self._seen: set[tuple[str, int, int]] = set()
 
-    def wrote(self, before: Item | None, after: Item) -> None:
+    def item_written(self, before: Item | None, after: Item) -> None:
         kind = after["sk"]["S"]
         if kind.startswith("J#") and before is not None:
-            self.found.append(f"S1: the register {kind} was written again")
+            self.found.append(f"S1: the journal entry {kind} was written again")
         if kind == "#H" and before is not None:
-            self._head(before, after)
+            self._check_head(before, after)
 
-    def _head(self, before: Item, after: Item) -> None:
+    def _check_head(self, before: Item, after: Item) -> None:
         was, now = before["status"]["S"], after["status"]["S"]
-        # A person redrives or cancels what is parked, or says something to a run that is done.
+        # A user may redrive or cancel a parked run, or send a message to a completed one.
         redriven = (was, now) in (
             ("parked", "ready"),
             ("parked", "cancelled"),
             ("completed", "ready"),
         )
-        if was in ENDED and now != was and not redriven:
+        if was in FINAL_STATUSES and now != was and not redriven:
             self.found.append(f"S7: {was} became {now}")
         if now == "ready" and not self._is_due_soon(after):
             self.found.append(f"L1: {was} became ready, and is not due")
@@ -66,11 +66,11 @@ class Watch:
             self.found.append(f"S5: an intent after the cancel: {sorted(intents)}")
 
     def _is_due_soon(self, head: Item) -> bool:
-        # The time is up to a minute old here, and the clocks of processes differ.
+        # `_now` may be a minute old, and the clocks of processes differ.
         latest = EPOCH + timedelta(seconds=self._now) + 2 * SWEEP_GRACE
         return "due" in head and int(head["due"]["N"]) <= latest.timestamp() * 1000
 
-    def minute(self, world: World) -> None:
+    def minute_passed(self, world: World) -> None:
         self._now = world.scheduler.now
         now = EPOCH + timedelta(seconds=self._now)
         for head in world.heads(Status.SUSPENDED):
@@ -78,51 +78,55 @@ class Watch:
             if state in self._seen:
                 continue
             self._seen.add(state)
-            loaded = world.truth(head.run_id)
+            loaded = world.stored_run(head.run_id)
             why = why_stuck(head, loaded.continuation, now) if loaded else None
             if why and not (head.due and head.due < now):
                 self.found.append(f"L1: {why}")
 
 
-def violations(world: World, watch: Watch) -> Iterator[str]:
-    """Every promise that a world that has come to its end has broken."""
+def violations(world: World, watch: Monitor) -> Iterator[str]:
+    """Every promise that a finished world has broken."""
     yield from watch.found
-    yield from _executions(world)
-    yield from _model_calls(world)
+    yield from _check_executions(world)
+    yield from _check_model_calls(world)
     for run_id in world.all_run_ids():
-        loaded = world.truth(run_id)
+        loaded = world.stored_run(run_id)
         if loaded is None:
             yield f"L1: {run_id} was never started"
             continue
-        yield from _liveness(world, loaded)
-        yield from _decisions(world, loaded)
-        # An operator may have held the run for as long.
-        calm = HELD_UNTIL if world.scenario.waits else FAULTS_END
-        yield from broken_questions(loaded, world.ledger.heard, world.notices(run_id), calm)
-        yield from _history(world, loaded)
-        yield from broken_waits(world, loaded)
+        yield from _check_liveness(world, loaded)
+        yield from _check_decisions(world, loaded)
+        # An operator may have paused the run until then.
+        calm = PAUSED_UNTIL if world.scenario.waits else FAULTS_END
+        yield from broken_request_promises(
+            loaded, world.ground_truth.votes, world.notices(run_id), calm
+        )
+        yield from _check_transcripts(world, loaded)
+        yield from broken_wait_promises(world, loaded)
         if loaded.head.status is Status.COMPLETED:
-            yield from _completed(world, loaded, loaded.continuation)
+            yield from _check_completed(world, loaded, loaded.continuation)
 
 
-def _executions(world: World) -> Iterator[str]:
+def _check_executions(world: World) -> Iterator[str]:
     attempts = Counter(
         (each.run_id, each.path, each.attempt)
-        for each in world.ledger.executions
+        for each in world.ground_truth.executions
         if each.tool.startswith(ONCE)
     )
     for call, times in attempts.items():
         if times > 1:
             yield f"S2: {call} happened {times} times for one intent"
     calls = Counter(
-        (each.run_id, each.path) for each in world.ledger.executions if each.tool.startswith(ONCE)
+        (each.run_id, each.path)
+        for each in world.ground_truth.executions
+        if each.tool.startswith(ONCE)
     )
     for place, times in calls.items():
         if times > 1:
             yield f"S2: {place} happened {times} times in all"
     keys = defaultdict(set)
     places = defaultdict(set)
-    for each in world.ledger.executions:
+    for each in world.ground_truth.executions:
         keys[each.run_id, each.path].add(each.key)
         places[each.key].add((each.run_id, each.path))
         if not each.approved:
@@ -131,38 +135,38 @@ def _executions(world: World) -> Iterator[str]:
     yield from (f"S3: the key {key} is that of {of}" for key, of in places.items() if len(of) > 1)
 
 
-def _model_calls(world: World) -> Iterator[str]:
-    """Where at most one process ends in the middle, nothing else is asked twice than its calls.
+def _check_model_calls(world: World) -> Iterator[str]:
+    """With at most one kill, only the model calls in flight at the kill are repeated.
 
-    The model does not know the run, so each run may ask once.
+    The model does not see the run's id, so each run may make each call once.
     """
     if replace(world.faults, kill_at=None, cancel_at=None) != Faults() or world.scenario.waits:
-        return  # where runs start others, a place in the tree does not name the run
-    for (path, turn), times in world.ledger.asked.items():
+        return  # with child runs, a path does not identify the run
+    for (path, turn), times in world.ground_truth.model_calls.items():
         if times > world.scenario.runs + ((path, turn) in world.in_flight):
             yield f"the reply {turn} of {path or 'the root'} was asked for {times} times"
 
 
-def _liveness(world: World, loaded: LoadedRun) -> Iterator[str]:
+def _check_liveness(world: World, loaded: LoadedRun) -> Iterator[str]:
     now = EPOCH + timedelta(seconds=world.scheduler.now)
     why = why_stuck(loaded.head, loaded.continuation, now)
     if why:
         yield f"L1: {why}"
     if not loaded.head.status.terminal or loaded.head.status is Status.PARKED:
         yield f"L1: still {loaded.head.status.value} in the end: {loaded.head.note}"
-    told = {(run_id, request_id) for run_id, request_id, _ in world.ledger.mails}
+    told = {(run_id, request_id) for run_id, request_id, _ in world.ground_truth.mails}
     for event in loaded.snapshot.events():
         if event.kind == "doubt_settled" and (loaded.head.run_id, event.request_id) not in told:
             yield f"L1: {event.request_id} was answered, but nobody had been told of it"
 
 
-def _decisions(world: World, loaded: LoadedRun) -> Iterator[str]:
+def _check_decisions(world: World, loaded: LoadedRun) -> Iterator[str]:
     stands = {
         event.request_id: event.decision
         for event in loaded.snapshot.events()
         if isinstance(event, Decided | DoubtResolved)
     }
-    for told in world.ledger.told:
+    for told in world.ground_truth.decisions:
         if told.run_id != loaded.head.run_id:
             continue
         decision = stands.get(told.request_id)
@@ -173,8 +177,8 @@ def _decisions(world: World, loaded: LoadedRun) -> Iterator[str]:
             yield f"S6: {said} was told, but {decision.verdict} by {decision.approver} stands"
 
 
-def _history(world: World, loaded: LoadedRun) -> Iterator[str]:
-    """Each reply on record was made from just the conversation that is on record."""
+def _check_transcripts(world: World, loaded: LoadedRun) -> Iterator[str]:
+    """Each reply on record was made from exactly the transcript on record."""
     for event in loaded.snapshot.events():
         if not isinstance(event, ModelReplied):
             continue
@@ -183,14 +187,16 @@ def _history(world: World, loaded: LoadedRun) -> Iterator[str]:
         before = frame.model_copy(
             update={"turns": frame.turns[: event.turn], "messages": frame.turns[event.turn].heard}
         )
-        if world.ledger.conversations[number] != json.dumps(chat_messages(before), sort_keys=True):
+        if world.ground_truth.transcripts[number] != json.dumps(
+            chat_messages(before), sort_keys=True
+        ):
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
 
 
-def _completed(world: World, loaded: LoadedRun, root: Continuation) -> Iterator[str]:
-    """In a run that completed, all that was to happen did."""
+def _check_completed(world: World, loaded: LoadedRun, root: Continuation) -> Iterator[str]:
+    """In a completed run, every planned call ran."""
     ran = Counter(
-        each.path for each in world.ledger.executions if each.run_id == loaded.head.run_id
+        each.path for each in world.ground_truth.executions if each.run_id == loaded.head.run_id
     )
     for path, call in root.calls():
         outcome = call.outcome
@@ -204,21 +210,21 @@ def _completed(world: World, loaded: LoadedRun, root: Continuation) -> Iterator[
                 yield f"{path_text(path)} has an outcome, and never ran"
 
 
-def played(scenario: Scenario, faults: Faults) -> tuple[World, list[str]]:
-    """Run a world to its end; the world then, and every promise that it broke."""
-    watch = Watch()
+def run_world(scenario: Scenario, faults: Faults) -> tuple[World, list[str]]:
+    """Run a world to its end, and return it with the promises that it broke."""
+    watch = Monitor()
     world = World(scenario, faults, watch)
     world.run()
     return world, list(violations(world, watch))
 
 
-def explored(scenario: Scenario, faults: Faults) -> World:
+def run_and_check(scenario: Scenario, faults: Faults) -> World:
     """Run a world to its end.
 
     Raises:
         Violation: it broke a promise.
     """
-    world, broken = played(scenario, faults)
+    world, broken = run_world(scenario, faults)
     if broken:
         where = f", killed in {world.killed_in}" if world.killed_in else ""
         where += f", cancelled in {world.cancelled_in}" if world.cancelled_in else ""

@@ -1,7 +1,7 @@
-"""A DynamoDB client that keeps its tables in memory, with the semantics that the store builds on.
+"""A DynamoDB client in memory, with the semantics that the store relies on.
 
-Conditional writes, transactions with client tokens, what stood in the way of a write, queries in
-pages, sparse indexes that lag behind, and the limits on items, expressions and transactions.
+Conditional writes, transactions with client tokens, the items of failed conditions, paged queries,
+sparse indexes that lag, and the limits on items, expressions and transactions.
 """
 
 from bisect import insort
@@ -32,18 +32,18 @@ Watcher = Callable[[Item | None, Item], None]
 
 
 class ConditionFailed(Exception):
-    """A condition did not hold; `item` is what stands there."""
+    """A condition failed; `item` is the stored item."""
 
     def __init__(self, item: Item | None) -> None:
         self.item = item
 
 
 class SimulatedDynamoDB:
-    """One table's worth of DynamoDB, for as many clients as there are.
+    """One table, for any number of clients.
 
     Args:
-        requests: carries each request, with its faults and delays.
-        watch: told of each write that took place: the item before and after it.
+        requests: the transport, with its faults and delays.
+        watch: called after each write with the item before and after it.
     """
 
     def __init__(self, requests: Requests, watch: Watcher = lambda _before, _after: None) -> None:
@@ -187,7 +187,7 @@ class SimulatedDynamoDB:
     def _index(self, key: Key, item: Item) -> None:
         names = {name for pair in INDEXES.values() for name in pair} | {"pk", "sk"}
         projected = {name: item[name] for name in names if name in item}
-        # What is seen of one item never goes back in time.
+        # The visible versions of one item never go back in time.
         at = max(self._requests.index_visible_at(), self._visible_at.get(key, 0.0))
         self._visible_at[key] = at
         self._number += 1

@@ -1,4 +1,4 @@
-"""Random agents: what their models say, what their tools do, and what is deployed meanwhile."""
+"""Random scenarios: agents, the replies of their models, and deployments."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ WEIGHTS = (50, 14, 12, 6, 8, 6, 4)
 
 Poll = Callable[[Any, ToolContext], Any]
 Body = Callable[[str, ToolContext, int], Any]
-# Tools that wait, and what they do to the world.
+# Tools that return a wait, with their side effect.
 WAITING: dict[str, EffectName] = {
     "nap": "read",
     "inquire": "once",
@@ -73,7 +73,7 @@ WAITING: dict[str, EffectName] = {
     "polled": "idempotent",
 }
 ONCE = ("pay", "inquire", "job")
-# When people are asked whether a run, or an agent, shall go on, by name. The model has no price.
+# The conditions, by name. The model has no price.
 CONDITIONS: dict[str, Callable[..., Condition]] = {
     "turns": partial(EveryTurns, limit=3),
     "tokens": partial(EveryTokens, limit=2),
@@ -85,7 +85,7 @@ CONDITIONS: dict[str, Callable[..., Condition]] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """What happens in one world, apart from its faults."""
+    """The scenario of one world, without its faults."""
 
     seed: int
     runs: int = 1
@@ -117,15 +117,15 @@ class Scenario:
         )
 
     def small(self) -> "Scenario":
-        """One run of few steps by the same policy, for when every step is to be tried."""
+        """A short form with the same policy, for tests that try a fault at each point."""
         return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False, waits=False)
 
     def waiting(self) -> "Scenario":
-        """The small one, with everything else to wait for."""
+        """The short form with all kinds of waits."""
         return replace(self.small(), waits=True)
 
     def reply(self, request: ModelRequest, number: int) -> Reply:
-        """What the model says: it depends on the place in the tree alone, but for `number`."""
+        """The model's reply: but for `number`, it depends on the path and turn only."""
         turn = sum(message["role"] == "assistant" for message in request.messages)
         random = Random(f"{self.seed} {request.path}")
         turns = random.randint(1, self.max_turns)
@@ -160,14 +160,14 @@ def deployment(
     """The agents of one deployment.
 
     Args:
-        body: what every tool does.
-        without: a tool that is gone in it.
-        changed: a tool that wants one argument more in it.
+        body: the function of every tool.
+        without: a tool that this deployment does not have.
+        changed: a tool that has one more argument in this deployment.
         prompt: the instructions of all agents.
-        gate: what all calls that ask for approval need, and what lets a run go on.
-        poll: how a job stands; with it there are tools that wait, agents that become runs of their
-            own, and conditions.
-        condition: which of `CONDITIONS`.
+        gate: the approval policy of all calls that need one, and of conditions.
+        poll: the poll function of jobs; with it there are tools that wait, child runs, and
+            conditions.
+        condition: a name of `CONDITIONS`.
     """
     inner: Agent | None = None
     for level in reversed(LEVELS):

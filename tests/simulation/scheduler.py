@@ -1,8 +1,8 @@
-"""Processes in virtual time. One thing happens at a time, in an order that the seed decides.
+"""Processes in virtual time: one task runs at a time, in an order that the seed determines.
 
-A process is what a Lambda's process is: tasks that run at once, with one clock, killed together
-and paused together. Each task is a greenlet that runs until it takes time or meets a *point*: the
-moment before a request, after it, or in the middle of a tool. There it may be killed or paused.
+A process stands for a Lambda process: concurrent tasks with one clock, killed and paused together.
+Each task is a greenlet that runs until it sleeps or reaches a *point*: the moment before a request,
+after it, or in the middle of a tool. At a point the process may be killed or paused.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -16,24 +16,24 @@ from typing import Any, TypeVar
 from greenlet import getcurrent, greenlet
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
-MOST_STEPS_AT_ONCE = 10_000
+MAX_STEPS_AT_ONCE = 10_000
 Result = TypeVar("Result")
 
 
 class Killed(BaseException):
-    """The process has ended in the middle; whatever runs of it now is only its unwinding."""
+    """The process was killed; its code only unwinds now."""
 
 
-class Spinning(AssertionError):
-    """Something goes on and on without time passing."""
+class EndlessLoop(AssertionError):
+    """Tasks run endlessly without time passing."""
 
 
 class Process:
-    """Tasks that live and die together.
+    """Tasks that run and are killed together.
 
     Attributes:
-        skew: how far its clock is ahead, in seconds.
-        frozen_until: it does nothing before.
+        skew: how many seconds its clock is ahead.
+        frozen_until: the process is paused until this time.
     """
 
     def __init__(self, scheduler: "Scheduler", name: str, skew: float) -> None:
@@ -45,20 +45,20 @@ class Process:
         self.tasks: list[greenlet] = []
 
     def clock(self) -> datetime:
-        """The time, as this process sees it."""
+        """The time by the clock of this process."""
         return EPOCH + timedelta(seconds=self.scheduler.now + self.skew)
 
     def run(self, work: Callable[[], None]) -> None:
-        """Begin a task."""
+        """Start a task."""
         task = greenlet(work)
         self.tasks.append(task)
         self.scheduler.resume(self, task, self.scheduler.now)
 
     def kill(self) -> None:
-        """End it, now. What it unwinds reaches nothing."""
+        """Kill the process now. Its unwinding code sends no requests."""
         self.dead = True
         here = getcurrent()
-        with self.scheduler.at_work(self):
+        with self.scheduler.running(self):
             for task in self.tasks:
                 if task is not here and task:
                     task.parent = here
@@ -72,7 +72,7 @@ class Process:
     def submit(self, work: "Callable[[], Result]") -> "Future[Result]":
         future: Future[Result] = Future()
 
-        def fly() -> None:
+        def run_work() -> None:
             try:
                 result = work()
             except Killed:
@@ -83,7 +83,7 @@ class Process:
                 future.set_result(result)
             self.scheduler.notify()
 
-        self.run(fly)
+        self.run(run_work)
         return future
 
     def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
@@ -97,7 +97,7 @@ class Scheduler:
 
     Args:
         random: decides every order and duration.
-        at_point: told of each point that a process meets; it may kill or pause it there.
+        at_point: called at each point that a process reaches; it may kill or pause the process.
     """
 
     def __init__(self, random: Random, at_point: Callable[[Process, str], None]) -> None:
@@ -108,18 +108,18 @@ class Scheduler:
         self._number = 0
         self._agenda: list[tuple[float, int, Process | None, Any]] = []
         self._asleep: dict[greenlet, int] = {}
-        self._looking: dict[greenlet, tuple[Process, Callable[[], bool]]] = {}
+        self._conditions: dict[greenlet, tuple[Process, Callable[[], bool]]] = {}
         self._process: Process | None = None
 
     @property
     def process(self) -> Process:
-        """The one that is at work."""
+        """The process that is running."""
         assert self._process
         return self._process
 
     @contextmanager
-    def at_work(self, process: Process | None) -> Iterator[None]:
-        """A process is at work as long as the block lasts."""
+    def running(self, process: Process | None) -> Iterator[None]:
+        """Run a process as long as the block lasts."""
         before, self._process = self._process, process
         try:
             yield
@@ -127,39 +127,39 @@ class Scheduler:
             self._process = before
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Do something that belongs to no process; it takes no time."""
+        """Schedule work that belongs to no process and takes no time."""
         self._number += 1
         heappush(self._agenda, (self.now + seconds, self._number, None, work))
 
     def resume(self, process: Process, task: greenlet, at: float) -> None:
-        """Let a task go on at a time, if it does not before."""
+        """Resume a task at a time, unless it is resumed before."""
         self._number += 1
         self._asleep.setdefault(task, self._number)
         heappush(self._agenda, (at, self._number, process, (task, self._asleep[task])))
 
     def sleep(self, seconds: float, wakes: Callable[[], bool] | None = None) -> None:
-        """Take time, or less if `wakes` comes true before."""
+        """Sleep, or less long if `wakes` becomes true before."""
         process, task = self.process, getcurrent()
         until = self.now + max(0.0, seconds)
         while not (wakes and wakes()):
             if process.dead:
                 raise Killed
             if wakes:
-                self._looking[task] = (process, wakes)
+                self._conditions[task] = (process, wakes)
             self.resume(process, task, until)
             self._hub.switch()
-            self._looking.pop(task, None)
+            self._conditions.pop(task, None)
             if self.now >= until:
                 break
 
     def notify(self) -> None:
-        """Something is done that somebody may wait for."""
-        for task, (process, wakes) in list(self._looking.items()):
+        """Resume the tasks whose condition has become true."""
+        for task, (process, wakes) in list(self._conditions.items()):
             if wakes():
                 self.resume(process, task, self.now)
 
     def point(self, label: str) -> None:
-        """A moment at which the process may be killed or paused, and others go on."""
+        """A point at which the process may be killed or paused, and others run."""
         process = self.process
         if process.dead:
             raise Killed
@@ -167,13 +167,13 @@ class Scheduler:
         self.sleep(self.random.expovariate(50))
 
     def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass, until then or until all is done."""
+        """Run until a time, or until `done`."""
         steps = 0
         while self._agenda and self._agenda[0][0] <= until and not done():
             at, _, process, what = heappop(self._agenda)
             steps = steps + 1 if at <= self.now else 0
-            if steps > MOST_STEPS_AT_ONCE:
-                raise Spinning(f"{process.name if process else 'nobody'} spins at {self.now}")
+            if steps > MAX_STEPS_AT_ONCE:
+                raise EndlessLoop(f"{process.name if process else 'nobody'} spins at {self.now}")
             if process is None:
                 self.now = max(self.now, at)
                 what()
@@ -187,5 +187,5 @@ class Scheduler:
             self.now = max(self.now, at)
             del self._asleep[task]
             task.parent = self._hub
-            with self.at_work(process), suppress(Killed):
+            with self.running(process), suppress(Killed):
                 task.switch()

@@ -1,7 +1,7 @@
 """Each mechanism of the protocol is needed: without it, the simulator finds a broken promise.
 
-The mechanisms are switched off from here, by rewriting requests to the store or by replacing a
-function; the product knows nothing of it.
+The mechanisms are switched off here, by rewriting requests to the store or replacing a function;
+the library has no switches for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +28,10 @@ from agent_continuations.core.voting import with_vote
 from agent_continuations.engine import calls, next_wake, scheduler
 from agent_continuations.services import decision_events
 from tests.simulation import world
-from tests.simulation.checks import played
+from tests.simulation.checks import run_world
 from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.faults import Faults
 from tests.simulation.scenario import ANY, Scenario
-from tests.simulation.wire import Faults
 
 WORLDS = 400
 
@@ -40,7 +40,7 @@ Patch: TypeAlias = pytest.MonkeyPatch
 
 
 def rewrite(patch: Patch, rule: Callable[[str, Request], Request]) -> None:
-    """Rewrite all writes to the table; `rule` is given the sort key and the request."""
+    """Rewrite all writes to the table; `rule` gets the sort key and the request."""
 
     def rewritten(write: Request) -> Request:
         key = write.get("Key") or write["Item"]
@@ -64,7 +64,7 @@ def rewrite(patch: Patch, rule: Callable[[str, Request], Request]) -> None:
 
 
 def always(write: Request, condition: str) -> Request:
-    """The write, with a part of its condition made to hold in any case."""
+    """The write, with a part of its condition made true in any case."""
     either = f"({condition} OR attribute_exists(pk))"
     before = write.get("ConditionExpression", "")
     return {"ConditionExpression": before.replace(condition, either)} if before else {}
@@ -96,7 +96,7 @@ def no_doubt(patch: Patch) -> None:
     patch.setattr(scheduler, "effects", guessing)
 
 
-def no_wait_for_the_owners_deadline(patch: Patch) -> None:
+def no_wait_for_the_lease_holders_deadline(patch: Patch) -> None:
     for module in (scheduler, next_wake):
         patch.setattr(module, "lease_dead_at", lambda effect, _skew: effect.intent.started_at)
 
@@ -142,27 +142,27 @@ def no_due_at_the_end_of_a_lease(patch: Patch) -> None:
     rewrite(patch, rule)
 
 
-def no_end_of_the_trail(patch: Patch) -> None:
-    """Two can write to the trail at once, each as if the other had said nothing."""
+def no_check_of_the_trails_end(patch: Patch) -> None:
+    """Two writers can append to the trail at once, each without the other's entry."""
     rewrite(patch, lambda _sort_key, write: always(write, "entries = :before"))
 
 
-def no_count_of_votes(patch: Patch) -> None:
-    """Whoever answers first closes the request. What then runs is checked once more before."""
-    patch.setattr(decision_events, "with_vote", _enough)
+def no_count_of_votes_at_decision(patch: Patch) -> None:
+    """The first vote closes the request. The check right before the call still counts votes."""
+    patch.setattr(decision_events, "with_vote", _closed_by_one_vote)
 
 
 def no_count_of_votes_at_all(patch: Patch) -> None:
     for module in (decision_events, call_hash):
-        patch.setattr(module, "with_vote", _enough)
+        patch.setattr(module, "with_vote", _closed_by_one_vote)
 
 
-def _enough(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
+def _closed_by_one_vote(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
     return with_vote(request, decision).model_copy(update={"stages": ()})
 
 
-def no_place_is_given_up(patch: Patch) -> None:
-    """Whoever passes a request on can still answer it."""
+def no_vote_is_dropped_at_a_reassignment(patch: Patch) -> None:
+    """An approver who has reassigned a request can still answer it."""
 
     def kept(stage: Stage, _approver: str, to: str) -> Stage:
         return stage.model_copy(update={"approvers": (*stage.approvers, to)})
@@ -170,7 +170,7 @@ def no_place_is_given_up(patch: Patch) -> None:
     patch.setattr(voting, "_with", kept)
 
 
-def nobody_is_told_later(patch: Patch) -> None:
+def no_further_notices(patch: Patch) -> None:
     def silent(root: Continuation) -> Iterator[NextEffect]:
         return (each for each in effects(root) if not isinstance(each, NotifyApprovers))
 
@@ -181,57 +181,57 @@ def no_sweeper(patch: Patch) -> None:
     patch.setattr(world, "sweep", lambda *_: 0)
 
 
-# Each with the promises that break without it, and the first seed to try: some break in few worlds.
-# Of the protocol; in these worlds any one decides.
+# Each mechanism with the promises that break without it, and the first seed to try, because some
+# break in few worlds. These belong to the protocol; one approver decides in their worlds.
 PROTOCOL = [
     (no_write_once, "S1", 0),
     (no_intents, "S2", 0),
     (no_doubt, "S2", 0),
-    (no_wait_for_the_owners_deadline, "S2", 0),
+    (no_wait_for_the_lease_holders_deadline, "S2", 0),
     (no_stable_key, "S3", 0),
-    # What an owner of the past begins happens twice, or nobody looks when it is overdue.
+    # A tool that a lost lease starts runs twice, or its run is not woken when it is overdue.
     (no_fence_on_intents, "S2 L1", 530),
     (no_wake_counter, "L1", 0),
     (no_due_on_decide, "L1", 0),
     (no_due_at_the_end_of_a_lease, "L1", 0),
     (no_sweeper, "L1", 0),
 ]
-# Of what people are asked, in worlds of all policies.
+# These belong to requests, in worlds of all policies.
 POLICIES = [
-    (no_end_of_the_trail, "T1", 0),
-    # The second line of defence holds: nothing runs, and the run is parked.
-    (no_count_of_votes, "L1", 0),
+    (no_check_of_the_trails_end, "T1", 0),
+    # The check right before the call holds: nothing runs, and the run is parked.
+    (no_count_of_votes_at_decision, "L1", 0),
     (no_count_of_votes_at_all, "S4", 0),
-    (no_place_is_given_up, "S4", 0),
-    (nobody_is_told_later, "L1", 0),
+    (no_vote_is_dropped_at_a_reassignment, "S4", 0),
+    (no_further_notices, "L1", 0),
 ]
 
 
-def shown(worlds: Iterable[Scenario], promises: str) -> None:
-    """One of these worlds breaks one of these promises."""
+def assert_broken(worlds: Iterable[Scenario], promises: str) -> None:
+    """Assert that one of these worlds breaks one of these promises."""
     for scenario in worlds:
-        _, broken = played(scenario, Faults.drawn(scenario.seed))
+        _, broken = run_world(scenario, Faults.drawn(scenario.seed))
         if any(each[:2] in promises.split() for each in broken):
             return
-    pytest.fail("no world showed it")
+    pytest.fail("no world broke a promise")
 
 
 @pytest.mark.parametrize(
     ("ablation", "promises", "first"), PROTOCOL, ids=[each.__name__ for each, *_ in PROTOCOL]
 )
-def test_without_it_a_promise_is_broken(
+def test_a_promise_of_the_protocol_breaks_without_the_mechanism(
     ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)
     seeds = range(first, first + WORLDS)
-    shown((replace(Scenario.drawn(seed), policy=ANY) for seed in seeds), promises)
+    assert_broken((replace(Scenario.drawn(seed), policy=ANY) for seed in seeds), promises)
 
 
 @pytest.mark.parametrize(
     ("ablation", "promises", "first"), POLICIES, ids=[each.__name__ for each, *_ in POLICIES]
 )
-def test_without_it_a_promise_to_those_who_are_asked_is_broken(
+def test_a_promise_about_requests_breaks_without_the_mechanism(
     ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)
-    shown((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)
+    assert_broken((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)

@@ -1,4 +1,4 @@
-"""One world: the functions with their queues, the people, the sweeper, and what goes wrong."""
+"""One simulated world: functions, queues, users, the sweeper, and faults."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,63 +29,63 @@ from agent_continuations.services.services import Services
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.expressions import Item
-from tests.simulation.ledger import Ledger
-from tests.simulation.outside import Elsewhere, MailService, ModelService, Tools
-from tests.simulation.people import People
+from tests.simulation.external_services import ExternalSystems, MailService, ModelService, Tools
+from tests.simulation.faults import Faults, FaultyTransport
+from tests.simulation.ground_truth import GroundTruth
 from tests.simulation.scenario import OPERATOR, POLICIES, Scenario, deployment
 from tests.simulation.scheduler import EPOCH, Process, Scheduler
-from tests.simulation.wire import Faults, Wire
+from tests.simulation.users import Users
 
 FAULTS_END = 1500.0
-PATIENCE = 24 * 3600.0
+MAX_SECONDS = 24 * 3600.0
 SWEEP_SECONDS = 60.0
 MAX_RECEIVES = 5
 
 
-class Watch(Protocol):
-    """Looks at a world, and does nothing in it."""
+class WorldMonitor(Protocol):
+    """Observes a world without changing it."""
 
-    def wrote(self, before: Item | None, after: Item) -> None:
+    def item_written(self, before: Item | None, after: Item) -> None:
         """An item of the table was written."""
 
-    def minute(self, world: "World") -> None:
+    def minute_passed(self, world: "World") -> None:
         """A minute has passed."""
 
 
-class _Remembered:
-    """The store's reader of events, which remembers: a world reads each register many times."""
+class _CachedEvents:
+    """The store's parser of events, with a cache: a world reads each entry many times."""
 
     dump_json = store_journal._EVENTS.dump_json
     validate_json = staticmethod(lru_cache(4096)(store_journal._EVENTS.validate_json))
 
 
 class World:
-    """Everything, from one seed.
+    """A world of one seed.
 
     Args:
-        scenario: what is to be done.
-        faults: what goes wrong meanwhile.
-        watch: looks at what happens, while it does.
+        scenario: the scenario.
+        faults: the faults.
+        watch: observes each write, and is called once a minute.
     """
 
-    def __init__(self, scenario: Scenario, faults: Faults, watch: Watch) -> None:
+    def __init__(self, scenario: Scenario, faults: Faults, watch: WorldMonitor) -> None:
         self.scenario = scenario
         self.faults = faults
         self.random = Random(f"world {scenario.seed}")
         self.scheduler = Scheduler(self.random, self._at_point)
-        self.wire = Wire(self)
-        self.dynamodb: Any = SimulatedDynamoDB(self.wire, watch.wrote)
-        self.s3: Any = SimulatedS3(self.wire)
-        self.sqs: Any = SimulatedSQS(self.wire, self._message)
-        self.ledger = Ledger()
-        self.people = People(self)
+        self.transport = FaultyTransport(self)
+        self.dynamodb: Any = SimulatedDynamoDB(self.transport, watch.item_written)
+        self.s3: Any = SimulatedS3(self.transport)
+        self.sqs: Any = SimulatedSQS(self.transport, self._message_sent)
+        self.ground_truth = GroundTruth()
+        self.users = Users(self)
         self.tool = Tools(self).tool
-        self.outside = Elsewhere(self)
+        self.external = ExternalSystems(self)
         self.deployed = partial(
             deployment,
             self.tool,
             gate=POLICIES[scenario.policy],
-            poll=self.outside.poll if scenario.waits else None,
+            poll=self.external.poll if scenario.waits else None,
             condition=scenario.condition,
         )
         self.registry: Registry = self.deployed()
@@ -97,58 +97,58 @@ class World:
         self.cancelled_in: str | None = None
         self.in_flight: set[tuple[str, int]] = set()
         self.trace: list[str] = []
-        self._watch = watch
+        self._monitor = watch
         self._numbers = 0
 
     # -- running it ------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """From the start of its runs until they all have ended, or patience has."""
+        """Run from the start of the runs to the end of all, or to the time limit."""
         with (
             patch.object(store_requests, "sleep", self.scheduler.sleep),
             patch.object(store_requests, "uniform", self.random.uniform),
             patch.object(store_indexes, "sleep", self.scheduler.sleep),
-            patch.object(store_journal, "_EVENTS", _Remembered()),
+            patch.object(store_journal, "_EVENTS", _CachedEvents()),
         ):
             for number in range(self.scenario.runs):
-                self.people.start(number)
+                self.users.start(number)
             self._every(SWEEP_SECONDS, self._sweep)
-            self._every(SWEEP_SECONDS, lambda: self._watch.minute(self))
-            self._every(300.0, self.people.redrive_parked)
+            self._every(SWEEP_SECONDS, lambda: self._monitor.minute_passed(self))
+            self._every(300.0, self.users.redrive_parked)
             if self.scenario.waits:
-                self.people.talk()
-                self.people.pause()
-                self.outside.early(self.run_ids[0])
+                self.users.send_messages()
+                self.users.schedule_pause()
+                self.external.send_early_events(self.run_ids[0])
             if self.scenario.deploy:
-                self.people.deploy()
+                self.users.schedule_deployments()
             if self.scenario.cancel:
-                self.scheduler.later(self.random.uniform(0, 600), self.people.cancel)
-            self.scheduler.run(PATIENCE, self._ended)
-            # What still is on its way arrives, so that it can do harm if it can.
+                self.scheduler.later(self.random.uniform(0, 600), self.users.cancel)
+            self.scheduler.run(MAX_SECONDS, self._ended)
+            # Deliver what is still in flight, so that it can do its harm.
             self.scheduler.run(self.scheduler.now + 7200.0)
-            self.scheduler.run(2 * PATIENCE, self._ended)
+            self.scheduler.run(2 * MAX_SECONDS, self._ended)
 
     @property
-    def rough(self) -> bool:
-        """Whether there are faults yet."""
+    def faults_active(self) -> bool:
+        """Whether faults are still injected."""
         return self.scheduler.now < FAULTS_END
 
-    def truth(self, run_id: str) -> LoadedRun | None:
-        """A run as it really stands."""
-        with self.quiet():
+    def stored_run(self, run_id: str) -> LoadedRun | None:
+        """A run as it is stored."""
+        with self.without_faults():
             try:
                 return self.services(None).runs.load(run_id)
             except NotFound:
                 return None
 
     def notices(self, run_id: str) -> list[Notice]:
-        """What is or was in a run's outbox."""
-        with self.quiet():
+        """All notices of a run, delivered or not."""
+        with self.without_faults():
             return self._store().notices(run_id)
 
     def heads(self, status: Status) -> list[RunHead]:
-        """The heads of all runs that have a status, as they really stand."""
-        with self.quiet():
+        """The stored heads of all runs with a status."""
+        with self.without_faults():
             found = [
                 self._store().head(run_id)
                 for run_id in self.all_run_ids()
@@ -157,7 +157,7 @@ class World:
         return [head for head in found if head]
 
     def all_run_ids(self) -> list[str]:
-        """The runs that were started, and those that they have started."""
+        """The ids of all runs, child runs included."""
         inner = [key[2:] for key in self.dynamodb.items if key.startswith("R#")]
         return list(dict.fromkeys([*self.run_ids, *sorted(inner)]))
 
@@ -166,13 +166,13 @@ class World:
         return str(head["status"]["S"]) if head else None
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Requests take no time and do not fail as long as the block lasts."""
-        before, self.wire.quiet = self.wire.quiet, True
+    def without_faults(self) -> Iterator[None]:
+        """Requests take no time and never fail as long as the block lasts."""
+        before, self.transport.faults_off = self.transport.faults_off, True
         try:
             yield
         finally:
-            self.wire.quiet = before
+            self.transport.faults_off = before
 
     def _ended(self) -> bool:
         runs = self.all_run_ids() if self.scenario.waits else self.run_ids
@@ -182,14 +182,14 @@ class World:
         def again() -> None:
             if not self._ended():
                 work()
-            # Somebody may say something to a run that is done.
+            # A user may send a message to a completed run.
             talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
             if talking or not self._ended():
                 self.scheduler.later(seconds, again)
 
         self.scheduler.later(seconds, again)
 
-    # -- what goes wrong ---------------------------------------------------------------------------
+    # -- faults ----------------------------------------------------------------------------------
 
     def _at_point(self, process: Process, label: str) -> None:
         self.points += 1
@@ -200,8 +200,8 @@ class World:
             process.kill()
         if self.points == self.faults.cancel_at:
             self.cancelled_in = self.trace[-1]
-            self.people.cancel_at_once(self.run_ids[0])
-        if not self.rough:
+            self.users.cancel_at_once(self.run_ids[0])
+        if not self.faults_active:
             return
         draw = self.random.random
         if draw() < self.faults.kill:
@@ -212,14 +212,14 @@ class World:
             self.scheduler.sleep(self.random.uniform(30, 400))
 
     def _unrecorded(self) -> set[tuple[str, int]]:
-        """Model calls that were made, and whose reply is not on record."""
+        """Model calls whose reply is not on record."""
         recorded: set[tuple[str, int]] = set()
         for run_id in self.all_run_ids():
-            loaded = self.truth(run_id)
+            loaded = self.stored_run(run_id)
             for event in loaded.snapshot.events() if loaded else ():
                 if event.kind == "model_replied":
                     recorded.add((event.path, event.turn))
-        return {call for call in self.ledger.asked if call not in recorded}
+        return {call for call in self.ground_truth.model_calls if call not in recorded}
 
     def process(self, name: str, work: Callable[[Process], None]) -> Process:
         skew = self.random.uniform(-1, 1) * self.faults.skew
@@ -230,12 +230,12 @@ class World:
 
     # -- the functions -----------------------------------------------------------------------------
 
-    def _message(self, queue: str, body: str) -> None:
-        """A message has come into a queue."""
-        if self.rough and self.random.random() < self.faults.lost:
+    def _message_sent(self, queue: str, body: str) -> None:
+        """Deliver a message that was sent to a queue: never, once, or several times."""
+        if self.faults_active and self.random.random() < self.faults.lost:
             return
         copies = 1
-        while self.rough and copies < 4 and self.random.random() < self.faults.repeated:
+        while self.faults_active and copies < 4 and self.random.random() < self.faults.repeated:
             copies += 1
         for _ in range(copies):
             delay = self.random.expovariate(1 / 0.5)
@@ -244,17 +244,17 @@ class World:
             self.scheduler.later(delay, lambda: self._receive(queue, body, 1))
 
     def _receive(self, queue: str, body: str, receives: int) -> None:
-        """Lambda takes a message, and gives it back if it was not done with in time."""
-        hint, done = json.loads(body), False
+        """Handle a message in a new process, as Lambda does; return it if it fails or times out."""
+        message, done = json.loads(body), False
 
         def work(process: Process) -> None:
             nonlocal done
             try:
                 if queue == "notify":
-                    self._outbox(process).deliver(hint["run_id"], hint["notice_id"])
+                    self._outbox(process).deliver(message["run_id"], message["notice_id"])
                 else:
                     deadline = process.clock() + timedelta(seconds=self.scenario.lambda_seconds)
-                    self._runner(process).advance(hint["run_id"], deadline=deadline)
+                    self._runner(process).advance(message["run_id"], deadline=deadline)
                 done = True
             except (Retryable, ClientError):
                 pass

@@ -1,8 +1,7 @@
-"""The two pure functions, over random trees of agents.
+"""`effects` and `fold` over random trees of agents.
 
-A hypothetical world answers every effect: what a frame's model says is drawn when it is asked, and
-what is drawn is stored, as it would be. After every event the whole state is thrown away and built
-again from what is stored.
+A hypothetical world answers each effect: a model's reply is drawn when it is asked for, and stored.
+After every event the whole state is dropped and folded again from the journal.
 """
 
 from dataclasses import dataclass, field
@@ -51,24 +50,24 @@ ROOT_FRAME = Continuation(agent="root", instructions="be", input="go", max_turns
 
 @dataclass
 class World:
-    """What is stored, and what has really been done."""
+    """The stored journal, and the model calls and tools that have really run."""
 
     data: st.DataObject
-    registers: dict[str, Event] = field(default_factory=dict)
+    journal: dict[str, Event] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
     done: list[tuple[str, Path]] = field(default_factory=list)
     verdicts: dict[Path, Verdict] = field(default_factory=dict)
     calls_made: int = 0
 
     def load(self) -> Continuation:
-        root = fold(self.registers[key] for key in sorted(self.registers))
+        root = fold(self.journal[key] for key in sorted(self.journal))
         for path, intent in self.intents.items():
             if not root.call_at(parse_path(path)).outcome:
                 root = apply(root, ToolStarted(path=path, intent=intent))
         return root
 
     def perform(self, root: Continuation, effect: NextEffect) -> Continuation:
-        """Let one effect happen, store what came of it, and fold it in."""
+        """Perform one effect, store its event, and fold it."""
         path = path_text(effect.path)
         event: Event
         match effect:
@@ -78,7 +77,7 @@ class World:
             case AskApproval():
                 key, event = call_key(effect.path, "approval"), ask(effect.path)
             case RunTool() if effect.effect is not Effect.READ and self.data.draw(st.booleans()):
-                # The owner began, and was lost.
+                # The tool was started, and its process was lost.
                 intent = Intent(attempt=effect.attempt, started_at=NOW, deadline=NOW)
                 self.intents[path] = intent
                 return apply(root, ToolStarted(path=path, intent=intent))
@@ -93,11 +92,11 @@ class World:
                 key, event = call_key(effect.path, "decision"), self.decide(effect)
             case Await():
                 return self.settle(root, effect)
-        self.registers[key] = event
+        self.journal[key] = event
         return apply(root, event)
 
     def reply(self, effect: CallModel) -> ModelReplied:
-        """A random reply: words, a fault, or calls of every kind."""
+        """A random reply: text, a fault, or calls of every kind."""
         draw = self.data.draw
         room = self.calls_made < 14 and effect.turn < 3
         plans = draw(st.lists(plan(len(effect.path)), max_size=3)) if room else []
@@ -117,18 +116,18 @@ class World:
         )
 
     def settle(self, root: Continuation, effect: Await) -> Continuation:
-        """Answer a doubt; who says that it happened stores its outcome as well."""
+        """Answer a doubt; an answer that the call happened stores its outcome as well."""
         path = path_text(effect.path)
         call = root.call_at(effect.path)
         assert call.doubt
         attempt = call.doubt.intent.attempt
         verdict = self.data.draw(st.sampled_from(Verdict))
         answer = DoubtResolved(path=path, request_id=effect.request_id, decision=decision(verdict))
-        self.registers[call_key(effect.path, "answer", attempt)] = answer
+        self.journal[call_key(effect.path, "answer", attempt)] = answer
         root = apply(root, answer)
         if verdict is Verdict.APPROVE:
             self.done.append(("tool", effect.path))
-            self.registers[call_key(effect.path, "outcome")] = returned(path)
+            self.journal[call_key(effect.path, "outcome")] = returned(path)
             root = apply(root, returned(path))
         return root
 
@@ -188,17 +187,17 @@ def returned(path: str, text: str = "done") -> ToolReturned:
 
 
 def gates_above(root: Continuation, path: Path) -> list[Path]:
-    """The gated calls on the way to `path`, itself included."""
+    """The calls that need approval on the way to `path`, itself included."""
     above = [path[: depth + 1] for depth in range(len(path))]
     return [each for each in above if getattr(root.call_at(each).plan, "gate", None)]
 
 
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.DataObject) -> None:
+def test_a_run_continues_from_every_prefix_of_its_journal(data: st.DataObject) -> None:
     world = World(data)
     started = Started(continuation=ROOT_FRAME, at=NOW)
-    world.registers[START_KEY] = started
+    world.journal[START_KEY] = started
     root = apply(None, started)
     for _ in range(400):
         wanted = effects(root)
@@ -209,14 +208,14 @@ def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.Dat
         if not wanted:
             break
         for effect in wanted:
-            # Every gated call waits for its own yes, and so does all that is below it.
+            # A call that needs approval waits for it, and so does all that is below the call.
             for gated in gates_above(root, effect.path):
                 if gated != effect.path or isinstance(effect, RunTool | CallModel | AskIfHappened):
                     assert world.verdicts[gated] is Verdict.APPROVE
         effect = data.draw(st.sampled_from(wanted))
         root = world.perform(root, effect)
     assert root.outcome
-    # Finished work is never asked for again.
+    # No finished effect is requested again.
     assert len(world.done) == len(set(world.done))
     for path, verdict in world.verdicts.items():
         if verdict is Verdict.REJECT:
@@ -225,7 +224,7 @@ def test_a_run_goes_on_from_every_prefix_as_if_nothing_had_happened(data: st.Dat
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_every_call_of_a_conversation_has_its_answer(data: st.DataObject) -> None:
+def test_every_call_in_a_transcript_has_its_result(data: st.DataObject) -> None:
     world = World(data)
     root = apply(None, Started(continuation=ROOT_FRAME, at=NOW))
     for _ in range(400):
@@ -239,10 +238,10 @@ def test_every_call_of_a_conversation_has_its_answer(data: st.DataObject) -> Non
 
 
 def assert_answered(frame: Continuation) -> None:
-    told = chat_messages(frame)
+    transcript = chat_messages(frame)
     open_ids: list[str] = []
     seen: set[str] = set()
-    for message in told:
+    for message in transcript:
         assert isinstance(message["content"], str) or message.get("tool_calls")
         if message["role"] == "tool":
             open_ids.remove(message["tool_call_id"])
@@ -255,13 +254,13 @@ def assert_answered(frame: Continuation) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(0, 999)), min_size=1, max_size=32))
-def test_a_path_is_read_back_as_it_was_written(steps: list[tuple[int, int]]) -> None:
+def test_a_path_survives_a_round_trip(steps: list[tuple[int, int]]) -> None:
     path = tuple(Step(*step) for step in steps)
     assert parse_path(path_text(path)) == path
 
 
 @pytest.mark.parametrize("text", ["0", "0.", ".0", "0.0/", "/0.0", "00.0", "0.01", "a.b", "0.0\n"])
-def test_what_is_no_path_is_refused(text: str) -> None:
+def test_an_invalid_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
         parse_path(text)
 
@@ -315,7 +314,7 @@ ENDED = apply(
     ],
     ids=lambda value: getattr(value, "kind", "state"),
 )
-def test_what_cannot_have_happened_is_refused(root: Continuation | None, event: Event) -> None:
+def test_an_illegal_event_is_refused(root: Continuation | None, event: Event) -> None:
     with pytest.raises(IllegalEvent):
         apply(root, event)
 
@@ -325,24 +324,24 @@ def test_the_outcome_that_was_stored_first_stands() -> None:
     assert apply(root, returned("0.0", "late")) == root
 
 
-def test_a_doubt_that_is_denied_lets_the_call_start_anew() -> None:
+def test_a_call_that_did_not_happen_starts_its_next_attempt() -> None:
     root = apply(apply(PENDING, ToolStarted(path="0.0", intent=intent())), doubted())
     denied = DoubtResolved(path="0.0", request_id="d", decision=decision(Verdict.REJECT))
     root = apply(root, denied)
     assert effects(root) == (RunTool(path=parse_path("0.0"), attempt=2, effect=Effect.ONCE),)
-    # The first attempt's intent may still be seen after that; it is over.
+    # The first attempt's intent may still be folded after that; the attempt is over.
     assert apply(root, ToolStarted(path="0.0", intent=intent(1))) == root
     assert apply(root, ToolStarted(path="0.0", intent=intent(2))) != root
 
 
-def test_a_reply_fixes_the_reads_that_it_was_made_from() -> None:
+def test_a_reply_replaces_reads_by_those_that_it_was_made_from() -> None:
     root = one_call(tool_plan(effect=Effect.READ))
-    other_owner = apply(root, returned("0.0", "what another owner read"))
+    other_execution = apply(root, returned("0.0", "what another execution read"))
     reply = ModelReplied(
         path="", turn=1, reply=Reply(content="x"), reads=(returned("0.0", "mine"),), at=NOW
     )
-    assert apply(other_owner, reply) == apply(root, reply)
-    outcome = apply(other_owner, reply).call_at(parse_path("0.0")).outcome
+    assert apply(other_execution, reply) == apply(root, reply)
+    outcome = apply(other_execution, reply).call_at(parse_path("0.0")).outcome
     assert outcome
     assert outcome.content == "mine"
 

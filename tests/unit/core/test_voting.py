@@ -1,5 +1,5 @@
-"""Whatever people say, in whatever order and at once: what is approved is what enough different
-people agreed to, in every stage; and the trail tells all of it.
+"""Votes in any order and at once: a call is approved only if enough different approvers agreed to
+it in every stage, and the audit trail has all of it.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.operations.stuck_runs import why_stuck
 from agent_continuations.services.services import Services
-from tests.crash.agreement import agreed_to, trail
+from tests.crash.approval_oracle import audit_events, was_approved
 
 PEOPLE = [f"{name}@example.com" for name in ("ann", "bob", "carl", "dora", "eve")]
 START = datetime(2026, 11, 25, tzinfo=UTC)
@@ -55,7 +55,7 @@ policies = st.builds(
         max_size=1,
     ),
 )
-words = st.one_of(
+responses = st.one_of(
     st.builds(
         Decide,
         verdict=st.sampled_from([Verdict.APPROVE] * 6 + [Verdict.REJECT]),
@@ -70,8 +70,8 @@ words = st.one_of(
 
 
 @dataclass
-class House:
-    """One call that is asked about, and a clock."""
+class Harness:
+    """One call that needs approval, and a clock that the test moves."""
 
     policy: Approval
     now: datetime = START
@@ -100,8 +100,8 @@ class House:
         self.run_id = self.services.runs.start("clerk", "pay", requester=PEOPLE[4]).run_id
         self.runner.advance(self.run_id)
 
-    def say(self, what: Response | float, *, late: bool) -> None:
-        """Somebody says something, perhaps having looked before somebody else spoke."""
+    def respond(self, what: Response | float, *, late: bool) -> None:
+        """Respond, perhaps to the run as it was before the last response; or let time pass."""
         if isinstance(what, float):
             self.now += timedelta(seconds=what)
             self.runner.advance(self.run_id)
@@ -119,22 +119,22 @@ class House:
 
 
 @settings(max_examples=300, deadline=None)
-@given(policies, st.lists(st.tuples(words, st.booleans()), max_size=25))
-def test_nothing_runs_that_not_enough_people_agreed_to(
+@given(policies, st.lists(st.tuples(responses, st.booleans()), max_size=25))
+def test_a_call_runs_only_with_enough_approvals(
     policy: Approval, said: list[tuple[Response | float, bool]]
 ) -> None:
-    house = House(policy)
+    harness = Harness(policy)
     for what, late in said:
-        house.say(what, late=late)
-    loaded = house.services.runs.load(house.run_id)
+        harness.respond(what, late=late)
+    loaded = harness.services.runs.load(harness.run_id)
     [(path, asked)] = loaded.continuation.calls()
-    if house.paid:
+    if harness.paid:
         assert asked.decision
-        assert house.paid == [asked.arguments["amount"]]
-        assert agreed_to(loaded, path, {"amount": house.paid[0]})
+        assert harness.paid == [asked.arguments["amount"]]
+        assert was_approved(loaded, path, {"amount": harness.paid[0]})
     elif asked.decision:
         assert asked.decision.verdict is Verdict.REJECT
     else:
-        assert why_stuck(loaded.head, loaded.continuation, house.now) is None
-    entries = [audit_entry(each) for each in trail(loaded.snapshot.events())]
+        assert why_stuck(loaded.head, loaded.continuation, harness.now) is None
+    entries = [audit_entry(each) for each in audit_events(loaded.snapshot.events())]
     assert faults(entries, loaded.head.trail) == []

@@ -1,4 +1,4 @@
-"""The shell around the core, on the in-memory store: leases, crashes, cancel, doubt, deadlines."""
+"""The runner on the in-memory store: leases, crashes, cancel, calls in doubt, deadlines."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -58,8 +58,8 @@ from tests.unit.core.test_fold import returned
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-class Recorded:
-    """Hints, remembered."""
+class RecordingQueue:
+    """A work queue that records the wake-up messages."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, ...]] = []
@@ -74,13 +74,13 @@ class Recorded:
         self.sent.append(("notify", run_id, notice_id))
 
 
-class House:
-    """One store, one clock that the test moves, and as many workers as it wants."""
+class Harness:
+    """One store, a clock that the test moves, and any number of workers."""
 
     def __init__(self, *tools: Tool, script: Script, store: InMemoryStore | None = None) -> None:
         self.now = NOW
         self.store = store or InMemoryStore()
-        self.queue = Recorded()
+        self.queue = RecordingQueue()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])
         self.services = Services.of(
@@ -122,8 +122,8 @@ class House:
         self.now += timedelta(**time)
 
 
-class Watched(ThreadExecutor):
-    """Threads whose owner looks up all the time, and what it would have waited for."""
+class RecordingExecutor(ThreadExecutor):
+    """Threads that return to the execution at once, and a record of its waits in seconds."""
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
@@ -137,8 +137,8 @@ class Watched(ThreadExecutor):
         super().wait(begun, min(seconds, 0.01))
 
 
-def killed_once(then: str = "done") -> tuple[Tool, list[str]]:
-    """A `once` tool whose process is killed in the middle, the first time."""
+def tool_killed_once(then: str = "done") -> tuple[Tool, list[str]]:
+    """A `once` tool whose process is killed in the middle of its first run."""
     ran: list[str] = []
 
     @tool
@@ -152,7 +152,7 @@ def killed_once(then: str = "done") -> tuple[Tool, list[str]]:
     return launch, ran
 
 
-def gated() -> tuple[Tool, list[str]]:
+def gated_tool() -> tuple[Tool, list[str]]:
     ran: list[str] = []
 
     @tool(approval=Approval(["x@example.com"], timeout_seconds=3600))
@@ -164,124 +164,124 @@ def gated() -> tuple[Tool, list[str]]:
     return pay, ran
 
 
-def test_a_run_that_waits_has_no_owner_and_people_have_been_told() -> None:
-    pay, _ = gated()
-    house = House(pay, script=[call("pay"), say("ok")])
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    head = house.loaded(run_id).head
+def test_a_waiting_run_has_no_lease_holder_and_approvers_are_notified() -> None:
+    pay, _ = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    head = harness.loaded(run_id).head
     assert (head.owner, head.lease_until, head.due) == (None, None, NOW + timedelta(hours=1))
-    (asked,) = house.waiting(run_id)
-    assert house.queue.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
-    (notice,) = house.store.notices(run_id)
+    (asked,) = harness.waiting(run_id)
+    assert harness.queue.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
+    (notice,) = harness.store.notices(run_id)
     assert notice.undelivered == ("email:x@example.com",)
 
 
-def test_people_are_asked_while_siblings_still_work() -> None:
-    pay, _ = gated()
+def test_approvers_are_asked_while_sibling_calls_still_run() -> None:
+    pay, _ = gated_tool()
     asked = Event()
 
     @tool(effect="idempotent")
     def slow() -> str:
-        """Work until somebody was asked."""
+        """Work until the approvers were asked."""
         assert asked.wait(20)
         return "done"
 
-    class Telling(InMemoryStore):
+    class SignallingStore(InMemoryStore):
         def commit(self, run_id: str, **rest: object) -> bool:
             written = super().commit(run_id, **rest)  # type: ignore[arg-type]
             asked.set()
             return written
 
     both = calls(("slow", {}), ("pay", {}))
-    house = House(pay, slow, script=[both, say("ok")], store=Telling())
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    call_ = house.loaded(run_id).continuation.turns[0].calls[0]
+    harness = Harness(pay, slow, script=[both, say("ok")], store=SignallingStore())
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    call_ = harness.loaded(run_id).continuation.turns[0].calls[0]
     assert call_.outcome
     assert call_.outcome.content == "done"
 
 
-def test_nobody_decides_in_time_and_the_call_is_rejected_never_approved() -> None:
-    pay, ran = gated()
-    house = House(pay, script=[call("pay"), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
-    house.later(minutes=59)
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    house.later(minutes=2)
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    decision = house.loaded(run_id).continuation.turns[0].calls[0].decision
+def test_a_missed_deadline_rejects_the_call() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    harness.later(minutes=59)
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    harness.later(minutes=2)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    decision = harness.loaded(run_id).continuation.turns[0].calls[0].decision
     assert decision
     assert (decision.verdict, decision.approver) == (Verdict.REJECT, "deadline")
     assert ran == []
 
 
-def test_a_decision_just_before_the_deadline_stands_however_late_it_is_seen() -> None:
-    pay, ran = gated()
-    house = House(pay, script=[call("pay"), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
-    house.later(minutes=59)
-    house.decide(run_id, Verdict.APPROVE)
-    house.later(hours=5)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+def test_a_decision_before_the_deadline_stands_even_if_it_is_loaded_later() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    harness.later(minutes=59)
+    harness.decide(run_id, Verdict.APPROVE)
+    harness.later(hours=5)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
     assert ran == ["x"]
 
 
-def test_a_lost_once_tool_is_put_to_a_person_and_never_run_again_by_itself() -> None:
-    launch, ran = killed_once()
-    house = House(launch, script=[call("launch"), say("ok")])
-    run_id = house.start()
+def test_a_once_tool_in_doubt_is_put_to_a_person_and_does_not_run_again() -> None:
+    launch, ran = tool_killed_once()
+    harness = Harness(launch, script=[call("launch"), say("ok")])
+    run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
-        house.worker().advance(run_id)
-    house.later(minutes=5)
-    # Its owner could still be alive: nothing is asked yet, and nothing runs.
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    assert [each.kind for each in house.waiting(run_id)] == ["timer"]
-    due = house.loaded(run_id).head.due
+        harness.worker().advance(run_id)
+    harness.later(minutes=5)
+    # The lease holder could still be alive: nothing is asked yet, and nothing runs.
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert [each.kind for each in harness.waiting(run_id)] == ["timer"]
+    due = harness.loaded(run_id).head.due
     assert due
-    house.now = due
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    assert [each.kind for each in house.waiting(run_id)] == ["doubt"]
-    assert house.worker().advance(run_id) is Status.SUSPENDED
+    harness.now = due
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert [each.kind for each in harness.waiting(run_id)] == ["doubt"]
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
     assert ran == ["x"]
 
 
-def in_doubt(script: Script) -> tuple[House, str, list[str]]:
-    launch, ran = killed_once()
-    house = House(launch, script=script)
-    run_id = house.start()
+def in_doubt(script: Script) -> tuple[Harness, str, list[str]]:
+    launch, ran = tool_killed_once()
+    harness = Harness(launch, script=script)
+    run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
-        house.worker().advance(run_id)
-    house.later(hours=1)
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    return house, run_id, ran
+        harness.worker().advance(run_id)
+    harness.later(hours=1)
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    return harness, run_id, ran
 
 
-def test_it_happened_the_run_goes_on_with_the_persons_note() -> None:
-    house, run_id, ran = in_doubt([call("launch"), say("ok")])
-    house.decide(run_id, Verdict.APPROVE, "it is in orbit")
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert "it is in orbit" in str(house.model.requests[-1].messages[-1]["content"])
+def test_a_call_that_happened_gets_the_persons_note_as_its_result() -> None:
+    harness, run_id, ran = in_doubt([call("launch"), say("ok")])
+    harness.decide(run_id, Verdict.APPROVE, "it is in orbit")
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert "it is in orbit" in str(harness.model.requests[-1].messages[-1]["content"])
     assert ran == ["x"]
 
 
-def test_it_did_not_happen_the_tool_runs_now() -> None:
-    house, run_id, ran = in_doubt([call("launch"), say("ok")])
-    house.decide(run_id, Verdict.REJECT)
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert house.model.requests[-1].messages[-1]["content"] == "done"
+def test_a_call_that_did_not_happen_runs_again() -> None:
+    harness, run_id, ran = in_doubt([call("launch"), say("ok")])
+    harness.decide(run_id, Verdict.REJECT)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert harness.model.requests[-1].messages[-1]["content"] == "done"
     assert ran == ["x", "x"]
 
 
-def test_a_late_outcome_closes_the_question_by_itself() -> None:
-    house, run_id, ran = in_doubt([call("launch"), say("ok")])
+def test_a_late_outcome_resolves_the_doubt() -> None:
+    harness, run_id, ran = in_doubt([call("launch"), say("ok")])
     outcome = JournalEntry("00000.000~outcome", (returned("0.0", "it had worked"),))
-    assert house.store.append_external(run_id, [outcome], now=house.now) is None
-    assert house.waiting(run_id) == []
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert house.model.requests[-1].messages[-1]["content"] == "it had worked"
+    assert harness.store.append_external(run_id, [outcome], now=harness.now) is None
+    assert harness.waiting(run_id) == []
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert harness.model.requests[-1].messages[-1]["content"] == "it had worked"
     assert ran == ["x"]
 
 
@@ -296,18 +296,18 @@ def test_an_idempotent_tool_runs_again_with_the_same_key() -> None:
             raise KeyboardInterrupt
         return "sent"
 
-    house = House(send, script=[call("send"), say("ok")])
-    run_id = house.start()
+    harness = Harness(send, script=[call("send"), say("ok")])
+    run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
-        house.worker().advance(run_id)
-    house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+        harness.worker().advance(run_id)
+    harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
     (first, key), (second, again) = keys
     assert (first, second) == (1, 2)
     assert key == again
 
 
-def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
+def test_a_cancelled_run_starts_no_effects_but_records_running_tools() -> None:
     started, cancelled = Event(), Event()
 
     @tool
@@ -317,84 +317,84 @@ def test_cancel_begins_nothing_more_but_records_what_was_running() -> None:
         assert cancelled.wait(20)
         return "finished anyway"
 
-    house = House(work, script=[call("work"), say("never said")])
-    run_id = house.start()
+    harness = Harness(work, script=[call("work"), say("never said")])
+    run_id = harness.start()
     statuses: list[Status | None] = []
-    thread = Thread(target=lambda: statuses.append(house.worker().advance(run_id)))
+    thread = Thread(target=lambda: statuses.append(harness.worker().advance(run_id)))
     thread.start()
     assert started.wait(20)
-    house.services.control.cancel(run_id)
+    harness.services.control.cancel(run_id)
     cancelled.set()
     thread.join(20)
-    loaded = house.loaded(run_id)
+    loaded = harness.loaded(run_id)
     outcome = loaded.continuation.turns[0].calls[0].outcome
     assert outcome
     assert outcome.content == "finished anyway"
     assert statuses == [loaded.head.status] == [Status.CANCELLED]
 
 
-def test_a_cancelled_run_that_waits_ends_at_once_and_cannot_be_decided() -> None:
-    pay, ran = gated()
-    house = House(pay, script=[call("pay"), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
-    request_id = house.waiting(run_id)[0].request_id
-    house.services.control.cancel(run_id)
+def test_a_cancelled_waiting_run_ends_at_once_and_takes_no_decision() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    request_id = harness.waiting(run_id)[0].request_id
+    harness.services.control.cancel(run_id)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Conflict, match="cancelled"):
-        house.services.decisions.decide(run_id, request_id, answer)
-    assert house.worker().advance(run_id) is Status.CANCELLED
+        harness.services.decisions.decide(run_id, request_id, answer)
+    assert harness.worker().advance(run_id) is Status.CANCELLED
     with pytest.raises(Conflict, match="cancelled"):
-        house.services.decisions.decide(run_id, request_id, answer)
+        harness.services.decisions.decide(run_id, request_id, answer)
     assert ran == []
 
 
-def test_with_little_time_left_the_run_is_handed_on() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
+def test_a_run_is_handed_on_when_little_time_is_left() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
     deadline = NOW + timedelta(seconds=50)
-    assert house.worker().advance(run_id, deadline=deadline) is Status.READY
-    assert house.queue.sent[-1] == ("resume", run_id)
-    assert house.model.requests == []
-    assert house.worker().advance(run_id) is Status.COMPLETED
+    assert harness.worker().advance(run_id, deadline=deadline) is Status.READY
+    assert harness.queue.sent[-1] == ("resume", run_id)
+    assert harness.model.requests == []
+    assert harness.worker().advance(run_id) is Status.COMPLETED
 
 
-def test_an_owner_that_lost_its_lease_stops_and_writes_no_more() -> None:
-    house = House(script=[])
+def test_an_execution_that_lost_its_lease_stops_and_stores_only_late_outcomes() -> None:
+    harness = Harness(script=[])
 
     @tool
     def overtaken() -> str:
-        """While it runs, the lease ends and another owner takes the run."""
-        house.later(minutes=3)
-        taken = house.store.claim(
-            run_id, holder="other", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        """While it runs, the lease expires and another execution claims the run."""
+        harness.later(minutes=3)
+        taken = harness.store.claim(
+            run_id, holder="other", now=harness.now, lease_until=harness.now + timedelta(minutes=2)
         )
         assert taken
         return "late"
 
-    house.registry = Registry([Agent("a", tools=[overtaken])])
-    house.model.scripts = {"a": [call("overtaken"), say("the zombie says")]}
-    run_id = house.start()
-    assert house.worker().advance(run_id) is None
-    loaded = house.loaded(run_id)
+    harness.registry = Registry([Agent("a", tools=[overtaken])])
+    harness.model.scripts = {"a": [call("overtaken"), say("the zombie says")]}
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is None
+    loaded = harness.loaded(run_id)
     assert (loaded.head.epoch, loaded.head.owner) == (2, "other")
     outcome = loaded.continuation.turns[0].calls[0].outcome
     assert outcome
     assert outcome.content == "late"
-    # The other owner is told: it may have looked just before.
+    # The run is woken, because the other execution may have loaded it just before.
     assert loaded.head.wake == 1
-    assert house.queue.sent[-1] == ("resume", run_id)
+    assert harness.queue.sent[-1] == ("resume", run_id)
 
 
-def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
-    """It stores the outcome while it still thinks that the run is its own."""
+def test_an_execution_that_learns_late_of_its_lost_lease_wakes_the_run() -> None:
+    """The outcome is stored before the execution knows that its lease is lost."""
 
-    class Overtaken(InMemoryStore):
+    class LeaseLosingStore(InMemoryStore):
         def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
             if entry.key.endswith("~outcome"):
-                house.later(minutes=3)
-                lease_until = house.now + timedelta(minutes=2)
-                assert self.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
+                harness.later(minutes=3)
+                lease_until = harness.now + timedelta(minutes=2)
+                assert self.claim(run_id, holder="other", now=harness.now, lease_until=lease_until)
             return super().append(run_id, entry)
 
     @tool
@@ -402,67 +402,69 @@ def test_an_owner_that_lost_its_run_unawares_wakes_whoever_has_it_now() -> None:
         """Launch."""
         return "launched"
 
-    house = House(launch, script=[call("launch"), say("ok")], store=Overtaken())
-    run_id = house.start()
-    assert house.worker().advance(run_id) is None
-    loaded = house.loaded(run_id)
+    harness = Harness(launch, script=[call("launch"), say("ok")], store=LeaseLosingStore())
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is None
+    loaded = harness.loaded(run_id)
     assert loaded.continuation.turns[0].calls[0].outcome
     assert (loaded.head.owner, loaded.head.wake) == ("other", 1)
-    assert house.queue.sent[-1] == ("resume", run_id)
+    assert harness.queue.sent[-1] == ("resume", run_id)
 
 
-def test_a_second_worker_does_not_touch_a_run_that_has_an_owner() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
-    house.store.claim(run_id, holder="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
-    assert house.worker().advance(run_id) is None
-    assert house.model.requests == []
+def test_a_second_worker_cannot_claim_a_leased_run() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
+    harness.store.claim(run_id, holder="other", now=NOW, lease_until=NOW + timedelta(minutes=2))
+    assert harness.worker().advance(run_id) is None
+    assert harness.model.requests == []
 
 
-def failing(error: Exception) -> Callable[[ModelRequest], Reply]:
+def failing_model(error: Exception) -> Callable[[ModelRequest], Reply]:
     def script(_request: ModelRequest) -> Reply:
         raise error
 
     return script
 
 
-def test_an_unavailable_model_is_a_timer_and_not_a_sleep() -> None:
-    house = House(script=failing(ModelUnavailable("busy", after_seconds=90)))
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    assert house.loaded(run_id).head.due == NOW + timedelta(seconds=90)
-    (entry,) = house.waiting(run_id)
+def test_an_unavailable_model_suspends_the_run_until_a_later_time() -> None:
+    harness = Harness(script=failing_model(ModelUnavailable("busy", after_seconds=90)))
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert harness.loaded(run_id).head.due == NOW + timedelta(seconds=90)
+    (entry,) = harness.waiting(run_id)
     assert (entry.kind, entry.message) == ("model", "busy")
-    house.model.scripts = {"a": [say("ok")]}
-    house.later(seconds=91)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+    harness.model.scripts = {"a": [say("ok")]}
+    harness.later(seconds=91)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
 
 
-def test_a_wake_during_the_models_pause_does_not_call_it_and_the_pause_grows() -> None:
-    pay, _ = gated()
-    house = House(pay, script=failing(ModelUnavailable("busy", after_seconds=90)))
-    run_id = house.start()
-    house.worker().advance(run_id)
-    asked = len(house.model.requests)
-    house.store.wake(run_id, now=house.now)
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    assert len(house.model.requests) == asked
-    head = house.loaded(run_id).head
+def test_a_wake_during_the_back_off_calls_no_model_and_the_back_off_grows() -> None:
+    pay, _ = gated_tool()
+    harness = Harness(pay, script=failing_model(ModelUnavailable("busy", after_seconds=90)))
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    asked = len(harness.model.requests)
+    harness.store.wake(run_id, now=harness.now)
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert len(harness.model.requests) == asked
+    head = harness.loaded(run_id).head
     assert head.due == NOW + timedelta(seconds=90)
-    (entry,) = house.waiting(run_id)
+    (entry,) = harness.waiting(run_id)
     assert (entry.kind, entry.message) == ("model", "busy")
-    # The second failure in a row asks for less than the pause has grown to.
-    house.model.scripts = {"a": failing(ModelUnavailable("busy", after_seconds=1))}
-    house.later(seconds=91)
-    house.worker().advance(run_id)
-    assert house.loaded(run_id).head.due == house.now + timedelta(seconds=2 * Limits().model_retry)
-    house.model.scripts = {"a": [call("pay"), say("ok")]}
-    house.later(seconds=61)
-    house.worker().advance(run_id)
-    assert house.loaded(run_id).head.model_pause is None
+    # The second failure in a row asks for less than the back-off has grown to.
+    harness.model.scripts = {"a": failing_model(ModelUnavailable("busy", after_seconds=1))}
+    harness.later(seconds=91)
+    harness.worker().advance(run_id)
+    assert harness.loaded(run_id).head.due == harness.now + timedelta(
+        seconds=2 * Limits().model_retry
+    )
+    harness.model.scripts = {"a": [call("pay"), say("ok")]}
+    harness.later(seconds=61)
+    harness.worker().advance(run_id)
+    assert harness.loaded(run_id).head.model_pause is None
 
 
-def test_siblings_that_fail_together_are_one_try() -> None:
+def test_model_calls_that_fail_together_count_as_one_try() -> None:
     error = ModelUnavailable("busy")
     pause = next_backoff(None, error, NOW, shortest=30, longest=900)
     for _ in range(20):
@@ -475,55 +477,64 @@ def test_siblings_that_fail_together_are_one_try() -> None:
 
 
 @pytest.mark.parametrize("error", [ModelRefused("no such key"), RuntimeError("a bug")])
-def test_a_model_that_refuses_parks_the_run_with_the_reason(error: Exception) -> None:
-    house = House(script=failing(error))
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.PARKED
-    head = house.loaded(run_id).head
+def test_a_refusing_model_parks_the_run_with_the_reason(error: Exception) -> None:
+    harness = Harness(script=failing_model(error))
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.PARKED
+    head = harness.loaded(run_id).head
     assert str(error) in (head.note or "")
     assert head.due is None
-    house.model.scripts = {"a": [say("ok")]}
-    house.services.control.redrive(run_id)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+    harness.model.scripts = {"a": [say("ok")]}
+    harness.services.control.redrive(run_id)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
 
 
-def test_a_poisonous_run_is_parked_after_five_claims_without_progress() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
+def test_a_run_is_parked_after_five_fruitless_claims() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
     for number in range(MAX_FRUITLESS_CLAIMS - 1):
-        taken = house.store.claim(
-            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        taken = harness.store.claim(
+            run_id,
+            holder=f"o{number}",
+            now=harness.now,
+            lease_until=harness.now + timedelta(minutes=2),
         )
         assert taken
-        house.later(minutes=3)
-    if house.store.head(run_id):
-        head = house.store.head(run_id)
+        harness.later(minutes=3)
+    if harness.store.head(run_id):
+        head = harness.store.head(run_id)
         assert head
-        house.store.progress(run_id, epoch=head.epoch, entry_count=1)
+        harness.store.progress(run_id, epoch=head.epoch, entry_count=1)
     for number in range(MAX_FRUITLESS_CLAIMS - 1):
-        house.store.claim(
-            run_id, holder=f"p{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        harness.store.claim(
+            run_id,
+            holder=f"p{number}",
+            now=harness.now,
+            lease_until=harness.now + timedelta(minutes=2),
         )
-        house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.PARKED
-    assert house.loaded(run_id).head.note == "5 claims without progress"
-    assert house.services.control.redrive(run_id).stalls == 0
-    assert house.worker().advance(run_id) is Status.COMPLETED
+        harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.loaded(run_id).head.note == "5 claims without progress"
+    assert harness.services.control.redrive(run_id).stalls == 0
+    assert harness.worker().advance(run_id) is Status.COMPLETED
 
 
-def test_claims_that_end_badly_but_get_somewhere_do_not_park_a_run() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
+def test_claims_that_make_progress_do_not_park_a_run() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
     for number in range(MAX_FRUITLESS_CLAIMS):
-        house.store.claim(
-            run_id, holder=f"o{number}", now=house.now, lease_until=house.now + timedelta(minutes=2)
+        harness.store.claim(
+            run_id,
+            holder=f"o{number}",
+            now=harness.now,
+            lease_until=harness.now + timedelta(minutes=2),
         )
-        house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+        harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
 
 
-def test_a_corrupt_value_parks_the_run_instead_of_failing_for_ever() -> None:
-    class Corrupt(InMemoryStore):
+def test_a_corrupt_value_parks_the_run() -> None:
+    class CorruptStore(InMemoryStore):
         broken = False
 
         def load(self, run_id: str) -> Snapshot | None:
@@ -531,78 +542,78 @@ def test_a_corrupt_value_parks_the_run_instead_of_failing_for_ever() -> None:
                 raise CorruptValue("the value of J#!start has changed")
             return super().load(run_id)
 
-    store = Corrupt()
-    house = House(script=[say("ok")], store=store)
-    run_id = house.start()
+    store = CorruptStore()
+    harness = Harness(script=[say("ok")], store=store)
+    run_id = harness.start()
     store.broken = True
-    assert house.worker().advance(run_id) is Status.PARKED
+    assert harness.worker().advance(run_id) is Status.PARKED
     store.broken = False
-    assert house.loaded(run_id).head.note == "the value of J#!start has changed"
+    assert harness.loaded(run_id).head.note == "the value of J#!start has changed"
 
 
-def test_a_decision_that_comes_while_the_owner_works_is_not_slept_through() -> None:
-    pay, ran = gated()
-    house = House(script=[])
+def test_a_decision_during_an_execution_is_not_missed() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(script=[])
 
     @tool(effect="idempotent")
     def slow() -> str:
         """While it runs, a person decides."""
-        if house.waiting(run_id):
-            house.decide(run_id, Verdict.APPROVE)
+        if harness.waiting(run_id):
+            harness.decide(run_id, Verdict.APPROVE)
         return "done"
 
-    house.registry = Registry([Agent("a", tools=[pay, slow])])
-    house.model.scripts = {"a": [call("pay"), say("ok")]}
-    house.model.scripts = {"a": [calls(("pay", {}), ("slow", {})), say("ok")]}
-    run_id = house.start()
-    house.worker().advance(run_id)
-    if house.waiting(run_id):
-        house.decide(run_id, Verdict.APPROVE)
-        house.worker().advance(run_id)
-    assert house.loaded(run_id).head.status is Status.COMPLETED
+    harness.registry = Registry([Agent("a", tools=[pay, slow])])
+    harness.model.scripts = {"a": [call("pay"), say("ok")]}
+    harness.model.scripts = {"a": [calls(("pay", {}), ("slow", {})), say("ok")]}
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    if harness.waiting(run_id):
+        harness.decide(run_id, Verdict.APPROVE)
+        harness.worker().advance(run_id)
+    assert harness.loaded(run_id).head.status is Status.COMPLETED
     assert ran == ["x"]
 
 
-def test_a_request_that_was_started_twice_is_one_run() -> None:
-    house = House(script=[say("ok")])
-    one = house.services.runs.start("a", "go", key="k")
-    assert house.services.runs.start("a", "go", key="k").run_id == one.run_id
+def test_a_repeated_start_request_makes_one_run() -> None:
+    harness = Harness(script=[say("ok")])
+    one = harness.services.runs.start("a", "go", key="k")
+    assert harness.services.runs.start("a", "go", key="k").run_id == one.run_id
     with pytest.raises(KeyReused):
-        house.services.runs.start("a", "stop", key="k")
-    assert house.services.runs.start("a", "go").run_id != one.run_id
+        harness.services.runs.start("a", "stop", key="k")
+    assert harness.services.runs.start("a", "go").run_id != one.run_id
 
 
-def test_what_runs_must_be_what_was_approved() -> None:
-    pay, ran = gated()
-    house = House(pay, script=[call("pay"), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
-    house.decide(run_id, Verdict.APPROVE)
-    # Somebody with access to the table alters the stored decision.
-    run = house.store._runs[run_id]
+def test_a_call_runs_only_as_it_was_approved() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    harness.decide(run_id, Verdict.APPROVE)
+    # An attacker with access to the table alters the stored decision.
+    run = harness.store._runs[run_id]
     register = run.entries["00000.000!2decision"]
     event = register.events[0]
     forged = event.model_copy(
         update={"decision": event.decision.model_copy(update={"arguments_hash": "0" * 64})}  # type: ignore[union-attr]
     )
     run.entries[register.key] = JournalEntry(register.key, (forged,))
-    assert house.worker().advance(run_id) is Status.PARKED
-    assert house.loaded(run_id).head.note == "0.0 is not what was approved"
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.loaded(run_id).head.note == "0.0 is not what was approved"
     assert ran == []
 
 
-def test_the_start_is_a_register_like_any_other() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
-    snapshot = house.store.load(run_id)
+def test_the_start_is_a_journal_entry() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
+    snapshot = harness.store.load(run_id)
     assert snapshot
     assert [register.key for register in snapshot.entries] == [START_KEY]
     assert isinstance(snapshot.head, RunHead)
 
 
 @pytest.mark.parametrize("width", [1, 25, 26, 45, 46, 128])
-def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
-    pay, paid = gated()
+def test_every_call_of_a_wide_turn_is_requested_and_run(width: int) -> None:
+    pay, paid = gated_tool()
     noted: list[str] = []
 
     @tool
@@ -612,27 +623,27 @@ def test_a_turn_of_any_width_is_asked_and_run_as_a_whole(width: int) -> None:
         return "noted"
 
     wide = calls(*[("pay", {})] * width)
-    house = House(pay, note, script=[wide, calls(*[("note", {})] * width), say("ok")])
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    assert len(house.waiting(run_id)) == len(house.store.notices(run_id)) == width
-    for entry in house.waiting(run_id):
+    harness = Harness(pay, note, script=[wide, calls(*[("note", {})] * width), say("ok")])
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert len(harness.waiting(run_id)) == len(harness.store.notices(run_id)) == width
+    for entry in harness.waiting(run_id):
         answer = Decide(
             verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api"
         )
-        house.services.decisions.decide(run_id, entry.request_id, answer)
-    assert house.worker().advance(run_id) is Status.COMPLETED
+        harness.services.decisions.decide(run_id, entry.request_id, answer)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
     assert (len(paid), len(noted)) == (width, width)
-    assert house.loaded(run_id).head.intents == {}
+    assert harness.loaded(run_id).head.intents == {}
 
 
 def test_calls_beyond_the_limit_of_a_turn_are_refused_and_the_others_run() -> None:
-    pay, _ = gated()
-    house = House(pay, script=[calls(*[("pay", {})] * 130), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
-    assert len(house.waiting(run_id)) == 128
-    refused = house.loaded(run_id).continuation.turns[0].calls[128].outcome
+    pay, _ = gated_tool()
+    harness = Harness(pay, script=[calls(*[("pay", {})] * 130), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    assert len(harness.waiting(run_id)) == 128
+    refused = harness.loaded(run_id).continuation.turns[0].calls[128].outcome
     assert refused
     assert "only 128 tool calls are possible in one turn" in refused.content
 
@@ -647,43 +658,43 @@ def test_agents_nest_thirty_two_deep_and_no_deeper() -> None:
         last = request.messages[-1]
         return say(str(last["content"])) if last["role"] == "tool" else call("deeper", input="x")
 
-    house = House(script=[])
-    house.registry = Registry([inner])
-    house.model.scripts = {f"a{depth}": script for depth in range(40)}
-    run_id = house.services.runs.start("a39", "go").run_id
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    root = house.loaded(run_id).continuation
+    harness = Harness(script=[])
+    harness.registry = Registry([inner])
+    harness.model.scripts = {f"a{depth}": script for depth in range(40)}
+    run_id = harness.services.runs.start("a39", "go").run_id
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    root = harness.loaded(run_id).continuation
     assert max(len(path) for path, call_ in root.calls() if call_.child) == 32
     assert "agents may be nested 32 deep" in (root.outcome.content if root.outcome else "")
 
 
-def test_huge_arguments_fit_into_the_notice_by_a_word_about_their_size() -> None:
+def test_a_notice_replaces_huge_arguments_by_their_size() -> None:
     @tool(approval=Approval(["x@example.com"]))
     def file(text: str) -> str:
         """File."""
         return text
 
-    house = House(file, script=[call("file", text="x" * 1_000_000), say("ok")])
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.SUSPENDED
-    (notice,) = house.store.notices(run_id)
+    harness = Harness(file, script=[call("file", text="x" * 1_000_000), say("ok")])
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    (notice,) = harness.store.notices(run_id)
     assert len(notice.model_dump_json()) < 10_000
     assert "1000011 characters" in str(notice.arguments)
 
 
-def test_a_run_that_cannot_even_be_loaded_is_parked_in_the_end() -> None:
-    class Broken(InMemoryStore):
+def test_a_run_that_cannot_be_loaded_is_parked() -> None:
+    class BrokenStore(InMemoryStore):
         def load(self, run_id: str) -> Snapshot | None:
             raise ZeroDivisionError(run_id)
 
-    store = Broken()
-    house = House(script=[say("ok")], store=store)
-    run_id = house.start()
+    store = BrokenStore()
+    harness = Harness(script=[say("ok")], store=store)
+    run_id = harness.start()
     for _ in range(2 * MAX_FRUITLESS_CLAIMS):
         with pytest.raises(ZeroDivisionError):
-            house.worker().advance(run_id)
-        house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.PARKED
+            harness.worker().advance(run_id)
+        harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.PARKED
     head = store.head(run_id)
     assert head
     assert head.note == "11 claims came to nothing"
@@ -697,9 +708,9 @@ def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> N
         """Pay."""
         return f"{amount}"
 
-    house = House(pay, script=[call("pay", amount=5), say("ok")])
-    run_id = house.start()
-    house.worker().advance(run_id)
+    harness = Harness(pay, script=[call("pay", amount=5), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
 
     @tool(approval=Approval(["x@example.com"]), name="pay")
     def pay_in(amount: int, currency: str = "gold") -> str:
@@ -707,15 +718,15 @@ def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> N
         ran.append(currency)
         return f"{amount} {currency}"
 
-    house.registry = Registry([Agent("a", tools=[pay_in])])
-    house.decide(run_id, Verdict.APPROVE)
-    assert house.worker().advance(run_id) is Status.PARKED
-    note = house.loaded(run_id).head.note
+    harness.registry = Registry([Agent("a", tools=[pay_in])])
+    harness.decide(run_id, Verdict.APPROVE)
+    assert harness.worker().advance(run_id) is Status.PARKED
+    note = harness.loaded(run_id).head.note
     assert note == "the tool pay would now run with more than was approved"
     assert ran == []
 
 
-def test_a_validator_that_fails_in_an_odd_way_is_told_to_the_model() -> None:
+def test_an_unexpected_validator_error_is_reported_to_the_model() -> None:
     def odd(_value: int) -> int:
         raise RuntimeError("odd")
 
@@ -724,22 +735,22 @@ def test_a_validator_that_fails_in_an_odd_way_is_told_to_the_model() -> None:
         """Count."""
         return number
 
-    house = House(count, script=[call("count", number=1), say("ok")])
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert "odd" in str(house.model.requests[-1].messages[-1]["content"])
+    harness = Harness(count, script=[call("count", number=1), say("ok")])
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert "odd" in str(harness.model.requests[-1].messages[-1]["content"])
 
 
-def test_a_failed_run_tells_its_whole_reason() -> None:
-    house = House(script=lambda _request: Reply(fault="empty"))
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.FAILED
-    loaded = house.loaded(run_id)
+def test_a_failed_run_shows_its_whole_reason() -> None:
+    harness = Harness(script=lambda _request: Reply(fault="empty"))
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.FAILED
+    loaded = harness.loaded(run_id)
     error = run_view(loaded.head, loaded.continuation).error
     assert error == "the model gave no usable answer: empty, empty, empty"
 
 
-def test_times_are_all_of_one_length_so_that_they_sort_as_texts() -> None:
+def test_times_have_one_length_so_that_they_sort_as_texts() -> None:
     times = [NOW, NOW + timedelta(milliseconds=267), NOW + timedelta(seconds=1)]
     assert [moment(at) for at in times] == [
         "2026-11-22T12:00:00.000Z",
@@ -748,7 +759,7 @@ def test_times_are_all_of_one_length_so_that_they_sort_as_texts() -> None:
     ]
 
 
-# -- what a reviewer's scripts found --------------------------------------------------------------
+# -- rare interleavings ---------------------------------------------------------------------------
 
 
 @tool(effect="read")
@@ -757,7 +768,7 @@ def look() -> str:
     return "seen"
 
 
-def limited_child(crash: bool) -> House:
+def limited_child(crash: bool) -> Harness:
     """A child ends at its limit on a read call; its caller's next reply depends on that."""
     asked: list[str] = []
 
@@ -770,29 +781,29 @@ def limited_child(crash: bool) -> House:
         return call("look") if len(asked) < 3 else say("ok")
 
     child = Agent("child", tools=[look], max_turns=1)
-    house = House(script=[])
+    harness = Harness(script=[])
     manager_agent = Agent("a", tools=[child.as_tool(description="Looks."), look])
-    house.registry = Registry([manager_agent])
-    house.model.scripts = {"a": manager, "child": [call("look")]}
-    return house
+    harness.registry = Registry([manager_agent])
+    harness.model.scripts = {"a": manager, "child": [call("look")]}
+    return harness
 
 
 @pytest.mark.parametrize("crash", [False, True])
-def test_a_child_that_ends_on_a_read_leaves_it_on_record_before_its_caller_replies(
+def test_a_read_of_an_ended_child_is_stored_before_its_caller_replies(
     crash: bool,
 ) -> None:
-    house = limited_child(crash)
-    run_id = house.start()
+    harness = limited_child(crash)
+    run_id = harness.start()
     if crash:
         with pytest.raises(KeyboardInterrupt):
-            house.worker().advance(run_id)
-        house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert house.loaded(run_id).continuation.outcome
+            harness.worker().advance(run_id)
+        harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert harness.loaded(run_id).continuation.outcome
 
 
-def test_another_owners_reply_that_was_loaded_meanwhile_is_not_folded_twice() -> None:
-    house = House(script=[])
+def test_a_reply_stored_by_another_execution_is_not_folded_twice() -> None:
+    harness = Harness(script=[])
 
     @tool(effect="idempotent")
     def slow() -> str:
@@ -800,27 +811,27 @@ def test_another_owners_reply_that_was_loaded_meanwhile_is_not_folded_twice() ->
         return "done"
 
     def script(request: ModelRequest) -> Reply:
-        # While this model call is under way, the lapsed owner's reply to the same turn is stored,
-        # and something wakes the run, so that this owner loads it.
+        # While this model call is in flight, the reply of an execution with an expired lease is
+        # stored for the same turn, and the run is woken, so that this execution loads it.
         if len(request.messages) == 1:
             return call("slow")
-        event = ModelReplied(path="", turn=1, reply=say("the other owner's"), at=NOW)
-        house.store.append(run_id, JournalEntry("00001!reply", (event,)))
-        house.store.wake(run_id, now=NOW)
-        house.later(seconds=50)
+        event = ModelReplied(path="", turn=1, reply=say("the other execution's"), at=NOW)
+        harness.store.append(run_id, JournalEntry("00001!reply", (event,)))
+        harness.store.wake(run_id, now=NOW)
+        harness.later(seconds=50)
         return say("mine")
 
-    house.registry = Registry([Agent("a", tools=[slow])])
-    house.model.scripts = {"a": script}
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    outcome = house.loaded(run_id).continuation.outcome
+    harness.registry = Registry([Agent("a", tools=[slow])])
+    harness.model.scripts = {"a": script}
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    outcome = harness.loaded(run_id).continuation.outcome
     assert outcome
-    assert outcome.content == "the other owner's"
+    assert outcome.content == "the other execution's"
 
 
-def test_a_stale_owner_cannot_park_the_run_of_another() -> None:
-    class Torn(InMemoryStore):
+def test_an_execution_without_a_lease_cannot_park_the_run() -> None:
+    class TornStore(InMemoryStore):
         broken = False
 
         def load(self, run_id: str) -> Snapshot | None:
@@ -833,25 +844,25 @@ def test_a_stale_owner_cannot_park_the_run_of_another() -> None:
                 raise CorruptValue("a form that this code does not know")
             return super().load(run_id)
 
-    store = Torn()
-    house = House(script=[say("ok")], store=store)
-    run_id = house.start()
+    store = TornStore()
+    harness = Harness(script=[say("ok")], store=store)
+    run_id = harness.start()
     store.broken = True
-    assert house.worker().advance(run_id) is None
+    assert harness.worker().advance(run_id) is None
     head = store.head(run_id)
     assert head
     assert (head.status, head.owner) == (Status.RUNNING, "new")
 
 
-def test_a_query_that_was_no_snapshot_is_made_again() -> None:
-    class Torn(InMemoryStore):
+def test_a_query_without_a_consistent_snapshot_is_repeated() -> None:
+    class TornStore(InMemoryStore):
         tears = 0
 
         def load(self, run_id: str) -> Snapshot | None:
             snapshot = super().load(run_id)
             if snapshot is None or self.tears == 0:
                 return snapshot
-            # What was written just before the last register was passed too early.
+            # The query has passed the key of the outcome before it was written.
             self.tears -= 1
             kept = [each for each in snapshot.entries if not each.key.endswith("~outcome")]
             return Snapshot(snapshot.head, tuple(kept))
@@ -861,50 +872,50 @@ def test_a_query_that_was_no_snapshot_is_made_again() -> None:
         """Work."""
         return "done"
 
-    store = Torn()
-    house = House(work, script=[call("work"), say("ok")], store=store)
-    run_id = house.start()
-    house.worker().advance(run_id)
+    store = TornStore()
+    harness = Harness(work, script=[call("work"), say("ok")], store=store)
+    run_id = harness.start()
+    harness.worker().advance(run_id)
     store.tears = 3
-    assert house.loaded(run_id).continuation.outcome
+    assert harness.loaded(run_id).continuation.outcome
     store.tears = 4
     with pytest.raises(IllegalEvent):
-        house.loaded(run_id)
+        harness.loaded(run_id)
 
 
-def test_a_run_that_is_handed_on_again_and_again_without_progress_is_parked() -> None:
-    house = House(script=[say("ok")])
-    run_id = house.start()
+def test_a_run_that_is_handed_on_repeatedly_without_progress_is_parked() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
     soon = NOW + timedelta(seconds=50)
-    # The first claim finds the start, which is more than nothing.
+    # The first claim counts as progress, because the journal has its start.
     statuses = [
-        house.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_FRUITLESS_CLAIMS)
+        harness.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_FRUITLESS_CLAIMS)
     ]
     assert statuses == [*[Status.READY] * MAX_FRUITLESS_CLAIMS, Status.PARKED]
 
 
-def test_no_tool_begins_after_a_cancel_however_wide_the_turn() -> None:
+def test_no_tool_starts_after_a_cancel_in_a_wide_turn() -> None:
     began: list[str] = []
-    house = House(script=[])
+    harness = Harness(script=[])
 
     @tool
     def work() -> str:
-        """The first cancels the run; those that already run may finish."""
+        """The first one cancels the run; those that already run may finish."""
         began.append("x")
         if len(began) == 1:
-            house.services.control.cancel(run_id)
+            harness.services.control.cancel(run_id)
         return "done"
 
-    house.registry = Registry([Agent("a", tools=[work])])
-    house.model.scripts = {"a": [calls(*[("work", {})] * 128), say("ok")]}
-    run_id = house.start()
-    assert house.worker(Limits(workers=4)).advance(run_id) is Status.CANCELLED
+    harness.registry = Registry([Agent("a", tools=[work])])
+    harness.model.scripts = {"a": [calls(*[("work", {})] * 128), say("ok")]}
+    run_id = harness.start()
+    assert harness.worker(Limits(workers=4)).advance(run_id) is Status.CANCELLED
     assert len(began) <= 8
-    assert house.loaded(run_id).head.intents == {}
+    assert harness.loaded(run_id).head.intents == {}
 
 
-def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() -> None:
-    class Flaky(InMemoryStore):
+def test_an_unsaved_outcome_is_stored_once_the_store_answers_again() -> None:
+    class FlakyStore(InMemoryStore):
         failures = 0
 
         def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
@@ -921,64 +932,64 @@ def test_an_outcome_in_hand_survives_a_store_that_does_not_answer_for_a_while() 
         ran.append("x")
         return "launched"
 
-    store = Flaky()
-    house = House(launch, script=[call("launch"), say("ok")], store=store)
-    run_id = house.start()
-    assert house.worker(pause=lambda _seconds: None).advance(run_id) is Status.COMPLETED
+    store = FlakyStore()
+    harness = Harness(launch, script=[call("launch"), say("ok")], store=store)
+    run_id = harness.start()
+    assert harness.worker(pause=lambda _seconds: None).advance(run_id) is Status.COMPLETED
     assert (ran, store.failures) == (["x"], 3)
 
 
-def test_a_process_that_leaves_a_running_tool_behind_is_ended() -> None:
+def test_a_process_with_an_abandoned_tool_is_ended() -> None:
     free, ended = Event(), Event()
 
     @tool
     def stuck() -> str:
-        """Never come back in time."""
-        house.later(seconds=200)
+        """Never return in time."""
+        harness.later(seconds=200)
         free.wait(20)
         return "late"
 
-    house = House(script=[])
-    house.registry = Registry([Agent("a", tools=[stuck])])
-    house.model.scripts = {"a": [call("stuck"), say("ok")]}
-    run_id = house.start()
+    harness = Harness(script=[])
+    harness.registry = Registry([Agent("a", tools=[stuck])])
+    harness.model.scripts = {"a": [call("stuck"), say("ok")]}
+    run_id = harness.start()
     deadline = NOW + timedelta(seconds=200)
     limits = Limits(lease_renewal=0.01)
     assert (
-        house.worker(limits, abandon=ended.set).advance(run_id, deadline=deadline) is Status.READY
+        harness.worker(limits, abandon=ended.set).advance(run_id, deadline=deadline) is Status.READY
     )
     assert ended.is_set()
     free.set()
 
 
-def test_operators_are_asked_about_a_lost_call_that_needed_no_approver() -> None:
-    launch, ran = killed_once()
-    house = House(launch, script=[call("launch"), say("ok")])
-    run_id = house.start()
+def test_operators_are_asked_about_a_call_in_doubt_without_approvers() -> None:
+    launch, ran = tool_killed_once()
+    harness = Harness(launch, script=[call("launch"), say("ok")])
+    run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
-        house.worker().advance(run_id)
-    house.later(hours=1)
-    assert house.worker(operators=["ops@example.com"]).advance(run_id) is Status.SUSPENDED
-    (asked,) = house.waiting(run_id)
+        harness.worker().advance(run_id)
+    harness.later(hours=1)
+    assert harness.worker(operators=["ops@example.com"]).advance(run_id) is Status.SUSPENDED
+    (asked,) = harness.waiting(run_id)
     assert asked.approvers == ("ops@example.com",)
-    (notice,) = house.store.notices(run_id)
+    (notice,) = harness.store.notices(run_id)
     assert notice.undelivered == ("email:ops@example.com",)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
-        house.services.decisions.decide(run_id, asked.request_id, answer)
+        harness.services.decisions.decide(run_id, asked.request_id, answer)
     assert ran == ["x"]
 
 
 def test_a_parked_run_can_be_cancelled() -> None:
-    house = House(script=failing(ModelRefused("no such key")))
-    run_id = house.start()
-    assert house.worker().advance(run_id) is Status.PARKED
-    assert house.services.control.cancel(run_id).status is Status.CANCELLED
-    assert house.worker().advance(run_id) is None
+    harness = Harness(script=failing_model(ModelRefused("no such key")))
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.services.control.cancel(run_id).status is Status.CANCELLED
+    assert harness.worker().advance(run_id) is None
 
 
 def test_a_document_of_a_cancelled_run_does_not_revive_it() -> None:
-    pay, ran = gated()
+    pay, ran = gated_tool()
     model = ScriptedModel({"a": [call("pay"), say("ok")]})
     runs = LocalRunner([Agent("a", tools=[pay])], model, signing_key="k" * 32)
     run = runs.start("a", "go")
@@ -991,8 +1002,8 @@ def test_a_document_of_a_cancelled_run_does_not_revive_it() -> None:
     assert ran == []
 
 
-def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> None:
-    pay, _ = gated()
+def test_blocked_calls_do_not_block_the_others() -> None:
+    pay, _ = gated_tool()
     noted: list[str] = []
 
     @tool
@@ -1005,60 +1016,60 @@ def test_calls_that_cannot_run_do_not_stand_in_the_way_of_those_that_can() -> No
 
     @tool
     def gone() -> str:
-        """Be there when the model asks, and gone after it."""
+        """Exist when the model asks for it, and not any more when it would run."""
         raise AssertionError
 
-    house = House(gone, note, script=[turn, say("ok")])
-    run_id = house.start()
+    harness = Harness(gone, note, script=[turn, say("ok")])
+    run_id = harness.start()
     event = ModelReplied(
         path="",
         turn=0,
         reply=turn,
-        calls=plan_calls(house.registry.startable["a"], (), turn),
+        calls=plan_calls(harness.registry.startable["a"], (), turn),
         at=NOW,
     )
-    house.store.append(run_id, JournalEntry("00000!reply", (event,)))
-    house.registry = Registry([Agent("a", tools=[note, pay])])
-    assert house.worker(Limits(workers=2)).advance(run_id) is Status.PARKED
+    harness.store.append(run_id, JournalEntry("00000!reply", (event,)))
+    harness.registry = Registry([Agent("a", tools=[note, pay])])
+    assert harness.worker(Limits(workers=2)).advance(run_id) is Status.PARKED
     assert noted == ["x"]
 
 
-def test_an_owner_that_lost_its_run_waits_for_its_tool_without_spinning() -> None:
-    executor = Watched(8)
+def test_an_execution_that_lost_its_lease_waits_for_its_tool_without_spinning() -> None:
+    executor = RecordingExecutor(8)
 
     @tool
     def overtaken() -> str:
-        """While it runs, the lease ends and another owner takes the run."""
-        house.later(minutes=3)
-        lease_until = house.now + timedelta(minutes=2)
-        assert house.store.claim(run_id, holder="other", now=house.now, lease_until=lease_until)
+        """While it runs, the lease expires and another execution claims the run."""
+        harness.later(minutes=3)
+        lease_until = harness.now + timedelta(minutes=2)
+        assert harness.store.claim(run_id, holder="other", now=harness.now, lease_until=lease_until)
         executor.waited_often.wait(10)
         return "late"
 
-    house = House(overtaken, script=[call("overtaken"), say("ok")])
-    run_id = house.start()
-    assert house.worker(executor=lambda: executor).advance(run_id) is None
+    harness = Harness(overtaken, script=[call("overtaken"), say("ok")])
+    run_id = harness.start()
+    assert harness.worker(executor=lambda: executor).advance(run_id) is None
     assert min(executor.waits[-2:]) > 1
 
 
-def test_a_model_call_in_flight_is_waited_for_when_time_runs_out_and_not_paid_for_twice() -> None:
-    executor = Watched(8)
+def test_a_model_call_in_flight_is_awaited_when_time_runs_out() -> None:
+    executor = RecordingExecutor(8)
 
     def slow(request: ModelRequest) -> Reply:
-        house.later(seconds=150)
+        harness.later(seconds=150)
         executor.waited_often.wait(10)
         return say("ok")
 
-    house = House(script=[])
-    house.model.scripts = {"a": slow}
-    run_id = house.start()
-    worker = house.worker(executor=lambda: executor)
+    harness = Harness(script=[])
+    harness.model.scripts = {"a": slow}
+    run_id = harness.start()
+    worker = harness.worker(executor=lambda: executor)
     assert worker.advance(run_id, deadline=NOW + timedelta(seconds=200)) is Status.COMPLETED
-    assert house.loaded(run_id).continuation.turns[0].reply.content == "ok"
+    assert harness.loaded(run_id).continuation.turns[0].reply.content == "ok"
 
 
-def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() -> None:
-    class Flaky(InMemoryStore):
+def test_a_decision_is_loaded_again_after_a_failed_load() -> None:
+    class FlakyStore(InMemoryStore):
         fails = False
 
         def load(self, run_id: str) -> Snapshot | None:
@@ -1067,52 +1078,52 @@ def test_a_decision_whose_load_failed_is_loaded_again_and_not_slept_through() ->
                 raise Retryable("throttled")
             return super().load(run_id)
 
-    pay, ran = gated()
-    store = Flaky()
-    executor = Watched(8)
+    pay, ran = gated_tool()
+    store = FlakyStore()
+    executor = RecordingExecutor(8)
 
     @tool(effect="idempotent")
     def slow() -> str:
         """While it runs, a person decides, and the store does not answer for a moment."""
         for _ in range(200):
-            if house.waiting(run_id):
+            if harness.waiting(run_id):
                 break
             sleep(0.01)
-        house.decide(run_id, Verdict.APPROVE)
+        harness.decide(run_id, Verdict.APPROVE)
         store.fails = True
-        house.later(seconds=60)
+        harness.later(seconds=60)
         executor.waited_often.clear()
         executor.waits.clear()
         executor.waited_often.wait(10)
         return "done"
 
-    house = House(pay, slow, script=[calls(("pay", {}), ("slow", {})), say("ok")], store=store)
-    run_id = house.start()
-    worker = house.worker(executor=lambda: executor, pause=lambda _seconds: None)
+    harness = Harness(pay, slow, script=[calls(("pay", {}), ("slow", {})), say("ok")], store=store)
+    run_id = harness.start()
+    worker = harness.worker(executor=lambda: executor, pause=lambda _seconds: None)
     assert worker.advance(run_id) is Status.COMPLETED
     assert (ran, store.fails) == (["x"], False)
 
 
-def test_an_outcome_that_a_lost_owner_left_unnoticed_is_found_before_anybody_is_asked() -> None:
-    launch, _ = killed_once()
+def test_an_outcome_of_a_lost_lease_is_found_before_the_call_is_in_doubt() -> None:
+    launch, _ = tool_killed_once()
     begun: list[str] = []
 
     @tool(effect="idempotent")
     def slow() -> str:
-        """While it runs, the owner of the other call ends, and its last word is on record."""
+        """While it runs, the process of the other call ends, after storing the outcome."""
         begun.append("x")
         if len(begun) == 1:
             raise KeyboardInterrupt
         late = JournalEntry(call_key(parse_path("0.0"), "outcome"), (returned("0.0", "launched"),))
-        house.store.append(run_id, late)
-        house.later(minutes=30)
+        harness.store.append(run_id, late)
+        harness.later(minutes=30)
         return "done"
 
     script = [calls(("launch", {}), ("slow", {})), say("ok")]
-    house = House(launch, slow, script=script)
-    run_id = house.start()
+    harness = Harness(launch, slow, script=script)
+    run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
-        house.worker().advance(run_id)
-    house.later(minutes=3)
-    assert house.worker().advance(run_id) is Status.COMPLETED
-    assert not house.store.notices(run_id)
+        harness.worker().advance(run_id)
+    harness.later(minutes=3)
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert not harness.store.notices(run_id)

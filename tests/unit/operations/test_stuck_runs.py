@@ -32,7 +32,7 @@ from agent_continuations.operations import stuck_runs as stuck_runs_module
 from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
-from tests.unit.engine.test_runner import Recorded
+from tests.unit.engine.test_runner import RecordingQueue
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def start_run(
     agent = agent or Agent("a", tools=tools)
     registry = Registry([agent])
     model = ScriptedModel({"a": script, "boss": script, "b": script})
-    queue = Recorded()
+    queue = RecordingQueue()
     services = Services.of(store=store, queue=queue, registry=lambda: registry, clock=lambda: NOW)
     run_id = services.runs.start(agent.name, "go").run_id
     runner = Runner(store=store, model=model, registry=registry, queue=queue, clock=lambda: NOW)

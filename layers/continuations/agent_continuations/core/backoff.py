@@ -1,4 +1,4 @@
-"""Backoff."""
+"""Back-off of model calls while the model service is unavailable."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,12 @@ from agent_continuations.errors import ModelUnavailable
 
 
 class ModelBackoff(FrozenModel):
-    """The model service is left alone until then; `tries` calls in a row have failed."""
+    """No model call before `until`, because the service was unavailable.
+
+    Attributes:
+        tries: how many calls in a row have failed.
+        reason: the last error, shortened.
+    """
 
     until: datetime
     tries: int
@@ -22,18 +27,18 @@ def next_backoff(
     shortest: float,
     longest: float,
 ) -> ModelBackoff:
-    """The pause after one more failure: as long as the service asks, and doubled each time.
+    """The back-off after one more failure: doubled each time, or longer if the service asks.
 
     Args:
-        before: the pause that led to this call, or that has begun while it was on its way.
+        before: the back-off before this call, or one that began while the call was in flight.
         error: how the call failed.
         now: the time.
-        shortest, longest: what the doubling begins and ends with, in seconds. The service may ask
+        shortest, longest: first and last value of the doubling, in seconds. The service may ask
             for more.
     """
     tries, until = 1, now
     if before:
-        # What fails while there is a pause was asked before it, and is no further try.
+        # A call that fails during a back-off was started before it, and is not another try.
         tries = before.tries if before.until > now else before.tries + 1
         until = before.until
     seconds = max(error.after_seconds or 0.0, min(shortest * 2.0 ** (tries - 1), longest))

@@ -1,9 +1,9 @@
-"""What every stored value is."""
+"""The base of all stored values."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """Base of every stored value: frozen, and refusing fields that it does not know."""
+    """Base of every stored value: immutable, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

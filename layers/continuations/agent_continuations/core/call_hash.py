@@ -1,4 +1,4 @@
-"""Call hash."""
+"""The hash that ties an approval to one call, and the check before the call runs."""
 
 from collections.abc import Mapping
 from hmac import compare_digest
@@ -15,17 +15,17 @@ from agent_continuations.errors import IllegalEvent
 
 
 def call_hash(head: RunHead, root: Continuation, path: Path) -> str:
-    """The hash of the call at `path` with the arguments that would run.
+    """The hash of the call at `path`, over the arguments that would run now.
 
     Raises:
-        IllegalEvent: the call is one that cannot run.
+        IllegalEvent: the call was refused when it was planned, so it cannot run.
     """
     call = root.call_at(path)
     return call_hash_of(head, call, path)
 
 
 def call_hash_of(head: RunHead, call: Call, path: Path) -> str:
-    """`call_hash`, for a call that is at hand. That of a question covers its text."""
+    """`call_hash` of a given call. The hash of a question also covers its text."""
     if isinstance(call.plan, RefusedPlan):
         raise IllegalEvent(f"{path_text(path)} was refused")
     return arguments_hash(
@@ -39,7 +39,7 @@ def call_hash_of(head: RunHead, call: Call, path: Path) -> str:
 
 
 def question_of(call: Call) -> dict[str, Any] | None:
-    """What a person is asked by a tool, and what the answer must fit; None where nothing is."""
+    """A question's text and the JSON schema of its answer; None if the call asks no question."""
     question = call.question
     return {"text": question.text, "answer": question.answer} if question else None
 
@@ -47,15 +47,15 @@ def question_of(call: Call) -> dict[str, Any] | None:
 def hashed_content(
     arguments: Mapping[str, Any], question: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
-    """What the hash of a request covers apart from its place."""
+    """The content that the hash of a request covers, apart from its path."""
     return {"question": question, "arguments": arguments} if question else arguments
 
 
 def check_approval(head: RunHead, root: Continuation, path: Path) -> None:
-    """Make sure that the call at `path` may run: ungated, or approved exactly as it is.
+    """Check that the call at `path` may run: it needs no approval, or was approved as it is.
 
     Raises:
-        IllegalEvent: it may not.
+        IllegalEvent: the call may not run.
     """
     call = root.call_at(path)
     if call.gate is None:

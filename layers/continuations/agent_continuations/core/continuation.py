@@ -1,7 +1,7 @@
-"""The continuation: one immutable, recursive value with all that a run needs to go on.
+"""The continuation: one immutable, recursive value with all that a run needs to continue.
 
-Nothing in it is derived from code that may change: an agent's instructions and limits are pinned
-when its frame starts, and what each call needs (its effect, its approval) when the model asks.
+Nothing in it depends on code that may change: an agent's instructions and limits are pinned when
+its frame starts, and the side effect and approval policy of each call when the model asks for it.
 """
 
 from collections.abc import Iterator
@@ -25,19 +25,19 @@ MAX_DEPTH = 32
 MAX_CALLS_PER_TURN = 128
 
 
-# Together with those that become runs of their own, which are for width.
+# With calls that become child runs, which exist for wide turns.
 MAX_CALLS_WITH_RUNS = 256
 
 
 MAX_FAULTY_TURNS = 3
 
 
-# Where a frame is held has the place of a call that comes after all that a turn can have.
+# Conditions use call indices from 900 on, above any real call.
 CONDITION_INDEX_BASE = 900
 
 
 class Message(FrozenModel):
-    """What somebody said to a run after its start."""
+    """A message to a run after its start."""
 
     message_id: str
     text: str
@@ -46,7 +46,7 @@ class Message(FrozenModel):
 
 
 class Signal(FrozenModel):
-    """An event from outside that no call has taken yet."""
+    """An event from outside that is kept until a call takes it."""
 
     event_id: str
     name: str
@@ -56,7 +56,11 @@ class Signal(FrozenModel):
 
 
 class Intent(FrozenModel):
-    """A tool is about to run or has run. Past the deadline its owner cannot be alive."""
+    """A tool is about to run, or has run. It is stored before the tool starts.
+
+    Attributes:
+        deadline: after this time, the process that runs the tool cannot be alive.
+    """
 
     attempt: int
     started_at: datetime
@@ -64,10 +68,10 @@ class Intent(FrozenModel):
 
 
 class Doubt(FrozenModel):
-    """A `once` tool may or may not have happened; a person has been asked.
+    """A `once` tool may or may not have happened, and people were asked.
 
-    Those who approved the call are asked, or the operators where it needed no approval. Where
-    there are none of these either, whoever may call the API can answer.
+    The call's approvers are asked or, if it needed no approval, the operators. If there are no
+    operators either, any caller of the API can answer.
     """
 
     request_id: str
@@ -77,11 +81,18 @@ class Doubt(FrozenModel):
 
 
 class Call(FrozenModel):
-    """A tool call with what is known of it.
+    """The state of one tool call.
 
     Attributes:
-        attempts: how many are over for certain.
-        wait: where the outcome comes from, once the tool has said that it comes later.
+        plan: what the call needs, as it was determined when the model asked for it.
+        approval: the request to people, if one was made.
+        decision: the decision on it.
+        intent: set while its tool may be running.
+        doubt: set while it is unknown whether its tool ran.
+        wait: the source of an outcome that comes later.
+        child: the frame of a sub-agent.
+        outcome: the result; None while the call is open.
+        attempts: how many attempts are certainly over.
     """
 
     plan: Plan
@@ -96,7 +107,7 @@ class Call(FrozenModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments that run, or would: an approver's where edited, else the model's."""
+        """The arguments that run: the approver's edited ones if there are any, else the model's."""
         if isinstance(self.plan, RefusedPlan):
             return {}
         if self.decision:
@@ -107,30 +118,30 @@ class Call(FrozenModel):
 
     @property
     def risk(self) -> Risk:
-        """How surely one must know who decides on the call."""
-        gate = self.gate
-        if gate is None:
+        """The risk of the call, which determines the sources that may decide on it."""
+        policy = self.gate
+        if policy is None:
             return Risk.LOW
-        return self.approval.risk_by(gate) if self.approval else gate.risk
+        return self.approval.risk_under(policy) if self.approval else policy.risk
 
     @property
     def preview(self) -> Preview | None:
-        """What the tool's author says of the call as it is asked about now."""
-        gate = self.gate
-        if gate is None or self.approval is None:
-            return gate.preview if gate else None
-        return self.approval.preview_by(gate)
+        """The tool author's preview of the call with the arguments that are requested now."""
+        policy = self.gate
+        if policy is None or self.approval is None:
+            return policy.preview if policy else None
+        return self.approval.preview_under(policy)
 
     @property
     def gate(self) -> ApprovalPolicy | None:
-        """The approval that the call needs, or whose answer it waits for."""
+        """The approval policy of the call or of its question; None if nobody is asked."""
         if self.question:
             return self.question.gate
         return None if isinstance(self.plan, RefusedPlan) else self.plan.gate
 
     @property
     def asks(self) -> Literal["approval", "question", "condition"]:
-        """What its `approval` is a request for."""
+        """The kind of the request in `approval`."""
         if isinstance(self.plan, ConditionPlan):
             return "condition"
         return "question" if self.question else "approval"
@@ -150,7 +161,7 @@ class Turn(FrozenModel):
     """One model reply and the calls that it asks for.
 
     Attributes:
-        heard: what people had said since the turn before.
+        heard: messages that were included in the request since the turn before.
     """
 
     reply: Reply
@@ -159,19 +170,19 @@ class Turn(FrozenModel):
 
     @property
     def settled(self) -> bool:
-        """Every call of the turn has its outcome."""
+        """Whether every call of the turn has its outcome."""
         return all(call.outcome for call in self.calls)
 
 
 class Continuation(FrozenModel):
-    """A frame: one agent at work on one input, its turns so far, its sub-agents inside them.
+    """A frame: one agent with one input, its turns so far, and its sub-agents inside them.
 
     Attributes:
-        output: the JSON schema that the answer must fit, if it must fit one.
-        holds: where conditions held, by place as `turn.call`.
-        failed: why the whole run ended before its time; only the root frame has it.
-        messages: what people have said, and the model has not heard yet; only the root's.
-        signals: events that no call has taken yet, the oldest first; only the root's.
+        output: the JSON schema of the answer, if the agent has one.
+        holds: stops by conditions, by key as `turn.call`.
+        failed: why the whole run failed at a deadline; only in the root frame.
+        messages: messages that no model request has included yet; only in the root frame.
+        signals: events that no call has taken yet, the oldest first; only in the root frame.
     """
 
     version: Literal[1] = 1
@@ -189,7 +200,7 @@ class Continuation(FrozenModel):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the frame ended, or None while it goes on."""
+        """The result of the frame; None while it is open."""
         if self.failed is not None:
             return Outcome(kind="error", content=self.failed)
         for hold in self.holds.values():
@@ -205,12 +216,12 @@ class Continuation(FrozenModel):
         return self._exhausted()
 
     def _exhausted(self) -> Outcome | None:
-        """How the frame failed, if its model has come to nothing in the turns that it has.
+        """The failure of a frame whose model has used up its turns; None if it has not.
 
-        They are counted from what a person said last.
+        Turns are counted from the last one that included a message of a person.
         """
-        heard = max((n for n, turn in enumerate(self.turns) if turn.heard), default=0)
-        turns = self.turns[heard:]
+        first = max((n for n, turn in enumerate(self.turns) if turn.heard), default=0)
+        turns = self.turns[first:]
         faults = [turn.reply.fault for turn in turns[-MAX_FAULTY_TURNS:] if not turn.calls]
         if len(faults) == MAX_FAULTY_TURNS:
             why = ", ".join(str(fault) for fault in faults)
@@ -220,11 +231,11 @@ class Continuation(FrozenModel):
         return None
 
     @property
-    def hold(self) -> tuple[Step, Call] | None:
-        """Where the frame is held, and people have not let it go on."""
-        for place, call in self.holds.items():
+    def open_condition(self) -> tuple[Step, Call] | None:
+        """The stop by a condition that people have not decided on; None if there is none."""
+        for key, call in self.holds.items():
             if not call.outcome:
-                return parse_path(place)[0], call
+                return parse_path(key)[0], call
         return None
 
     def calls(self, path: Path = ()) -> Iterator[tuple[Path, Call]]:
@@ -235,8 +246,8 @@ class Continuation(FrozenModel):
                 yield at, call
                 if call.child:
                     yield from call.child.calls(at)
-        for place, hold in self.holds.items():
-            yield (*path, *parse_path(place)), hold
+        for key, call in self.holds.items():
+            yield (*path, *parse_path(key)), call
 
     def frames(self) -> Iterator["Continuation"]:
         """This frame and all inside it."""
@@ -250,7 +261,7 @@ class Continuation(FrozenModel):
         """The call at `path`.
 
         Raises:
-            LookupError: there is none.
+            LookupError: there is none at this path.
         """
         frame: Continuation | None = self
         call: Call | None = None
@@ -267,7 +278,7 @@ class Continuation(FrozenModel):
         """The frame that the call at `path` started; the root for the empty path.
 
         Raises:
-            LookupError: there is none.
+            LookupError: there is none at this path.
         """
         frame = self.call_at(path).child if path else self
         if frame is None:
@@ -279,8 +290,8 @@ class Continuation(FrozenModel):
         return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))
 
     def _call(self, step: Step) -> Call:
-        if hold := self.holds.get(path_text((step,))):
-            return hold
+        if stop := self.holds.get(path_text((step,))):
+            return stop
         if step.turn >= len(self.turns) or step.call >= len(self.turns[step.turn].calls):
             raise LookupError(step)
         return self.turns[step.turn].calls[step.call]

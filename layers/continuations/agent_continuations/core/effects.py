@@ -1,4 +1,4 @@
-"""What a continuation needs next: `effects(continuation)`, derived and never stored."""
+"""Effects: the next actions that a continuation needs, derived from it and never stored."""
 
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, assert_never
@@ -17,7 +17,7 @@ class CallModel(FrozenModel):
     """Ask the model of the frame at `path` for its reply number `turn`.
 
     Attributes:
-        heard: ids of the messages that it will hear with it.
+        heard: ids of the messages that the request includes for the first time.
     """
 
     kind: Literal["call_model"] = "call_model"
@@ -36,7 +36,7 @@ class RunTool(FrozenModel):
 
 
 class PollJob(FrozenModel):
-    """Ask how the job stands that the call at `path` waits for. It follows from the time."""
+    """Poll the job that the call at `path` waits for. It follows from an `Await` that is due."""
 
     kind: Literal["poll_job"] = "poll_job"
     path: Path
@@ -44,15 +44,15 @@ class PollJob(FrozenModel):
 
 
 class AskApproval(FrozenModel):
-    """Record that people are asked about the call at `path`, and tell them."""
+    """Record an approval request for the call at `path`, and notify the approvers."""
 
     kind: Literal["ask_approval"] = "ask_approval"
     path: Path
-    gate: ApprovalPolicy
+    policy: ApprovalPolicy
 
 
 class NotifyApprovers(FrozenModel):
-    """Send a notice to those of whom only now an answer is asked for the call at `path`."""
+    """Notify approvers who are asked about the call at `path` only now, as in a later stage."""
 
     kind: Literal["tell"] = "tell"
     path: Path
@@ -60,8 +60,9 @@ class NotifyApprovers(FrozenModel):
 
 
 class AskIfHappened(FrozenModel):
-    """An owner began the `once` call at `path` and left no outcome. Once `intent.deadline` has
-    passed, nobody can still be at it: ask a person whether it happened.
+    """Ask a person whether the `once` call at `path` happened: it has an intent, but no outcome.
+
+    The request is made once `intent.deadline` has passed, when no process can be running the tool.
     """
 
     kind: Literal["clear_doubt"] = "clear_doubt"
@@ -70,14 +71,14 @@ class AskIfHappened(FrozenModel):
 
 
 class StartRun(FrozenModel):
-    """Start a run of its own for the call at `path`."""
+    """Start a child run for the call at `path`."""
 
     kind: Literal["start_run"] = "start_run"
     path: Path
 
 
 class TakeSignal(FrozenModel):
-    """What the call at `path` waits for has come."""
+    """Make a signal that has arrived the outcome of the call at `path`, which waits for it."""
 
     kind: Literal["take_signal"] = "take_signal"
     path: Path
@@ -97,15 +98,15 @@ NextEffect: TypeAlias = (
 
 
 def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
-    """All that can be done now, and all that must be waited for, in call order.
+    """Every effect that can start now, and every wait, in call order.
 
-    An empty answer means that the run has ended. Only a frame's last turn can have open calls, so
-    the work is proportional to the open part of the tree and not to the history.
+    The result is empty if the run has ended. Only a frame's last turn can have open calls, so the
+    time is proportional to the open part of the tree and not to its history.
     """
     found = _of_frame(continuation, ROOT, list(continuation.signals))
-    hold = continuation.hold
-    if hold and isinstance(hold[1].plan, ConditionPlan) and hold[1].plan.scope == "run":
-        # Nobody in the whole run asks a model before people let it go on.
+    stopped = continuation.open_condition
+    if stopped and isinstance(stopped[1].plan, ConditionPlan) and stopped[1].plan.scope == "run":
+        # No agent of the run calls its model before people continue the run.
         return tuple(each for each in found if not isinstance(each, CallModel))
     return tuple(found)
 
@@ -113,11 +114,11 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
 def _of_frame(frame: Continuation, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
     if frame.outcome:
         return
-    if frame.hold:
-        place, hold = frame.hold
-        yield from _of_call(hold, (*path, place), signals)
+    if frame.open_condition:
+        step, call = frame.open_condition
+        yield from _of_call(call, (*path, step), signals)
     if not frame.turns or frame.turns[-1].settled:
-        if not frame.hold:
+        if not frame.open_condition:
             heard = tuple(each.message_id for each in frame.messages)
             yield CallModel(path=path, turn=len(frame.turns), heard=heard)
         return
@@ -132,7 +133,7 @@ def _of_call(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffe
     if isinstance(plan, RefusedPlan):
         return
     if call.gate and not call.approval:
-        yield AskApproval(path=path, gate=call.gate)
+        yield AskApproval(path=path, policy=call.gate)
     elif call.approval and not call.decision:
         yield from _of_request(call, call.approval, path)
     elif call.wait:

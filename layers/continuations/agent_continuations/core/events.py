@@ -1,5 +1,6 @@
-"""What can happen to a run. Events are facts: stored once, folded in key order, never replayed
-against code.
+"""The events of a run: facts that are stored once and folded in key order.
+
+No agent code is replayed against them. A `kind` and a field name are stored and never change.
 """
 
 from datetime import datetime
@@ -19,7 +20,7 @@ from agent_continuations.core.waits import Wait
 
 
 class Started(FrozenModel):
-    """A run began: the root frame's beginning, everything pinned."""
+    """A run was started: its root frame, with agent, instructions and limits pinned."""
 
     kind: Literal["started"] = "started"
     continuation: Continuation
@@ -27,7 +28,12 @@ class Started(FrozenModel):
 
 
 class ToolReturned(FrozenModel):
-    """A tool call ended. `path` is the call's; `took` the event from outside that it took."""
+    """A tool call has its outcome.
+
+    Attributes:
+        path: the call's path.
+        took: the id of the signal that became the outcome.
+    """
 
     kind: Literal["tool_returned"] = "tool_returned"
     path: str
@@ -39,7 +45,7 @@ class ToolReturned(FrozenModel):
 
 
 class Suspended(FrozenModel):
-    """A tool has run, and said that its outcome comes later, and from where."""
+    """A tool has returned a wait: its outcome comes later, from the source that `wait` names."""
 
     kind: Literal["suspended"] = "suspended"
     path: str
@@ -49,7 +55,7 @@ class Suspended(FrozenModel):
 
 
 class Polled(FrozenModel):
-    """The other side was asked about a job, which is not done yet."""
+    """A job was polled, and is not done yet."""
 
     kind: Literal["polled"] = "polled"
     path: str
@@ -58,21 +64,21 @@ class Polled(FrozenModel):
 
 
 class MessageReceived(FrozenModel):
-    """Somebody said something to the run."""
+    """A message from outside arrived for the run."""
 
     kind: Literal["spoken"] = "spoken"
     message: Message
 
 
 class SignalReceived(FrozenModel):
-    """An event came from outside."""
+    """A signal, an event from outside, arrived for the run."""
 
     kind: Literal["signalled"] = "signalled"
     signal: Signal
 
 
 class ConditionReached(FrozenModel):
-    """A condition held. `path` is the place, which is that of no call."""
+    """A condition was reached. `path` is a path of its own, which no call has."""
 
     kind: Literal["held"] = "held"
     path: str
@@ -80,11 +86,13 @@ class ConditionReached(FrozenModel):
 
 
 class ModelReplied(FrozenModel):
-    """A frame's model replied, and its calls were planned. `path` is the frame's.
+    """A frame's model replied, and its calls were planned.
 
-    `reads` are outcomes of the previous turn's read tools that no register holds yet. They are
-    what this reply was made from, so they take the place of any other outcome of those calls.
-    `heard` are the ids of the messages that the model has heard with it.
+    Attributes:
+        path: the frame's path.
+        reads: outcomes of the previous turn's read tools that no other entry holds. The reply was
+            made from them, so they replace any other outcome of those calls.
+        heard: ids of the messages that were included in the request.
     """
 
     kind: Literal["model_replied"] = "model_replied"
@@ -98,7 +106,7 @@ class ModelReplied(FrozenModel):
 
 
 class ToolStarted(FrozenModel):
-    """A call's intent is on record; from here on the tool may have run."""
+    """A call's intent was stored; from here on the tool may have run."""
 
     kind: Literal["tool_started"] = "tool_started"
     path: str
@@ -113,7 +121,7 @@ class ApprovalRequested(AuditedEvent):
 
 
 class Voted(AuditedEvent):
-    """Somebody approved, and others still must. Edited arguments are what they will be asked of."""
+    """An approver approved, and others still must; edited arguments replace the earlier ones."""
 
     kind: Literal["voted"] = "voted"
     request_id: str
@@ -121,7 +129,7 @@ class Voted(AuditedEvent):
 
 
 class Withdrawn(AuditedEvent):
-    """Somebody took an approval back, before the request was closed."""
+    """An approver withdrew an approval before the request was closed."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     request_id: str
@@ -129,7 +137,7 @@ class Withdrawn(AuditedEvent):
 
 
 class Reassigned(AuditedEvent):
-    """Somebody who was asked gave their place to another."""
+    """An approver passed the request on to the delegate `to`."""
 
     kind: Literal["reassigned"] = "reassigned"
     request_id: str
@@ -138,7 +146,7 @@ class Reassigned(AuditedEvent):
 
 
 class Escalated(AuditedEvent):
-    """The deadline passed, and others are asked instead; earlier approvals count no more."""
+    """The deadline passed, and other approvers are asked instead; earlier approvals are void."""
 
     kind: Literal["escalated"] = "escalated"
     request_id: str
@@ -148,7 +156,7 @@ class Escalated(AuditedEvent):
 
 
 class NoticeSent(AuditedEvent):
-    """A further notice went into the outbox: to who is asked only now, or as a reminder."""
+    """A further notice went into the outbox: to newly asked approvers, or as a reminder."""
 
     kind: Literal["told"] = "told"
     request_id: str
@@ -158,7 +166,7 @@ class NoticeSent(AuditedEvent):
 
 
 class Decided(AuditedEvent):
-    """A call's approval was decided."""
+    """An approval request was decided."""
 
     kind: Literal["decided"] = "decided"
     request_id: str
@@ -166,14 +174,14 @@ class Decided(AuditedEvent):
 
 
 class MarkedInDoubt(AuditedEvent):
-    """It is not known whether a call's tool ran; a person was asked."""
+    """A call is in doubt: it is unknown whether its tool ran, and people were asked."""
 
     kind: Literal["doubted"] = "doubted"
     doubt: Doubt
 
 
 class DoubtResolved(AuditedEvent):
-    """A person said whether a doubted call happened. Approve: it did. Reject: it did not."""
+    """A person answered whether a call in doubt happened. Approve: it did. Reject: it did not."""
 
     kind: Literal["doubt_settled"] = "doubt_settled"
     request_id: str

@@ -1,4 +1,23 @@
-"""Fold."""
+"""The state machine of a run: events are folded, in key order, into one continuation.
+
+`apply` is pure: no clock, no store, no agent code. Whatever could change later (instructions,
+policies, plans, times) is part of an event, so old events fold to the same state under new code.
+
+Rule 1. `Started` comes first and once. Every other event changes one frame, one call, or the root.
+Rule 2. A frame alternates: its model replies, then each call of that turn gets its outcome, then
+        its model replies again. A reply without calls and without fault is the frame's outcome.
+Rule 3. A call goes forward only: its plan; an approval request and a decision, if its policy asks
+        for them; the intent of its tool; the outcome, or first a wait for it (a timer, a question,
+        an event, a job, a child run). A sub-agent's call ends with the outcome of its child frame.
+Rule 4. The first outcome, wait and decision that was stored stands; write-once keys see to that. A
+        late outcome or wait from a lost lease changes nothing; a late decision is illegal.
+Rule 5. Doubt alone leads back: an intent without an outcome, a doubt, a person's answer. If the
+        call happened, its outcome is in the same transaction; if not, its next attempt starts.
+Rule 6. Any other event is illegal, and `apply` raises `IllegalEvent`. Execution parks such a run.
+
+The order of the keys (core/keys.py) is a legal order, but not the order in time: the events of a
+call fold before the frame's next turn, and messages and signals fold before everything else.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -31,17 +50,22 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
 from agent_continuations.core.transcript import answered_text, rejected_text
-from agent_continuations.core.tree import in_any_frame, in_call, in_frame, replace_call
+from agent_continuations.core.tree import (
+    change_active_frame,
+    change_call,
+    change_call_in_frame,
+    change_frame,
+)
 from agent_continuations.core.voting import apply_to_request
 from agent_continuations.core.waits import ChildWait, JobWait
 from agent_continuations.errors import IllegalEvent
 
 
 def fold(events: Iterable[Event]) -> Continuation:
-    """Rebuild a continuation from its events, in register key order.
+    """Fold a run's events, in the order of their journal keys, into its continuation.
 
     Raises:
-        IllegalEvent: the events cannot have happened in this order, or there are none.
+        IllegalEvent: an event is illegal after those before it, or there are no events.
     """
     continuation: Continuation | None = None
     for event in events:
@@ -54,10 +78,10 @@ def fold(events: Iterable[Event]) -> Continuation:
 def apply(  # noqa: C901 - one match over the kinds of events
     continuation: Continuation | None, event: Event
 ) -> Continuation:
-    """The continuation after `event`. Only `Started` comes without a continuation before it.
+    """The continuation after one more event. `Started` alone has no continuation before it.
 
     Raises:
-        IllegalEvent: the event cannot have happened to this continuation.
+        IllegalEvent: the event is illegal in this state.
     """
     if isinstance(event, Started):
         if continuation is not None:
@@ -67,33 +91,37 @@ def apply(  # noqa: C901 - one match over the kinds of events
     if continuation is None:
         raise IllegalEvent(f"{event.kind} before the run's start")
     if isinstance(event, MessageReceived | SignalReceived):
-        return _unasked(continuation, event)
+        return _inbound_received(continuation, event)
     path = parse_path(event.path)
     match event:
         case ModelReplied():
-            return in_frame(continuation, path, lambda frame: _model_replied(frame, event))
+            return change_active_frame(
+                continuation, path, lambda frame: _model_replied(frame, event)
+            )
         case ToolReturned():
-            after = in_call(continuation, path, lambda call: _tool_returned(call, event))
+            after = change_call(continuation, path, lambda call: _tool_returned(call, event))
             return _without_signal(after, event.took)
         case Suspended():
-            return in_call(continuation, path, lambda call: _suspended(call, event))
+            return change_call(continuation, path, lambda call: _suspended(call, event))
         case Polled():
-            return in_call(continuation, path, lambda call: _polled(call, event))
+            return change_call(continuation, path, lambda call: _polled(call, event))
         case ConditionReached():
-            return in_any_frame(continuation, path[:-1], lambda frame: _held(frame, event))
+            return change_frame(
+                continuation, path[:-1], lambda frame: _condition_reached(frame, event)
+            )
         case ToolStarted():
-            return in_call(continuation, path, lambda call: _tool_started(call, event))
+            return change_call(continuation, path, lambda call: _tool_started(call, event))
         case ApprovalRequested():
-            return in_call(continuation, path, lambda call: _approval_requested(call, event))
+            return change_call(continuation, path, lambda call: _approval_requested(call, event))
         case Voted() | Withdrawn() | Reassigned() | Escalated() | NoticeSent():
-            return in_call(continuation, path, lambda call: _request_changed(call, event))
+            return change_call(continuation, path, lambda call: _request_changed(call, event))
         case Decided():
-            after = in_call(continuation, path, lambda call: _decided(call, event))
-            return _failed_by(after, path, event)
+            after = change_call(continuation, path, lambda call: _decided(call, event))
+            return _fail_on_deadline(after, path, event)
         case MarkedInDoubt():
-            return in_call(continuation, path, lambda call: _doubted(call, event))
+            return change_call(continuation, path, lambda call: _marked_in_doubt(call, event))
         case DoubtResolved():
-            return in_call(continuation, path, lambda call: _doubt_settled(call, event))
+            return change_call(continuation, path, lambda call: _doubt_resolved(call, event))
         case _:
             assert_never(event)
 
@@ -107,20 +135,22 @@ def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
         raise IllegalEvent(f"a reply before every call of turn {event.turn - 1} has its outcome")
     turn = Turn(
         reply=event.reply,
-        calls=tuple(_begin(plan, event.at) for plan in event.calls),
+        calls=tuple(_new_call(plan, event.at) for plan in event.calls),
         heard=tuple(each for each in frame.messages if each.message_id in event.heard),
     )
-    left = tuple(each for each in frame.messages if each.message_id not in event.heard)
-    return frame.model_copy(update={"turns": (*frame.turns, turn), "messages": left})
+    undelivered = tuple(each for each in frame.messages if each.message_id not in event.heard)
+    return frame.model_copy(update={"turns": (*frame.turns, turn), "messages": undelivered})
 
 
 def _with_read(frame: Continuation, step: Step, outcome: Outcome) -> Continuation:
     if step.turn != len(frame.turns) - 1:
         raise IllegalEvent("a reply carries an outcome that is not of the turn before it")
-    return replace_call(frame, step, lambda call: call.model_copy(update={"outcome": outcome}))
+    return change_call_in_frame(
+        frame, step, lambda call: call.model_copy(update={"outcome": outcome})
+    )
 
 
-def _begin(plan: Plan, at: datetime) -> Call:
+def _new_call(plan: Plan, at: datetime) -> Call:
     match plan:
         case RefusedPlan():
             return Call(plan=plan, outcome=Outcome(kind="error", content=plan.reason))
@@ -147,10 +177,10 @@ def _start_child(call: Call, at: datetime) -> Call:
 def _tool_returned(call: Call, event: ToolReturned) -> Call:
     if call.plan.kind != "tool" and not isinstance(call.wait, ChildWait):
         raise IllegalEvent(f"an outcome for the {call.plan.kind} call {event.path}")
-    # The outcome that was stored first stands; a late one from a lost owner changes nothing.
+    # The outcome that was stored first stands; a late one from a lost lease changes nothing.
     if call.outcome:
         return call
-    # An intent has served its purpose now; the head drops it, too.
+    # The intent is not needed any more; the head removes it, too.
     return call.model_copy(update={"outcome": event.outcome, "intent": None})
 
 
@@ -158,7 +188,7 @@ def _suspended(call: Call, event: Suspended) -> Call:
     spawned = isinstance(call.plan, AgentPlan) and call.plan.spawn
     if spawned is not isinstance(event.wait, ChildWait) or call.plan.kind in ("refused", "hold"):
         raise IllegalEvent(f"the {call.plan.kind} call {event.path} cannot wait")
-    # As with outcomes: what was stored first stands, and the tool's body is over.
+    # As with outcomes, the wait that was stored first stands; the tool's function has returned.
     if call.wait or call.outcome:
         return call
     return call.model_copy(
@@ -173,17 +203,19 @@ def _polled(call: Call, event: Polled) -> Call:
     return call.model_copy(update={"wait": wait.polled(wait.poll, event.number, event.at)})
 
 
-def _held(frame: Continuation, event: ConditionReached) -> Continuation:
-    place = path_text(parse_path(event.path)[-1:])
-    return frame.model_copy(update={"holds": {**frame.holds, place: Call(plan=event.plan)}})
+def _condition_reached(frame: Continuation, event: ConditionReached) -> Continuation:
+    key = path_text(parse_path(event.path)[-1:])
+    return frame.model_copy(update={"holds": {**frame.holds, key: Call(plan=event.plan)}})
 
 
-def _unasked(root: Continuation, event: MessageReceived | SignalReceived) -> Continuation:
-    # In order of time: the registers are in order of their ids.
+def _inbound_received(root: Continuation, event: MessageReceived | SignalReceived) -> Continuation:
+    # Sorted by time, because the journal entries are in the order of their ids.
     match event:
         case MessageReceived(message=message):
-            said = sorted((*root.messages, message), key=lambda each: (each.at, each.message_id))
-            return root.model_copy(update={"messages": tuple(said)})
+            messages = sorted(
+                (*root.messages, message), key=lambda each: (each.at, each.message_id)
+            )
+            return root.model_copy(update={"messages": tuple(messages)})
         case SignalReceived(signal=signal):
             signals = sorted((*root.signals, signal), key=lambda each: (each.at, each.event_id))
             return root.model_copy(update={"signals": tuple(signals)})
@@ -194,8 +226,8 @@ def _unasked(root: Continuation, event: MessageReceived | SignalReceived) -> Con
 def _without_signal(root: Continuation, event_id: str | None) -> Continuation:
     if event_id is None:
         return root
-    left = tuple(each for each in root.signals if each.event_id != event_id)
-    return root.model_copy(update={"signals": left})
+    signals = tuple(each for each in root.signals if each.event_id != event_id)
+    return root.model_copy(update={"signals": signals})
 
 
 def _tool_started(call: Call, event: ToolStarted) -> Call:
@@ -221,10 +253,10 @@ def _request_changed(
     return call.model_copy(update={"approval": apply_to_request(request, event)})
 
 
-def _failed_by(root: Continuation, path: Path, event: Decided) -> Continuation:
-    """The run, which ends here if the policy says so where nobody answered in time."""
-    gate = root.call_at(path).gate
-    if event.decision.via != "deadline" or gate is None or gate.on_deadline != "fail":
+def _fail_on_deadline(root: Continuation, path: Path, event: Decided) -> Continuation:
+    """The run, which fails here if its policy says so for an expired request."""
+    policy = root.call_at(path).gate
+    if event.decision.via != "deadline" or policy is None or policy.on_deadline != "fail":
         return root
     return root.model_copy(update={"failed": f"{event.path}: {event.decision.reason}"})
 
@@ -243,22 +275,22 @@ def _decided(call: Call, event: Decided) -> Call:
     return call.model_copy(update={"outcome": Outcome(kind="ok", content=content)})
 
 
-def _doubted(call: Call, event: MarkedInDoubt) -> Call:
+def _marked_in_doubt(call: Call, event: MarkedInDoubt) -> Call:
     if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:
         raise IllegalEvent(f"doubt about {event.path}, which may simply run again")
     if call.wait:
-        return call  # it has become known since
+        return call  # the outcome of the attempt is known
     return call.model_copy(update={"intent": event.doubt.intent, "doubt": event.doubt})
 
 
-def _doubt_settled(call: Call, event: DoubtResolved) -> Call:
+def _doubt_resolved(call: Call, event: DoubtResolved) -> Call:
     if call.wait:
         return call
     if call.doubt is None or call.doubt.request_id != event.request_id:
         raise IllegalEvent(f"an answer on {event.path}, where no doubt {event.request_id} waits")
     if event.decision.verdict is Verdict.APPROVE:
-        # It happened. Its outcome is a register of its own, written in the same transaction, so
-        # that it and a late outcome of the lost owner exclude each other.
+        # It happened. Its outcome is an entry of its own, stored in the same transaction, so that
+        # it and a late outcome from the lost lease exclude each other.
         return call
     attempts = call.doubt.intent.attempt
     return call.model_copy(update={"intent": None, "doubt": None, "attempts": attempts})

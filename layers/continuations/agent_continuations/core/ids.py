@@ -1,4 +1,4 @@
-"""Hashes that tie an approval to exactly one call, and a call to exactly one key."""
+"""Canonical JSON, hashes of calls and policies, and ids."""
 
 import hashlib
 import json
@@ -12,10 +12,10 @@ from agent_continuations.core.path import Path, path_text
 
 
 def canonical_json(value: Any) -> str:
-    """The one text of a JSON value: sorted keys, no spaces, no NaN.
+    """The canonical text of a JSON value: sorted keys, no spaces, no NaN.
 
     Raises:
-        ValueError: a number that JSON does not have.
+        ValueError: a number that JSON cannot express.
     """
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -31,44 +31,44 @@ def arguments_hash(
     schema_version: str,
     arguments: Mapping[str, Any],
 ) -> str:
-    """What an approver's yes covers: SHA-256, in hex, over the call in full."""
+    """SHA-256, in hex, over the whole call: the content that an approval covers."""
     return _digest(tenant, run_id, path_text(path), tool, schema_version, dict(arguments)).hex()
 
 
 def policy_hash(policy: FrozenModel) -> str:
-    """SHA-256, in hex, over the policy that applied to a request."""
+    """SHA-256, in hex, over the policy that applies to a request."""
     return _digest("policy", policy.model_dump(mode="json", exclude_none=True)).hex()
 
 
 def idempotency_key(run_id: str, path: Path) -> str:
-    """The same for every attempt of one logical call, different for any other call."""
+    """The idempotency key of a call: the same for each of its attempts, unique to the call."""
     return _digest("idempotency-key", run_id, path_text(path)).hex()[:40]
 
 
 def request_id(
     run_id: str, path: Path, kind: Literal["approval", "doubt"], attempt: int = 0
 ) -> str:
-    """The id of a question to people. The same question has the same id, whoever asks it."""
+    """The id of a request to people: each execution computes the same id for the same request."""
     return opaque_id(_digest(kind, run_id, path_text(path), attempt)[:10])
 
 
 def run_id_for(tenant: str, key: str) -> str:
-    """The id of the run that a caller's Idempotency-Key names."""
+    """The id of the run that belongs to a caller's Idempotency-Key."""
     return opaque_id(_digest("run", tenant, key)[:15])
 
 
 def child_run_id(run_id: str, path: Path) -> str:
-    """The id of the run that the call at `path` starts: the same, whoever starts it."""
+    """The id of the child run of the call at `path`: each execution computes the same id."""
     return opaque_id(_digest("child", run_id, path_text(path))[:15])
 
 
 def opaque_id(raw: bytes) -> str:
-    """Bytes as lower-case base32: safe in URLs, mail, shells, and to read aloud."""
+    """Bytes as lower-case base32: safe in URLs, e-mail and shells, and easy to read aloud."""
     return b32encode(raw).decode().rstrip("=").lower()
 
 
 def is_opaque_id(text: str) -> bool:
-    """Whether a text could be one of our ids."""
+    """Whether a text has the form of an `opaque_id`."""
     return bool(re.fullmatch(r"[a-z2-7]{1,64}", text))
 
 
@@ -76,7 +76,7 @@ def decode_id(text: str) -> bytes:
     """The bytes of an `opaque_id`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not base32.
     """
     return b32decode(text.upper() + "=" * (-len(text) % 8))
 

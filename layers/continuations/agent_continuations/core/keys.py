@@ -1,4 +1,4 @@
-"""Keys."""
+"""Keys of journal entries. A run's entries in key order are a legal order of its events."""
 
 from typing import Literal, TypeAlias, assert_never
 
@@ -32,12 +32,12 @@ CallEntryKind: TypeAlias = Literal[
 START_KEY = "!start"
 
 
-# '!' < '.' < '/' < digits < '~': what happens to a call before it runs sorts before its child,
-# the child before the call's outcome, and all of that before the frame's next turn. One query in
-# key order is therefore a legal order to fold the events in.
+# '!' < '.' < '/' < digits < '~': the events of a call before it runs sort before its child, the
+# child before the call's outcome, and all of these before the frame's next turn. One query in key
+# order is therefore a legal order to fold the events in.
 _RANK: dict[CallEntryKind, str] = {
     "hold": "!0hold",
-    # Before the question to people that it may lead to.
+    # Before the approval entry, because the wait may be a question to people.
     "wait": "!0wait",
     "approval": "!1approval",
     "then": "!1then.{attempt:06d}",
@@ -49,33 +49,38 @@ _RANK: dict[CallEntryKind, str] = {
 }
 
 
-def _sortable(path: Path) -> str:
+def _sort_key(path: Path) -> str:
     return "/".join(f"{turn:05d}.{call:03d}" for turn, call in path)
 
 
 def reply_key(frame: Path, turn: int) -> str:
-    """The register of a frame's model reply."""
-    prefix = f"{_sortable(frame)}/" if frame else ""
+    """The key of a frame's model reply."""
+    prefix = f"{_sort_key(frame)}/" if frame else ""
     return f"{prefix}{turn:05d}!reply"
 
 
 def inbound_key(name: str) -> str:
-    """The register of what came from outside without having been asked for: after the start, and
-    before all else, so that it is known whenever something is made of it.
+    """The key of an external event, such as a message or a signal.
+
+    It sorts after the start event and before all others, so a fold sees the event before its use.
     """
     return f"!told.{name}"
 
 
-def call_key(call: Path, register: CallEntryKind, attempt: int = 0) -> str:
-    """The register of what happened to one call. Doubt can come back, so it counts attempts; what
-    happens to a request between the question and the decision has its number in the run's trail;
-    polls are numbered.
+def call_key(call: Path, kind: CallEntryKind, attempt: int = 0) -> str:
+    """The key of an event of one call.
+
+    Args:
+        call: the call's path.
+        kind: the kind of entry.
+        attempt: the number that separates entries of one kind: the tool's attempt for a doubt, the
+            number in the audit trail for events of an open request, the number of a poll.
     """
-    return _sortable(call) + _RANK[register].format(attempt=attempt)
+    return _sort_key(call) + _RANK[kind].format(attempt=attempt)
 
 
 def call_entry_key(event: CallEvent) -> str:
-    """The register of what happened to one call apart from the audit trail."""
+    """The key of a call's event that is not part of the audit trail."""
     path = parse_path(event.path)
     match event:
         case Suspended():
@@ -90,8 +95,8 @@ def call_entry_key(event: CallEvent) -> str:
             assert_never(event)
 
 
-def inbound_register_key(event: InboundEvent) -> str:
-    """The register of what came from outside; the same id is the same thing."""
+def inbound_entry_key(event: InboundEvent) -> str:
+    """The key of an external event; an event with the same id has the same key."""
     match event:
         case MessageReceived(message=message):
             return inbound_key(f"message.{message.message_id}")
@@ -102,14 +107,14 @@ def inbound_register_key(event: InboundEvent) -> str:
 
 
 def trail_key(event: ApprovalEvent, attempt: int = 0) -> str:
-    """The register of an event of the audit trail.
+    """The key of an event of the audit trail.
 
-    What can happen once to a call, or once an attempt, excludes itself by its key. What can happen
-    again and again is told apart by its number in the trail.
+    An event that can happen once to a call, or once in each attempt, has a key that admits no
+    second one. Events that can repeat are numbered by their place in the trail.
 
     Args:
-        event: with its link, where it can happen again.
-        attempt: of the doubt that an answer is for.
+        event: the event, with its link if it can repeat.
+        attempt: the attempt that was in doubt, for the answer to it.
     """
     path = parse_path(event.path)
     match event:

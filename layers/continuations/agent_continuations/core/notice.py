@@ -1,4 +1,4 @@
-"""Notice."""
+"""Notices: messages of the outbox that ask people for an answer."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -9,15 +9,15 @@ from agent_continuations.core.base import FrozenModel
 
 
 class Notice(FrozenModel):
-    """A message in the outbox: what is asked, of whom, and who has not been reached yet.
+    """An outbox message: the request, the approvers, and the recipients still to be reached.
 
-    All that a channel needs is in it, so that sending reads one item and not the run.
+    It holds all that a channel needs, so that delivery reads one item instead of the run.
 
     Attributes:
-        approvers: who is asked now.
-        undelivered: whom it has not reached yet; see `recipients.Recipient`.
-        due: when to try next; None once there is nobody left to reach.
-        occasion: whether people are asked for the first time, or reminded.
+        approvers: the approvers that this notice asks.
+        undelivered: recipients that it has not reached yet, as `channel:address`.
+        due: when to try next; None if no recipient is left.
+        occasion: whether it is the first notice to these approvers, or a reminder.
     """
 
     notice_id: str
@@ -43,9 +43,9 @@ class Notice(FrozenModel):
     preview: Preview | None = None
 
     def facts(self) -> dict[str, Any]:
-        """What may be told where others listen: ids, names and times, as JSON values.
+        """The fields that a shared channel may show: ids, names and times, as JSON values.
 
-        There are no arguments, no goal and no link among them.
+        Arguments, the goal and links are not among them.
         """
         return self.model_dump(mode="json", include=_FACTS)
 

@@ -1,7 +1,7 @@
-"""Where in the tree: paths of calls and frames, and the register keys that sort like the tree.
+"""Paths of calls and frames in the tree of a run.
 
-A path is the list of `turn.index` steps from the root to a call, `0.1/2.0`. The frame of a
-sub-agent has the path of the call that called it; the root frame has the empty path.
+A path is the list of `turn.index` steps from the root to a call, such as `0.1/2.0`. The frame of a
+sub-agent has the path of the call that started it; the root frame has the empty path.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Step(NamedTuple):
-    """One call: the frame's turn, and the call's place in that turn."""
+    """One call of a frame: the number of its turn, and its index in that turn."""
 
     turn: int
     call: int
@@ -25,7 +25,7 @@ _TEXT = re.compile(r"(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,2})(/(0|[1-9]\d{0,4})\.(0|[1
 
 
 def parse_path(text: str) -> Path:
-    """Read `0.1/2.0`; the empty text is the root.
+    """Parse a path such as `0.1/2.0`; the empty text is the root.
 
     Raises:
         ValueError: the text is not a path.
@@ -38,5 +38,5 @@ def parse_path(text: str) -> Path:
 
 
 def path_text(path: Path) -> str:
-    """Write a path the way that people and the API see it."""
+    """Format a path as it appears in the API and in the journal's events."""
     return "/".join(f"{turn}.{call}" for turn, call in path)

@@ -1,4 +1,4 @@
-"""Plans."""
+"""Plans: what each call needs, determined once when the model asks for it."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
@@ -10,10 +10,10 @@ from agent_continuations.core.base import FrozenModel
 
 
 class Effect(StrEnum):
-    """What a tool does to the world, which decides how it may be run again.
+    """The side effect of a tool, which determines whether it may run again after a crash.
 
     READ changes nothing and may run again at will. IDEMPOTENT may run again with the same
-    idempotency key. ONCE must never run again by itself: after a crash a person is asked.
+    idempotency key. ONCE never runs again by itself: after a crash a person is asked.
     """
 
     READ = "read"
@@ -22,7 +22,7 @@ class Effect(StrEnum):
 
 
 class ToolPlan(FrozenModel):
-    """A call of a tool, its arguments validated."""
+    """A call of a tool, with validated arguments. `gate` is the approval policy, if any."""
 
     kind: Literal["tool"] = "tool"
     tool: str
@@ -36,8 +36,9 @@ class AgentPlan(FrozenModel):
     """A call of a sub-agent, with all that its frame starts from.
 
     Attributes:
-        output: the JSON schema of its answer, where it has one.
-        spawn: whether it is a run of its own.
+        output: the JSON schema of its answer, if it has one.
+        spawn: whether the call starts a child run instead of a frame in this run.
+        gate: the approval policy, if the call needs approval.
     """
 
     kind: Literal["agent"] = "agent"
@@ -53,12 +54,12 @@ class AgentPlan(FrozenModel):
 
 
 class UsageTally(FrozenModel):
-    """How far an agent or a run has come.
+    """The usage of an agent or a run up to now.
 
     Attributes:
-        cost: by the prices of whoever counts.
-        unpriced: how many turns no price is known of.
-        seconds: since the start.
+        cost: by the condition's price table.
+        unpriced: how many turns used a model without a known price.
+        seconds: time since the start.
     """
 
     turns: int = 0
@@ -68,7 +69,7 @@ class UsageTally(FrozenModel):
     seconds: float = 0.0
 
     def since(self, before: "UsageTally | None") -> "UsageTally":
-        """How much of it came after `before`."""
+        """The usage since `before`; all of it if that is None."""
         if before is None:
             return self
         mine, theirs = dict(self), dict(before)
@@ -76,13 +77,14 @@ class UsageTally(FrozenModel):
 
 
 class ConditionPlan(FrozenModel):
-    """Not a call that a model asks for: a condition holds, and people say whether to go on.
+    """A stop by a condition, at which people decide whether to continue. No model asks for it.
 
     Attributes:
         tool: the condition's name.
-        arguments: its limit, if it has one, which whoever lets it go on can change.
-        scope: whether this frame is held, or the whole run.
-        tally: how far it had come; the next limit counts from there.
+        arguments: its limit, if it has one, which the approver can change.
+        scope: whether this frame stops, or the whole run.
+        tally: the usage at the stop; the next limit counts from there.
+        gate: the approval policy.
     """
 
     kind: Literal["hold"] = "hold"
@@ -95,7 +97,7 @@ class ConditionPlan(FrozenModel):
 
 
 class RefusedPlan(FrozenModel):
-    """A call that cannot be made, with the words that tell the model why."""
+    """A call that cannot be made; `reason` is the text for the model."""
 
     kind: Literal["refused"] = "refused"
     tool: str

@@ -1,4 +1,4 @@
-"""Replies."""
+"""Replies of a model, in a form that no provider's SDK is needed for."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from agent_continuations.core.base import FrozenModel
 
 
 class Usage(FrozenModel):
-    """Tokens that model calls took."""
+    """Token counts of model calls."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -19,19 +19,21 @@ class Usage(FrozenModel):
 
 
 class ToolRequest(FrozenModel):
-    """One tool call as the model wrote it; `arguments` is its text, which may be no JSON."""
+    """One tool call as the model wrote it; `arguments` is text that may not be valid JSON."""
 
     name: str
     arguments: str
 
 
 class Reply(FrozenModel):
-    """What a model said.
+    """One reply of a model.
 
     Attributes:
-        fault: why the text cannot be taken as an answer.
-        detail: what is wrong with it, where there is more to say.
-        model: which model it was, as its service calls it.
+        content: the text.
+        requests: the tool calls that it asks for.
+        fault: why the text is not usable as an answer.
+        detail: more about the fault, for the model.
+        model: the name of the model as its service reports it.
     """
 
     content: str | None = None

@@ -1,4 +1,4 @@
-"""Run."""
+"""A run as it is stored: its head, its journal entries, and a snapshot of both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from agent_continuations.core.path import parse_path
 
 
 class Status(StrEnum):
-    """Where a run stands. The last four are final, but a parked run can be redriven."""
+    """The status of a run. The last four are final, but a parked run can be redriven."""
 
     READY = "ready"
     RUNNING = "running"
@@ -29,34 +29,37 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Nothing that happens by itself will change it."""
+        """Whether the run has ended or is parked, so that it does not continue by itself."""
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
 
 
 class Parent(FrozenModel):
-    """The call that a run was started by."""
+    """The call that started a child run."""
 
     run_id: str
     path: str
 
 
 class RunHead(FrozenModel):
-    """The small, changing part of a run. All else of it is written once.
+    """The small, mutable part of a run. All other items of a run are written once.
 
     Attributes:
-        epoch: rises with each claim; what an owner writes is fenced by it.
-        lease_until: until then only `owner` may advance the run; None when nobody does.
-        wake: rises whenever something happened that a running owner cannot have seen.
-        due: when the sweeper shall look at the run; None when only a person can move it.
-        stalls: claims in a row that came to nothing: lost, or handed on without a new register.
-        registers: how many there were when `stalls` was last set; to tell progress from poison.
-        intents: calls whose tool may be running, by path. They leave when the outcome is stored.
+        epoch: rises with each claim; every write under the lease is conditional on it.
+        owner: the lease holder: an id that each claim draws anew.
+        lease_until: when the lease expires; None if no execution holds it.
+        wake: rises with each external event, which a running execution cannot have loaded.
+        due: when the sweeper wakes the run; None if only a person can continue it.
+        stalls: fruitless claims in a row: the lease was lost, or the run was handed on without a
+            new journal entry.
+        registers: how many journal entries there were when `stalls` was last set; a larger number
+            means progress.
+        intents: calls whose tool may be running, by path; removed once the outcome is stored.
         note: why the run is parked or has failed.
-        model_pause: the model service failed, and is not called before.
-        requester: who started the run, as far as that is known.
+        model_pause: the back-off during which no model is called.
+        requester: the identity that started the run, if it is known.
         trail: the end of the run's audit trail.
-        paused: an operator holds the run.
-        parent: whose call started it, where it is no run of its own.
+        paused: an operator has paused the run.
+        parent: the call that started the run; None for a run that no other run started.
     """
 
     run_id: str
@@ -86,7 +89,7 @@ class RunHead(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """Events stored together, once, at one key of a run."""
+    """Events that are stored together, once, at one key of a run's journal."""
 
     key: str
     events: tuple[Event, ...]
@@ -94,7 +97,7 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that is to begin."""
+    """A run that will be created: its head, and the journal entry with its start."""
 
     head: RunHead
     entry: JournalEntry
@@ -102,20 +105,20 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run as one consistent query found it, which need not be one moment; see `read_run`."""
+    """A run as one consistent query found it. A query is not atomic; see `read_run`."""
 
     head: RunHead
     entries: tuple[JournalEntry, ...]
 
     def events(self) -> Iterator[Event]:
-        """What happened, in the order of the tree."""
-        return (event for register in self.entries for event in register.events)
+        """The events, in the order of the tree."""
+        return (event for entry in self.entries for event in entry.events)
 
     def continuation(self) -> Continuation:
-        """The registers and the open intents, folded.
+        """The journal entries and the open intents, folded.
 
         Raises:
-            IllegalEvent: the registers contradict each other.
+            IllegalEvent: the entries contradict each other.
         """
         root = fold(self.events())
         for path, intent in self.head.intents.items():
@@ -126,7 +129,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it stands now."""
+    """A run as it is stored now, with its folded continuation."""
 
     head: RunHead
     snapshot: Snapshot

@@ -1,7 +1,7 @@
-"""What the model is told: the `messages` array, derived from a frame's turns.
+"""The transcript: the `messages` array of a model request, derived from a frame's turns.
 
-The shape is that of the Chat Completions API, which every OpenAI-compatible server speaks.
-Provider call ids repeat across turns and replies, so calls are named by their place instead.
+Its shape is that of the Chat Completions API, which every OpenAI-compatible server accepts.
+Call ids of a provider repeat across turns and replies, so each call's id is made from its path.
 """
 
 import json
@@ -11,7 +11,7 @@ from weakref import ref
 
 from agent_continuations.core.approvals.request import Decision
 from agent_continuations.core.continuation import Call, Continuation, Turn
-from agent_continuations.core.continuation import Message as Spoken
+from agent_continuations.core.continuation import Message as InboundMessage
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.replies import Reply, ToolRequest
@@ -31,19 +31,19 @@ MAX_FAULT_CHARACTERS = 4000
 
 
 def chat_messages(frame: Continuation) -> list[Message]:
-    """The conversation that `frame`'s model continues. Every call of the turns has an answer.
+    """The conversation that the frame's model continues, with a result for each of its calls.
 
     Raises:
         ValueError: a call of the last turn has no outcome yet.
     """
-    told: list[Message] = []
+    messages: list[Message] = []
     if frame.instructions:
-        told.append({"role": "system", "content": frame.instructions})
-    told.append({"role": "user", "content": frame.input})
+        messages.append({"role": "system", "content": frame.instructions})
+    messages.append({"role": "user", "content": frame.input})
     for number, turn in enumerate(frame.turns):
-        told.extend(_cached_turn(number, turn))
-    told.extend(map(_user_message, frame.messages))
-    return told
+        messages.extend(_cached_turn(number, turn))
+    messages.extend(map(_user_message, frame.messages))
+    return messages
 
 
 _REJECTED_TEXT = {
@@ -54,8 +54,9 @@ _REJECTED_TEXT = {
 
 
 def rejected_text(decision: Decision, call: Call) -> str:
-    """What the model reads in place of the result of a rejected call or an unanswered question;
-    for a condition, why the agent was stopped there.
+    """The text for the model in place of the result of a rejected call or unanswered question.
+
+    For a condition it is the reason why the agent was stopped, which its caller's model sees.
     """
     if call.asks == "condition":
         why = f": {decision.reason}" if decision.reason else ""
@@ -65,13 +66,13 @@ def rejected_text(decision: Decision, call: Call) -> str:
 
 
 def answered_text(decision: Decision) -> str:
-    """What the model reads as the result of a call that a person has answered."""
+    """The result of a call that asked people a question."""
     answer = decision.answer
     return answer if isinstance(answer, str) else _json(answer)
 
 
 def happened_text(decision: Decision) -> str:
-    """What the model reads as the result of a call that a person says has happened."""
+    """The result of a call in doubt that happened, according to a person."""
     return _json(
         {
             "status": "happened",
@@ -81,43 +82,49 @@ def happened_text(decision: Decision) -> str:
     )
 
 
-# What turns told, by their place and identity, for as long as they live. A turn never changes, and
-# is told again at each later call: without this, a run's time grows with the square of its turns.
-_TURN_CACHE: dict[tuple[int, int], tuple[ref[Turn], list[Message]]] = {}
+# The messages of each turn, by the turn's number and identity. Without this cache, a run would
+# render all its turns again for each model call, in time that grows with their square.
+#
+# Module-level state is safe here. A turn is frozen, so its messages never become stale. The key
+# holds an `id`, which Python may reuse, so an entry counts only if its weak reference is to the
+# very same turn; and the entry is removed when the turn is collected, so the cache cannot outgrow
+# the loaded runs. Reads and writes are single dict operations, which threads may interleave: at
+# worst, two threads render the same messages. No reader changes the lists that it is given.
+_turn_cache: dict[tuple[int, int], tuple[ref[Turn], list[Message]]] = {}
 
 
 def _cached_turn(number: int, turn: Turn) -> list[Message]:
     key = (number, id(turn))
-    kept = _TURN_CACHE.get(key)
-    if kept and kept[0]() is turn:
-        return kept[1]
-    told = _turn_messages(number, turn)
-    _TURN_CACHE[key] = (ref(turn, lambda _gone: _TURN_CACHE.pop(key, None)), told)
-    return told
+    cached = _turn_cache.get(key)
+    if cached and cached[0]() is turn:
+        return cached[1]
+    messages = _turn_messages(number, turn)
+    _turn_cache[key] = (ref(turn, lambda _gone: _turn_cache.pop(key, None)), messages)
+    return messages
 
 
-def _user_message(message: Spoken) -> Message:
-    return {"role": "user", "content": _capped(message.text)}
+def _user_message(message: InboundMessage) -> Message:
+    return {"role": "user", "content": _truncated(message.text)}
 
 
 def _correction(reply: Reply) -> list[Message]:
     if reply.fault is None:
         return []
-    told = _FAULT_TEXT[reply.fault]
+    text = _FAULT_TEXT[reply.fault]
     if reply.detail:
-        told = f"{told}\n{reply.detail[:MAX_FAULT_CHARACTERS]}"
-    return [{"role": "user", "content": told}]
+        text = f"{text}\n{reply.detail[:MAX_FAULT_CHARACTERS]}"
+    return [{"role": "user", "content": text}]
 
 
 def _turn_messages(number: int, turn: Turn) -> list[Message]:
-    heard = list(map(_user_message, turn.heard))
-    said: Message = {"role": "assistant", "content": _capped(turn.reply.content)}
+    delivered = list(map(_user_message, turn.heard))
+    assistant: Message = {"role": "assistant", "content": _truncated(turn.reply.content)}
     if not turn.calls:
         if not turn.reply.content:
-            said["content"] = "(no answer)"
-        return [*heard, said, *_correction(turn.reply)]
+            assistant["content"] = "(no answer)"
+        return [*delivered, assistant, *_correction(turn.reply)]
     requests = turn.reply.requests
-    said["tool_calls"] = [
+    assistant["tool_calls"] = [
         {
             "id": f"call_{number}_{index}",
             "type": "function",
@@ -125,32 +132,32 @@ def _turn_messages(number: int, turn: Turn) -> list[Message]:
         }
         for index, call in enumerate(turn.calls)
     ]
-    answers = [
+    results = [
         {
             "role": "tool",
             "tool_call_id": f"call_{number}_{index}",
-            "content": _answer(call, requests[index]),
+            "content": _tool_result(call, requests[index]),
         }
         for index, call in enumerate(turn.calls)
     ]
-    return [*heard, said, *answers]
+    return [*delivered, assistant, *results]
 
 
 def _name(request: ToolRequest) -> str:
-    """The tool's name as a server accepts it in history, whatever the model made up."""
+    """The tool's name in the characters that servers accept, even if the model invented it."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", request.name)[:64] or "_"
 
 
 def _arguments(call: Call) -> str:
-    """The arguments that ran, so that history agrees with the world."""
+    """The arguments that ran, which may have been edited by an approver."""
     return _json(call.arguments)
 
 
-def _answer(call: Call, request: ToolRequest) -> str:
+def _tool_result(call: Call, request: ToolRequest) -> str:
     outcome = call.outcome
     if outcome is None:
         raise ValueError("a call without an outcome")
-    content = _capped(outcome.content) or ""
+    content = _truncated(outcome.content) or ""
     if isinstance(call.plan, RefusedPlan):
         return f"{content}\nYou had sent: {request.arguments[:2000]}"
     return _edit_note(call, outcome) + content
@@ -165,7 +172,7 @@ def _edit_note(call: Call, outcome: Outcome) -> str:
     return f"[An approver changed the arguments from {original} to {edited} before it ran.]\n"
 
 
-def _capped(text: str | None) -> str | None:
+def _truncated(text: str | None) -> str | None:
     if text is None or len(text) <= MAX_CONTENT_CHARACTERS:
         return text
     cut = len(text) - MAX_CONTENT_CHARACTERS

@@ -1,4 +1,8 @@
-"""Tree."""
+"""Changes of one frame or call deep in the immutable tree.
+
+Each function returns a new tree. On the way back to the root, a child that has ended becomes the
+outcome of its call.
+"""
 
 from collections.abc import Callable
 
@@ -8,18 +12,29 @@ from agent_continuations.core.path import Path, Step, path_text
 from agent_continuations.errors import IllegalEvent
 
 
-def in_frame(
+def change_active_frame(
     root: Continuation, path: Path, change: Callable[[Continuation], Continuation]
 ) -> Continuation:
+    """Change the frame at `path`, which must not have ended.
+
+    Raises:
+        IllegalEvent: there is no such frame, or it has ended.
+    """
     if path and root.call_at(path).outcome:
         raise IllegalEvent(f"a reply for a frame that is not at work: {path}")
-    return in_any_frame(root, path, change)
+    return change_frame(root, path, change)
 
 
-def in_any_frame(
+def change_frame(
     root: Continuation, path: Path, change: Callable[[Continuation], Continuation]
 ) -> Continuation:
-    """The same for a frame that may have ended: a hold stands after the reply that it held up."""
+    """Change the frame at `path`, which may have ended.
+
+    A stop by a condition is such a change: in key order it follows the reply that it held back.
+
+    Raises:
+        IllegalEvent: there is no such frame.
+    """
     if not path:
         return change(root)
 
@@ -28,26 +43,31 @@ def in_any_frame(
             raise IllegalEvent(f"there is no agent at {path}")
         return with_child(call, change(call.child))
 
-    return in_call(root, path, change_child)
+    return change_call(root, path, change_child)
 
 
-def in_call(frame: Continuation, path: Path, change: Callable[[Call], Call]) -> Continuation:
+def change_call(frame: Continuation, path: Path, change: Callable[[Call], Call]) -> Continuation:
+    """Change the call at `path` below `frame`.
+
+    Raises:
+        IllegalEvent: there is no such call.
+    """
     if not path:
         raise IllegalEvent("a call's event without a path")
     step, rest = path[0], path[1:]
     if not rest:
-        return replace_call(frame, step, change)
+        return change_call_in_frame(frame, step, change)
 
     def change_inside(call: Call) -> Call:
         if call.child is None:
             raise IllegalEvent(f"there is no agent at {step}")
-        return with_child(call, in_call(call.child, rest, change))
+        return with_child(call, change_call(call.child, rest, change))
 
-    return replace_call(frame, step, change_inside)
+    return change_call_in_frame(frame, step, change_inside)
 
 
 def with_child(call: Call, child: Continuation) -> Call:
-    """Put the child back into its call; a child that has ended is the call's outcome."""
+    """The call with a changed child; the outcome of a child that has ended is the call's."""
     outcome = child.outcome
     if outcome and outcome.kind == "error":
         content = f"the agent {child.agent} failed: {outcome.content}"
@@ -55,7 +75,9 @@ def with_child(call: Call, child: Continuation) -> Call:
     return call.model_copy(update={"child": child, "outcome": outcome or call.outcome})
 
 
-def replace_call(frame: Continuation, step: Step, change: Callable[[Call], Call]) -> Continuation:
+def change_call_in_frame(
+    frame: Continuation, step: Step, change: Callable[[Call], Call]
+) -> Continuation:
     place = path_text((step,))
     if place in frame.holds:
         return frame.model_copy(

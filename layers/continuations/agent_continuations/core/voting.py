@@ -1,6 +1,6 @@
-"""What happens to a request between the question and the decision, and who may answer it.
+"""Vote counting and eligibility: the state of an open request, and the approvers who may answer.
 
-Pure: a policy, what was said so far, and who wants to say something; no clock, no store.
+The functions are pure: they take a policy, the request so far and the new answer.
 """
 
 from collections.abc import Collection
@@ -25,12 +25,12 @@ def apply_to_request(
         case Withdrawn(word=word):
             changes = _withdrawn(request, word.approver)
         case Reassigned(word=word, to=to):
-            stages = tuple(_with(stage, word.approver, to) for stage in request.stages)
+            stages = tuple(_replace_approver(stage, word.approver, to) for stage in request.stages)
             changes = {
                 "stages": stages,
-                # One place, one voice: an approval of earlier arguments does not stay behind.
-                "votes": _without(request.votes, word.approver),
-                # Whoever had the place before and gets it back is asked anew.
+                # The delegate replaces the approver, so the approver's earlier vote is dropped.
+                "votes": _without_vote_of(request.votes, word.approver),
+                # An approver who gets the request back is notified again.
                 "told": tuple(each for each in request.told if normalized(each) != normalized(to)),
             }
         case Escalated(stage=stage, expires_at=expires_at):
@@ -41,7 +41,7 @@ def apply_to_request(
                 "votes": (),
                 "expires_at": expires_at,
                 "escalated": request.escalated + 1,
-                # Whoever was asked before is asked anew: in another stage, and for longer.
+                # Approvers of the new stage are notified again, because the deadline is new.
                 "told": (),
             }
         case NoticeSent(approvers=approvers, occasion=occasion):
@@ -56,11 +56,11 @@ def apply_to_request(
 
 
 def with_vote(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
-    """The request with one more approval."""
-    votes = (*_without(request.votes, decision.approver), decision)
+    """The request with one more approval, which may have edited the arguments."""
+    votes = (*_without_vote_of(request.votes, decision.approver), decision)
     if decision.arguments_hash == request.arguments_hash:
         return request.model_copy(update={"votes": votes})
-    # From now on this is what is asked; who has agreed to something else is asked again.
+    # The edited arguments replace the earlier ones. Approvers of earlier arguments are asked again.
     changes = {
         "votes": votes,
         "arguments": decision.arguments,
@@ -75,10 +75,12 @@ def with_vote(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
 
 
 def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
-    taken = [vote for vote in request.counted if normalized(vote.approver) == normalized(approver)]
-    changes: dict[str, object] = {"votes": _without(request.votes, approver)}
-    if request.original_hash and any(vote.arguments is not None for vote in taken):
-        # Without whoever wanted other arguments, those of the model are asked about again.
+    withdrawn = [
+        vote for vote in request.counted if normalized(vote.approver) == normalized(approver)
+    ]
+    changes: dict[str, object] = {"votes": _without_vote_of(request.votes, approver)}
+    if request.original_hash and any(vote.arguments is not None for vote in withdrawn):
+        # Without the approver who edited the arguments, the model's arguments apply again.
         changes |= {
             "arguments": None,
             "arguments_hash": request.original_hash,
@@ -89,11 +91,11 @@ def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
     return changes
 
 
-def _without(votes: tuple[Decision, ...], approver: str) -> tuple[Decision, ...]:
+def _without_vote_of(votes: tuple[Decision, ...], approver: str) -> tuple[Decision, ...]:
     return tuple(vote for vote in votes if normalized(vote.approver) != normalized(approver))
 
 
-def _with(stage: Stage, approver: str, to: str) -> Stage:
+def _replace_approver(stage: Stage, approver: str, to: str) -> Stage:
     if normalized(approver) not in map(normalized, stage.approvers):
         return stage
     approvers = tuple(
@@ -105,14 +107,14 @@ def _with(stage: Stage, approver: str, to: str) -> Stage:
 def additional_stages(
     request: ApprovalRequest, pinned: ApprovalPolicy, now: ApprovalPolicy | None
 ) -> tuple[Stage, ...]:
-    """Who must agree to edited arguments beyond those who are asked: an edit may ask for more.
+    """The stages that edited arguments need beyond those of the request.
 
     Args:
-        request: as it stands.
-        pinned: the policy as it applied to the model's arguments.
-        now: the policy as it applies to the edited ones.
+        request: the request.
+        pinned: the policy for the model's arguments.
+        now: the policy for the edited arguments; None if they need no approval.
     """
-    # Those of an earlier edit stand at the end. What was reassigned was once pinned, and counts.
+    # Stages of an earlier edit come last. Reassigned stages count as the pinned ones they were.
     added = request.stages[len(request.stages) - request.further :]
     known = (*pinned.stages, *added)
     return tuple(stage for stage in (now.stages if now else ()) if stage not in known)
@@ -120,29 +122,31 @@ def additional_stages(
 
 def eligible_stage(
     request: ApprovalRequest,
-    gate: ApprovalPolicy,
+    policy: ApprovalPolicy,
     approver: str,
     *,
     groups: Collection[str],
     requester: str | None,
 ) -> tuple[int, str | None]:
-    """In which stage a person may answer, and for which group.
+    """The stage in which an approver may answer, and the group for which they answer.
 
     Args:
-        request: as it stands.
-        gate: the policy.
-        approver: who wants to answer.
-        groups: those that the person is known to be in, as `group:name`.
-        requester: who started the run, if that is known.
+        request: the request.
+        policy: its policy.
+        approver: the person who wants to answer.
+        groups: the groups that the person is known to be in, as `group:name`.
+        requester: the identity that started the run, if it is known.
 
     Raises:
-        Forbidden: the person is not asked, or not yet, or asks for it himself.
+        Forbidden: the approver is not asked, or not yet, or started the run themselves.
     """
-    if requester and normalized(requester) == normalized(approver) and not gate.self_approval:
+    if requester and normalized(requester) == normalized(approver) and not policy.self_approval:
         raise _refusal(f"{approver} started this run and cannot decide its requests")
     number = request.open_stage
-    here = None if number is None else matching_approver(request.stages[number], approver, groups)
-    if number is not None and here is not None:
+    matched = (
+        None if number is None else matching_approver(request.stages[number], approver, groups)
+    )
+    if number is not None and matched is not None:
         counted = [
             vote for vote in request.counted if normalized(vote.approver) == normalized(approver)
         ]
@@ -150,7 +154,7 @@ def eligible_stage(
             raise _refusal(
                 f"{approver} has approved in another stage; this stage needs somebody else"
             )
-        return number, here if here.startswith(GROUP) else None
+        return number, matched if matched.startswith(GROUP) else None
     if any(matching_approver(stage, approver, groups) for stage in request.stages):
         raise _refusal(f"{approver} is an approver of another stage, which is not open")
     if normalized(approver) in map(normalized, request.former):
@@ -159,14 +163,14 @@ def eligible_stage(
 
 
 def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
-    """The name by which a stage asks for somebody: their own, or a group's."""
+    """The name under which a stage asks an approver, their own or a group's; None if not asked."""
     return approver_name(stage.approvers, approver, groups)
 
 
 def approver_name(approvers: Collection[str], approver: str, groups: Collection[str]) -> str | None:
-    """The name by which somebody is among these approvers: their own, or that of a group.
+    """The name under which a person is among these approvers: their own, or that of a group.
 
-    A group is nobody: whoever only knows its name is not in it.
+    The name of a group identifies no person, so an approver called `group:name` matches nothing.
     """
     known = {normalized(each) for each in groups if each.startswith(GROUP)}
     if not approver.startswith(GROUP):
@@ -175,7 +179,7 @@ def approver_name(approvers: Collection[str], approver: str, groups: Collection[
 
 
 def check_vote(request: ApprovalRequest, approver: str) -> None:
-    """Whether an approver has something to take back.
+    """Check that an approver has a vote to withdraw.
 
     Raises:
         Forbidden: no approval of theirs counts.
@@ -185,13 +189,13 @@ def check_vote(request: ApprovalRequest, approver: str) -> None:
 
 
 def check_delegate(
-    request: ApprovalRequest, gate: ApprovalPolicy, approver: str, to: str, requester: str | None
+    request: ApprovalRequest, policy: ApprovalPolicy, approver: str, to: str, requester: str | None
 ) -> None:
-    """Whether an approver may pass their place on.
+    """Check that an approver may reassign the request to a delegate.
 
     Raises:
-        Invalid: not to this person.
-        Forbidden: the approver has no place of his own to give.
+        Invalid: the delegate is not allowed.
+        Forbidden: the approver is not asked by name, or has answered.
     """
     if normalized(approver) not in map(normalized, request.pending_approvers):
         raise _refusal(f"{approver} is not asked by name and has nothing to reassign")
@@ -199,18 +203,18 @@ def check_delegate(
         raise Invalid("enter an e-mail address", [("to", "must be an e-mail address")])
     if normalized(to) in map(normalized, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is already asked", [("to", "is already asked")])
-    if requester and normalized(requester) == normalized(to) and not gate.self_approval:
+    if requester and normalized(requester) == normalized(to) and not policy.self_approval:
         raise Invalid(f"{to} started this run", [("to", "started this run")])
-    allowed = gate.delegates
+    allowed = policy.delegates
     if allowed is None:
         allowed = (f"*@{approver.rpartition('@')[2]}",)
-    if to.startswith(GROUP) or "@" not in to or not _among(to, allowed):
+    if to.startswith(GROUP) or "@" not in to or not _matches_any(to, allowed):
         names = ", ".join(allowed) or "nobody"
         raise Invalid(f"this can be reassigned only to {names}", [("to", f"must be {names}")])
 
 
-def _among(name: str, patterns: Collection[str]) -> bool:
-    """Whether a name is one of these; `*@domain` is everybody there, and no other star counts."""
+def _matches_any(name: str, patterns: Collection[str]) -> bool:
+    """Whether a name is one of these; `*@domain` matches each address of that domain."""
     for pattern in patterns:
         if pattern.startswith("*@"):
             if normalized(name.rpartition("@")[2]) == normalized(pattern[2:]):

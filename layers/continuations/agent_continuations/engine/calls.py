@@ -1,7 +1,7 @@
-"""From stored state to the outside, checked: the model request, the tool to run, the question.
+"""Binding of effects to code: from stored state to a model request, a tool call or a poll.
 
-What an approver saw is what runs: the hash over tool, schema version and arguments is computed
-anew right before the call and compared with the one that was decided on.
+The call that an approver saw is the call that runs: right before it runs, the hash over tool,
+schema version and arguments is computed again and compared with the hash that was decided on.
 """
 
 from asyncio import CancelledError
@@ -32,8 +32,8 @@ def model_request(
     """The model call that the frame at `path` needs next.
 
     Raises:
-        Vanished: there is no agent of that name any more.
-        IllegalEvent: the agent is not at work on what was approved.
+        Vanished: no agent of that name is deployed.
+        IllegalEvent: the sub-agent's input is not the input that was approved.
     """
     frame = root.frame_at(path)
     if path:
@@ -65,11 +65,11 @@ def model_request(
 def bind_tool(
     context: EngineContext, head: RunHead, root: Continuation, path: Path, attempt: int
 ) -> Callable[[], Outcome | Wait]:
-    """The call at `path`, ready to run; running it never raises.
+    """The call at `path` as a function without arguments, which never raises.
 
     Raises:
-        Vanished: the tool is gone, or has changed so that the call no longer fits it.
-        IllegalEvent: what would run is not what was approved.
+        Vanished: the tool is not deployed any more, or has changed and no longer takes the call.
+        IllegalEvent: the call that would run is not the call that was approved.
     """
     call = root.call_at(path)
     plan, tool = _tool(context.registry, root, path)
@@ -97,11 +97,12 @@ def bind_tool(
 def bind_poll(
     context: EngineContext, head: RunHead, root: Continuation, path: Path
 ) -> Callable[[], Outcome | None]:
-    """The poll of the job that the call at `path` waits for. It gives None as long as there is no
-    result, or none was to be had, and never raises.
+    """The poll of the job that the call at `path` waits for, as a function that never raises.
+
+    It returns None as long as the job has no result, or if the poll failed.
 
     Raises:
-        Vanished: the tool is gone.
+        Vanished: the tool is not deployed any more, or has no poll function.
     """
     wait = root.call_at(path).wait
     _, tool = _tool(context.registry, root, path)
@@ -112,7 +113,7 @@ def bind_poll(
     def poll() -> Outcome | None:
         try:
             result = tool.poll_job(wait.handle, tool_context)
-        except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - asked again next time
+        except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - the next poll will try again
             return None
         return None if result is None else Outcome(kind="ok", content=result)
 
@@ -147,5 +148,5 @@ def _error_text(error: BaseException) -> str:
     name = type(error).__name__
     try:
         return f"{name}: {error}".encode("utf-8", "replace").decode()
-    except Exception:  # noqa: BLE001 - an error that cannot even be written down
+    except Exception:  # noqa: BLE001 - the error's own `__str__` fails
         return name

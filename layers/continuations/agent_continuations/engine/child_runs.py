@@ -1,4 +1,4 @@
-"""Runs that a call of another run has started: how they begin, and how they tell their end."""
+"""Child runs: runs that a call of another run starts and waits for."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from agent_continuations.ports.limits import WAKE_UP_GRACE
 def start_child(
     head: RunHead, root: Continuation, path: Path, now: datetime
 ) -> tuple[Suspended, NewRun]:
-    """What begins the run of the call at `path`, and what is kept of it in the run that calls.
+    """The child run of the call at `path`, and the event that makes the call wait for it.
 
     Raises:
         IllegalEvent: the call does not start a run.
@@ -56,13 +56,13 @@ def start_child(
         requester=head.requester,
         parent=Parent(run_id=head.run_id, path=path_text(path)),
     )
-    register = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
-    waits = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
-    return waits, NewRun(child, register)
+    entry = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
+    suspended = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
+    return suspended, NewRun(child, entry)
 
 
 def child_run_ids(root: Continuation) -> list[tuple[Path, str]]:
-    """The runs whose end is waited for, each with the call that started it."""
+    """The child runs that the run waits for, each with the path of its call."""
     return [
         (path, call.wait.run_id)
         for path, call in root.calls()
@@ -77,11 +77,17 @@ def report_to_parent(
     status: Status,
     note: str | None,
 ) -> None:
-    """Make the end of a run the outcome of the call that started it. It stands before the run has
-    ended, so that it cannot be lost; a parent that has ended itself wants to hear nothing.
+    """Store the end of a child run as the outcome of the call that started it.
+
+    The outcome is stored before the child's own end, so that a crash in between cannot lose it. A
+    parent that has ended itself takes no outcome.
 
     Args:
-        root: the run; None where it cannot even be loaded.
+        context: dependencies.
+        head: the child's head.
+        root: the child; None if it cannot be loaded.
+        status: the status that the child ends with.
+        note: why it is parked or has failed.
     """
     if head.parent is None:
         return
@@ -101,7 +107,7 @@ def report_to_parent(
 
 
 def cancel_children(context: EngineContext, root: Continuation) -> None:
-    """End the runs that a run has started, because it ends itself."""
+    """Cancel the child runs of a run that ends itself."""
     for _, run_id in child_run_ids(root):
         context.store.wake(run_id, now=context.clock(), cancel=True)
         context.queue.resume(run_id)

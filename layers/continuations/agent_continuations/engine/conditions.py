@@ -1,4 +1,4 @@
-"""Conditions."""
+"""Evaluation of conditions: limits at which an agent or a run stops until people continue it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,17 +16,17 @@ from agent_continuations.core.plans import ConditionPlan, UsageTally
 def due_condition(
     condition: Condition, root: Continuation, path: Path, now: datetime
 ) -> ConditionReached | None:
-    """What holds the agent or the run before its next model call; None if it may go on.
+    """The event that stops an agent or the run before its next model call; None if nothing does.
 
     Args:
-        condition: of the agent, or, for the whole run, of its first agent.
+        condition: a condition of the agent or, if its scope is the run, of the root agent.
         root: the run.
-        path: of the agent's frame.
+        path: the path of the agent's frame.
         now: the time.
     """
     at = ROOT if condition.scope == "run" else path
     frame = root.frame_at(at)
-    if frame.hold:
+    if frame.open_condition:
         return None
     reached, last = condition.tally(frame, now), _last_condition(frame, condition.name)
     if last and last.before.turns == reached.turns:
@@ -51,7 +51,7 @@ def due_condition(
 
 
 def limit_schema(plan: ConditionPlan) -> dict[str, Any]:
-    """The JSON schema of what people can change when they let the run go on."""
+    """The JSON schema of the arguments that people can change when they continue the run."""
     about = "How much until people are asked the next time."
     limit = {"type": "number", "exclusiveMinimum": 0, "description": about}
     properties = {LIMIT: limit} if LIMIT in plan.arguments else {}
@@ -64,10 +64,10 @@ def limit_schema(plan: ConditionPlan) -> dict[str, Any]:
 
 
 def checked_limit(plan: ConditionPlan, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with which people let the run go on.
+    """The arguments with which people continue the run.
 
     Raises:
-        ArgumentsRefused: they do not fit.
+        ArgumentsRefused: an argument is unknown, or the limit is not a number above 0.
     """
     wrong = [(name, "unknown") for name in arguments if name not in plan.arguments]
     limit = arguments.get(LIMIT)
@@ -81,7 +81,7 @@ def checked_limit(plan: ConditionPlan, arguments: Mapping[str, Any]) -> dict[str
 
 
 class _LastCondition(NamedTuple):
-    """How far a frame had come when people last let it go on, and up to which limit."""
+    """The last stop of a frame by one condition: the tally to count from, and the limit."""
 
     before: UsageTally
     arguments: dict[str, Any]
@@ -92,9 +92,9 @@ def _last_condition(frame: Continuation, name: str) -> _LastCondition | None:
     for call in frame.holds.values():
         plan, decision = call.plan, call.decision
         if isinstance(plan, ConditionPlan) and plan.tool == name and decision:
-            # The time that people took to answer is not the agent's.
-            began, went_on = frame.started_at or decision.decided_at, decision.decided_at
-            seconds = (went_on - began).total_seconds()
+            # The time until the decision is not counted as the agent's.
+            started_at = frame.started_at or decision.decided_at
+            seconds = (decision.decided_at - started_at).total_seconds()
             found = _LastCondition(
                 plan.tally.model_copy(update={"seconds": seconds}), call.arguments
             )

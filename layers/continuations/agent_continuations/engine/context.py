@@ -1,4 +1,4 @@
-"""What an owner of a run works with, and the times that bind it."""
+"""The dependencies and the time limits of an execution."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,23 @@ from agent_continuations.ports.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times that bound one advance, in seconds.
+    """Time limits of one execution, in seconds, and the number of its threads.
 
     Attributes:
-        lease: how long a claim holds without renewal.
-        renewal: how often it is renewed; also how soon a running owner sees a decision.
-        margin: with this much time left nothing new is begun, and the run is handed on once what
-            was begun has come back.
-        farewell: with this much left even what has not come back is left behind.
-        stay: where the caller gives no deadline, how long a tool may take before it is in doubt.
-        model_retry, model_retry_longest: the first wait after the model service was unavailable,
-            and the longest to which it is doubled.
-        clock_skew: twice what the clocks of two machines may differ by; so much after its
-            deadline, an owner is given up.
-        patience: how long a store that does not answer is tried again, while there is something
-            in hand that only this owner knows.
+        lease: how long a claim is valid without renewal.
+        lease_renewal: interval between renewals; also how soon a running execution sees a
+            decision.
+        stop_margin: with this much time left before the deadline no new effect is started, and
+            the run is handed on once the effects in flight have completed.
+        abandon_margin: with this much time left the execution stops waiting for running tools.
+        default_tool_timeout: without a deadline from the caller, how long a tool may run before
+            its call is in doubt.
+        model_retry, model_retry_longest: first and longest back-off after the model service was
+            unavailable; it doubles in between.
+        clock_skew: twice the largest difference between the clocks of two machines. A lease
+            holder counts as dead this long after its deadline.
+        store_retry_seconds: how long to retry the store while results are unsaved.
+        workers: how many model calls, tools and polls may be in flight at once.
     """
 
     lease: float = 120
@@ -45,12 +47,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class EngineContext:
-    """What an owner works with.
+    """The dependencies of an execution.
 
     Attributes:
-        crew: makes those who do the work at the side of one advance.
-        callback_url: from a run and a call's path to where the outcome of what the call has started
-            elsewhere can be told; None where there is no such place.
+        recipients: maps approvers to the addresses that the outbox must reach, as
+            `channel:address`.
+        executor: makes the executor of one execution.
+        operators: are asked about a call in doubt that needed no approval.
+        pause: waits for so many seconds between two tries of the store.
+        callback_url: maps a run id and a call's path to the URL that takes the outcome of the job
+            that the call has started; None if there is no such URL.
     """
 
     store: Store

@@ -1,4 +1,4 @@
-"""Deadlines."""
+"""Deadlines: the events that follow from time alone."""
 
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from agent_continuations.errors import IllegalEvent
 
 
 def is_due(effect: Await, now: datetime) -> bool:
-    """Whether something is due although nothing has happened."""
+    """Whether an effect that is awaited has come to its reminder, deadline or poll."""
     return effect.until is not None and effect.until <= now
 
 
@@ -33,7 +33,7 @@ def timed_out(root: Continuation, effect: Await, now: datetime) -> ToolReturned 
 
 
 def signal_outcome(effect: TakeSignal, now: datetime) -> ToolReturned:
-    """The outcome of a call that has waited for an event: what came with it."""
+    """The outcome of a call that waited for an event: the event's payload."""
     signal = effect.signal
     payload = signal.payload
     return ToolReturned(
@@ -50,12 +50,13 @@ def signal_outcome(effect: TakeSignal, now: datetime) -> ToolReturned:
 def on_deadline(
     head: RunHead, root: Continuation, effect: Await, now: datetime
 ) -> NoticeSent | Escalated | Decided:
-    """What time says where people have not answered: a reminder, an escalation, or a rejection.
-    It is never an approval.
+    """The reminder, escalation or rejection that is due on an unanswered request.
+
+    A deadline never approves.
     """
-    request, gate = open_request(root, effect)
+    request, policy = open_request(root, effect)
     path = path_text(effect.path)
-    reminder = request.reminder_at(gate)
+    reminder = request.reminder_at(policy)
     if reminder and reminder <= now < request.expires_at:
         return NoticeSent(
             path=path,
@@ -64,8 +65,8 @@ def on_deadline(
             approvers=request.pending_approvers,
             at=now,
         )
-    if request.escalated < len(gate.escalations):
-        escalation = gate.escalations[request.escalated]
+    if request.escalated < len(policy.escalations):
+        escalation = policy.escalations[request.escalated]
         return Escalated(
             path=path,
             request_id=request.request_id,
@@ -90,6 +91,11 @@ def on_deadline(
 def open_request(
     root: Continuation, effect: NotifyApprovers | Await
 ) -> tuple[ApprovalRequest, ApprovalPolicy]:
+    """The open request of a call, and its pinned policy.
+
+    Raises:
+        IllegalEvent: the call has no request.
+    """
     call = root.call_at(effect.path)
     if call.approval is None or call.gate is None:
         raise IllegalEvent(f"nobody is asked at {path_text(effect.path)}")

@@ -1,8 +1,27 @@
-"""One owner's time with one run, from its claim to its release."""
+"""One execution of one run, from the claim of its lease to the release.
+
+The life of an execution:
+
+1. The runner has claimed the run: the head has a new epoch, and this execution holds the lease.
+   Each write under the lease is refused once another execution has claimed the run (it is fenced).
+2. Load: fold the journal into the continuation. If the last `MAX_STALLS` claims were fruitless,
+   each ending without a new journal entry, park the run, because its input may crash the process.
+3. Step, again and again: refresh the head and renew the lease, record the outcomes that have come
+   back, start each effect that is ready, and wait until one completes. Model calls, tools and
+   polls run in the executor; all writes happen in this thread.
+4. A stop reason ends the starting of effects, but not the recording of outcomes: a tool with an
+   intent may have changed the world. An execution that was fenced stores such an outcome without
+   the lease, as an external entry that wakes the run.
+5. With nothing in flight, release: commit the pending writes and leave the status and the time of
+   the next wake in the head, in one transaction. If the head's `wake` has moved since the load, an
+   external event has arrived; then nothing is released, and the execution loads and steps again.
+
+A process may die between any two of these lines. The lease expires, another execution claims the
+run and continues from the journal; pending writes and reads are recomputed.
+"""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
@@ -14,26 +33,22 @@ from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
 from agent_continuations.engine.in_flight import InFlight, InFlightEffect, has_intent
-from agent_continuations.engine.next_wake import next_wake
 from agent_continuations.engine.pending_writes import PendingWrites
 from agent_continuations.engine.planning import plan_calls, validate_reply
+from agent_continuations.engine.release_status import StopReason, release_status
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal, Fenced, ModelUnavailable, Retryable
 from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 
 
-class _Stop(Enum):
-    """Why an owner begins nothing new."""
-
-    CANCELLED = auto()
-    FENCED = auto()
-    PAUSED = auto()
-    OUT_OF_TIME = auto()
-
-
 class RunExecution:
-    """One owner's time with one run: what it begins, what comes back, and how it leaves."""
+    """One execution: starts effects, records their outcomes and releases the run.
+
+    Args:
+        head: the run's head as it was claimed.
+        deadline: when this process will end; None if it has no deadline.
+    """
 
     def __init__(
         self,
@@ -47,22 +62,29 @@ class RunExecution:
         self.run = RunUnitOfWork(context, head)
         self.in_flight = InFlight(executor, context.limits.workers)
         self.deadline = deadline
-        self.stop: _Stop | None = None
-        self.outcomes: list[ToolReturned | Suspended | Polled] = []
+        self.stop_reason: StopReason | None = None
+        self.unrecorded_outcomes: list[ToolReturned | Suspended | Polled] = []
         self.scheduler = EffectScheduler(context, self.run, self.in_flight, deadline)
         self.model_backoff = head.model_pause
-        self.look_up_at = context.clock()
+        self.refresh_at = context.clock()
 
-    def run_to_rest(self) -> Status | None:
-        """Advance the run as far as it goes; the status that it is left in, None if it was lost."""
+    def execute(self) -> Status | None:
+        """Advance the run until it ends or can only wait.
+
+        Returns:
+            The status that the run was left in; None if the lease was lost.
+
+        Raises:
+            Retryable: the store did not answer.
+        """
         try:
             if self.run.head.stalls > 2 * MAX_FRUITLESS_CLAIMS:
-                # Not even the load is survived: without this, it would be tried for ever.
+                # Even the load crashes the process: without this check, claims would never end.
                 return self._park(f"{self.run.head.stalls} claims came to nothing")
             self.run.load()
             if self._makes_no_progress():
                 return self._park(f"{MAX_FRUITLESS_CLAIMS} claims without progress")
-            return self._work()
+            return self._run_steps()
         except Fenced:
             return None
         except Fatal as error:
@@ -70,13 +92,13 @@ class RunExecution:
 
     @property
     def has_abandoned_tools(self) -> bool:
-        """Whether a tool is still running that this owner no longer waits for."""
-        return self.in_flight.abandoned
+        """Whether a tool still runs that this execution no longer waits for."""
+        return self.in_flight.has_abandoned_tools
 
     def _park(self, note: str) -> Status | None:
-        """What is stored cannot be gone on from; a person has to look. Intents stay on record."""
+        """Park the run for a person to look at. Pending writes are dropped; intents stay stored."""
         try:
-            if not self.run.verify_ownership():
+            if not self.run.verify_lease():
                 return None
             self.run.pending = PendingWrites()
             status = Status.CANCELLED if self.run.head.cancelled else Status.PARKED
@@ -92,128 +114,132 @@ class RunExecution:
         self.run.record_progress()
         return False
 
-    def _work(self) -> Status | None:
-        give_up_at = self._in(self.limits.store_retry_seconds)
+    def _run_steps(self) -> Status | None:
+        give_up_at = self._after(self.limits.store_retry_seconds)
         while True:
             try:
                 status = self._step()
-                if status or (self.stop is _Stop.FENCED and not self.in_flight):
+                if status or (self.stop_reason is StopReason.FENCED and not self.in_flight):
                     return status
-                give_up_at = self._in(self.limits.store_retry_seconds)
+                give_up_at = self._after(self.limits.store_retry_seconds)
             except Fenced:
-                self._fenced()
+                self._handle_fenced()
             except Retryable:
-                in_hand = self.in_flight.recorded or self.outcomes
-                if not in_hand or self.context.clock() >= give_up_at:
+                has_unsaved_results = self.in_flight.has_intents or self.unrecorded_outcomes
+                if not has_unsaved_results or self.context.clock() >= give_up_at:
                     raise
                 self.context.pause(1)
 
     def _step(self) -> Status | None:
-        """Record what came back, begin what can be done, and wait; or leave, if nothing can."""
+        """Record outcomes, start ready effects and wait for one; release if none is in flight."""
         self._refresh_stop_reason()
         self._record_outcomes()
-        if not self.stop:
+        if not self.stop_reason:
             self.scheduler.start_ready(self.model_backoff)
         if not self.in_flight:
             return self._release()
-        if self.run.pending.staged and not self.stop:
+        if self.run.pending.staged and not self.stop_reason:
             self.run.flush()
         self._collect()
         return None
 
     def _refresh_stop_reason(self) -> None:
-        """Find out whether to stop."""
-        if self.stop is _Stop.FENCED:
-            self.look_up_at = self._in(self.limits.lease_renewal)  # it has nothing more to find out
+        """Renew the lease if it is time, and read from the head whether to stop."""
+        if self.stop_reason is StopReason.FENCED:
+            self.refresh_at = self._after(
+                self.limits.lease_renewal
+            )  # it has nothing more to find out
             return
-        self.look_up_at = self.run.refresh()
+        self.refresh_at = self.run.refresh()
         if self.run.head.cancelled:
-            self.stop = _Stop.CANCELLED
+            self.stop_reason = StopReason.CANCELLED
             self.run.pending.drop_questions()
         elif self.run.head.paused:
-            self.stop = _Stop.PAUSED
+            self.stop_reason = StopReason.PAUSED
             self.run.pending.drop_questions()
-        elif self.stop is _Stop.PAUSED:
-            self.stop = None
-        elif self.deadline and self._in(self.limits.stop_margin) >= self.deadline:
-            self.stop = _Stop.OUT_OF_TIME
+        elif self.stop_reason is StopReason.PAUSED:
+            self.stop_reason = None
+        elif self.deadline and self._after(self.limits.stop_margin) >= self.deadline:
+            self.stop_reason = StopReason.OUT_OF_TIME
 
-    def _fenced(self) -> None:
-        """The run is somebody else's, or was cancelled or paused: begin nothing, but record late
-        outcomes.
-        """
-        if self.stop is _Stop.FENCED:
+    def _handle_fenced(self) -> None:
+        """Set the stop reason after a refused write: cancelled, paused, or the lease is lost."""
+        if self.stop_reason is StopReason.FENCED:
             return
-        mine = self.run.verify_ownership()
-        if mine and self.run.head.cancelled:
-            self.stop = _Stop.CANCELLED
+        holds_lease = self.run.verify_lease()
+        if holds_lease and self.run.head.cancelled:
+            self.stop_reason = StopReason.CANCELLED
         else:
-            self.stop = _Stop.PAUSED if mine and self.run.head.paused else _Stop.FENCED
-        if self.stop is _Stop.FENCED and not (self.in_flight.recorded or self.outcomes):
-            # An outcome that it stored before it knew of this has woken nobody. One that is still
-            # to come will. Where the store does not answer, the run's due time must do.
+            self.stop_reason = (
+                StopReason.PAUSED if holds_lease and self.run.head.paused else StopReason.FENCED
+            )
+        if self.stop_reason is StopReason.FENCED and not (
+            self.in_flight.has_intents or self.unrecorded_outcomes
+        ):
+            # An outcome that this execution stored after it lost the lease, but before it knew, has
+            # not woken the run. An outcome that is still in flight will. If the store does not
+            # answer, the run's due time wakes it.
             with suppress(Retryable):
                 self.run.wake()
 
-    def _in(self, seconds: float) -> datetime:
+    def _after(self, seconds: float) -> datetime:
         return self.context.clock() + timedelta(seconds=seconds)
 
-    # -- taking in what was done -----------------------------------------------------------------
+    # -- outcomes ----------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        """Wait until something has come back or it is time to look up, and take it in."""
-        if self.stop in (_Stop.CANCELLED, _Stop.FENCED):
-            self.in_flight.drop_unrecorded()
+        """Wait until an effect completes or the next refresh is due, and process the results."""
+        if self.stop_reason in (StopReason.CANCELLED, StopReason.FENCED):
+            self.in_flight.drop_without_intent()
         if not self.in_flight:
             return
-        wake_at = self.look_up_at
+        wait_until = self.refresh_at
         if self.deadline:
-            leave_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
-            if self.context.clock() >= leave_at:
+            abandon_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
+            if self.context.clock() >= abandon_at:
                 self.in_flight.abandon_all()
                 return
-            wake_at = min(wake_at, leave_at)
-        for finished in self.in_flight.wait_completed(
-            (wake_at - self.context.clock()).total_seconds()
-        ):
+            wait_until = min(wait_until, abandon_at)
+        seconds = (wait_until - self.context.clock()).total_seconds()
+        for finished in self.in_flight.wait_completed(seconds):
             if isinstance(finished.effect, CallModel):
                 self._model_returned(finished.effect, finished)
             else:
-                self._returned(finished.effect, finished.future.result())
+                self._effect_returned(finished.effect, finished.future.result())
 
     def _model_returned(self, effect: CallModel, finished: InFlightEffect) -> None:
         try:
             reply: Reply = finished.future.result()
         except ModelUnavailable as error:
-            self._pause_model(error)
+            self._back_off_model(error)
             return
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the run is told why
+        except Exception as error:  # noqa: BLE001 - any adapter's error becomes the run's note
             self.scheduler.blocked[effect.path] = f"the model call failed: {error}"
             return
         if self.model_backoff and self.model_backoff.until <= self.context.clock():
             self.model_backoff = None
         frame = self.run.continuation.frame_at(effect.path)
-        if self.stop is _Stop.FENCED or len(frame.turns) != effect.turn:
-            return  # another owner's reply is on record
+        if self.stop_reason is StopReason.FENCED or len(frame.turns) != effect.turn:
+            return  # another execution's reply is on record
         agent = self.context.registry.find(frame.agent)
         if agent is None:
             self.scheduler.blocked[effect.path] = f"there is no agent named {frame.agent}"
             return
-        mine = self.run.pending.reads_of(effect.path)
+        reads = self.run.pending.reads_of(effect.path)
         reply = validate_reply(agent, frame, reply)
         event = ModelReplied(
             path=path_text(effect.path),
             turn=effect.turn,
             reply=reply,
             calls=plan_calls(agent, effect.path, reply, frame.turns),
-            reads=mine,
+            reads=reads,
             heard=effect.heard,
             at=self.context.clock(),
         )
         self.run.record(reply_key(effect.path, effect.turn), event)
-        self.run.pending.drop_reads(mine)
+        self.run.pending.drop_reads(reads)
 
-    def _pause_model(self, error: ModelUnavailable) -> None:
+    def _back_off_model(self, error: ModelUnavailable) -> None:
         self.model_backoff = next_backoff(
             self.model_backoff,
             error,
@@ -222,72 +248,55 @@ class RunExecution:
             longest=self.limits.model_retry_longest,
         )
 
-    def _returned(
+    def _effect_returned(
         self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled
     ) -> None:
         if has_intent(effect):
-            self.outcomes.append(event)
-        elif self.stop is _Stop.FENCED:
-            return  # whoever has the run now will ask again
+            self.unrecorded_outcomes.append(event)
+        elif self.stop_reason is StopReason.FENCED:
+            return  # the present lease holder will run it again
         elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
             self.run.stage_read(event)
         else:
-            self.outcomes.append(event)
+            self.unrecorded_outcomes.append(event)
 
     def _record_outcomes(self) -> None:
-        """Store what tools with an intent came to, and reads that no reply will carry."""
-        while self.outcomes:
-            event = self.outcomes[0]
+        """Store the outcomes of effects, and the reads that no reply of their frame will carry."""
+        while self.unrecorded_outcomes:
+            event = self.unrecorded_outcomes[0]
             key = call_entry_key(event)
-            if self.stop is _Stop.FENCED:
-                self.run.deliver_late(JournalEntry(key, (event,)))
+            if self.stop_reason is StopReason.FENCED:
+                self.run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self.run.record(key, event)
                 if event.path in self.run.head.intents:
                     self.run.pending.settled.append(event.path)
-            del self.outcomes[0]
+            del self.unrecorded_outcomes[0]
         for read in list(self.run.pending.reads):
             path = parse_path(read.path)
-            # A frame that has ended has no next reply; but its caller may reply at once, and what
-            # that is made from must be on record before.
+            # A frame that has ended has no next reply. Its caller may reply at once, though, and a
+            # reply must only be made from what is on record.
             if self.run.continuation.frame_at(path[:-1]).outcome:
                 self.run.record(call_key(path, "outcome"), read)
                 self.run.pending.drop_reads((read,))
 
-    # -- leaving -----------------------------------------------------------------------------------
+    # -- release -----------------------------------------------------------------------------------
 
     def _release(self) -> Status | None:
-        """Leave the run, if nothing has happened that this owner does not know; else None."""
-        if self.stop is _Stop.FENCED:
+        """Release the run. None if it was not: the lease is lost, or an external event arrived."""
+        if self.stop_reason is StopReason.FENCED:
             return None
-        status, due, note = self._rest()
+        status, due, note = release_status(
+            self.run.continuation,
+            self.stop_reason,
+            now=self.context.clock(),
+            model_backoff=self.model_backoff,
+            clock_skew=self.limits.clock_skew,
+            blocked=self.scheduler.blocked,
+        )
         if not self.run.release(status, due, note, self.model_backoff):
             self.run.load()
             return None
         if status is Status.READY:
             self.context.queue.resume(self.run.run_id)
         return status
-
-    def _rest(self) -> tuple[Status, datetime | None, str | None]:
-        now = self.context.clock()
-        if self.stop is _Stop.CANCELLED:
-            return Status.CANCELLED, None, None
-        ended = self.run.continuation.outcome
-        if ended:
-            if ended.kind == "ok":
-                return Status.COMPLETED, None, None
-            return Status.FAILED, None, ended.content
-        if self.stop is _Stop.PAUSED:
-            return Status.SUSPENDED, None, None
-        if self.stop is _Stop.OUT_OF_TIME:
-            return Status.READY, now, None
-        waits = next_wake(
-            self.run.continuation,
-            model_backoff=self.model_backoff,
-            clock_skew=self.limits.clock_skew,
-            blocked=self.scheduler.blocked,
-        )
-        note = "; ".join(self.scheduler.blocked.values()) or None
-        if not waits.asked and not waits.times:
-            return Status.PARKED, None, note
-        return Status.SUSPENDED, waits.due, note

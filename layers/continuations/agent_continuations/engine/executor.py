@@ -1,4 +1,4 @@
-"""Those who make model calls and run tools, while the owner of a run stays its only writer."""
+"""The executor for model calls, tools and polls. Only the calling thread writes to the store."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -8,20 +8,20 @@ Result = TypeVar("Result")
 
 
 class EffectExecutor(Protocol):
-    """Does work at the side, each piece by itself."""
+    """Runs pieces of work concurrently."""
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Have a piece of work done."""
+        """Start a piece of work."""
 
-    def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
-        """Until one of these is done, or so much time has passed."""
+    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
+        """Wait until one of these is done, but at most for so many seconds."""
 
     def shutdown(self) -> None:
-        """Begin nothing more; do not wait for what was begun."""
+        """Start nothing more, and do not wait for running work."""
 
 
 class ThreadExecutor:
-    """A thread for each piece of work."""
+    """Runs each piece of work in a thread of its own."""
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="effect")
@@ -29,8 +29,8 @@ class ThreadExecutor:
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         return self._pool.submit(work)
 
-    def wait(self, begun: Collection["Future[Any]"], seconds: float) -> None:
-        wait(begun, timeout=seconds, return_when=FIRST_COMPLETED)
+    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
+        wait(futures, timeout=seconds, return_when=FIRST_COMPLETED)
 
     def shutdown(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

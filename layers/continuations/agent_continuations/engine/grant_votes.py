@@ -1,4 +1,4 @@
-"""What was agreed to in advance, when a call is asked about."""
+"""Votes of standing approvals (grants) on a new approval request."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -18,45 +18,45 @@ from agent_continuations.errors import Forbidden
 def grant_votes(
     head: RunHead,
     root: Continuation,
-    asked: ApprovalRequested,
+    requested: ApprovalRequested,
     grants: Sequence[Grant],
     now: datetime,
 ) -> Iterator[tuple[Grant, Voted | Decided]]:
-    """The votes that grants cast on a call, one after the other, until it is decided.
+    """The votes that grants cast on a request, one after the other, until it is decided.
 
     Args:
-        head: of the run.
-        root: the run, before the question.
-        asked: the question.
-        grants: of the tenant, for the tool.
+        head: the run's head.
+        root: the run, without the request.
+        requested: the request.
+        grants: the tenant's grants for the tool.
         now: the time.
     """
-    path = parse_path(asked.path)
+    path = parse_path(requested.path)
     call, agent = root.call_at(path), root.frame_at(path[:-1]).agent
-    request, gate = asked.request, call.gate
-    if gate is None or isinstance(call.plan, RefusedPlan):
+    request, policy = requested.request, call.gate
+    if policy is None or isinstance(call.plan, RefusedPlan):
         return
     for grant in grants:
-        if not _grant_applies(grant, call, agent, gate, now):
+        if not _grant_applies(grant, call, agent, policy, now):
             continue
-        decision = _decision(head, request, gate, grant, now)
+        decision = _decision(head, request, policy, grant, now)
         if decision is None:
             continue
         after = with_vote(request, decision)
         closes = after.open_stage is None
         kind = Decided if closes else Voted
-        yield grant, kind(path=asked.path, request_id=request.request_id, decision=decision)
+        yield grant, kind(path=requested.path, request_id=request.request_id, decision=decision)
         if closes:
             return
         request = after
 
 
 def _grant_applies(
-    grant: Grant, call: Call, agent: str, gate: ApprovalPolicy, now: datetime
+    grant: Grant, call: Call, agent: str, policy: ApprovalPolicy, now: datetime
 ) -> bool:
-    if isinstance(call.plan, RefusedPlan) or not gate.grant_seconds or not grant.is_active(now):
+    if isinstance(call.plan, RefusedPlan) or not policy.grant_seconds or not grant.is_active(now):
         return False
-    if gate.risk is Risk.HIGH and grant.via not in AUTHENTICATED_SOURCES:
+    if policy.risk is Risk.HIGH and grant.via not in AUTHENTICATED_SOURCES:
         return False
     return grant.covers(
         agent=agent,
@@ -67,13 +67,13 @@ def _grant_applies(
 
 
 def _decision(
-    head: RunHead, request: ApprovalRequest, gate: ApprovalPolicy, grant: Grant, now: datetime
+    head: RunHead, request: ApprovalRequest, policy: ApprovalPolicy, grant: Grant, now: datetime
 ) -> Decision | None:
-    """The vote of who made a grant, if that person is asked now."""
+    """The vote of a grant's approver; None if the request does not ask that approver now."""
     groups = (grant.member_of,) if grant.member_of else ()
     try:
         stage, group = eligible_stage(
-            request, gate, grant.approver, groups=groups, requester=head.requester
+            request, policy, grant.approver, groups=groups, requester=head.requester
         )
     except Forbidden:
         return None

@@ -1,4 +1,4 @@
-"""What an owner has begun and not heard of yet: model calls, tools and polls, at their places."""
+"""Effects in flight, by call path: model calls, tools and polls that have not completed yet."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,71 +13,78 @@ Submitted: TypeAlias = CallModel | RunTool | PollJob
 
 
 class InFlightEffect(NamedTuple):
-    """Something that was begun, and what will come of it."""
+    """A started effect and the future of its result."""
 
     effect: Submitted
     future: "Future[Any]"
 
 
 def has_intent(effect: Submitted) -> bool:
-    """Whether it has an intent: it may have changed the world, so its end must be heard of."""
+    """Whether the effect has a stored intent.
+
+    Such a tool may have changed the world, so its outcome must be recorded.
+    """
     return isinstance(effect, RunTool) and effect.effect is not Effect.READ
 
 
 class InFlight:
-    """Model calls and tools on their way, at most `limit` at a time."""
+    """The effects that one execution has in flight, at most `limit` at a time."""
 
     def __init__(self, executor: EffectExecutor, limit: int) -> None:
         self._executor = executor
         self._limit = limit
-        self._flying: dict[Path, InFlightEffect] = {}
-        self._left_behind: list[Future[Any]] = []
+        self._effects: dict[Path, InFlightEffect] = {}
+        self._abandoned: list[Future[Any]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._flying)
+        return bool(self._effects)
 
     def __contains__(self, path: Path) -> bool:
-        return path in self._flying
+        return path in self._effects
 
     @property
-    def room(self) -> int:
-        """How many more can begin."""
-        return self._limit - len(self._flying)
+    def capacity(self) -> int:
+        """How many more effects can be started."""
+        return self._limit - len(self._effects)
 
     @property
-    def recorded(self) -> bool:
-        """Whether something is on its way that has an intent on record."""
-        return any(has_intent(finished.effect) for finished in self._flying.values())
+    def has_intents(self) -> bool:
+        """Whether an effect with a stored intent is in flight."""
+        return any(has_intent(each.effect) for each in self._effects.values())
 
     @property
-    def abandoned(self) -> bool:
-        """Whether a tool is still at work that nobody waits for any longer."""
-        running = [each.future for each in self._flying.values() if has_intent(each.effect)]
-        return any(not future.done() for future in [*running, *self._left_behind])
+    def has_abandoned_tools(self) -> bool:
+        """Whether a tool with an intent still runs after the execution has stopped waiting."""
+        running = [each.future for each in self._effects.values() if has_intent(each.effect)]
+        return any(not future.done() for future in [*running, *self._abandoned])
 
     def submit(self, effect: Submitted, work: Callable[[], Any]) -> None:
-        """Let something begin."""
-        self._flying[effect.path] = InFlightEffect(effect, self._executor.submit(work))
+        """Start an effect."""
+        self._effects[effect.path] = InFlightEffect(effect, self._executor.submit(work))
 
     def wait_completed(self, seconds: float) -> list[InFlightEffect]:
-        """What has come back, after at most so much time without anything."""
-        self._executor.wait([each.future for each in self._flying.values()], max(0.0, seconds))
-        landed = [each for each in self._flying.values() if each.future.done()]
-        for each in landed:
-            del self._flying[each.effect.path]
-        return landed
+        """The effects that have completed, removed from the set; waits for the first of them.
 
-    def drop_unrecorded(self) -> None:
-        """Give up what can be asked again, so as to stop soon."""
-        self._flying = {
-            path: finished
-            for path, finished in self._flying.items()
-            if finished.future.done() or has_intent(finished.effect)
+        Args:
+            seconds: how long to wait at most.
+        """
+        self._executor.wait([each.future for each in self._effects.values()], max(0.0, seconds))
+        completed = [each for each in self._effects.values() if each.future.done()]
+        for each in completed:
+            del self._effects[each.effect.path]
+        return completed
+
+    def drop_without_intent(self) -> None:
+        """Drop effects that can be repeated, so that the execution can stop soon."""
+        self._effects = {
+            path: each
+            for path, each in self._effects.items()
+            if each.future.done() or has_intent(each.effect)
         }
 
     def abandon_all(self) -> None:
-        """Wait no longer for anything; what has an intent is on record, and will be in doubt."""
-        self._left_behind += [
-            each.future for each in self._flying.values() if has_intent(each.effect)
+        """Stop waiting. Tools with an intent are on record; their calls will be in doubt."""
+        self._abandoned += [
+            each.future for each in self._effects.values() if has_intent(each.effect)
         ]
-        self._flying.clear()
+        self._effects.clear()

@@ -1,4 +1,4 @@
-"""What a run waits for when nothing can be done for it now, and when to look at it again."""
+"""The next wake of a run that can only wait."""
 
 from collections.abc import Container
 from datetime import datetime, timedelta
@@ -12,14 +12,19 @@ from agent_continuations.core.path import Path
 
 
 class NextWake(NamedTuple):
-    """What a run waits for: whether a person is asked, and each time that something is due."""
+    """When a run must be woken.
 
-    asked: bool
+    Attributes:
+        is_waiting: whether the run waits for something outside: a person, an event, a timer.
+        times: each time at which something is due.
+    """
+
+    is_waiting: bool
     times: tuple[datetime, ...]
 
     @property
     def due(self) -> datetime | None:
-        """When to look at the run again, if nobody wakes it before."""
+        """When to wake the run if nothing wakes it before; None if nothing is due."""
         return min(self.times, default=None)
 
 
@@ -30,19 +35,19 @@ def next_wake(
     clock_skew: float,
     blocked: Container[Path] = (),
 ) -> NextWake:
-    """What the open part of the tree waits for.
+    """The next wake of a run, from what the open part of its tree waits for.
 
     Args:
         root: the run.
-        model_pause: how long no model is called.
-        clock_skew: so long after its deadline, in seconds, the owner of an intent is given up.
-        obstacles: where nothing can be done before a person has mended something.
+        model_backoff: the back-off during which no model is called.
+        clock_skew: seconds after an intent's deadline until its lease holder counts as dead.
+        blocked: paths that stay blocked until a person has fixed a problem.
     """
-    asked, times = False, []
+    is_waiting, times = False, []
     for effect in effects(root):
         match effect:
             case Await():
-                asked = True
+                is_waiting = True
                 times += [effect.until] if effect.until else []
             case AskIfHappened():
                 times.append(lease_dead_at(effect, clock_skew))
@@ -50,9 +55,9 @@ def next_wake(
                 times.append(model_backoff.until)
             case _:
                 pass
-    return NextWake(asked, tuple(times))
+    return NextWake(is_waiting, tuple(times))
 
 
 def lease_dead_at(effect: AskIfHappened, clock_skew: float) -> datetime:
-    """When the owner of an intent is certainly dead, by its clock as well as by ours."""
+    """When the lease holder that stored an intent is certainly dead, by any machine's clock."""
     return effect.intent.deadline + timedelta(seconds=clock_skew)

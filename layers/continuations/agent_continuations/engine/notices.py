@@ -1,4 +1,4 @@
-"""Notices."""
+"""Notices: the outbox messages that ask people, built from state."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -34,10 +34,17 @@ def notice(
     now: datetime,
     recipients: Callable[[Sequence[str]], Sequence[str]],
 ) -> Notice:
-    """The message that tells people of a question, once `root` has taken it in.
+    """The outbox message for a request, a reminder or a call in doubt.
+
+    Args:
+        head: the run's head.
+        root: the run, with the event applied.
+        event: the event that the notice goes out with.
+        now: the time.
+        recipients: maps approvers to `channel:address`.
 
     Raises:
-        IllegalEvent: nothing is asked there.
+        IllegalEvent: the call has no request.
     """
     path = parse_path(event.path)
     call = root.call_at(path)
@@ -50,7 +57,7 @@ def notice(
     elif request:
         asked = event.approvers if isinstance(event, NoticeSent) else request.told
         expires_at, question = request.expires_at, request.request_id
-        # The same notice has the same id, whoever writes it; a further one has another.
+        # Each execution gives the same notice the same id; a further notice has another id.
         notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
     else:
         raise IllegalEvent(f"nothing is asked at {event.path}")
@@ -65,13 +72,13 @@ def notice(
         agents=root.agents_to(path),
         goal=root.input[:MAX_GOAL_CHARACTERS],
         tool=plan.tool,
-        arguments=_fit(call.arguments),
+        arguments=_shortened(call.arguments),
         arguments_hash=call_hash(head, root, path),
         expires_at=expires_at,
         created_at=now,
         approvers=tuple(asked),
         undelivered=tuple(recipients(may_answer)),
-        # The hint comes first; the sweeper only where the hint was lost.
+        # The queue's message comes first; the sweeper only finds a notice whose message was lost.
         due=now + WAKE_UP_GRACE,
         occasion=event.occasion if isinstance(event, NoticeSent) else "asked",
         risk=call.risk,
@@ -79,14 +86,14 @@ def notice(
     )
 
 
-def _may_answer(approver: str, head: RunHead, gate: ApprovalPolicy | None) -> bool:
-    """Whoever started the run is not asked to approve it, unless the policy allows it."""
+def _may_answer(approver: str, head: RunHead, policy: ApprovalPolicy | None) -> bool:
+    """False for the run's requester, unless the policy allows self-approval."""
     own = head.requester is not None and normalized(head.requester) == normalized(approver)
-    return not own or gate is None or gate.self_approval
+    return not own or policy is None or policy.self_approval
 
 
-def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as they fit into a mail, and into an item of the outbox."""
+def _shortened(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, or only their size if they are too long for an e-mail and an outbox item."""
     size = len(canonical_json(arguments))
     if size <= MAX_NOTICE_CHARACTERS:
         return arguments

@@ -1,4 +1,4 @@
-"""What an owner of a run knows, but has not written yet."""
+"""Pending writes: what an execution has applied to its state, but not stored yet."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from agent_continuations.core.run import JournalEntry, NewRun
 
 
 class PendingWrite(NamedTuple):
-    """What is to be written with the run's epoch, most of it into the audit trail.
+    """An event that will be committed under the lease's epoch, most often an audit event.
 
     Attributes:
-        notice: that goes into the outbox with it.
-        grant: by which it was said.
-        start: a run that begins with it.
+        notice: added to the outbox in the same transaction.
+        grant: the grant that cast this vote, whose use is counted in the same transaction.
+        start: a child run that is created in the same transaction.
     """
 
     event: ApprovalEvent | CallEvent
@@ -29,10 +29,12 @@ class PendingWrite(NamedTuple):
 
 @dataclass
 class PendingWrites:
-    """What is said, questions above all, each with its notice if it has one; what read tools found;
-    and intents that have served.
+    """The writes of the next commit. They are safe to drop: they are recomputed from state.
 
-    Losing it loses nothing: questions follow from the state, and what was read can be read again.
+    Attributes:
+        staged: events, most of them requests to people, with their notices.
+        reads: results of read tools, which can be run again.
+        settled: paths of calls whose outcome is on record, so that the intent can be removed.
     """
 
     staged: list[PendingWrite] = field(default_factory=list)
@@ -40,19 +42,19 @@ class PendingWrites:
     settled: list[str] = field(default_factory=list)
 
     def reads_of(self, frame: Path) -> tuple[ToolReturned, ...]:
-        """What read tools of one frame found; it travels with the frame's next reply."""
+        """The results of a frame's read tools, which are stored with the frame's next reply."""
         return tuple(read for read in self.reads if parse_path(read.path)[:-1] == frame)
 
     def drop_reads(self, reads: Collection[ToolReturned]) -> None:
-        """Forget reads that are on record now."""
+        """Drop results that are on record now."""
         self.reads = [each for each in self.reads if each not in reads]
 
     def drop_questions(self) -> None:
-        """Forget the questions: a fresh load will raise them again, if they still are open."""
+        """Drop the staged events: after a load the scheduler stages those that are still due."""
         self.staged = []
 
-    def read_registers(self) -> list[JournalEntry]:
-        """One register for each turn's reads."""
+    def read_entries(self) -> list[JournalEntry]:
+        """One journal entry for each turn's results."""
         turns: dict[tuple[Path, int], list[ToolReturned]] = {}
         for read in sorted(self.reads, key=lambda each: parse_path(each.path)):
             path = parse_path(read.path)

@@ -1,4 +1,4 @@
-"""From a model's reply to planned calls: what each needs is fixed here, once, and stored."""
+"""Planning of a model's calls: what each call needs is determined once, and stored."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def first_frame(agent: Agent, input: str) -> Continuation:
 
 
 def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
-    """The reply; one that should be the agent's answer and does not fit gets a fault."""
+    """The reply, with a fault if it is the agent's answer and does not match its output schema."""
     if reply.requests or reply.fault or frame.output is None or agent.output is None:
         return reply
     try:
@@ -48,26 +48,26 @@ def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
 def plan_calls(
     agent: Agent, path: Path, reply: Reply, turns: Sequence[Turn] = ()
 ) -> tuple[Plan, ...]:
-    """What each call of `reply` needs. What the model got wrong becomes an answer to it.
+    """The plans of a reply's calls. A call that cannot run becomes a refusal for the model.
 
     Args:
-        agent: who calls.
-        path: of its frame.
-        reply: with the calls.
-        turns: of the frame so far.
+        agent: the agent whose model has replied.
+        path: the path of its frame.
+        reply: the reply with the calls.
+        turns: the frame's turns so far.
     """
     plans: list[Plan] = []
-    inside = 0  # of those so far, the ones that become no run of their own
+    in_frame = 0  # calls so far that do not become child runs
     for request in reply.requests:
-        found = agent.tool(request.name)
-        spawns = isinstance(found, AgentTool) and found.spawn
-        full = inside >= MAX_CALLS_PER_TURN and not spawns
-        if full or len(plans) >= MAX_CALLS_WITH_RUNS:
-            most = MAX_CALLS_PER_TURN if full else MAX_CALLS_WITH_RUNS
+        tool = agent.tool(request.name)
+        spawns = isinstance(tool, AgentTool) and tool.spawn
+        is_full = in_frame >= MAX_CALLS_PER_TURN and not spawns
+        if is_full or len(plans) >= MAX_CALLS_WITH_RUNS:
+            most = MAX_CALLS_PER_TURN if is_full else MAX_CALLS_WITH_RUNS
             plans.append(_refused(request, f"only {most} tool calls are possible in one turn"))
         else:
             plans.append(_plan(agent, path, request, turns))
-            inside += not spawns
+            in_frame += not spawns
     return tuple(plans)
 
 
@@ -85,7 +85,7 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
         reason = f", who said: {rejected.reason}" if rejected.reason else ""
         return _refused(request, f"{why}{reason}; nobody is asked again")
     call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
-    gate = found.policy_for(call)
+    policy = found.policy_for(call)
     if isinstance(found, AgentTool):
         if len(path) >= MAX_DEPTH:
             return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")
@@ -98,21 +98,21 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
             output=found.agent.output.schema if found.agent.output else None,
             spawn=found.spawn,
             schema_version=found.schema_version,
-            gate=gate,
+            gate=policy,
         )
     return ToolPlan(
         tool=found.name,
         arguments=arguments,
         effect=found.effect,
         schema_version=found.schema_version,
-        gate=gate,
+        gate=policy,
     )
 
 
 def _just_rejected(
     turns: Sequence[Turn], tool: str, arguments: Mapping[str, Any]
 ) -> Decision | None:
-    """A person's rejection of this very call, if nothing else has been tried since."""
+    """The rejection of the same call by a person, if no other call was tried since."""
     wanted = canonical_json(dict(arguments))
     for turn in reversed(turns):
         for call in turn.calls:
@@ -128,10 +128,10 @@ def _just_rejected(
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """The arguments' text as an object; models send an empty text for no arguments.
+    """The arguments as an object. Models send an empty text for no arguments.
 
     Raises:
-        ArgumentsRefused: it is not a JSON object.
+        ArgumentsRefused: the text is not a JSON object.
     """
     try:
         value = json.loads(text) if text.strip() else {}

@@ -1,6 +1,4 @@
-"""Questions to people: what is asked, of whom, how they are told, and what time says when nobody
-answers.
-"""
+"""Requests to people: approval requests, further notices, and requests about a call in doubt."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,25 +14,25 @@ from agent_continuations.core.run import RunHead
 from agent_continuations.engine.deadlines import open_request
 
 
-def approval_question(
+def approval_request(
     head: RunHead, root: Continuation, effect: AskApproval, now: datetime
 ) -> ApprovalRequested:
-    """May this call run?"""
-    gate = effect.gate
+    """The request whether a call may run; for a question, the request for its answer."""
+    policy = effect.policy
     request = ApprovalRequest(
         request_id=request_id(head.run_id, effect.path, "approval"),
         arguments_hash=call_hash(head, root, effect.path),
-        stages=gate.stages,
+        stages=policy.stages,
         requested_at=now,
-        expires_at=now + timedelta(seconds=gate.timeout_seconds),
-        told=gate.stages[0].approvers,
-        policy_hash=policy_hash(gate),
+        expires_at=now + timedelta(seconds=policy.timeout_seconds),
+        told=policy.stages[0].approvers,
+        policy_hash=policy_hash(policy),
     )
     return ApprovalRequested(path=path_text(effect.path), request=request)
 
 
-def notify_event(root: Continuation, effect: NotifyApprovers, now: datetime) -> NoticeSent:
-    """Those of whom an answer is asked only now."""
+def further_notice(root: Continuation, effect: NotifyApprovers, now: datetime) -> NoticeSent:
+    """The notice to approvers of whom an answer is asked only now, such as a later stage's."""
     return NoticeSent(
         path=path_text(effect.path),
         request_id=open_request(root, effect)[0].request_id,
@@ -44,14 +42,14 @@ def notify_event(root: Continuation, effect: NotifyApprovers, now: datetime) -> 
     )
 
 
-def doubt_question(
+def doubt_request(
     head: RunHead,
     root: Continuation,
     effect: AskIfHappened,
     now: datetime,
     operators: Sequence[str],
 ) -> MarkedInDoubt:
-    """Did this call happen? It goes to those who approved it, or else to the operators."""
+    """The request whether a call happened, to its approvers or, without any, to the operators."""
     attempt, approval = effect.intent.attempt, root.call_at(effect.path).approval
     doubt = Doubt(
         request_id=request_id(head.run_id, effect.path, "doubt", attempt),

@@ -1,8 +1,8 @@
-"""The shell around the core: claim, load, perform effects, record, until only waiting is left.
+"""The runner claims a run and executes it until it ends or can only wait.
 
-Model calls and tools run in threads. All else, every write included, happens in the one thread
-that called `advance`, so the continuation has one writer here. A crash anywhere is the same as a
-load: whatever this module keeps in memory is either on record or can be found out again.
+Model calls and tools run in threads. Everything else, every write included, happens in the thread
+that called `advance`, so the continuation has one writer in this process. A crash at any point is
+the same as a load: all state in memory is either on record or can be computed again.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,15 +22,16 @@ from agent_continuations.ports.store import Store
 
 
 class Runner:
-    """Advances runs, one at a time a call; safe to call from several threads and processes.
+    """Advances runs, one in each call of `advance`; safe for several threads and processes.
 
     Args:
-        recipients: from a request's approvers, whom the outbox must reach, as `channel:address`.
-        operators: who is asked about a lost call that needed no approver.
-        abandon: called when a tool is still running that was given up on, at the end of `advance`;
-            where a process may be frozen and thawed, it must end the process.
-        crew: makes those who call models and run tools; threads where not given.
-        callback_url: see `Means`.
+        recipients: maps a request's approvers to the addresses that the outbox must reach, as
+            `channel:address`.
+        operators: are asked about a call in doubt that needed no approval.
+        abandon: called at the end of `advance` if an abandoned tool is still running. Where a
+            process may be frozen and thawed, as on Lambda, it must end the process.
+        executor: makes the executor of one execution; threads by default.
+        callback_url: see `EngineContext`.
     """
 
     def __init__(
@@ -70,13 +71,15 @@ class Runner:
 
         Args:
             run_id: the run.
-            deadline: when this process will be gone; the run is handed on before.
+            deadline: when this process will end; the run is handed on before that.
 
         Returns:
-            The status it was left in, or None where somebody else has it or it has ended.
+            The status that the run was left in, or None if another execution has the lease or the
+            run has ended.
 
         Raises:
-            Retryable: the store did not answer; the lease will run out and the run go on.
+            Retryable: the store did not answer. The lease will expire, and the run will be
+                claimed again.
         """
         now = self._context.clock()
         lease_until = now + timedelta(seconds=self._context.limits.lease)
@@ -88,7 +91,7 @@ class Runner:
         executor = self._context.executor()
         execution = RunExecution(self._context, head, executor, deadline)
         try:
-            return execution.run_to_rest()
+            return execution.execute()
         finally:
             executor.shutdown()
             if execution.has_abandoned_tools:

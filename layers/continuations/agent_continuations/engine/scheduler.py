@@ -1,4 +1,4 @@
-"""What an owner of a run begins: questions, model calls and tools, each as soon as it can be."""
+"""The scheduler starts every effect that can start: requests, model calls, tools and polls."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -29,23 +29,23 @@ from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.deadlines import is_due, on_deadline, signal_outcome, timed_out
 from agent_continuations.engine.in_flight import InFlight, has_intent
 from agent_continuations.engine.next_wake import lease_dead_at
-from agent_continuations.engine.questions import approval_question, doubt_question, notify_event
+from agent_continuations.engine.questions import approval_request, doubt_request, further_notice
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
 
 
 class EffectScheduler:
-    """Begins what the state of a run needs next.
+    """Starts the effects that the state of a run needs next.
 
     Args:
-        means: what the owner works with.
-        run: the owner's.
-        flights: where what was begun is on its way.
-        deadline: when this process will be gone.
+        context: dependencies and time limits.
+        run: the run's unit of work.
+        in_flight: takes the effects that are started.
+        deadline: when this process will end; None if it has no deadline.
 
     Attributes:
-        obstacles: why nothing can be done at a place before a person has mended something.
+        blocked: by path, the problem that a person has to fix before the effect can start.
     """
 
     def __init__(
@@ -58,21 +58,23 @@ class EffectScheduler:
         self.blocked: dict[Path, str] = {}
         self._context = context
         self._run = run
-        self._flights = in_flight
+        self._in_flight = in_flight
         self._deadline = deadline
 
     def start_ready(self, model_backoff: ModelBackoff | None) -> None:
-        """Begin all that can be done now, but no more than there is room for: what waits for a
-        place would begin after a cancel, or never, and its intent would raise a doubt for nothing.
+        """Start every effect that can start now, within the capacity of the in-flight set.
+
+        Effects are never queued: a queued tool could start after a cancel, or never, and its
+        stored intent would put the call in doubt for no reason.
 
         Args:
-            model_pause: how long no model is called.
+            model_backoff: the back-off during which no model is called.
         """
         self._apply_timeouts_and_grants()
         self._reload_before_doubt()
         starts: list[RunTool] = []
         for effect in effects(self._run.continuation):
-            if effect.path in self._flights or effect.path in self.blocked:
+            if effect.path in self._in_flight or effect.path in self.blocked:
                 continue
             match effect:
                 case CallModel():
@@ -81,7 +83,7 @@ class EffectScheduler:
                 case RunTool():
                     starts.append(effect)
                 case AskApproval() | NotifyApprovers() | AskIfHappened():
-                    self._ask(effect)
+                    self._stage_request(effect)
                 case StartRun():
                     head, root, now = self._run.head, self._run.continuation, self._context.clock()
                     self._run.stage(*start_child(head, root, effect.path, now))
@@ -93,26 +95,27 @@ class EffectScheduler:
                     assert_never(effect)
         self._run_tools(starts)
 
-    # -- questions -------------------------------------------------------------------------------
+    # -- requests to people, timeouts, signals ---------------------------------------------------
 
-    def _ask(self, effect: AskApproval | NotifyApprovers | AskIfHappened) -> None:
+    def _stage_request(self, effect: AskApproval | NotifyApprovers | AskIfHappened) -> None:
         head, root, now = self._run.head, self._run.continuation, self._context.clock()
         match effect:
             case AskApproval():
-                self._run.stage(approval_question(head, root, effect, now))
+                self._run.stage(approval_request(head, root, effect, now))
             case NotifyApprovers():
-                self._run.stage(notify_event(root, effect, now))
+                self._run.stage(further_notice(root, effect, now))
             case AskIfHappened():
-                skew, whom = self._context.limits.clock_skew, self._context.operators
+                skew, operators = self._context.limits.clock_skew, self._context.operators
                 if lease_dead_at(effect, skew) <= self._run.loaded_at:
-                    self._run.stage(doubt_question(head, root, effect, now, whom))
+                    self._run.stage(doubt_request(head, root, effect, now, operators))
             case _:
                 assert_never(effect)
 
     def _apply_timeouts_and_grants(self) -> None:
-        """Where time is up, remind, ask others, or reject; where people agreed in advance, approve;
-        where something has come, take it. It is on record before anything follows from it: an
-        answer may have come first.
+        """Apply all that needs no person: deadlines, timeouts, signals, and standing approvals.
+
+        These events are committed before anything follows from them, because an answer may have
+        been stored first; then the commit is refused, and the answer is loaded.
         """
         now = self._context.clock()
         for effect in effects(self._run.continuation):
@@ -121,38 +124,43 @@ class EffectScheduler:
                 case Await(asks_people=True) if is_due(effect, now):
                     self._run.stage(on_deadline(head, root, effect, now))
                 case Await() if is_due(effect, now):
-                    if late := timed_out(root, effect, now):
-                        self._run.stage(late)
+                    if timeout := timed_out(root, effect, now):
+                        self._run.stage(timeout)
                 case TakeSignal():
                     self._run.stage(signal_outcome(effect, now))
-                case AskApproval() if effect.gate.grant_seconds:
-                    self._run.stage_with_grants(approval_question(head, root, effect, now))
+                case AskApproval() if effect.policy.grant_seconds:
+                    self._run.stage_with_grants(approval_request(head, root, effect, now))
                 case _:
                     pass
         if self._run.pending.staged:
             self._run.flush()
 
     def _stopped_by_condition(self, effect: CallModel) -> bool:
-        """Whether people must say first that the agent, or the whole run, shall go on; they are
-        asked then.
+        """Whether a condition stops the agent, or the whole run, before this model call.
+
+        People are then asked whether to continue.
         """
         root, registry, now = self._run.continuation, self._context.registry, self._context.clock()
         agent, first = registry.find(root.frame_at(effect.path).agent), registry.find(root.agent)
         conditions = [each for each in (agent.conditions if agent else ()) if each.scope == "agent"]
         conditions += [each for each in (first.conditions if first else ()) if each.scope == "run"]
         if conditions and effect not in effects(root):
-            return True  # the run was held for another agent just now
+            return True  # this very step has stopped the run at another agent
         for condition in conditions:
-            held = due_condition(condition, root, effect.path, now)
-            if held:
-                self._run.stage(held)
-                self._ask(AskApproval(path=parse_path(held.path), gate=held.plan.gate))
+            reached = due_condition(condition, root, effect.path, now)
+            if reached:
+                self._run.stage(reached)
+                self._stage_request(
+                    AskApproval(path=parse_path(reached.path), policy=reached.plan.gate)
+                )
                 return True
         return False
 
     def _reload_before_doubt(self) -> None:
-        """Before a call is called in doubt: its owner may have left the outcome on record until it
-        was given up, and it wakes nobody that does not know yet that it has lost the run.
+        """Reload once after the old lease holder's deadline, before a call is marked in doubt.
+
+        The old lease holder may have stored the outcome without waking the run, because it did not
+        know yet that it had lost the lease.
         """
         now, skew = self._context.clock(), self._context.limits.clock_skew
         for effect in effects(self._run.continuation):
@@ -164,9 +172,9 @@ class EffectScheduler:
 
     # -- model calls, polls and tools --------------------------------------------------------------
 
-    def _call_model(self, effect: CallModel, pause: ModelBackoff | None) -> None:
-        pausing = pause and pause.until > self._context.clock()
-        if pausing or not self._flights.room:
+    def _call_model(self, effect: CallModel, backoff: ModelBackoff | None) -> None:
+        backing_off = backoff and backoff.until > self._context.clock()
+        if backing_off or not self._in_flight.capacity:
             return
         root, model = self._run.continuation, self._context.model
         try:
@@ -174,13 +182,13 @@ class EffectScheduler:
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
-        self._flights.submit(effect, lambda: model.reply(request))
+        self._in_flight.submit(effect, lambda: model.reply(request))
 
     def _poll(self, effect: Await) -> None:
-        """Ask how a job stands, if it is time."""
+        """Start the poll of a job, if it is due."""
         now, root = self._context.clock(), self._run.continuation
         wait = root.call_at(effect.path).wait
-        if not isinstance(wait, JobWait) or not is_due(effect, now) or not self._flights.room:
+        if not isinstance(wait, JobWait) or not is_due(effect, now) or not self._in_flight.capacity:
             return
         try:
             poll = bind_poll(self._context, self._run.head, root, effect.path)
@@ -195,14 +203,14 @@ class EffectScheduler:
                 return Polled(path=path, number=number, at=at)
             return ToolReturned(path=path, outcome=outcome, started_at=now, at=at)
 
-        self._flights.submit(PollJob(path=effect.path, number=number), perform)
+        self._in_flight.submit(PollJob(path=effect.path, number=number), perform)
 
     def _run_tools(self, starts: Sequence[RunTool]) -> None:
-        """Run tools; the intents of all that may not simply run again are put on record first."""
+        """Start tools; the intents of those that may not simply run again are stored first."""
         ready: dict[Path, tuple[RunTool, Callable[[], Outcome | Wait]]] = {}
-        room = self._flights.room
+        capacity = self._in_flight.capacity
         for start in starts:
-            if len(ready) >= room:
+            if len(ready) >= capacity:
                 break
             head, root = self._run.head, self._run.continuation
             try:
@@ -214,14 +222,15 @@ class EffectScheduler:
         for start, run in ready.values():
             if not has_intent(start):
                 self._run_tool(start, run)
-        fenced = [each for each in ready.values() if has_intent(each[0])]
-        for at in range(0, len(fenced), MAX_INTENTS_AT_ONCE):
-            batch = fenced[at : at + MAX_INTENTS_AT_ONCE]
-            self._intend([start for start, _ in batch])
+        with_intent = [each for each in ready.values() if has_intent(each[0])]
+        for at in range(0, len(with_intent), MAX_INTENTS_AT_ONCE):
+            batch = with_intent[at : at + MAX_INTENTS_AT_ONCE]
+            self._record_intents([start for start, _ in batch])
             for start, run in batch:
                 self._run_tool(start, run)
 
-    def _intend(self, starts: Sequence[RunTool]) -> None:
+    def _record_intents(self, starts: Sequence[RunTool]) -> None:
+        """Store the intents of tools that start now; past their deadline no process runs them."""
         now = self._context.clock()
         deadline = self._deadline or now + timedelta(
             seconds=self._context.limits.default_tool_timeout
@@ -236,7 +245,7 @@ class EffectScheduler:
         )
 
     def _run_tool(self, start: RunTool, run: Callable[[], Outcome | Wait]) -> None:
-        """Run a tool at the side, and time it."""
+        """Start a tool in the executor, and take the time."""
         path, attempt = path_text(start.path), start.attempt
 
         def perform() -> ToolReturned | Suspended:
@@ -248,4 +257,4 @@ class EffectScheduler:
                 path=path, outcome=result, attempt=attempt, started_at=started_at, at=at
             )
 
-        self._flights.submit(start, perform)
+        self._in_flight.submit(start, perform)

@@ -1,4 +1,4 @@
-"""Sweeper."""
+"""The sweeper: sends wake-up messages again for all that is overdue."""
 
 from datetime import datetime
 
@@ -7,10 +7,10 @@ from agent_continuations.ports.store import RunStore
 
 
 def sweep(store: RunStore, queue: WorkQueue, now: datetime, limit: int = 1000) -> int:
-    """Send the hint of whatever is due again; how much that was.
+    """Send the wake-up message of each item that is due, and return how many there were.
 
-    Timers, deadlines, lost hints and dead owners are all the same here: an item whose time has
-    come.
+    Timers, deadlines, lost wake-up messages and dead lease holders need no distinction: each is an
+    item of the store whose due time has passed.
     """
     found = store.due(now, limit)
     for due in found:

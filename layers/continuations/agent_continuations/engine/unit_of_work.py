@@ -1,9 +1,8 @@
-"""A run in its owner's hands: what is on record of it, and what only this owner knows so far."""
+"""Unit of work: stored state plus pending writes, committed under the epoch of the lease."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from agent_continuations.core.approvals.audit_chain import append
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import (
@@ -17,32 +16,33 @@ from agent_continuations.core.events import (
     ToolStarted,
 )
 from agent_continuations.core.fold import apply
-from agent_continuations.core.keys import call_entry_key, trail_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Status
 from agent_continuations.engine.child_runs import cancel_children, report_to_parent
-from agent_continuations.engine.commit_batches import CommitBatch, batch_size
+from agent_continuations.engine.commit_batches import commit_batches
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.grant_votes import grant_votes
 from agent_continuations.engine.notices import notice
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
 from agent_continuations.errors import Conflict, Fenced
-from agent_continuations.ports.limits import MAX_ENTRIES_AT_ONCE, MAX_SETTLED_AT_ONCE
-from agent_continuations.ports.store import ReleaseTerms, TrailMove, read_run
+from agent_continuations.ports.limits import MAX_SETTLED_AT_ONCE
+from agent_continuations.ports.store import ReleaseTerms, read_run
 
 MAX_NOTE_CHARACTERS = 400
 
 
 class RunUnitOfWork:
-    """The only writer of a run, as long as its epoch lasts.
+    """The state of a run in one execution, and its only writer as long as the epoch is valid.
 
-    All that writes may raise `Fenced`: the run is another's, or was cancelled.
+    Each method that writes may raise `Fenced`: another execution has the lease, or the run was
+    cancelled or paused.
 
     Attributes:
-        head: the newest that was seen of it.
-        continuation: what is on record, and what this owner has taken in beyond that.
-        known: how many registers that are.
-        loaded_at: until when it has certainly heard of everything.
+        head: the newest head that was seen.
+        continuation: the stored state with the pending writes applied.
+        entry_count: how many journal entries are known to be stored.
+        loaded_at: the state includes everything that was stored before this time.
+        pending: what the next commit will write.
     """
 
     continuation: Continuation
@@ -55,25 +55,25 @@ class RunUnitOfWork:
         self.pending = PendingWrites()
         self._context = context
         self._store = context.store
-        self._newest: RunHead | None = None
+        self._newer_head: RunHead | None = None
         self._renew_at = context.clock() + timedelta(seconds=context.limits.lease_renewal)
 
-    # -- what is on record -----------------------------------------------------------------------
+    # -- stored state ----------------------------------------------------------------------------
 
     def load(self) -> None:
-        """Fold what is stored; what this owner has found out by reading stays known."""
+        """Fold the journal. Results of read tools stay pending; staged events are dropped."""
         now = self._context.clock()
-        read = read_run(self._store, self.run_id)
-        if read is None or read[0].head.epoch != self.head.epoch:
+        found = read_run(self._store, self.run_id)
+        if found is None or found[0].head.epoch != self.head.epoch:
             raise Fenced(self.run_id)
-        snapshot, self.continuation = read
+        snapshot, self.continuation = found
         self.loaded_at = now
         self.head, self.entry_count = snapshot.head, len(snapshot.entries)
         self.pending.drop_questions()
         reads, self.pending.reads = self.pending.reads, []
         for each in reads:
             self.stage_read(each)
-        # An intent whose outcome is on record has served, whoever left it in the head.
+        # An intent whose outcome is on record can be removed, whichever execution stored it.
         self.pending.settled = [
             path
             for path in self.head.intents
@@ -81,14 +81,14 @@ class RunUnitOfWork:
         ]
 
     def refresh(self) -> datetime:
-        """Take in what writes have told of the head, and renew the lease when it is time.
+        """Merge the head that the last write returned, and renew the lease when it is time.
 
         Returns:
-            When to look up again.
+            When to refresh again.
         """
-        newest, self._newest = self._newest, None
-        if newest:
-            self._merge_head(newest)
+        newer, self._newer_head = self._newer_head, None
+        if newer:
+            self._merge_head(newer)
         now, limits = self._context.clock(), self._context.limits
         if now >= self._renew_at:
             self._renew_at = now + timedelta(seconds=limits.lease_renewal)
@@ -98,49 +98,54 @@ class RunUnitOfWork:
         return self._renew_at
 
     def record_progress(self) -> None:
-        """Note that the run has come on since the last claim, which ends the stalls."""
+        """Record progress since the last claim, which resets the count of fruitless claims."""
         epoch = self.head.epoch
         self._merge_head(
             self._store.progress(self.run_id, epoch=epoch, entry_count=self.entry_count)
         )
 
-    def verify_ownership(self) -> bool:
-        """After a refused write: whether the run has this owner yet. Nothing new may begin."""
+    def verify_lease(self) -> bool:
+        """Whether this execution still holds the lease. Called after a refused write.
+
+        Pending writes are dropped, because the state that they follow from is out of date.
+        """
         head = self._store.head(self.run_id)
-        mine = head is not None and head.epoch == self.head.epoch and not head.status.terminal
-        if head and mine:
+        holds_lease = (
+            head is not None and head.epoch == self.head.epoch and not head.status.terminal
+        )
+        if head and holds_lease:
             self.head = head
         self.pending.drop_questions()
         self.pending.reads = []
-        return mine
+        return holds_lease
 
     def wake(self) -> None:
-        """Whoever has the run now, or nobody, shall look at what is on record."""
+        """Wake the run, so that its lease holder, or the next one, loads what is on record."""
         self._store.wake(self.run_id, now=self._context.clock())
         self._context.queue.resume(self.run_id)
 
     def _merge_head(self, head: RunHead) -> None:
-        """A newer head: it may say that the run was cancelled or that something happened."""
+        """Take over a newer head; load if its `wake` shows that an external event arrived."""
         if head.wake == self.head.wake:
             self.head = head
         else:
-            self.load()  # if this fails, the old `wake` stands, and no release will hold
+            self.load()  # if this fails, the old `wake` stays, and no release succeeds
 
-    # -- putting on record -----------------------------------------------------------------------
+    # -- writes at once --------------------------------------------------------------------------
 
     def record(self, key: str, event: Event) -> None:
-        """Store an event, or take in the one that another owner stored there before."""
-        after = apply(self.continuation, event)  # what cannot be folded is never stored
-        register = JournalEntry(key, (event,))
-        if self._store.append(self.run_id, register) == register:
+        """Store an event; load if another execution has stored one at this key before."""
+        after = apply(self.continuation, event)  # an event that cannot be folded is never stored
+        entry = JournalEntry(key, (event,))
+        if self._store.append(self.run_id, entry) == entry:
             self.continuation = after
             self.entry_count += 1
         else:
-            # Another owner was here, perhaps with more than this one register.
+            # The other execution may have stored more than this one entry.
             self.load()
 
-    def deliver_late(self, outcome: JournalEntry) -> None:
-        """The run is another's by now, and may wait for just this, or for a person's word on it."""
+    def append_late_outcome(self, outcome: JournalEntry) -> None:
+        """Store an outcome without the lease, and wake the run, which may wait for it."""
         try:
             self._store.append_external(self.run_id, [outcome], now=self._context.clock())
             self._context.queue.resume(self.run_id)
@@ -148,55 +153,58 @@ class RunUnitOfWork:
             self._store.append(self.run_id, outcome)
 
     def record_intents(self, intents: Mapping[str, Intent]) -> None:
-        """Put intents on record; the head after it may tell of something new."""
+        """Store intents. The head that the store returns is merged at the next refresh."""
         settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
-        self._newest = self._store.record_intents(
+        self._newer_head = self._store.record_intents(
             self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
         )
         self.pending.settled = self.pending.settled[MAX_SETTLED_AT_ONCE:]
         for path, intent in intents.items():
             self._apply(ToolStarted(path=path, intent=intent))
 
-    # -- what is not written yet -----------------------------------------------------------------
+    # -- pending writes --------------------------------------------------------------------------
 
     def stage_read(self, read: ToolReturned) -> None:
-        """Know what a read tool found; it is written with the next reply, or on leaving."""
+        """Apply the result of a read tool; it is stored with the next reply or at the release."""
         if not self.continuation.call_at(parse_path(read.path)).outcome:
             self.pending.reads.append(read)
             self._apply(read)
 
     def stage(self, event: ApprovalEvent | CallEvent, start: NewRun | None = None) -> None:
-        """Ask people, remind them, note that their time is over, or what has come, with the next
-        commit.
+        """Apply an event, and stage it for the next commit with the notice that it needs.
 
         Args:
-            start: a run that begins with it.
+            event: a request to people, a reminder, a decision by deadline, or an outcome.
+            start: a child run that is created in the same transaction.
         """
         self._apply(event)
-        told = None
+        message = None
         if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
             now, recipients = self._context.clock(), self._context.recipients
-            told = notice(self.head, self.continuation, event, now=now, recipients=recipients)
-        self.pending.staged.append(PendingWrite(event, told, start=start))
+            message = notice(self.head, self.continuation, event, now=now, recipients=recipients)
+        self.pending.staged.append(PendingWrite(event, message, start=start))
 
-    def stage_with_grants(self, asked: ApprovalRequested) -> None:
-        """Ask for an approval, with the votes of those who agreed in advance, if there are any."""
-        plan = self.continuation.call_at(parse_path(asked.path)).plan
+    def stage_with_grants(self, requested: ApprovalRequested) -> None:
+        """Stage an approval request with the votes of standing approvals; nothing without votes."""
+        plan = self.continuation.call_at(parse_path(requested.path)).plan
         now = self._context.clock()
         grants = self._store.grants(self.head.tenant, plan.tool)
-        votes = list(grant_votes(self.head, self.continuation, asked, grants, now))
+        votes = list(grant_votes(self.head, self.continuation, requested, grants, now))
         if not votes:
             return
-        # Nobody is told yet: whoever still owes an answer after these votes will be.
-        asked = asked.model_copy(update={"request": asked.request.model_copy(update={"told": ()})})
-        self._apply(asked)
-        self.pending.staged.append(PendingWrite(asked))
+        # No notice goes out with the request: approvers who are still pending after these votes
+        # will be notified.
+        requested = requested.model_copy(
+            update={"request": requested.request.model_copy(update={"told": ()})}
+        )
+        self._apply(requested)
+        self.pending.staged.append(PendingWrite(requested))
         for grant, vote in votes:
             self._apply(vote)
             self.pending.staged.append(PendingWrite(vote, grant=grant))
 
     def flush(self) -> None:
-        """Write what is unwritten and stay; where something stood in the way, load it."""
+        """Commit the pending writes and keep the lease; load if the commit met a conflict."""
         if not self._commit(None):
             self.load()
 
@@ -207,8 +215,10 @@ class RunUnitOfWork:
         note: str | None,
         model_backoff: ModelBackoff | None = None,
     ) -> bool:
-        """Write what is unwritten and release the run. False, and nothing released, if something
-        has happened that this owner does not know.
+        """Commit the pending writes and release the run.
+
+        Returns:
+            False, with nothing released, if the stored run has changed since the load.
         """
         if status.terminal:
             root = self.continuation if self.entry_count else None
@@ -216,77 +226,50 @@ class RunUnitOfWork:
             if root and status is not Status.PARKED:
                 cancel_children(self._context, root)
 
-        def release(known: int) -> ReleaseTerms:
+        def release_terms(entry_count: int) -> ReleaseTerms:
             return ReleaseTerms(
                 status=status,
                 due=due,
                 wake=self.head.wake,
-                entry_count=known,
+                entry_count=entry_count,
                 note=note[:MAX_NOTE_CHARACTERS] if note else None,
-                progress=status is not Status.READY or known != self.head.registers,
+                progress=status is not Status.READY or entry_count != self.head.registers,
                 model_pause=model_backoff,
             )
 
-        return self._commit(release)
+        return self._commit(release_terms)
 
     def _commit(self, release: Callable[[int], ReleaseTerms] | None) -> bool:
-        """Write all that is unwritten together with the head; the last portion may release it."""
+        """Write all that is pending, batch by batch; the last batch may release the run."""
         settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
-        for portion in self._batches():
-            known = self.entry_count + len(portion.registers)
+        for batch in commit_batches(self.pending, self.head.trail):
+            entry_count = self.entry_count + len(batch.entries)
             written = self._store.commit(
                 self.run_id,
                 epoch=self.head.epoch,
-                entries=portion.registers,
-                notices=portion.notices,
-                settled=settled if portion.last else (),
-                release=release(known) if release and portion.last else None,
-                trail=portion.trail,
-                uses=portion.uses,
-                starts=portion.starts,
+                entries=batch.entries,
+                notices=batch.notices,
+                settled=settled if batch.last else (),
+                release=release(entry_count) if release and batch.last else None,
+                trail=batch.trail,
+                uses=batch.uses,
+                starts=batch.starts,
                 now=self._context.clock(),
             )
             if not written:
                 return False
-            self.entry_count = known
-            if portion.trail:
-                moved = {"trail": portion.trail.after}
-                self.head = self.head.model_copy(update=moved)
-                # It was read before, and would take the trail's end back.
-                self._newest = self._newest and self._newest.model_copy(update=moved)
-            for each in portion.notices:
+            self.entry_count = entry_count
+            if batch.trail:
+                changes = {"trail": batch.trail.after}
+                self.head = self.head.model_copy(update=changes)
+                # This head was read before the commit, and would move the end of the trail back.
+                self._newer_head = self._newer_head and self._newer_head.model_copy(update=changes)
+            for each in batch.notices:
                 self._context.queue.notify(self.run_id, each.notice_id)
-            for start in portion.starts:
+            for start in batch.starts:
                 self._context.queue.advance(start.head.run_id)
         self.pending = PendingWrites(settled=self.pending.settled[MAX_SETTLED_AT_ONCE:])
         return True
-
-    def _batches(self) -> Iterator["CommitBatch"]:
-        """All that is to be written, as much at once as a store takes; one portion at least."""
-        left, reads = list(self.pending.staged), self.pending.read_registers()
-        while True:
-            size = batch_size(left)
-            taken, left = left[:size], left[size:]
-            before = after = self.head.trail
-            registers = []
-            for said in taken:
-                if isinstance(said.event, CallEvent):
-                    registers.append(JournalEntry(call_entry_key(said.event), (said.event,)))
-                else:
-                    after, linked = append(after, said.event)
-                    registers.append(JournalEntry(trail_key(linked), (linked,)))
-            room = MAX_ENTRIES_AT_ONCE - len(registers)
-            registers, reads = registers + reads[:room], reads[room:]
-            yield CommitBatch(
-                registers=registers,
-                notices=[said.notice for said in taken if said.notice],
-                uses=[said.grant for said in taken if said.grant],
-                starts=[said.start for said in taken if said.start],
-                trail=TrailMove(before.number, after) if after != before else None,
-                last=not (left or reads),
-            )
-            if not (left or reads):
-                return
 
     def _apply(self, event: Event) -> None:
         self.continuation = apply(self.continuation, event)

@@ -104,7 +104,7 @@ class LocalRunner:
             NotFound: the run does not exist.
         """
         loaded = self._services.runs.load(run_id)
-        return run_view(loaded.head, loaded.continuation, inner=self._services.runs.waiting(loaded))
+        return run_view(loaded.head, loaded.continuation, waits=self._services.runs.waiting(loaded))
 
     def decide(
         self,

@@ -70,7 +70,7 @@ def why_stuck(
     wake = next_wake(root, model_backoff=backoff, clock_skew=limits.clock_skew)
     if wake.due and (head.due is None or head.due > wake.due + SWEEP_GRACE):
         return f"waits until {wake.due}, but {_due_text(head)}"
-    if head.due is None and not wake.asked:
+    if head.due is None and not wake.is_waiting:
         return "suspended, but nobody is asked and nothing is due"
     return None
 

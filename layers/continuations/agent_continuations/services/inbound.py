@@ -13,7 +13,7 @@ from agent_continuations.core.events import (
     ToolReturned,
 )
 from agent_continuations.core.ids import canonical_json, opaque_id
-from agent_continuations.core.keys import call_key, inbound_register_key
+from agent_continuations.core.keys import call_key, inbound_entry_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
@@ -108,7 +108,7 @@ class RunInbound:
 
     def _send_inbound(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
         """Store what came from outside; what stands then at its place."""
-        register = JournalEntry(inbound_register_key(event), (event,))
+        register = JournalEntry(inbound_entry_key(event), (event,))
         stored = self._store.append_external(run_id, [register], reopen=reopen, now=self._clock())
         if stored is None:
             self._queue.resume(run_id)

@@ -1,4 +1,4 @@
-"""What is shown to the outside is made of this."""
+"""The base of API models, and the format of times."""
 
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 def moment(at: datetime) -> str:
-    """A time in RFC 3339, UTC, always of the same length, so that texts sort like times."""
+    """A time as RFC 3339 text in UTC, always of the same length, so that texts sort by time."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -19,6 +19,6 @@ Rfc3339: TypeAlias = Annotated[
 
 
 class ApiModel(BaseModel):
-    """Base of what is shown."""
+    """Base of the API's response models."""
 
     model_config = ConfigDict(frozen=True)

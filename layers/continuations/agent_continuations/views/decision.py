@@ -1,4 +1,4 @@
-"""What the outside sees of what people say to a request, and agree to in advance."""
+"""API views of decisions and other responses to a request."""
 
 from typing import Any, Literal, assert_never
 
@@ -11,9 +11,9 @@ from agent_continuations.views.waiting import StageView, stage_views
 
 
 class DecisionResultView(ApiModel):
-    """What stands after something was said to a request. What is None is left out.
+    """The result of a response to a request. Fields that are null are omitted.
 
-    `open` and `stages` are there as long as others still must agree.
+    `open` and `stages` are present while other approvers still have to agree.
     """
 
     run_id: str
@@ -36,25 +36,25 @@ class DecisionResultView(ApiModel):
 
 
 def decision_view(run_id: str, request_id: str, decision: Decision) -> dict[str, Any]:
-    """A decision that stands."""
+    """The view of a stored decision."""
     return _view(run_id, request_id, **_decision_fields(decision))
 
 
-def decision_result_view(run_id: str, settled: DecisionResult) -> dict[str, Any]:
-    """What stands after something was said to a request."""
-    event, request = settled.event, settled.request
+def decision_result_view(run_id: str, result: DecisionResult) -> dict[str, Any]:
+    """The view of the result of a response."""
+    event, request = result.event, result.request
     match event:
         case Decided() | DoubtResolved() | Voted():
-            said = _decision_fields(event.decision)
+            fields = _decision_fields(event.decision)
         case Withdrawn(word=word):
-            said = {**dict(word), "decision": "withdraw", "decided_at": word.at}
+            fields = {**dict(word), "decision": "withdraw", "decided_at": word.at}
         case Reassigned(word=word, to=to):
-            said = {**dict(word), "decision": "reassign", "decided_at": word.at, "to": to}
+            fields = {**dict(word), "decision": "reassign", "decided_at": word.at, "to": to}
         case _:
             assert_never(event)
-    if not settled.closed and request:
-        said |= {"open": True, "stages": stage_views(request)}
-    return _view(run_id, event.request_id, **said)
+    if not result.closed and request:
+        fields |= {"open": True, "stages": stage_views(request)}
+    return _view(run_id, event.request_id, **fields)
 
 
 def _decision_fields(decision: Decision) -> dict[str, Any]:

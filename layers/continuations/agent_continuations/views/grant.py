@@ -1,4 +1,4 @@
-"""Grant."""
+"""API views of grants."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from agent_continuations.views.base import ApiModel, Rfc3339
 
 
 class GrantView(ApiModel):
-    """An approver's yes in advance, and whether it still votes."""
+    """A standing approval. `lives` is true while it may still be used."""
 
     grant_id: str
     approver: str
@@ -32,13 +32,13 @@ class GrantView(ApiModel):
 
 
 class GrantPage(ApiModel):
-    """Grants, those that have ended included. There are no further pages."""
+    """All grants, including ended ones, on one page."""
 
     items: tuple[GrantView, ...]
     next: None = None
 
 
 def grant_view(grant: Grant, now: datetime) -> dict[str, Any]:
-    """A grant, with whether it still votes. What is None is left out."""
+    """The view of a grant. Fields that are None are omitted."""
     view = GrantView(**dict(grant), lives=grant.is_active(now))
     return view.model_dump(mode="json", exclude_none=True)

@@ -1,4 +1,4 @@
-"""What the outside sees of a run."""
+"""API views of a run."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -15,13 +15,13 @@ from agent_continuations.views.waiting import Waiting, waiting
 
 
 class Undelivered(ApiModel):
-    """A notice that has not reached everybody yet, as far as that was tried.
+    """A notice whose delivery has failed for some recipients.
 
     Attributes:
-        recipients: whom it has not reached, as `channel:address`.
-        attempts: how often it was tried.
-        failure: what went wrong the last time.
-        again_at: when it is tried next; None where it was given up.
+        recipients: the recipients that it has not reached, as `channel:address`.
+        attempts: how often delivery was tried.
+        failure: the last error.
+        again_at: when delivery is tried next; null if it was given up.
     """
 
     request_id: str
@@ -32,10 +32,10 @@ class Undelivered(ApiModel):
 
 
 class RunView(ApiModel):
-    """A run, as `GET /runs/{id}` shows it. `turns` and `usage` count the whole tree.
+    """A run. `turns` and `usage` count the whole tree.
 
-    `undelivered` holds the notices of open requests that have not reached somebody. `parent` is the
-    run that this one was started by.
+    `undelivered` lists the notices of open requests whose delivery has failed. `parent` is the id
+    of the run that started this one.
     """
 
     run_id: str
@@ -70,7 +70,7 @@ class Links(TypedDict):
 
 
 class Accepted(ApiModel):
-    """What starting a run is answered with."""
+    """The response to starting a run."""
 
     run_id: str
     status: Status
@@ -78,7 +78,7 @@ class Accepted(ApiModel):
 
 
 class MessageView(ApiModel):
-    """What saying something to a run is answered with."""
+    """The response to sending a message to a run."""
 
     run_id: str
     message_id: str
@@ -86,7 +86,7 @@ class MessageView(ApiModel):
 
 
 class SignalView(ApiModel):
-    """What telling a run of an event is answered with."""
+    """The response to sending an event to a run."""
 
     run_id: str
     event_id: str
@@ -95,7 +95,7 @@ class SignalView(ApiModel):
 
 
 class CompletedView(ApiModel):
-    """What telling the outcome of a job is answered with."""
+    """The response to completing a job."""
 
     run_id: str
     path: str
@@ -103,7 +103,7 @@ class CompletedView(ApiModel):
 
 
 class Summary(ApiModel):
-    """A run as it stands in a list."""
+    """A run in a list."""
 
     run_id: str
     agent: str
@@ -115,7 +115,7 @@ class Summary(ApiModel):
 
 
 class RunPage(ApiModel):
-    """Some runs, newest first; `next` is the cursor of those that follow."""
+    """A page of runs, newest first; `next` is the cursor of the next page."""
 
     items: tuple[Summary, ...]
     next: str | None
@@ -125,15 +125,16 @@ def run_view(
     head: RunHead,
     root: Continuation,
     notices: Sequence[Notice] = (),
-    inner: Sequence[Waiting] | None = None,
+    waits: Sequence[Waiting] | None = None,
 ) -> RunView:
-    """The summary of a run.
+    """The view of a run.
 
     Args:
-        head: of the run.
+        head: the run's head.
         root: the run.
-        notices: of its outbox.
-        inner: what it waits for, where it is known with what the runs wait for that it started.
+        notices: the notices of its outbox.
+        waits: its waits, including those of its child runs, if they were loaded; by default only
+            its own.
     """
     ended = root.outcome
     error = ended.content if ended and head.status is Status.FAILED else head.note
@@ -144,7 +145,7 @@ def run_view(
         status=head.status,
         result=ended.content if ended and head.status is Status.COMPLETED else None,
         error=error if head.status in (Status.FAILED, Status.PARKED) else None,
-        waiting=tuple(waiting(head, root)) if inner is None else tuple(inner),
+        waiting=tuple(waiting(head, root)) if waits is None else tuple(waits),
         usage=usage,
         created_at=head.created_at,
         updated_at=head.updated_at,
@@ -172,7 +173,7 @@ def _undelivered(
 
 
 def summary(head: RunHead) -> Summary:
-    """A run as it stands in a list."""
+    """A run in a list."""
     return Summary(
         run_id=head.run_id,
         agent=head.agent,
@@ -185,7 +186,7 @@ def summary(head: RunHead) -> Summary:
 
 
 def links(run_id: str) -> Links:
-    """Where more about a run is to be had, relative to the API's base URL."""
+    """The addresses of a run's resources, relative to the API's base URL."""
     base = f"/runs/{run_id}"
     return {
         "self": base,
@@ -202,6 +203,7 @@ def links(run_id: str) -> Links:
 
 
 def totals(frame: Continuation) -> tuple[int, Usage]:
+    """The number of turns and the token usage of a frame and all frames inside it."""
     turns, usage = len(frame.turns), Usage()
     for turn in frame.turns:
         usage += turn.reply.usage

@@ -1,4 +1,4 @@
-"""What happened in a run, in order of time, for people to read."""
+"""The timeline of a run: its events in order of time, worded for people."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -32,7 +32,7 @@ from agent_continuations.views.labels import LABELS
 
 
 class Entry(ApiModel):
-    """One line of a timeline."""
+    """One entry of a timeline."""
 
     at: Rfc3339
     kind: Literal[
@@ -64,14 +64,14 @@ class Entry(ApiModel):
 
 
 class Timeline(ApiModel):
-    """All lines, in order of time. There are no further pages; `next` is there as in all lists."""
+    """All entries, in order of time, on one page."""
 
     items: tuple[Entry, ...]
     next: None = None
 
 
 def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
-    """What happened, in order of time."""
+    """The entries of a run, in order of time."""
     entries = [
         entry for event in snapshot.events() for entry in _entries(event, snapshot.head, root)
     ]
@@ -96,13 +96,13 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
             for read in event.reads:
                 yield from _entries(read, head, root)
             names = ", ".join(plan.tool for plan in event.calls)
-            said = f"asks for {names}" if names else (event.reply.content or "")[:500]
+            text = f"asks for {names}" if names else (event.reply.content or "")[:500]
             yield Entry(
                 at=event.at,
                 kind="model",
                 path=event.path,
                 agent=root.frame_at(path).agent,
-                text=said or f"gave no usable answer ({event.reply.fault})",
+                text=text or f"gave no usable answer ({event.reply.fault})",
             )
         case ToolReturned():
             yield _call_entry(
@@ -116,9 +116,9 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
                 seconds=plan.tally.seconds
             )
             yield _call_entry(root, path, at=at, kind="condition", text=f"held: {why}")
-        case MessageReceived(message=said):
-            text = f"{said.sender}: {said.text}" if said.sender else said.text
-            yield Entry(at=said.at, kind="message", path="", agent=head.agent, text=text[:500])
+        case MessageReceived(message=message):
+            text = f"{message.sender}: {message.text}" if message.sender else message.text
+            yield Entry(at=message.at, kind="message", path="", agent=head.agent, text=text[:500])
         case SignalReceived(signal=signal):
             yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
         case _:
@@ -126,7 +126,7 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
 
 
 def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:
-    """What people were asked, and what they said."""
+    """The entry of an approval event; none for other events."""
 
     def entry(**more: Any) -> Entry:
         return _call_entry(root, path, **more)

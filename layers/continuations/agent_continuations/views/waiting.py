@@ -1,4 +1,4 @@
-"""What a run waits for, as the outside sees it."""
+"""API views of a run's open waits."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from agent_continuations.views.labels import LABELS
 
 
 class StageView(ApiModel):
-    """One stage of an approval: who is asked, how many must agree, and who has."""
+    """One stage of an approval: its approvers, how many must agree, and who has approved."""
 
     approvers: tuple[str, ...]
     needed: int
@@ -25,11 +25,11 @@ class StageView(ApiModel):
 
 
 class Waiting(ApiModel):
-    """One place in the tree where a run waits, and for what.
+    """One open wait of a run.
 
-    `approvers` are those who are asked now; `stages` shows them all, with who has answered what. An
-    answer to a question must fit `answer_schema`. `run_id` is the run, where it is another than
-    this one: a call's own, which is waited for, or inside of which something is.
+    `approvers` are asked now; `stages` lists all stages with their votes. An answer to a question
+    must match `answer_schema`. `run_id` is the child run that is waited for, or that the wait is
+    in, if there is one.
     """
 
     request_id: str
@@ -65,7 +65,7 @@ def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
 
 
 def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
-    """Everything that a run waits for, in call order. Nothing once it has ended."""
+    """The open waits of a run, in call order; none once it has ended."""
     if head.status.terminal:
         return
     for effect in effects(root):
@@ -88,11 +88,11 @@ def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
 
 
 def nested(outer: Waiting, inner: Waiting) -> Waiting:
-    """What a run of its own waits for, as it is seen from the run whose call has started it.
+    """A wait of a child run, as a wait of the run whose call has started it.
 
     Args:
-        outer: the call.
-        inner: what its run waits for.
+        outer: the wait for the child run.
+        inner: a wait of the child run.
     """
     return inner.model_copy(
         update={
@@ -108,7 +108,7 @@ def _question(head: RunHead, root: Continuation, effect: Await) -> Waiting:
     doubted = effect.reason == "doubt"
     question = call.doubt if doubted else call.approval
     request = None if doubted else call.approval
-    # Whoever is held is asked about itself, and whoever calls is asked about its call.
+    # For a condition show the stopped agent; for a call show the calling agent.
     agents = root.agents_to(path)
     return Waiting(
         request_id=effect.request_id or "",
@@ -144,7 +144,7 @@ def _current_approvers(question: ApprovalRequest | Doubt) -> tuple[str, ...]:
 
 
 def _waiting_entry(root: Continuation, effect: Await) -> Waiting:
-    """What no person is asked for."""
+    """The view of a wait that no person can end by an answer."""
     call = root.call_at(effect.path)
     details = _details(call)
     return Waiting(

@@ -1,60 +1,57 @@
-"""The audit trail of a run: who was asked, who answered, how they were known, and what they saw.
+"""The audit trail of a run, as a hash chain over its approval events.
 
-Each entry holds the digest of the one before it, so that whoever keeps the last digest can tell
-whether any entry was changed, removed or put elsewhere. Entries follow from the run's events; the
-chain is kept in the head, and moves in the same transaction as the event that it takes in.
+Each entry holds the digest of the one before it, so the last digest proves that no entry was
+changed, removed or moved. Entries follow from the run's events. The end of the chain is kept in
+the run's head, and moves in the same transaction as the event that is appended.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.ids import canonical_json
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
 
 class Link(FrozenModel):
-    """An entry's place in its run's trail. `previous` is the digest of the entry before it."""
+    """The link of an entry in its trail. `previous` is the digest of the entry before it."""
 
     number: int
     previous: str
 
 
 class ChainHead(FrozenModel):
-    """The end of a trail: how many entries there are, and the digest of the last."""
+    """The end of a trail: the number of its entries, and the digest of the last one."""
 
     number: int = 0
     digest: str = ""
 
 
 class AuditedEvent(FrozenModel):
-    """Base of the events that the audit trail holds. Those of the first form have no link."""
+    """Base of the events of the audit trail. Events of stored form 1 have no link."""
 
     path: str
     link: Link | None = None
 
 
-Trailed = TypeVar("Trailed", bound=AuditedEvent)
+EventT = TypeVar("EventT", bound=AuditedEvent)
 
 
-def append(chain: ChainHead, event: Trailed) -> tuple[ChainHead, Trailed]:
-    """The trail with one more entry, and the event with its place in it."""
+def append(chain: ChainHead, event: EventT) -> tuple[ChainHead, EventT]:
+    """The end of the trail after one more event, and the event with its link."""
     linked = event.model_copy(update={"link": Link(number=chain.number + 1, previous=chain.digest)})
     return ChainHead(number=chain.number + 1, digest=digest(audit_entry(linked))), linked
 
 
 def audit_entry(event: AuditedEvent) -> dict[str, Any]:
-    """What the trail says of an event.
+    """The trail's entry for an event, as it is hashed and exported.
 
-    What is None is left out, and so a field that comes with later code changes no earlier entry.
+    Fields that are None are left out, so a field that is added later changes no earlier entry.
     """
     if event.link is None:
         raise ValueError("an event without a place in the trail")
-    told = event.model_dump(mode="json", exclude={"link"}, exclude_none=True)
-    return {"number": event.link.number, "previous": event.link.previous, **told}
+    fields = event.model_dump(mode="json", exclude={"link"}, exclude_none=True)
+    return {"number": event.link.number, "previous": event.link.previous, **fields}
 
 
 def digest(entry: Mapping[str, Any]) -> str:
@@ -65,12 +62,12 @@ def digest(entry: Mapping[str, Any]) -> str:
 def faults(
     entries: Sequence[Mapping[str, Any]], chain: ChainHead, expected: str | None = None
 ) -> list[str]:
-    """What is wrong with a trail, in words; empty if it is whole.
+    """The faults of an exported trail, in words; empty if the chain is intact.
 
     Args:
         entries: all of them, in order.
         chain: the trail's end, as it was exported.
-        expected: a digest that was kept elsewhere, which must be that of one of the entries.
+        expected: a digest that was kept elsewhere; one of the entries must have it.
     """
     found: list[str] = []
     before, digests = "", []
@@ -86,8 +83,3 @@ def faults(
     if expected is not None and expected not in digests:
         found.append(f"no entry has the digest {expected}")
     return found
-
-
-def is_digest(text: str) -> bool:
-    """Whether a text could be the digest of an entry."""
-    return bool(_DIGEST.fullmatch(text))

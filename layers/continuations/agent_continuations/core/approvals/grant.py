@@ -1,7 +1,7 @@
-"""Agreeing in advance: an approver's yes to calls like one that they have seen, for a while.
+"""Grants: an approver's standing approval of calls like one that they have seen.
 
-A grant is a vote that is cast when such a call is asked about. It opens nothing by itself: the
-policy that applies then must still ask for this person, and still allow grants.
+A grant casts a vote on each request for such a call. It approves nothing by itself: the policy
+that applies then must still ask this approver, and still allow grants.
 """
 
 from collections.abc import Mapping
@@ -16,22 +16,24 @@ Rule: TypeAlias = Literal["is", "up_to", "any"]
 
 
 class ArgumentRule(FrozenModel):
-    """What an argument must be: just this, a number from 0 up to this, or anything."""
+    """The values that an argument may have: this one, a number from 0 up to it, or any."""
 
     rule: Rule
     value: Any = None
 
 
 class Grant(FrozenModel):
-    """An approver's yes in advance.
+    """A standing approval.
 
     Attributes:
-        approver: whose vote it is.
+        approver: the approver whose vote it casts.
         member_of: the group for which the approver answered.
-        agent, tool, schema_version: of the calls; a tool that changes ends its grants.
-        conditions: by argument. A call with an argument that has none is not meant.
-        uses, max_uses: how often it has been used, and may be; None for any number.
-        run_id, request_id: the request that it was made on.
+        agent, tool, schema_version: identify the calls; a changed tool is not covered any more.
+        conditions: the rule of each argument. A call with an argument without a rule is not
+            covered.
+        via, authentication: how the approver was authenticated when they made it.
+        uses, max_uses: how often it was used, and may be used; None for any number.
+        run_id, request_id: the request on which it was made.
     """
 
     grant_id: str
@@ -54,14 +56,14 @@ class Grant(FrozenModel):
     revoked_by: str | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """Whether it may be used now."""
+        """Whether it may be used now: not revoked, expired or used up."""
         used_up = self.max_uses is not None and self.uses >= self.max_uses
         return self.revoked_at is None and now < self.expires_at and not used_up
 
     def covers(
         self, *, agent: str, tool: str, schema_version: str, arguments: Mapping[str, Any]
     ) -> bool:
-        """Whether a call is like those that were agreed to."""
+        """Whether the grant covers a call."""
         if (agent, tool, schema_version) != (self.agent, self.tool, self.schema_version):
             return False
         return all(
@@ -70,12 +72,12 @@ class Grant(FrozenModel):
         )
 
 
-def _rule_admits(condition: ArgumentRule, value: Any) -> bool:
-    match condition.rule:
+def _rule_admits(rule: ArgumentRule, value: Any) -> bool:
+    match rule.rule:
         case "is":
-            return canonical_json(value) == canonical_json(condition.value)
+            return canonical_json(value) == canonical_json(rule.value)
         case "up_to":
-            numbers = all(type(each) in (int, float) for each in (value, condition.value))
-            return numbers and 0 <= value <= condition.value
+            numbers = all(type(each) in (int, float) for each in (value, rule.value))
+            return numbers and 0 <= value <= rule.value
         case "any":
             return True

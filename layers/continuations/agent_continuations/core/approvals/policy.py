@@ -1,4 +1,4 @@
-"""Policy."""
+"""Approval policies, as they are pinned to a call."""
 
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
@@ -11,32 +11,30 @@ GROUP = "group:"
 
 
 class Risk(StrEnum):
-    """How surely one must know who decides. For LOW a link is enough; for HIGH a person must be
-    signed in.
-    """
+    """The risk of a call. LOW accepts a decision by link; HIGH needs an authenticated approver."""
 
     LOW = "low"
     HIGH = "high"
 
 
-# By which door a decision came; who may use which depends on the risk.
+# The source of a decision. The risk of the call determines which sources are accepted.
 DecisionSource: TypeAlias = Literal["api", "link", "session", "slack", "grant", "deadline", "local"]
 
 
 class Stage(FrozenModel):
-    """Who is asked together, and how many of them must agree. `group:name` is a whole group."""
+    """Approvers who are asked at once, and how many must agree. `group:name` is a group."""
 
     approvers: tuple[str, ...] = Field(min_length=1)
     needed: int = Field(default=1, ge=1)
 
 
 class Escalation(FrozenModel):
-    """Who is asked instead, once the deadline has passed without an answer, and for how long.
+    """Approvers who are asked instead, once the deadline has passed without a decision.
 
     Args:
-        approvers: mail addresses or groups.
+        approvers: e-mail addresses or groups.
         needed: how many of them must agree.
-        timeout_seconds: after this, the next escalation follows, or the policy's last word.
+        timeout_seconds: time until the next escalation or, after the last, `on_deadline`.
     """
 
     approvers: tuple[str, ...] = Field(min_length=1)
@@ -45,12 +43,12 @@ class Escalation(FrozenModel):
 
 
 class Preview(FrozenModel):
-    """What a call would do, in the words of the tool's author.
+    """A description of a call's effect by the tool's author.
 
     Args:
-        effect: one or two sentences for whoever must decide.
-        reversible: whether it can be taken back; None where that is not known.
-        risk: raises the policy's risk for this call.
+        effect: one or two sentences for the approvers.
+        reversible: whether the effect can be undone; None if that is unknown.
+        risk: HIGH raises the policy's risk for this call.
     """
 
     effect: str = Field(max_length=2000)
@@ -58,8 +56,8 @@ class Preview(FrozenModel):
     risk: Risk = Risk.LOW
 
 
-def _one_stage(value: Any) -> Any:
-    """Form 1 knew approvers only, any one of whom decides."""
+def upgrade_form_1(value: Any) -> Any:
+    """Convert stored form 1, which had approvers only, each of whom could decide alone."""
     if isinstance(value, dict) and "approvers" in value:
         value = dict(value)
         value["stages"] = [{"approvers": value.pop("approvers")}]
@@ -67,21 +65,18 @@ def _one_stage(value: Any) -> Any:
 
 
 class ApprovalPolicy(FrozenModel):
-    """The approval that a call needs: the policy as it stood when the model asked.
+    """The approval that a call needs, pinned as the policy was when the model asked.
 
     Attributes:
-        stages: one after the other.
-        timeout_seconds: from the question to the deadline.
-        reminders: seconds after the question, rising, at which those who owe an answer are told
-            again.
-        escalations: who is asked once the deadline has passed, one after the other.
-        on_deadline: what the last deadline means. Time never approves.
-        self_approval: whether whoever started the run may decide.
-        delegates: to whom an approver may pass the request on, as `name` or `*@domain`; None for
-            colleagues at the approver's own domain.
-        grant_seconds: for how long at most an approver may agree in advance to calls like this
-            one; 0 for never.
-        preview: what the tool's author says of this call.
+        stages: asked one after the other.
+        timeout_seconds: time from the request to the deadline.
+        reminders: seconds after the request, rising, at which pending approvers are reminded.
+        escalations: asked one after the other, each once a deadline has passed.
+        on_deadline: the effect of the last deadline, which never approves.
+        self_approval: whether the requester of the run may decide.
+        delegates: allowed delegates, as `name` or `*@domain`; None for the approver's own domain.
+        grant_seconds: the longest duration of a grant for calls like this one; 0 for no grants.
+        preview: the tool author's description of this call.
     """
 
     stages: tuple[Stage, ...] = Field(min_length=1)
@@ -95,16 +90,16 @@ class ApprovalPolicy(FrozenModel):
     grant_seconds: int = 0
     preview: Preview | None = None
 
-    _form_1 = model_validator(mode="before")(_one_stage)
+    _form_1 = model_validator(mode="before")(upgrade_form_1)
 
 
 def normalized(name: str) -> str:
-    """A name as it is compared: mail addresses are the same in capitals.
+    """A name in the form in which names are compared: ASCII letters in lower case.
 
-    In ASCII only: other alphabets have letters that become ASCII ones (K, the Kelvin sign, a k).
+    Other letters stay as they are, because some become ASCII letters (the Kelvin sign, a k).
     """
     return name.lower() if name.isascii() else name
 
 
-# Where it is known who decides. A mailed link, or a chat, may be in somebody else's hands.
+# Sources that prove identity. Links and chat do not.
 AUTHENTICATED_SOURCES: frozenset[DecisionSource] = frozenset({"api", "session", "local"})

@@ -1,4 +1,4 @@
-"""An approval as it is stored: the policy that applied, the request, and what people said."""
+"""Approval requests with their votes, and decisions."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,28 +12,28 @@ from agent_continuations.core.approvals.policy import (
     Preview,
     Risk,
     Stage,
-    _one_stage,
     normalized,
+    upgrade_form_1,
 )
 from agent_continuations.core.base import FrozenModel
 
 
 class Verdict(StrEnum):
-    """What an approver says."""
+    """An approver's verdict."""
 
     APPROVE = "approve"
     REJECT = "reject"
 
 
-def _one_stage_told(value: Any) -> Any:
-    """Form 1, where all approvers are told when the request is made."""
+def _upgrade_form_1(value: Any) -> Any:
+    """Convert stored form 1, in which all approvers are notified at once."""
     if isinstance(value, dict) and "approvers" in value:
-        return _one_stage({**value, "told": value["approvers"]})
+        return upgrade_form_1({**value, "told": value["approvers"]})
     return value
 
 
 class Attribution(FrozenModel):
-    """Who said something about a request, other than a decision on it. See `Decision`."""
+    """The attribution of a withdrawal or reassignment; its fields are those of `Decision`."""
 
     approver: str
     decided_by: str
@@ -44,19 +44,21 @@ class Attribution(FrozenModel):
 
 
 class Decision(FrozenModel):
-    """What somebody decided, who, and how. `arguments` holds an approver's edited arguments.
+    """A decision or a vote, with its attribution.
 
     Attributes:
-        approver: the person on whose authority it stands.
-        decided_by: who entered it: the same person, or a caller who may act for them, or the
-            deadline.
-        authentication: how it is known who that was.
-        member_of: the group for which the approver answered, where a group was asked.
+        approver: the person on whose authority it was made.
+        decided_by: the identity that entered it: the approver, a caller who may act for them, or
+            the deadline.
+        via: its source.
+        authentication: how that identity was verified.
+        member_of: the group for which the approver answered, if a group was asked.
         stage: the stage in which it counts.
-        grant_id: the grant by which it was decided in advance.
-        preview: what the tool's author says of the edited arguments.
-        further: who must agree to the edited arguments beyond those who were asked.
-        answer: to a question, as JSON.
+        arguments: the approver's edited arguments; None if unchanged.
+        grant_id: the grant that cast it.
+        preview: the tool author's preview of the edited arguments.
+        further: additional stages that the edited arguments need.
+        answer: the answer to a question, as JSON.
     """
 
     verdict: Verdict
@@ -77,21 +79,21 @@ class Decision(FrozenModel):
 
 
 class ApprovalRequest(FrozenModel):
-    """People have been asked. The hash covers the arguments that they are shown.
+    """A request to approvers. The hash covers the arguments that they are shown.
 
     Attributes:
-        stages: as they stand now, after what was reassigned or escalated.
-        arguments: what an approver changed the arguments to, while others must still agree.
-        votes: approvals of those who have answered, for whichever arguments they saw.
-        told: who has been sent a notice.
-        notices: how many notices there have been.
-        reminded: how many reminders.
-        escalated: how many escalations.
-        original_hash: of the model's arguments, where an approver has changed them.
-        preview: of the arguments as they were changed.
-        further: how many of the stages have come with the change.
-        policy_hash: of the policy that applied.
-        former: who was asked before an escalation, and is not any more.
+        stages: the current stages, after reassignments, edits and escalations.
+        arguments: an approver's edited arguments, while others must still agree.
+        votes: approvals, each for the arguments that its approver saw.
+        told: approvers who were notified.
+        notices: how many notices were sent.
+        reminded: how many of these were reminders.
+        escalated: how many escalations there were.
+        original_hash: the hash of the model's arguments, if an approver has edited them.
+        preview: the preview of the edited arguments.
+        further: how many of the stages were added by the edit.
+        policy_hash: the hash of the policy.
+        former: approvers who were asked before an escalation, and are not any more.
     """
 
     request_id: str
@@ -111,21 +113,21 @@ class ApprovalRequest(FrozenModel):
     further: int = 0
     policy_hash: str | None = None
 
-    _form_1 = model_validator(mode="before")(_one_stage_told)
+    _form_1 = model_validator(mode="before")(_upgrade_form_1)
 
     @property
     def approvers(self) -> tuple[str, ...]:
-        """Everybody who is asked, in whichever stage."""
+        """The approvers of all stages."""
         return tuple(dict.fromkeys(each for stage in self.stages for each in stage.approvers))
 
     @property
     def counted(self) -> tuple[Decision, ...]:
-        """The votes for the arguments as they stand now. A yes to others does not count."""
+        """The votes that count: those for the current arguments."""
         return tuple(vote for vote in self.votes if vote.arguments_hash == self.arguments_hash)
 
     @property
     def open_stage(self) -> int | None:
-        """The stage that has not all its votes yet; None once there is none."""
+        """The first stage that lacks votes; None if all are complete."""
         for number, stage in enumerate(self.stages):
             if sum(vote.stage == number for vote in self.counted) < stage.needed:
                 return number
@@ -133,7 +135,7 @@ class ApprovalRequest(FrozenModel):
 
     @property
     def pending_approvers(self) -> tuple[str, ...]:
-        """Who of the open stage has not answered. A group owes until its stage is closed."""
+        """Approvers of the open stage with no answer yet. A group stays until its stage closes."""
         number = self.open_stage
         if number is None:
             return ()
@@ -143,21 +145,21 @@ class ApprovalRequest(FrozenModel):
 
     @property
     def unnotified(self) -> tuple[str, ...]:
-        """Who owes an answer and has not been asked for it yet."""
+        """Pending approvers who were not notified yet."""
         return tuple(each for each in self.pending_approvers if each not in self.told)
 
-    def preview_by(self, gate: ApprovalPolicy) -> Preview | None:
-        """What the tool's author says of the arguments as they stand now."""
-        return gate.preview if self.arguments is None else self.preview
+    def preview_under(self, policy: ApprovalPolicy) -> Preview | None:
+        """The tool author's preview of the current arguments."""
+        return policy.preview if self.arguments is None else self.preview
 
-    def risk_by(self, gate: ApprovalPolicy) -> Risk:
-        """The risk of the arguments as they stand now."""
+    def risk_under(self, policy: ApprovalPolicy) -> Risk:
+        """The risk of the call with the current arguments."""
         changed = self.preview is not None and self.preview.risk is Risk.HIGH
-        return Risk.HIGH if changed else gate.risk
+        return Risk.HIGH if changed else policy.risk
 
-    def reminder_at(self, gate: ApprovalPolicy) -> datetime | None:
-        """When to remind next; None if there is no further reminder before the deadline."""
-        if self.escalated or self.reminded >= len(gate.reminders):
+    def reminder_at(self, policy: ApprovalPolicy) -> datetime | None:
+        """The time of the next reminder; None if there is none before the deadline."""
+        if self.escalated or self.reminded >= len(policy.reminders):
             return None
-        at = self.requested_at + timedelta(seconds=gate.reminders[self.reminded])
+        at = self.requested_at + timedelta(seconds=policy.reminders[self.reminded])
         return at if at < self.expires_at else None

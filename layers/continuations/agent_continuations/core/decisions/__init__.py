@@ -1,1 +1,1 @@
-"""The open request that a decision is for, and what people can say to it."""
+"""Requests to people, and the responses to them."""

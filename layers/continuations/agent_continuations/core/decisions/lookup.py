@@ -1,4 +1,4 @@
-"""Lookup."""
+"""Lookup of a request by its id, open or decided."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from agent_continuations.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question that people were asked, with the decision that stands, if there is one."""
+    """A request to people, with its decision, if there is one."""
 
     kind: RequestKind
     path: Path
@@ -25,25 +25,25 @@ class Request:
 
     @property
     def approval(self) -> ApprovalRequest | None:
-        """What was asked, by which policy, and who has answered; None for a doubt."""
+        """The approval request with its votes; None for a call in doubt."""
         return None if self.kind == "doubt" else self.call.approval
 
     @property
     def asked(self) -> Call:
-        """The call as it was asked about, before the last word on it."""
+        """The call as people were asked about it, without the decision."""
         if self.kind == "doubt":
             return self.call
         return self.call.model_copy(update={"decision": None})
 
     @property
     def already_resolved(self) -> bool:
-        """Whether it is known by now how the call went, so that nothing is left to answer."""
+        """Whether the call has its outcome without a decision, so that no answer is needed."""
         known = self.call.outcome or (self.kind == "doubt" and self.call.wait)
         return bool(known) and self.decision is None
 
 
 def find_request(loaded: LoadedRun, request_id: str) -> Request:
-    """A request of a run.
+    """The request of a run with this id.
 
     Raises:
         NotFound: no request of this run has this id.
@@ -53,7 +53,7 @@ def find_request(loaded: LoadedRun, request_id: str) -> Request:
         if call.approval and call.approval.request_id == request_id:
             approvers = call.approval.approvers
             return Request(call.asks, path, call, request_id, approvers, decision=call.decision)
-    # A doubt that was denied has left the tree; its events have not.
+    # A doubt that was rejected is not in the tree any more, but its events are in the journal.
     found: Request | None = None
     for event in loaded.snapshot.events():
         if isinstance(event, MarkedInDoubt) and event.doubt.request_id == request_id:

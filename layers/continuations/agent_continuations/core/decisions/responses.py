@@ -1,4 +1,4 @@
-"""The questions of a run to people, open or answered, and what can be said to them."""
+"""Responses to a request: a decision, a withdrawal, a reassignment; and their result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,16 @@ from agent_continuations.core.events import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Response:
-    """What somebody says to a request, and who.
+    """The common fields of responses.
 
     Attributes:
-        approver: the person on whose authority it is said; without one it is for the only one who
-            owes an answer.
-        decided_by: who says it; None for the approver.
-        via: the door.
-        reason: why.
-        groups: the groups, as `group:name`, that the approver is known to be in.
-        authentication: how it is known who that is.
-        arguments_hash: of the arguments that they saw, where that is known.
+        approver: the person on whose authority it is given; None for the only pending approver.
+        decided_by: the identity that enters it; None for the approver.
+        via: the decision source.
+        reason: the reason, for the audit trail and the agent.
+        groups: the groups that the approver is known to be in, as `group:name`.
+        authentication: how the identity was verified.
+        arguments_hash: the hash of the arguments that the approver saw, if it is known.
     """
 
     approver: str | None = None
@@ -42,12 +41,12 @@ class _Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTerms:
-    """Agree to further calls like the one that is approved.
+    """The terms of a grant for further calls like the approved one.
 
     Attributes:
-        seconds: for how long.
-        rules: by argument, how it may differ; one without a rule may not.
-        max_uses: how often.
+        seconds: its duration.
+        rules: how each argument may differ; an argument without a rule may not differ.
+        max_uses: how often it may be used; None for any number.
     """
 
     seconds: int
@@ -57,12 +56,14 @@ class GrantTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide(_Response):
-    """Approve, perhaps with other arguments, or reject; or give a question its answer.
+    """Approve, perhaps with edited arguments, or reject; or answer a question.
 
     Attributes:
-        grant: what else is agreed to with an approval.
-        answer: to a question, as a JSON value.
-        from_form: whether the answer stands in an object of fields, as a form gives it.
+        verdict: approve or reject.
+        arguments: edited arguments; None if unchanged.
+        grant: the terms of a grant to make with the approval.
+        answer: the answer to a question, as a JSON value.
+        from_form: whether the answer is an object of form fields.
     """
 
     verdict: Verdict
@@ -74,12 +75,12 @@ class Decide(_Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawApproval(_Response):
-    """Withdraw an approval that has not closed the request."""
+    """Withdraw an approval while the request is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reassign(_Response):
-    """Let another person answer in one's place."""
+    """Reassign the request to the delegate `to`."""
 
     to: str
 
@@ -92,11 +93,11 @@ Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtResolved
 
 @dataclass(frozen=True, slots=True)
 class DecisionResult:
-    """What stands after something was said.
+    """The result of a response.
 
     Attributes:
-        event: what was said, as it is on record.
-        request: how the request stands now; None for a doubt.
+        event: the event on record: this response's, or the same one that was stored before.
+        request: the request after it; None for a call in doubt.
     """
 
     event: Written
@@ -104,10 +105,10 @@ class DecisionResult:
 
     @property
     def decision(self) -> Decision:
-        """What was decided.
+        """The decision.
 
         Raises:
-            ValueError: no answer was given, but one was taken back or passed on.
+            ValueError: the response was a withdrawal or a reassignment.
         """
         if isinstance(self.event, Withdrawn | Reassigned):
             raise ValueError(f"{self.event.kind} is no decision")
@@ -115,5 +116,5 @@ class DecisionResult:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is left to be answered."""
+        """Whether the request is closed."""
         return isinstance(self.event, Decided | DoubtResolved)

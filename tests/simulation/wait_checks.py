@@ -1,8 +1,8 @@
-"""What must hold of everything that a run waits for but people's approvals, seen from outside.
+"""The promises about all waits but approvals.
 
-E1 an event or a message that was taken is never lost, and never used twice. E2 the end of a job
-that was taken stands. E3 a timer goes off at its time: not before, and soon after. C1 a run that
-another's call has started tells it how it ended, and ends with it.
+E1 an accepted event or message is never lost, and never used twice. E2 the accepted outcome of a
+job stands. E3 a timer ends at its time: not before, and soon after. C1 a child run reports its
+outcome to the call that started it, and ends with its parent.
 """
 
 from collections import Counter
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 SKEW = timedelta(seconds=121)
 
 
-def broken_waits(world: "World", loaded: LoadedRun) -> Iterator[str]:
-    """Every such promise that a run has broken in the end."""
-    yield from _told(world, loaded)
-    yield from _jobs(world, loaded)
+def broken_wait_promises(world: "World", loaded: LoadedRun) -> Iterator[str]:
+    """Every promise about waits that a finished run has broken."""
+    yield from _check_inbound(world, loaded)
+    yield from _check_jobs(world, loaded)
     for path, call in loaded.continuation.calls():
         if isinstance(call.wait, ChildWait):
-            yield from _child(world, loaded, path_text(path), call.wait.run_id, call)
-    yield from _timers(world, loaded)
+            yield from _check_child(world, loaded, path_text(path), call.wait.run_id, call)
+    yield from _check_timers(world, loaded)
 
 
-def _told(world: "World", loaded: LoadedRun) -> Iterator[str]:
+def _check_inbound(world: "World", loaded: LoadedRun) -> Iterator[str]:
     root, run_id = loaded.continuation, loaded.head.run_id
-    heard = Counter(each.message_id for turn in root.turns for each in turn.heard)
+    delivered = Counter(each.message_id for turn in root.turns for each in turn.heard)
     kept = Counter(each.message_id for each in root.messages)
-    for each_run, message_id in set(world.ledger.messages):
-        if each_run == run_id and heard[message_id] + kept[message_id] != 1:
-            yield f"E1: a message was heard {heard[message_id]} times, kept {kept[message_id]}"
+    for each_run, message_id in set(world.ground_truth.messages):
+        if each_run == run_id and delivered[message_id] + kept[message_id] != 1:
+            yield f"E1: a message was heard {delivered[message_id]} times, kept {kept[message_id]}"
     if loaded.head.status is Status.COMPLETED and kept:
         yield "E1: the run is completed, but has not heard all that it was told"
     used = Counter(
@@ -49,23 +49,23 @@ def _told(world: "World", loaded: LoadedRun) -> Iterator[str]:
         if isinstance(event, ToolReturned) and event.took
     )
     left = Counter(each.event_id for each in root.signals)
-    for each_run, event_id in set(world.ledger.signals):
+    for each_run, event_id in set(world.ground_truth.signals):
         if each_run == run_id and used[event_id] + left[event_id] != 1:
             yield f"E1: an event was taken {used[event_id]} times, kept {left[event_id]}"
 
 
-def _jobs(world: "World", loaded: LoadedRun) -> Iterator[str]:
-    for run_id, path, outcome in world.ledger.completed:
+def _check_jobs(world: "World", loaded: LoadedRun) -> Iterator[str]:
+    for run_id, path, outcome in world.ground_truth.completed:
         if run_id == loaded.head.run_id:
             stands = loaded.continuation.call_at(parse_path(path)).outcome
             if stands != outcome:
                 yield f"E2: the job of {path} was told that it ended as {outcome}, not {stands}"
 
 
-def _child(
+def _check_child(
     world: "World", loaded: LoadedRun, path: str, child_id: str, call: Call
 ) -> Iterator[str]:
-    child = world.truth(child_id)
+    child = world.stored_run(child_id)
     if child is None:
         yield f"C1: the run of {path} was never started"
         return
@@ -73,12 +73,12 @@ def _child(
         yield f"C1: {path} has no outcome"
     ended = child.continuation.outcome
     if call.outcome and "before a person has mended something" in call.outcome.content:
-        return  # it was parked then, and has been redriven since
+        return  # the child was parked then, and has been redriven since
     if child.head.status is Status.COMPLETED and call.outcome and ended != call.outcome:
         yield f"C1: {path} came to {call.outcome}, but its run to {ended}"
 
 
-def _timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
+def _check_timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
     calls = {path_text(path): call for path, call in loaded.continuation.calls()}
     for event in loaded.snapshot.events():
         if not isinstance(event, ToolReturned):
@@ -88,10 +88,12 @@ def _timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
             continue
         if event.at < wait.until - SKEW:
             yield f"E3: the timer of {event.path} went off at {event.at}, before {wait.until}"
-        calm = EPOCH + timedelta(seconds=1500)
-        held = world.scenario.waits  # an operator may have held the run, for a while
+        faults_end = EPOCH + timedelta(seconds=1500)
+        may_be_paused = world.scenario.waits  # an operator may have paused the run for a while
         latest = (
-            max(wait.until, calm) + SWEEP_GRACE + (timedelta(seconds=4000) if held else timedelta())
+            max(wait.until, faults_end)
+            + SWEEP_GRACE
+            + (timedelta(seconds=4000) if may_be_paused else timedelta())
         )
         if event.at > latest:
             yield f"E3: the timer of {event.path} went off at {event.at}, long after {wait.until}"

@@ -1,4 +1,4 @@
-"""What a run reaches besides its store: the model service, the mail service, what tools change."""
+"""External services of a run: the model service, the e-mail service, and the effects of tools."""
 
 import json
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.errors import Conflict, ModelRefused, ModelUnavailable, NotFound, Retryable
 from agent_continuations.ports.model import ModelRequest
-from tests.crash.agreement import agreed_to
-from tests.simulation.ledger import Execution
+from tests.crash.approval_oracle import was_approved
+from tests.simulation.ground_truth import Execution
 from tests.simulation.scenario import ANN, BOB, LARGE, WAITING
 from tests.simulation.scheduler import Process
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Tools:
-    """What every tool does: it takes its time, and is noted where it happens."""
+    """The body of every tool: it takes time, and its effect is recorded as ground truth."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -36,7 +36,7 @@ class Tools:
         scheduler.point(f"{name} begins")
         scheduler.sleep(world.random.choice([0.1, 1.0, 5.0, 5.0, 90.0, 400.0]))
         approved = self._is_approved(name, context, amount)
-        world.ledger.executions.append(
+        world.ground_truth.executions.append(
             Execution(
                 context.run_id,
                 context.path,
@@ -53,31 +53,31 @@ class Tools:
         if name.endswith("_large"):
             return world.random.randbytes(LARGE).hex()
         if name in WAITING:
-            return world.outside.waits(name, context, amount)
-        return f"{name} {len(world.ledger.executions)}"
+            return world.external.start_wait(name, context, amount)
+        return f"{name} {len(world.ground_truth.executions)}"
 
     def _is_approved(self, name: str, context: ToolContext, amount: int) -> bool:
-        """Whether by what the table holds now, just this and all agents above it were agreed to."""
+        """Whether this call and all agents above it are approved, according to the table."""
         path = parse_path(context.path)
         if len(path) == 1 and not name.endswith("_gated"):
-            return True  # nothing here asks; it is not worth a look at the table
-        loaded = self._world.truth(context.run_id)
+            return True  # no approval is needed; skip the costly load
+        loaded = self._world.stored_run(context.run_id)
         assert loaded
-        return agreed_to(loaded, path, {"amount": amount}) and all(
-            agreed_to(loaded, above, {"input": loaded.continuation.frame_at(above).input})
+        return was_approved(loaded, path, {"amount": amount}) and all(
+            was_approved(loaded, above, {"input": loaded.continuation.frame_at(above).input})
             for above in (path[:depth] for depth in range(1, len(path)))
         )
 
 
-class Elsewhere:
-    """What ends the waiting: a clock, somebody who answers, events, and jobs that are done."""
+class ExternalSystems:
+    """The systems that end waits: events that arrive, and jobs that complete."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._random = Random(f"elsewhere {world.scenario.seed}")
 
-    def waits(self, name: str, context: ToolContext, amount: int) -> Any:
-        """What a tool waits for, and when it comes, if it does."""
+    def start_wait(self, name: str, context: ToolContext, amount: int) -> Any:
+        """The wait that a tool returns; its end is scheduled, or never comes."""
         seconds = self._random.choice([0.5, 30.0, 400.0])
         match name:
             case "nap":
@@ -86,17 +86,17 @@ class Elsewhere:
                 return Question(f"How much is {amount}?", [ANN, BOB], timeout_seconds=1800)
             case "hear":
                 if self._random.random() < 0.8:
-                    self._later(seconds, partial(self._signal, context, context.path))
+                    self._schedule(seconds, partial(self._signal_call, context, context.path))
                 return WaitFor("news", correlation=context.path, timeout_seconds=1200)
             case "job":
                 if self._random.random() < 0.8:
-                    self._later(seconds, partial(self._complete, context))
+                    self._schedule(seconds, partial(self._complete, context))
                 return Job(context.path, timeout_seconds=1200)
             case _:
                 return Job(context.path, timeout_seconds=1200, poll_seconds=20)
 
     def poll(self, handle: Any, context: ToolContext) -> Any:
-        """How a polled job stands."""
+        """The state of a polled job."""
         self._world.scheduler.point("a job is polled")
         self._world.scheduler.sleep(self._random.choice([0.1, 5.0]))
         assert handle == context.path
@@ -105,30 +105,30 @@ class Elsewhere:
             raise OSError("the other side is down")
         return Pending() if draw < 0.5 else f"polled {context.attempt}"
 
-    def early(self, run_id: str) -> None:
-        """An event that nobody may ever wait for, and one that somebody may wait for later."""
+    def send_early_events(self, run_id: str) -> None:
+        """Send an event that no call waits for, and one that a call may wait for later."""
         for correlation in ("nobody", "0.0"):
             seconds = self._random.uniform(0, 300)
-            work = partial(self._say, run_id, "news", correlation, f"early {correlation}")
-            self._later(seconds, work)
+            work = partial(self._send_signal, run_id, "news", correlation, f"early {correlation}")
+            self._schedule(seconds, work)
 
-    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+    def _schedule(self, seconds: float, work: Callable[[], None]) -> None:
         for _ in range(self._random.choice([1, 1, 2])):
             self._world.scheduler.later(seconds * self._random.uniform(0.5, 1.5), work)
 
-    def _signal(self, context: ToolContext, correlation: str) -> None:
-        self._say(context.run_id, "news", correlation, f"news for {correlation}")
+    def _signal_call(self, context: ToolContext, correlation: str) -> None:
+        self._send_signal(context.run_id, "news", correlation, f"news for {correlation}")
 
-    def _say(self, run_id: str, name: str, correlation: str, key: str) -> None:
+    def _send_signal(self, run_id: str, name: str, correlation: str, key: str) -> None:
         def work(process: Process) -> None:
             with suppress(Conflict, NotFound):
                 services = self._world.services(process)
                 signal = services.inbound.signal(
                     run_id, name, key, correlation=correlation, key=key
                 )
-                self._world.ledger.signals.append((run_id, signal.event_id))
+                self._world.ground_truth.signals.append((run_id, signal.event_id))
 
-        self._world.people.insist(f"event {key}", work)
+        self._world.users.retry_until_answered(f"event {key}", work)
 
     def _complete(self, context: ToolContext) -> None:
         outcome = Outcome(kind="ok", content=f"done {context.idempotency_key[:6]}")
@@ -138,9 +138,9 @@ class Elsewhere:
                 self._world.services(process).inbound.complete(
                     context.run_id, context.path, outcome
                 )
-                self._world.ledger.completed.append((context.run_id, context.path, outcome))
+                self._world.ground_truth.completed.append((context.run_id, context.path, outcome))
 
-        self._world.people.insist(f"callback {context.path}", work)
+        self._world.users.retry_until_answered(f"callback {context.path}", work)
 
 
 class ModelService:
@@ -152,22 +152,22 @@ class ModelService:
     def reply(self, request: ModelRequest) -> Reply:
         world = self._world
         turn = sum(message["role"] == "assistant" for message in request.messages)
-        world.ledger.asked[request.path, turn] += 1
+        world.ground_truth.model_calls[request.path, turn] += 1
         world.scheduler.point("the model is asked")
         world.scheduler.sleep(world.random.choice([0.5, 3.0, 20.0]))
-        if world.rough and world.random.random() < world.faults.model:
+        if world.faults_active and world.random.random() < world.faults.model:
             if world.random.random() < 0.1:
                 raise ModelRefused("the key has expired")
             raise ModelUnavailable("busy", world.random.choice([None, 10.0, 200.0]))
-        number = len(world.ledger.conversations)
-        told = json.dumps(list(request.messages), sort_keys=True)
-        world.ledger.conversations.append(told)
+        number = len(world.ground_truth.transcripts)
+        transcript = json.dumps(list(request.messages), sort_keys=True)
+        world.ground_truth.transcripts.append(transcript)
         world.scheduler.point("the model has replied")
         return world.scenario.reply(request, number)
 
 
 class MailService:
-    """The mail service: a channel of the outbox."""
+    """The e-mail service: a channel of the outbox."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -176,7 +176,7 @@ class MailService:
         del approver
         world = self._world
         world.scheduler.point("a mail is sent")
-        if world.rough and world.random.random() < world.faults.request:
+        if world.faults_active and world.random.random() < world.faults.request:
             raise Retryable("the mail service is down")
-        world.people.mail(notice, address)
+        world.users.receive_mail(notice, address)
         world.scheduler.point("a mail was sent")

@@ -1,4 +1,4 @@
-"""What the campaign's model says: it depends on a run's job and on the place in the tree only."""
+"""The campaign's model: its replies depend only on a run's job and the path in the tree."""
 
 import hashlib
 import json
@@ -14,22 +14,22 @@ LARGE_TOOL = "look_large"
 
 
 def turn_of(request: ModelRequest) -> int:
-    """Which turn of its frame is asked for."""
+    """The number of the turn that is asked for."""
     return sum(message["role"] == "assistant" for message in request.messages)
 
 
 def job_of(request: ModelRequest) -> str:
-    """The text that all agents of a run are given, which says whose run it is."""
+    """The input of all agents of a run, which identifies the run."""
     return next(str(each["content"]) for each in request.messages if each["role"] == "user")
 
 
 def digest(messages: Sequence[Mapping[str, Any]]) -> str:
-    """A conversation's fingerprint."""
+    """The digest of a transcript."""
     return hashlib.sha256(json.dumps(list(messages), sort_keys=True).encode()).hexdigest()[:20]
 
 
 def reply(request: ModelRequest) -> Reply:
-    """One reply; its text ends with the digest of the conversation that it was made from."""
+    """One reply; its text ends with the digest of the transcript that it was made from."""
     job, turn = job_of(request), turn_of(request)
     random = Random(f"{job} {request.path}")
     made_from = digest(request.messages)

@@ -1,4 +1,4 @@
-"""The ways in which things go wrong, and the wire on which requests meet them."""
+"""The kinds of faults, and the transport that injects them into requests."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,18 +16,18 @@ WRITES = {"PutItem", "UpdateItem", "TransactWriteItems"}
 
 @dataclass(frozen=True)
 class Faults:
-    """How probable each fault is, at each point or request, as long as there are faults.
+    """The probability of each fault at each point or request, as long as faults are active.
 
     Attributes:
         kill: a process ends.
-        pause: a process stands still for minutes, and then goes on.
-        starve: one task of a process stands still for minutes, while the others go on.
+        pause: a process stops for minutes, and then continues.
+        starve: one task of a process stops for minutes, while the others continue.
         request: a request fails in one of the ways that `Wire` knows.
         model: a model call fails.
-        lost, repeated: a message does not come, or comes more than once.
-        skew: clocks are wrong by so many seconds at most.
-        lag: an index is so many seconds behind at most.
-        paged: a page of a query holds but a few items.
+        lost, repeated: a message is lost, or delivered more than once.
+        skew: the maximum error of clocks, in seconds.
+        lag: the maximum delay of an index, in seconds.
+        paged: a page of a query has only a few items.
         kill_at: the process that meets the point of this number is killed there.
         cancel_at: when the point of this number is met, the first run is cancelled.
     """
@@ -47,7 +47,7 @@ class Faults:
 
     @classmethod
     def drawn(cls, seed: int) -> "Faults":
-        """The faults of a seed: some worlds are rough in one way only, most in several."""
+        """The faults of a seed: one kind in some worlds, several kinds in most."""
         random = Random(f"faults {seed}")
 
         def rate(most: float) -> float:
@@ -67,52 +67,54 @@ class Faults:
         )
 
 
-class World(Protocol):
-    """What the wire must know of its world."""
+class FaultyWorld(Protocol):
+    """The part of a world that the transport needs."""
 
     faults: Faults
     random: Random
     scheduler: Scheduler
 
     @property
-    def rough(self) -> bool:
-        """Whether there are faults yet."""
+    def faults_active(self) -> bool:
+        """Whether faults are still injected."""
 
 
-class Wire:
-    """Carries requests to AWS; see `Requests`."""
+class FaultyTransport:
+    """A transport that injects faults into requests; see `Requests`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: FaultyWorld) -> None:
         self._world = world
-        self.quiet = False
+        self.faults_off = False
 
     def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
-        if self.quiet:
+        if self.faults_off:
             return apply()
         world = self._world
         world.scheduler.point(f"{operation} is sent")
-        fault = self._drawn(operation)
+        fault = self._draw_fault(operation)
         if fault in ("ThrottlingException", "InternalServerError"):
-            raise _refusal(operation, fault)
+            raise _service_error(operation, fault)
         if fault == "conflict":
-            raise _conflict(operation)
+            raise _transaction_conflict(operation)
         if fault == "late":
-            # It arrives, but only when its sender has given it up.
-            world.scheduler.later(world.random.expovariate(1 / 10), lambda: _quietly(apply))
+            # The request arrives only after its sender has given it up.
+            world.scheduler.later(
+                world.random.expovariate(1 / 10), lambda: _apply_without_answer(apply)
+            )
             raise ReadTimeoutError(endpoint_url="")
         answer = apply()
         if fault == "repeated":
-            answer = apply()  # the client's own second try, after it heard nothing of the first
+            answer = apply()  # the client's own retry after a lost response
         world.scheduler.point(f"{operation} is done")
         if fault == "lost":
             raise ReadTimeoutError(endpoint_url="")
         if fault == "done, then 500":
-            raise _refusal(operation, "InternalServerError")
+            raise _service_error(operation, "InternalServerError")
         return answer
 
-    def _drawn(self, operation: str) -> str | None:
+    def _draw_fault(self, operation: str) -> str | None:
         world = self._world
-        if not world.rough or world.random.random() >= world.faults.request:
+        if not world.faults_active or world.random.random() >= world.faults.request:
             return None
         kinds = ["ThrottlingException", "InternalServerError", "repeated", "lost", "done, then 500"]
         if operation in WRITES:
@@ -124,29 +126,35 @@ class Wire:
 
     def index_visible_at(self) -> float:
         world = self._world
-        return self.now() + (world.random.random() * world.faults.lag if world.rough else 0.0)
+        return self.now() + (
+            world.random.random() * world.faults.lag if world.faults_active else 0.0
+        )
 
     def page_items(self) -> int:
         world = self._world
-        if self.quiet or not world.rough or world.random.random() >= world.faults.paged:
+        if (
+            self.faults_off
+            or not world.faults_active
+            or world.random.random() >= world.faults.paged
+        ):
             return 1_000_000
         return world.random.choice([2, 5])
 
 
-def _quietly(apply: Callable[[], Any]) -> None:
-    """Carry out a request whose answer nobody hears."""
+def _apply_without_answer(apply: Callable[[], Any]) -> None:
+    """Apply a request without a response."""
     with suppress(ClientError, BotoCoreError):
         apply()
 
 
-def _refusal(operation: str, code: str) -> ClientError:
+def _service_error(operation: str, code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "simulated"}}, operation)
 
 
-def _conflict(operation: str) -> ClientError:
-    """Another transaction is at work on the same item."""
+def _transaction_conflict(operation: str) -> ClientError:
+    """The error for a conflict with another transaction on the same item."""
     if operation != "TransactWriteItems":
-        return _refusal(operation, "TransactionConflictException")
+        return _service_error(operation, "TransactionConflictException")
     response: Any = {
         "Error": {"Code": "TransactionCanceledException", "Message": "simulated"},
         "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],

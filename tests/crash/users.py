@@ -1,4 +1,4 @@
-"""Those who start runs, decide and answer while processes die, and what they were told."""
+"""Simulated users, who start runs and decide on requests while processes are killed."""
 
 import time
 import traceback
@@ -21,17 +21,17 @@ from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Retryable
 from agent_continuations.services.services import Services
-from tests.crash.ledger import Ledger
+from tests.crash.effect_log import EffectLog
 from tests.simulation.scenario import APPROVERS
 
-PASSING = (Retryable, ClientError, BotoCoreError)
+TRANSIENT_ERRORS = (Retryable, ClientError, BotoCoreError)
 LOOK_SECONDS = 1.0
-# Whoever has waited so long for a mail that was lost with its sender looks for himself.
+# After this long without an e-mail, which may be lost with its sender, users open the run's page.
 MAIL_SECONDS = 3.0
 
 
-class Said(NamedTuple):
-    """What somebody said when he was asked for an approval, whatever came of it."""
+class GivenAnswer(NamedTuple):
+    """An answer that a user gave to an approval request, whether or not it took effect."""
 
     run_id: str
     path: str
@@ -39,8 +39,8 @@ class Said(NamedTuple):
     amount: int | None
 
 
-class Told(NamedTuple):
-    """What somebody who decided was told to stand."""
+class ConfirmedDecision(NamedTuple):
+    """The decision that a user was shown after answering."""
 
     run_id: str
     request_id: str
@@ -49,8 +49,8 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, as a mail or a look at the run shows it."""
+class ReceivedRequest:
+    """A request as an e-mail or the run's page shows it."""
 
     run_id: str
     request_id: str
@@ -60,8 +60,8 @@ class Question:
     approvers: tuple[str, ...]
 
     @classmethod
-    def of(cls, notice: Notice) -> "Question":
-        """The question of a mail."""
+    def of(cls, notice: Notice) -> "ReceivedRequest":
+        """The request in an e-mail."""
         amount = notice.arguments.get("amount")
         return cls(
             notice.run_id,
@@ -73,12 +73,12 @@ class Question:
         )
 
 
-class People:
-    """Everybody; each answer takes its own time, in a thread of its own."""
+class Users:
+    """All users; each answer is given after a delay, in a thread of its own."""
 
-    def __init__(self, services: Services, ledger: Ledger, random: Random) -> None:
-        self.said: list[Said] = []
-        self.told: list[Told] = []
+    def __init__(self, services: Services, ledger: EffectLog, random: Random) -> None:
+        self.answers: list[GivenAnswer] = []
+        self.decisions: list[ConfirmedDecision] = []
         self.broken: list[str] = []
         self.counts: dict[str, int] = {}
         self._services, self._ledger, self._random = services, ledger, random
@@ -87,26 +87,28 @@ class People:
         self._lock = Lock()
         self._over = Event()
         self._pool = ThreadPoolExecutor(16)
-        self._pool.submit(self._safely, self._patrol)
+        self._pool.submit(self._report_errors, self._watch_runs)
 
-    def leave(self) -> None:
-        """Everybody goes home; what is being answered is answered before."""
+    def stop(self) -> None:
+        """Stop all users, after the answers that are being given."""
         self._over.set()
         self._pool.shutdown(wait=True)
 
     def start(self, key: str) -> None:
-        """Somebody starts a run."""
+        """Start a run."""
         self._pool.submit(
-            self._safely,
-            lambda: self._insist(lambda: self._services.runs.start("root", key, key=key)),
+            self._report_errors,
+            lambda: self._retry_until_answered(
+                lambda: self._services.runs.start("root", key, key=key)
+            ),
         )
 
-    def mail(self, notice: Notice, recipient: str) -> None:
-        """A mail has come."""
-        self._ask(Question.of(notice), recipient)
+    def receive_mail(self, notice: Notice, recipient: str) -> None:
+        """Answer the request of an e-mail."""
+        self._ask(ReceivedRequest.of(notice), recipient)
 
-    def _ask(self, question: Question, person: str) -> None:
-        """Sometimes both approvers answer at once, sometimes each when his own mail comes."""
+    def _ask(self, question: ReceivedRequest, person: str) -> None:
+        """Let both approvers answer at once, or only the one who received the e-mail."""
         with self._lock:
             first = question.request_id not in self._known
             self._known.add(question.request_id)
@@ -117,7 +119,7 @@ class People:
         else:
             self._answer(question, person, None)
 
-    def _answer(self, question: Question, person: str, together: Barrier | None) -> None:
+    def _answer(self, question: ReceivedRequest, person: str, together: Barrier | None) -> None:
         verdict = Verdict.APPROVE if self._random.random() < 0.7 else Verdict.REJECT
         edit = self._random.choice([None, None, 1, 2])
         delay = self._random.uniform(0, 0.5)
@@ -132,12 +134,12 @@ class People:
             if self._over.wait(delay):
                 return
             if question.kind == "doubt":
-                verdict = self._truth(question)
+                verdict = self._verdict_on_doubt(question)
             else:
                 approved = verdict is Verdict.APPROVE
-                self.said.append(Said(question.run_id, question.path, approved, amount))
+                self.answers.append(GivenAnswer(question.run_id, question.path, approved, amount))
             if together:
-                _meet(together)
+                _wait_for_other(together)
             self._decide(
                 question,
                 Decide(
@@ -149,18 +151,18 @@ class People:
                 ),
             )
 
-        self._pool.submit(self._safely, work)
+        self._pool.submit(self._report_errors, work)
 
-    def _truth(self, question: Question) -> Verdict:
-        """Whether the call in doubt happened, as whoever looks at the other side's books knows."""
+    def _verdict_on_doubt(self, question: ReceivedRequest) -> Verdict:
+        """Whether a call in doubt happened, according to the log of real effects."""
         place = (question.run_id, question.path)
         happened = any(
-            each.tool and (each.run_id, each.path) == place for each in self._ledger.entries()
+            each.tool and (each.run_id, each.path) == place for each in self._ledger.records()
         )
         self._count("doubts that had happened" if happened else "doubts that had not")
         return Verdict.APPROVE if happened else Verdict.REJECT
 
-    def _decide(self, question: Question, answer: Decide) -> None:
+    def _decide(self, question: ReceivedRequest, answer: Decide) -> None:
         run_id, request_id = question.run_id, question.request_id
 
         def say() -> None:
@@ -177,14 +179,14 @@ class People:
                 verdict, who = decision.verdict.value, decision.approver
                 edited = ", edited" if decision.arguments else ""
                 self._count(f"{question.kind}s: {verdict}{edited}")
-            self.told.append(Told(run_id, request_id, verdict, who))
+            self.decisions.append(ConfirmedDecision(run_id, request_id, verdict, who))
 
-        self._insist(say)
+        self._retry_until_answered(say)
 
-    # -- those who look by themselves ------------------------------------------------------------
+    # -- users who open the runs by themselves ----------------------------------------------------
 
-    def _patrol(self) -> None:
-        """Redrive what is parked, and find questions whose mail was lost with its sender."""
+    def _watch_runs(self) -> None:
+        """Redrive parked runs, and find requests whose e-mail was lost with its sender."""
         while not self._over.wait(LOOK_SECONDS):
             try:
                 for head in self._services.runs.page(limit=100).heads:
@@ -192,36 +194,36 @@ class People:
                         self._count(f"redriven: {head.note}")
                         self._services.control.redrive(head.run_id)
                     elif head.status is Status.SUSPENDED:
-                        self._look(self._services.runs.load(head.run_id))
-            except (*PASSING, Conflict):
+                        self._find_open_requests(self._services.runs.load(head.run_id))
+            except (*TRANSIENT_ERRORS, Conflict):
                 continue
 
-    def _look(self, loaded: LoadedRun) -> None:
+    def _find_open_requests(self, loaded: LoadedRun) -> None:
         for effect in effects(loaded.continuation):
             if not isinstance(effect, Await):
                 continue
-            question = _open_question(loaded, effect)
+            question = _open_request(loaded, effect)
             since = self._seen.setdefault(question.request_id, time.monotonic())
             if question.request_id in self._known or time.monotonic() < since + MAIL_SECONDS:
                 continue
             self._count("questions found without a mail")
             self._ask(question, question.approvers[0])
 
-    # -- how they do it --------------------------------------------------------------------------
+    # -- retries ---------------------------------------------------------------------------------
 
-    def _insist(self, work: Callable[[], Any]) -> None:
+    def _retry_until_answered(self, work: Callable[[], Any]) -> None:
         """Try until there is an answer."""
         while not self._over.is_set():
             try:
                 work()
                 return
-            except PASSING:
+            except TRANSIENT_ERRORS:
                 self._over.wait(0.3)
 
-    def _safely(self, work: Callable[[], None]) -> None:
+    def _report_errors(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:  # noqa: BLE001 - it is told at the end, as a violation
+        except Exception:  # noqa: BLE001 - reported at the end as a violation
             self.broken.append(traceback.format_exc())
 
     def _count(self, what: str) -> None:
@@ -229,12 +231,12 @@ class People:
             self.counts[what] = self.counts.get(what, 0) + 1
 
 
-def _open_question(loaded: LoadedRun, effect: Await) -> Question:
+def _open_request(loaded: LoadedRun, effect: Await) -> ReceivedRequest:
     call = loaded.continuation.call_at(effect.path)
     asked = call.doubt or call.approval
     assert asked and not isinstance(call.plan, RefusedPlan)
     kind: Literal["approval", "doubt"] = "doubt" if call.doubt else "approval"
-    return Question(
+    return ReceivedRequest(
         loaded.head.run_id,
         asked.request_id,
         path_text(effect.path),
@@ -244,8 +246,8 @@ def _open_question(loaded: LoadedRun, effect: Await) -> Question:
     )
 
 
-def _meet(together: Barrier) -> None:
+def _wait_for_other(together: Barrier) -> None:
     try:
         together.wait(2.0)
     except BrokenBarrierError:
-        return  # the other one had no time; then it is decided one after the other
+        return  # the other user is busy; then they decide one after the other

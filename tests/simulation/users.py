@@ -1,4 +1,4 @@
-"""Those who start runs, answer mails, cancel, deploy and redrive."""
+"""Simulated users, who start runs, answer e-mails, cancel, deploy and redrive."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ from agent_continuations.core.decisions.responses import (
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
-from tests.simulation.ledger import Heard, Told
+from tests.simulation.ground_truth import ConfirmedDecision, ConfirmedVote
 from tests.simulation.scenario import ANY, APPROVERS, COLLEAGUES
 from tests.simulation.scheduler import Process
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-class People:
-    """Everybody; whoever is not answered asks again."""
+class Users:
+    """All users; a request without a response is repeated."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._minds = Random(f"minds {world.scenario.seed}")
+        self._choices = Random(f"minds {world.scenario.seed}")
 
     def start(self, number: int) -> None:
         def work(process: Process) -> None:
             self._world.services(process).runs.start("root", f"go {number}", key=f"run {number}")
 
-        self.insist(f"start {number}", work)
+        self.retry_until_answered(f"start {number}", work)
 
-    def insist(self, name: str, work: Callable[[Process], None]) -> None:
-        """Somebody tries until he is answered."""
+    def retry_until_answered(self, name: str, work: Callable[[Process], None]) -> None:
+        """Repeat a request until it gets a response."""
         answered = False
 
         def attempt(process: Process) -> None:
@@ -62,25 +62,27 @@ class People:
 
         again()
 
-    def mail(self, notice: Notice, recipient: str) -> None:
-        """A mail has come; its reader answers when he gets to it, each mail by itself."""
-        self._world.ledger.mails.append((notice.run_id, notice.request_id, recipient))
+    def receive_mail(self, notice: Notice, recipient: str) -> None:
+        """Receive an e-mail; it is answered after a random delay."""
+        self._world.ground_truth.mails.append((notice.run_id, notice.request_id, recipient))
         after = self._world.random.choice([5.0, 60.0, 600.0, 600.0, 2500.0])
         self._world.scheduler.later(
             self._world.random.expovariate(1 / after), lambda: self._answer(notice, recipient)
         )
 
     def _answer(self, notice: Notice, person: str) -> None:
-        if notice.kind == "approval" and self._changes_mind(0.1):
+        if notice.kind == "approval" and self._deviates(0.1):
             others = [each for each in (*APPROVERS, *COLLEAGUES) if each != person]
-            self._say(notice, Reassign(to=self._minds.choice(others), approver=person, via="link"))
+            self._respond(
+                notice, Reassign(to=self._choices.choice(others), approver=person, via="link")
+            )
             return
         verdict = Verdict.APPROVE if self._world.random.random() < 0.7 else Verdict.REJECT
         arguments = None
         if notice.kind == "doubt":
             happened = any(
                 (each.run_id, each.path) == (notice.run_id, notice.path)
-                for each in self._world.ledger.executions
+                for each in self._world.ground_truth.executions
             )
             verdict = Verdict.APPROVE if happened else Verdict.REJECT
         elif notice.kind != "approval":
@@ -90,7 +92,7 @@ class People:
             arguments = self._world.random.choice(
                 [None, {"amount": notice.arguments["amount"] + 1}]
             )
-        if notice.kind == "approval" and self._changes_mind(0.5):
+        if notice.kind == "approval" and self._deviates(0.5):
             verdict, arguments = Verdict.APPROVE, None  # or many would never agree
         answer = Decide(
             verdict=verdict,
@@ -100,11 +102,11 @@ class People:
             arguments=arguments,
             arguments_hash=notice.arguments_hash,
         )
-        self._say(notice, answer)
+        self._respond(notice, answer)
 
     def _answer_other(self, notice: Notice, person: str) -> None:
-        """Answer a question, or let a run go on; seldom not."""
-        refuses = self._minds.random() < 0.1
+        """Answer a question or continue a stopped run, or reject it in few cases."""
+        refuses = self._choices.random() < 0.1
         asks = notice.kind == "question"
         answer = Decide(
             verdict=Verdict.REJECT if refuses else Verdict.APPROVE,
@@ -112,76 +114,79 @@ class People:
             decided_by=person,
             via="link",
             answer=f"{notice.path} by {person}" if asks and not refuses else None,
-            arguments={"limit": 5} if not asks and self._minds.random() < 0.3 else None,
+            arguments={"limit": 5} if not asks and self._choices.random() < 0.3 else None,
             arguments_hash=notice.arguments_hash,
         )
-        self._say(notice, answer if not refuses else replace(answer, arguments=None))
+        self._respond(notice, answer if not refuses else replace(answer, arguments=None))
 
-    def talk(self) -> None:
-        """Somebody says something to the runs, while they work or after."""
+    def send_messages(self) -> None:
+        """Send messages to the runs, while they are running or after they have completed."""
         for number, run_id in enumerate(self._world.run_ids):
-            for word in range(self._minds.choice([0, 1, 2])):
-                after = self._minds.uniform(0, 900)
-                work = partial(self._speak, run_id, f"word {number} {word}")
-                self._world.scheduler.later(after, partial(self.insist, "message", work))
+            for word in range(self._choices.choice([0, 1, 2])):
+                after = self._choices.uniform(0, 900)
+                work = partial(self._send_message, run_id, f"word {number} {word}")
+                self._world.scheduler.later(
+                    after, partial(self.retry_until_answered, "message", work)
+                )
 
-    def _speak(self, run_id: str, text: str, process: Process) -> None:
+    def _send_message(self, run_id: str, text: str, process: Process) -> None:
         with suppress(Conflict, NotFound):
             message = self._world.services(process).inbound.message(run_id, text, key=text)
-            self._world.ledger.messages.append((run_id, message.message_id))
+            self._world.ground_truth.messages.append((run_id, message.message_id))
 
-    def pause(self) -> None:
-        """An operator holds a run, and lets it go on later."""
-        run_id = self._minds.choice(self._world.run_ids)
-        at = self._minds.uniform(0, 600)
-        soon = at + self._minds.uniform(60, 900)
-        # Where nobody was answered, he may be told of the pause after he has ended it: look again.
+    def schedule_pause(self) -> None:
+        """Schedule an operator's pause of a run, and its resumption."""
+        run_id = self._choices.choice(self._world.run_ids)
+        at = self._choices.uniform(0, 600)
+        soon = at + self._choices.uniform(60, 900)
+        # A repeated pause may arrive after the resumption, so resume once more at the end.
         for after, name in ((at, "pause"), (soon, "resume"), (4000.0, "resume")):
-            work = partial(self._hold, run_id, name)
-            self._world.scheduler.later(after, partial(self.insist, name, work))
+            work = partial(self._pause_or_resume, run_id, name)
+            self._world.scheduler.later(after, partial(self.retry_until_answered, name, work))
 
-    def _hold(self, run_id: str, name: str, process: Process) -> None:
+    def _pause_or_resume(self, run_id: str, name: str, process: Process) -> None:
         services = self._world.services(process)
         try:
             services.control.pause(run_id) if name == "pause" else services.control.resume(run_id)
         except (Conflict, NotFound):
             return
 
-    def _changes_mind(self, share: float) -> bool:
-        """Whether somebody does something else than to answer. Where any one decides, nobody does:
-        those worlds stay as they were before there was anything else.
-        """
-        return self._world.scenario.policy != ANY and self._minds.random() < share
+    def _deviates(self, share: float) -> bool:
+        """Whether a user does something else than answer.
 
-    def _say(self, notice: Notice, said: Response) -> None:
+        Never under the simplest policy, so that its worlds stay the same for each seed.
+        """
+        return self._world.scenario.policy != ANY and self._choices.random() < share
+
+    def _respond(self, notice: Notice, response: Response) -> None:
         def work(process: Process) -> None:
             try:
                 stands = self._world.services(process).decisions.decide(
-                    notice.run_id, notice.request_id, said
+                    notice.run_id, notice.request_id, response
                 )
             except AlreadyDecided as other:
                 told = other.decision
-                self._told(notice, str(told["decision"]), str(told["approver"]))
+                self._note_decision(notice, str(told["decision"]), str(told["approver"]))
             except (Conflict, Invalid):
                 return  # too late, or what is deployed now does not take the edit
             else:
-                self._heard(notice, said, stands)
+                self._note_result(notice, response, stands)
 
-        self.insist(f"{type(said).__name__.lower()} by {said.approver}", work)
+        self.retry_until_answered(f"{type(response).__name__.lower()} by {response.approver}", work)
 
-    def _heard(self, notice: Notice, said: Response, stands: DecisionResult) -> None:
-        if stands.closed:
-            self._told(notice, stands.decision.verdict.value, stands.decision.approver)
+    def _note_result(self, notice: Notice, response: Response, result: DecisionResult) -> None:
+        if result.closed:
+            self._note_decision(notice, result.decision.verdict.value, result.decision.approver)
             return
-        self._world.ledger.heard.append(Heard(notice.run_id, stands.event))
-        if isinstance(said, Decide) and self._changes_mind(0.2):
-            back = WithdrawApproval(approver=said.approver, via="link")
-            after = self._minds.expovariate(1 / 120)
-            self._world.scheduler.later(after, lambda: self._say(notice, back))
+        self._world.ground_truth.votes.append(ConfirmedVote(notice.run_id, result.event))
+        if isinstance(response, Decide) and self._deviates(0.2):
+            back = WithdrawApproval(approver=response.approver, via="link")
+            after = self._choices.expovariate(1 / 120)
+            self._world.scheduler.later(after, lambda: self._respond(notice, back))
 
-    def _told(self, notice: Notice, verdict: str, approver: str) -> None:
-        told = Told(notice.run_id, notice.request_id, verdict, approver)
-        self._world.ledger.told.append(told)
+    def _note_decision(self, notice: Notice, verdict: str, approver: str) -> None:
+        confirmed = ConfirmedDecision(notice.run_id, notice.request_id, verdict, approver)
+        self._world.ground_truth.decisions.append(confirmed)
 
     def cancel(self) -> None:
         run_id = self._world.random.choice(self._world.run_ids)
@@ -192,10 +197,10 @@ class People:
             except (Conflict, NotFound):
                 return
 
-        self.insist("cancel", work)
+        self.retry_until_answered("cancel", work)
 
     def cancel_at_once(self, run_id: str) -> None:
-        with self._world.quiet(), suppress(Conflict, NotFound):
+        with self._world.without_faults(), suppress(Conflict, NotFound):
             self._world.services(None).control.cancel(run_id)
 
     def redrive_parked(self) -> None:
@@ -209,17 +214,17 @@ class People:
         except (Conflict, Retryable, ClientError):
             return
 
-    def deploy(self) -> None:
-        """Deployments that change prompts, lose a tool, or change one; then the first again."""
+    def schedule_deployments(self) -> None:
+        """Schedule a deployment that drops or changes a tool, and a later one that restores it."""
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
         changed: dict[str, Any] = {change: tool}
         worse = self._world.deployed(prompt="Work better.", **changed)
         better = self._world.deployed(prompt="Work best.")
-        self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._switch(worse))
+        self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._deploy(worse))
         self._world.scheduler.later(
-            self._world.random.uniform(300, 3000), lambda: self._switch(better)
+            self._world.random.uniform(300, 3000), lambda: self._deploy(better)
         )
 
-    def _switch(self, registry: Registry) -> None:
+    def _deploy(self, registry: Registry) -> None:
         self._world.registry = registry

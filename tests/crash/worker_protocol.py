@@ -1,4 +1,4 @@
-"""What workers and their parent tell each other, and what a dead worker still tells."""
+"""Messages between workers and their parent, and the activity of a worker in shared memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ OPERATIONS = ("GetItem", "Query", "BatchGetItem", "PutItem", "UpdateItem", "Tran
 
 @dataclass(frozen=True)
 class Message:
-    """What a queue holds."""
+    """A message of a queue."""
 
     kind: Literal["advance", "resume", "notify", "sweep"]
     run_id: str = ""
@@ -26,31 +26,31 @@ class Message:
 
 @dataclass(frozen=True)
 class Mail:
-    """A notice as it reached one person."""
+    """A notice that was delivered to one recipient."""
 
     notice: Notice
     recipient: str
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a message ended.
+class Result:
+    """The result of handling a message.
 
     Attributes:
-        status: what a run was left in; None where it was not had, or was lost.
-        asked: how many model calls were begun.
-        failed: why the message comes again.
-        broken: what must never happen, as a traceback.
+        status: the status that the run was left in; None if it was not claimed, or the lease lost.
+        model_calls: how many model calls were started.
+        failure: why the message must be delivered again.
+        traceback: an error that must never happen.
     """
 
     status: str | None = None
-    asked: int = 0
-    failed: str = ""
-    broken: str = ""
+    model_calls: int = 0
+    failure: str = ""
+    traceback: str = ""
 
 
-class Within(IntEnum):
-    """What a process can be in the middle of, by the byte that counts it."""
+class Activity(IntEnum):
+    """An activity of a worker. The value is the index of the byte that counts it."""
 
     MESSAGE = 0
     TOOL = 1
@@ -58,8 +58,8 @@ class Within(IntEnum):
     REQUEST = 3
 
 
-class Slot:
-    """What a process is in the middle of, in a file that still tells so when it is dead."""
+class ActivitySlot:
+    """The current activities of a worker, in a file that can be read after its death."""
 
     def __init__(self, place: Path) -> None:
         if not place.exists():
@@ -68,13 +68,13 @@ class Slot:
             self._bytes = mmap(file.fileno(), SLOT_BYTES)
         self._lock = Lock()
 
-    def add(self, within: Within, one: int) -> None:
+    def add(self, within: Activity, one: int) -> None:
         with self._lock:
             self._bytes[within] += one
 
     @contextmanager
-    def inside(self, within: Within) -> Iterator[None]:
-        """Counted for as long as the block lasts."""
+    def during(self, within: Activity) -> Iterator[None]:
+        """Count an activity as long as the block lasts."""
         self.add(within, 1)
         try:
             yield
@@ -86,20 +86,20 @@ class Slot:
 
         def begins(model: Any, **_: Any) -> None:
             self._bytes[4] = OPERATIONS.index(model.name)
-            self.add(Within.REQUEST, 1)
+            self.add(Activity.REQUEST, 1)
 
         def ends(**_: Any) -> None:
-            self.add(Within.REQUEST, -1)
+            self.add(Activity.REQUEST, -1)
 
         client.meta.events.register("before-call.dynamodb", begins)
         client.meta.events.register("after-call.dynamodb", ends)
         client.meta.events.register("after-call-error.dynamodb", ends)
 
-    def read(self) -> set[Within]:
-        """All that the process is, or was at its death, in the middle of."""
-        return {within for within in Within if self._bytes[within]}
+    def read(self) -> set[Activity]:
+        """The activities that the process has, or had when it died."""
+        return {within for within in Activity if self._bytes[within]}
 
     @property
     def operation(self) -> str:
-        """The request that was begun last."""
+        """The operation of the last request."""
         return OPERATIONS[self._bytes[4]]

@@ -1,4 +1,4 @@
-"""What really happened, in a file that processes append to and that no death of theirs can tear."""
+"""The log of real effects: a file that worker processes append to, intact after any kill."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from typing import NamedTuple
 LINE_BYTES = 512
 
 
-class Entry(NamedTuple):
-    """A tool's effect, or a model call that has begun.
+class Record(NamedTuple):
+    """The effect of a tool, or the start of a model call.
 
     Attributes:
         tool: the tool's name; empty for a model call.
-        number: the attempt of a tool's call, the turn of a model call.
-        key: a call's idempotency key; of a model call, the digest of the conversation.
+        number: the attempt of a tool call, or the turn of a model call.
+        key: the idempotency key of a tool call, or the digest of a model call's transcript.
         amount: the argument that the tool ran with.
         at: seconds since 1970.
     """
@@ -30,19 +30,19 @@ class Entry(NamedTuple):
     at: float
 
 
-class Ledger:
-    """The file; each process has its own handle to it."""
+class EffectLog:
+    """The log file; each process has its own handle."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
         self._file = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def note(self, entry: Entry) -> None:
+    def append(self, entry: Record) -> None:
         """Append one line with one write."""
         line = json.dumps(entry).ljust(LINE_BYTES - 1) + "\n"
         assert len(line) == LINE_BYTES
         os.write(self._file, line.encode())
 
-    def entries(self) -> list[Entry]:
-        """All that was noted so far."""
-        return [Entry(*json.loads(line)) for line in self._place.read_text().splitlines()]
+    def records(self) -> list[Record]:
+        """All records so far."""
+        return [Record(*json.loads(line)) for line in self._place.read_text().splitlines()]
