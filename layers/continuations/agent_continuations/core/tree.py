@@ -78,11 +78,14 @@ def with_child(call: Call, child: Continuation) -> Call:
 def change_call_in_frame(
     frame: Continuation, step: Step, change: Callable[[Call], Call]
 ) -> Continuation:
-    place = path_text((step,))
-    if place in frame.holds:
-        return frame.model_copy(
-            update={"holds": {**frame.holds, place: change(frame.holds[place])}}
-        )
+    """Change a call of the frame itself, or its stop by a condition.
+
+    Raises:
+        IllegalEvent: there is no such call.
+    """
+    key = path_text((step,))
+    if key in frame.holds:
+        return frame.model_copy(update={"holds": {**frame.holds, key: change(frame.holds[key])}})
     if step.turn >= len(frame.turns) or step.call >= len(frame.turns[step.turn].calls):
         raise IllegalEvent(f"there is no call {step.turn}.{step.call} in {frame.agent}")
     turn = frame.turns[step.turn]

@@ -146,9 +146,8 @@ class RunExecution:
     def _refresh_stop_reason(self) -> None:
         """Renew the lease if it is time, and read from the head whether to stop."""
         if self.stop_reason is StopReason.FENCED:
-            self.refresh_at = self._after(
-                self.limits.lease_renewal
-            )  # it has nothing more to find out
+            # The head of another execution's run has nothing to tell this one.
+            self.refresh_at = self._after(self.limits.lease_renewal)
             return
         self.refresh_at = self.run.refresh()
         if self.run.head.cancelled:
@@ -169,13 +168,12 @@ class RunExecution:
         holds_lease = self.run.verify_lease()
         if holds_lease and self.run.head.cancelled:
             self.stop_reason = StopReason.CANCELLED
-        else:
-            self.stop_reason = (
-                StopReason.PAUSED if holds_lease and self.run.head.paused else StopReason.FENCED
-            )
-        if self.stop_reason is StopReason.FENCED and not (
-            self.in_flight.has_intents or self.unrecorded_outcomes
-        ):
+            return
+        if holds_lease and self.run.head.paused:
+            self.stop_reason = StopReason.PAUSED
+            return
+        self.stop_reason = StopReason.FENCED
+        if not (self.in_flight.has_intents or self.unrecorded_outcomes):
             # An outcome that this execution stored after it lost the lease, but before it knew, has
             # not woken the run. An outcome that is still in flight will. If the store does not
             # answer, the run's due time wakes it.
