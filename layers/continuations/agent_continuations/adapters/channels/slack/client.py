@@ -1,8 +1,8 @@
-"""Slack, by its own SDK: the one place that loads it.
+"""The client of Slack's Web API. Only this module imports the SDK.
 
-Slack promises nothing about a message that is posted twice: `client_msg_id` is for its own clients
-only (github.com/slackapi/java-slack-sdk/issues/852). So each message carries the notice's id in its
-metadata, by which a repetition can be told; a person may see the same question twice.
+Slack does not deduplicate messages: `client_msg_id` is for its own clients only
+(github.com/slackapi/java-slack-sdk/issues/852). So each message has the id of the notice in its
+metadata, which identifies duplicates; a person may see the same request twice.
 """
 
 import logging
@@ -25,8 +25,8 @@ API_URL = "https://slack.com/api/"
 METADATA = "agent_continuations_notice"
 
 
-# What is wrong with the address or the message, and will be tomorrow. All else can pass or be
-# mended: a token renewed, a permission given, the app invited into the channel.
+# Permanent errors of the address or the message. All others can pass or be fixed: a token renewed,
+# a permission given, the app invited to the channel.
 _REFUSED = {
     "cannot_dm_bot",
     "channel_not_found",
@@ -43,7 +43,7 @@ _REFUSED = {
 
 
 class SlackWorkspace:
-    """One workspace, as one app sees it. Implements `slack_answers.Workspace`.
+    """One workspace, as one app sees it. Implements `interactions.Workspace`.
 
     Args:
         timeout_seconds: for each request.
@@ -57,10 +57,10 @@ class SlackWorkspace:
         api_url: str = API_URL,
         timeout_seconds: int = 5,
     ) -> None:
-        # At DEBUG the SDK logs what it sends, and that holds links.
+        # At DEBUG the SDK logs its requests, which contain links.
         logger = logging.getLogger("agent_continuations.slack")
         logger.setLevel(logging.WARNING)
-        # What fails is tried again by the outbox, or by the person who clicked.
+        # The outbox, or the person who clicked, retries failures.
         self._client = WebClient(
             bot_token,
             base_url=api_url,
@@ -74,14 +74,17 @@ class SlackWorkspace:
         """Whether Slack sent this within the last five minutes."""
         try:
             return self._verifier.is_valid_request(body, dict(headers))
-        except (ValueError, TypeError):  # a timestamp that is no number, a signature not in ASCII
+        except (
+            ValueError,
+            TypeError,
+        ):  # a timestamp that is not a number, a signature not in ASCII
             return False
 
     def email_of(self, user_id: str) -> str:
-        """The mail address of a full member of this workspace.
+        """The e-mail address of a full member of this workspace.
 
         Raises:
-            Forbidden: he is none, or Slack has not confirmed the address.
+            Forbidden: the user is not a full member, or Slack has not confirmed the address.
         """
         user = self.call(self._client.users_info, user=user_id)["user"]
         barred = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
@@ -93,7 +96,7 @@ class SlackWorkspace:
         return str(email)
 
     def post(self, channel: str, told: SlackMessage, notice: Notice) -> None:
-        """Post a message that carries a notice's id."""
+        """Post a message with the id of a notice in its metadata."""
         ids = {"notice_id": notice.notice_id, "run_id": notice.run_id}
         self.call(
             self._client.chat_postMessage,
@@ -109,7 +112,7 @@ class SlackWorkspace:
         )
 
     def update(self, channel: str, message: str, told: SlackMessage) -> None:
-        """Put other words in a message's place."""
+        """Replace a message."""
         self.call(
             self._client.chat_update,
             channel=channel,
@@ -121,7 +124,7 @@ class SlackWorkspace:
         )
 
     def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
-        """Say something that only one person sees."""
+        """Post a message that only one person sees."""
         self.call(
             self._client.chat_postEphemeral,
             channel=channel,
@@ -133,11 +136,11 @@ class SlackWorkspace:
         )
 
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
-        """Show a dialog to whoever has clicked."""
+        """Open a modal for the person who clicked."""
         self.call(self._client.views_open, trigger_id=trigger_id, view=dict(view))
 
     def user_id(self, email: str) -> str:
-        """The member who has a mail address."""
+        """The id of the member with an e-mail address."""
         found = self.call(self._client.users_lookupByEmail, email=email)
         return str(found["user"]["id"])
 
@@ -145,14 +148,14 @@ class SlackWorkspace:
         """Call a method of the Web API.
 
         Raises:
-            Retryable: Slack cannot be reached, or refuses for a reason that can be mended.
-            Fatal: it refuses for good.
+            Retryable: Slack cannot be reached, or the error can pass or be fixed.
+            Fatal: the error is permanent.
         """
         try:
             return method(**arguments)
         except SlackApiError as error:
             raise _refusal(error) from error
-        # The SDK takes any JSON for an object, hence AttributeError.
+        # The SDK assumes that JSON is an object, hence AttributeError.
         except (SlackClientError, HTTPException, OSError, ValueError, AttributeError) as error:
             raise Retryable(f"Slack cannot be reached: {error}") from error
 
@@ -163,8 +166,8 @@ class SlackWorkspace:
 
 def _refusal(error: SlackApiError) -> ContinuationError:
     response = error.response
-    said = response.data.get("error") if isinstance(response.data, dict) else None
-    code = str(said or f"status {response.status_code}")[:200]
+    reported = response.data.get("error") if isinstance(response.data, dict) else None
+    code = str(reported or f"status {response.status_code}")[:200]
     after = str(response.headers.get("Retry-After") or "")
     if code in _REFUSED:
         return Fatal(f"Slack refuses: {code}")
