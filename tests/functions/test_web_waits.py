@@ -140,9 +140,9 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
     assert {each for each in links(answer) if "approvals" in each} == {*asked}
     assert tree_of(answer) == (
-        "a pay waits for approval (waiting here) wonder waits for an answer (waiting here)"
-        " nap sleeps (waiting here) listen waits for an event (waiting here)"
-        " build waits for its job (waiting here)"
+        "a pay waits for approval (open) wonder waits for an answer (open)"
+        " nap sleeps (open) listen waits for an event (open)"
+        " build waits for its job (open)"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
     answer = page(place, view.run_id)
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
     assert waits_of(answer)[0].startswith("A word to go on")
-    assert "asks whether to go on (waiting here)" in tree_of(answer)
+    assert "asks whether to go on (open)" in tree_of(answer)
 
 
 def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
@@ -169,7 +169,7 @@ def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
     answer = page(place, view.run_id)
     assert waits_of(answer)[0].startswith("Whether it happened: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert tree_of(answer) == "a pay in doubt (waiting here)"
+    assert tree_of(answer) == "a pay in doubt (open)"
 
 
 def lose(place: Place, run_id: str, request_id: str) -> None:
@@ -197,7 +197,7 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker waits for its run (waiting here) open run"
+    assert tree_of(answer) == "boss worker waits for its run (open) open run"
     [waits] = waits_of(answer)
     assert waits.startswith("A run of its own: worker worker is a run of its own In boss")
     assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open run")
@@ -254,5 +254,5 @@ def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page:
     view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     tree = tree_of(page(place, view.run_id))
     assert tree.startswith("a 102 more calls look done")
-    assert tree.endswith("look done pay waits for approval (waiting here)")
+    assert tree.endswith("look done pay waits for approval (open)")
     assert tree.count("look done") == 299

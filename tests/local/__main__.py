@@ -23,7 +23,7 @@ DEFAULT_PORT = 8000
 
 
 def main() -> int:
-    """Bring everything up, say where it is, stay, and end all that was started."""
+    """Start everything, print the addresses, and stop it all at the end."""
     keep_to_ourselves()
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,7 +70,7 @@ def _parameters(url: str, ends: ExitStack, say: Callable[[str], None]) -> Parame
         server = ends.enter_context(ModelServer(respond, port=_port("model_port")))
         base_url = server.base_url
         (HOME / "model_port").write_text(str(urlsplit(base_url).port))
-        say("no OPENAI_API_KEY and no OPENAI_BASE_URL: the scripted model plays the model")
+        say("no OPENAI_API_KEY and no OPENAI_BASE_URL: using the scripted model")
     agents = os.environ.get("AGENTS_DIR")
     return Parameters(
         public_url=url,
@@ -93,18 +93,18 @@ def _provider(url: str, ends: ExitStack, say: Callable[[str], None]) -> Provider
     server = ends.enter_context(IssuerServer(port=_port("issuer_port")))
     (HOME / "issuer_port").write_text(str(urlsplit(server.url).port))
     server.redirect_uris = {f"{url}/signin/callback"}
-    say("no OIDC_ISSUER: a test provider believes whoever you say you are")
+    say("no OIDC_ISSUER: using a test provider that accepts any identity")
     return Provider(server.url, server.client_id, server.client_secret)
 
 
 def _port(name: str) -> int:
-    """The same port as the last time, so that nothing must be deployed anew for its sake."""
+    """The same port as the last time, so that nothing needs to be deployed again."""
     kept = HOME / name
     return int(kept.read_text()) if kept.exists() else 0
 
 
 def _watch(inbox: Inbox, stop: Event) -> None:
-    """Tell of each mail as it comes, until it is time to stop."""
+    """Print each new mail, until stopped."""
     told = {mail["id"] for mail in inbox.mails()}
     while not stop.wait(1):
         for mail in reversed(inbox.mails()):
@@ -116,29 +116,29 @@ def _watch(inbox: Inbox, stop: Event) -> None:
 
 _WELCOME = """\
   API        {url}/runs
-  runs       {url}/web, all of them, each with a page of its own
-  mails      {url}/inbox, every mail with its link
-  approvals  {url}/approvals, all that waits for whoever signs in; the test provider asks for no
-             password, so sign in as security@example.com, or with any address and the group legal
+  runs       {url}/web, the list of runs, with a page for each
+  mails      {url}/inbox, all mails, with their links
+  approvals  {url}/approvals, the inbox of the signed-in person; the test provider needs no
+             password: sign in as security@example.com, or with any address and the group legal
 
-Start the onboarding, which will wait for security@example.com two agents deep:
+Start an onboarding, which waits for security@example.com, two agents deep:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com), confidential"}}'
 
-Or money, three agents deep, with two decisions waiting side by side:
+Or payments, three agents deep, with two pending approvals:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "treasury", "input": "Pay 50 to ops, 2500 to reserve, and close old-vendor"}}'
 
-Or buying: lead@example.com first, then cfo@example.com and audit@example.com; a contract is of
-high risk, so somebody of the group legal must sign in for it:
+Or a purchase: lead@example.com approves first, then cfo@example.com and audit@example.com; a
+contract is high risk, so a member of the group legal must sign in to approve it:
 
   curl -s {url}/runs -H 'content-type: application/json' \\
     -d '{{"agent": "procurement",
          "input": "Order two chairs for 4500 from acme, sign the contract with acme for 2 years"}}'
 
-See what a run does:  curl -s {url}/runs/RUN_ID        Ctrl-C ends it all.
+Watch a run:  curl -s {url}/runs/RUN_ID        Ctrl-C stops everything.
 """
 
 

@@ -219,7 +219,7 @@ def _inbox_page(mails: list[dict[str, Any]]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="refresh" content="5">'
         f"<title>Inbox</title><style>{_STYLE}</style></head><body><h1>Inbox</h1>"
-        f"<p><small>Every mail that the system sent, newest first.</small></p>{articles}"
+        f"<p><small>All mails sent by the system, newest first.</small></p>{articles}"
         "</body></html>"
     )
 

@@ -57,7 +57,7 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "X-Slack-Signature",
-        "description": "Signature by Slack, with X-Slack-Request-Timestamp, at most five minutes old",
+        "description": "Slack's signature with X-Slack-Request-Timestamp, at most five minutes old",
     },
 }
 

@@ -95,14 +95,14 @@ class SlackWorkspace:
             raise Forbidden("Slack has no confirmed e-mail address for you")
         return str(email)
 
-    def post(self, channel: str, told: SlackMessage, notice: Notice) -> None:
+    def post(self, channel: str, content: SlackMessage, notice: Notice) -> None:
         """Post a message with the id of a notice in its metadata."""
         ids = {"notice_id": notice.notice_id, "run_id": notice.run_id}
         self.call(
             self._client.chat_postMessage,
             channel=channel,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             metadata={"event_type": METADATA, "event_payload": ids},
             mrkdwn=False,
             parse="none",
@@ -111,26 +111,26 @@ class SlackWorkspace:
             unfurl_media=False,
         )
 
-    def update(self, channel: str, message: str, told: SlackMessage) -> None:
+    def update(self, channel: str, message: str, content: SlackMessage) -> None:
         """Replace a message."""
         self.call(
             self._client.chat_update,
             channel=channel,
             ts=message,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             parse="none",
             link_names=False,
         )
 
-    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
+    def post_ephemeral(self, channel: str, user_id: str, content: SlackMessage) -> None:
         """Post a message that only one person sees."""
         self.call(
             self._client.chat_postEphemeral,
             channel=channel,
             user=user_id,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             parse="none",
             link_names=False,
         )

@@ -46,10 +46,10 @@ class Workspace(Protocol):
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         """Open a modal for the person who clicked."""
 
-    def update(self, channel: str, message: str, told: SlackMessage) -> None:
+    def update(self, channel: str, message: str, content: SlackMessage) -> None:
         """Replace a message."""
 
-    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
+    def post_ephemeral(self, channel: str, user_id: str, content: SlackMessage) -> None:
         """Post a message that only one person sees."""
 
 
