@@ -72,7 +72,7 @@ class CodeFlow:
             Invalid: `next_path` is not a path of this API.
             Retryable: the provider is not responding.
         """
-        way = {
+        attempt = {
             "next": local_path(next_path),
             "state": token_urlsafe(16),
             "nonce": token_urlsafe(16),
@@ -80,11 +80,11 @@ class CodeFlow:
         }
         url = self._issuer.authorization_url(
             redirect_uri=self._redirect_uri,
-            state=way["state"],
-            nonce=way["nonce"],
-            verifier=way["verifier"],
+            state=attempt["state"],
+            nonce=attempt["nonce"],
+            verifier=attempt["verifier"],
         )
-        return url, str(self._signed.dumps(way))
+        return url, str(self._signed.dumps(attempt))
 
     def finish(self, code: str, state: str, cookie: str) -> tuple[str, str]:
         """The ID token that the provider returns for its code, and the path to return to.
@@ -95,16 +95,16 @@ class CodeFlow:
             Retryable: the provider is not responding.
         """
         try:
-            way = self._signed.loads(cookie, max_age=SIGN_IN_SECONDS)
+            attempt = self._signed.loads(cookie, max_age=SIGN_IN_SECONDS)
         except BadData:
             raise Forbidden("this sign-in has expired or was started in another browser") from None
-        if not compare_digest(way["state"].encode(), state.encode(errors="replace")):
+        if not compare_digest(attempt["state"].encode(), state.encode(errors="replace")):
             raise Forbidden("this sign-in has expired or was started in another browser")
         token = self._issuer.redeem(
             code,
             redirect_uri=self._redirect_uri,
-            verifier=way["verifier"],
+            verifier=attempt["verifier"],
             client_secret=self._client_secret,
         )
-        self._issuer.verify(token, nonce=way["nonce"])
-        return token, way["next"]
+        self._issuer.verify(token, nonce=attempt["nonce"])
+        return token, attempt["next"]

@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.parsing import (
-    day,
     is_date,
     is_number,
-    moment,
+    iso_date,
+    iso_datetime,
     number,
     strict_json,
-    whole,
+    whole_number,
 )
 from agent_continuations.safe_text import escape, escape_json
 
@@ -111,15 +111,15 @@ class Control:
             case "text" | "longtext":
                 return text
             case "integer":
-                return whole(text.strip())
+                return whole_number(text.strip())
             case "number":
                 return self._number(text.strip())
             case "choice":
                 return self._chosen(text)
             case "date":
-                return day(text.strip())
+                return iso_date(text.strip())
             case "datetime":
-                return moment(text.strip())
+                return iso_datetime(text.strip())
             case "json":
                 return strict_json(text)
             case _:

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.control import ABSENT, Control, Kind, code
-from agent_continuations.html.forms.parsing import MOMENT, is_date
+from agent_continuations.html.forms.parsing import DATETIME_EXAMPLE, is_date
 from agent_continuations.safe_text import escape
 
 _LIMITS = {
@@ -126,7 +126,7 @@ def _notes(control: Control, value: str) -> Iterator[str]:
     if limits:
         yield _sentence(", ".join(limits))
     if control.kind == "datetime":
-        yield f"Format: {MOMENT}."
+        yield f"Format: {DATETIME_EXAMPLE}."
     if control.kind == "json":
         yield _json_note(control)
     if escape(value) != value:

@@ -98,11 +98,11 @@ def parse(
     return Read(arguments_read, (*faults, *unexpected))
 
 
-def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> FaultPlacement:
+def attach_faults(form_fields: Sequence[Field], faults: Sequence[FieldError]) -> FaultPlacement:
     """Attach each fault to its field: one at `address.street` belongs to `address`.
 
     Args:
-        unplaced: the fields.
+        form_fields: the fields.
         faults: pairs of a dotted name, which starts with that of an argument, and a message.
     """
     found: dict[str, list[str]] = {}
@@ -110,7 +110,7 @@ def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> Fa
     for name, fault in faults:
         # The name of an argument may have dots, too: the longest match is the owner.
         owner = max(
-            (each.argument for each in unplaced if f"{name}.".startswith(f"{each.argument}.")),
+            (each.argument for each in form_fields if f"{name}.".startswith(f"{each.argument}.")),
             key=len,
             default=None,
         )
@@ -121,7 +121,7 @@ def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> Fa
         found.setdefault(owner, []).append(f"{inside}: {fault}" if inside else fault)
     placed = tuple(
         replace(each, fault="; ".join(found[each.argument])) if each.argument in found else each
-        for each in unplaced
+        for each in form_fields
     )
     return FaultPlacement(placed, tuple(general))
 

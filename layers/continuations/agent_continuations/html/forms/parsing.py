@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.errors import Invalid
 
-MOMENT = "2026-11-22T14:30:00+01:00"
+DATETIME_EXAMPLE = "2026-11-22T14:30:00+01:00"
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # Python parses at most 4,300 digits
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -29,7 +29,7 @@ def is_date(text: str) -> bool:
         return False
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """A whole number of any size.
 
     Raises:
@@ -53,7 +53,7 @@ def number(text: str) -> int | float:
     raise Invalid("Enter a number, e.g. 12.5")
 
 
-def day(text: str) -> str:
+def iso_date(text: str) -> str:
     """A date.
 
     Raises:
@@ -64,7 +64,7 @@ def day(text: str) -> str:
     return text
 
 
-def moment(text: str) -> str:
+def iso_datetime(text: str) -> str:
     """A date with a time; the schema decides whether it needs a time zone.
 
     Raises:
@@ -73,7 +73,7 @@ def moment(text: str) -> str:
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"Enter a date and time, e.g. {MOMENT}") from None
+        raise Invalid(f"Enter a date and time, e.g. {DATETIME_EXAMPLE}") from None
     return text
 
 
@@ -85,7 +85,10 @@ def strict_json(text: str) -> Any:
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+            text,
+            object_pairs_hook=_unique_names,
+            parse_constant=_reject_constant,
+            parse_float=_finite_number,
         )
         canonical_json(value).encode()
     except json.JSONDecodeError as error:
@@ -100,7 +103,7 @@ def strict_json(text: str) -> Any:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -109,11 +112,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> NoReturn:
+def _reject_constant(text: str) -> NoReturn:
     raise Invalid(f"{text} is not a valid number in JSON")
 
 
-def _finite(text: str) -> float:
+def _finite_number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise Invalid("Contains a number that is too large")

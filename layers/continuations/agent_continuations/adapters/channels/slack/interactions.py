@@ -145,10 +145,10 @@ class SlackInteractions:
                 self._workspace.update(place.channel_id, place.message_ts, decided)
                 return
             _, request, _ = self._find_request(asked, clicked.user)
-            reasoning = ReasonDialog(
+            reason_dialog = ReasonDialog(
                 asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
             )
-            self._workspace.open(clicked.trigger_id, dialog(reasoning, request.call.plan.tool))
+            self._workspace.open(clicked.trigger_id, dialog(reason_dialog, request.call.plan.tool))
         except Retryable:
             raise
         except ContinuationError as error:
@@ -158,15 +158,15 @@ class SlackInteractions:
         typed = submitted.view.state.values.get(REASON, {}).get(REASON)
         reason = typed.value.strip() if typed and typed.value else ""
         try:
-            reasoning = _read_dialog(submitted.view.private_metadata)
+            reason_dialog = _read_dialog(submitted.view.private_metadata)
             decided = self._decide(
-                reasoning.asked, reasoning.verdict, submitted.user, reason=reason or None
+                reason_dialog.asked, reason_dialog.verdict, submitted.user, reason=reason or None
             )
         except Retryable:
             raise
         except ContinuationError as error:
             return {"response_action": "errors", "errors": {REASON: message(str(error)).text}}
-        self._workspace.update(reasoning.channel, reasoning.message, decided)
+        self._workspace.update(reason_dialog.channel, reason_dialog.message, decided)
         return None
 
     def _decide(

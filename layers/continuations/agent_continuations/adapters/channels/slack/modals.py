@@ -29,14 +29,14 @@ class ReasonDialog(BaseModel):
     message: str
 
 
-def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
+def dialog(reason_dialog: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    label = verdict_label(reasoning.asked.kind, reasoning.verdict)
-    doubt = reasoning.asked.kind == "doubt"
+    label = verdict_label(reason_dialog.asked.kind, reason_dialog.verdict)
+    doubt = reason_dialog.asked.kind == "doubt"
     return {
         "type": "modal",
         "callback_id": "decide",
-        "private_metadata": reasoning.model_dump_json(),
+        "private_metadata": reason_dialog.model_dump_json(),
         "title": plain_text("Did it happen?" if doubt else label, MAX_TITLE_CHARACTERS),
         "submit": plain_text(label, MAX_TITLE_CHARACTERS),
         "close": plain_text("Cancel", MAX_TITLE_CHARACTERS),
