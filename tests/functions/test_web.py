@@ -258,7 +258,7 @@ def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deploymen
         r"<ul> <li>clerk running <ul> <li>payment_worker done <ul> <li>balance done </li>"
         r" <li>transfer done </li> </ul> </li> <li>payment_worker running <ul>"
         r" <li>balance done </li>"
-        r' <li class="here">transfer awaiting approval \(waiting here\) </li>',
+        r' <li class="here">transfer awaiting approval \(open\) </li>',
         tree.replace('<ul class="plain waits">', ""),
     ), tree
     for waiting in opened.read(run_id)["waiting"]:

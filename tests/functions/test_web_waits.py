@@ -140,9 +140,9 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
     assert {each for each in links(answer) if "approvals" in each} == {*asked}
     assert tree_of(answer) == (
-        "a pay awaiting approval (waiting here) wonder awaiting answer (waiting here)"
-        " nap sleeping (waiting here) listen awaiting event (waiting here)"
-        " build awaiting job (waiting here)"
+        "a pay awaiting approval (open) wonder awaiting answer (open)"
+        " nap sleeping (open) listen awaiting event (open)"
+        " build awaiting job (open)"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
     answer = page(place, view.run_id)
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
     assert waits_of(answer)[0].startswith("Limit reached")
-    assert "awaiting go-ahead (waiting here)" in tree_of(answer)
+    assert "awaiting go-ahead (open)" in tree_of(answer)
 
 
 def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
@@ -169,7 +169,7 @@ def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
     answer = page(place, view.run_id)
     assert waits_of(answer)[0].startswith("Unknown outcome: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert tree_of(answer) == "a pay awaiting confirmation (waiting here)"
+    assert tree_of(answer) == "a pay awaiting confirmation (open)"
 
 
 def lose(place: Place, run_id: str, request_id: str) -> None:
@@ -197,7 +197,7 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(place, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker awaiting child run (waiting here) open run"
+    assert tree_of(answer) == "boss worker awaiting child run (open) open run"
     [waits] = waits_of(answer)
     assert waits.startswith(
         "Child run: worker worker waits for the run that it has started In boss"
@@ -256,5 +256,5 @@ def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page:
     view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     tree = tree_of(page(place, view.run_id))
     assert tree.startswith("a 102 more calls look done")
-    assert tree.endswith("look done pay awaiting approval (waiting here)")
+    assert tree.endswith("look done pay awaiting approval (open)")
     assert tree.count("look done") == 299

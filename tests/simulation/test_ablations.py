@@ -167,7 +167,7 @@ def no_vote_is_dropped_at_a_reassignment(patch: Patch) -> None:
     def kept(stage: Stage, _approver: str, to: str) -> Stage:
         return stage.model_copy(update={"approvers": (*stage.approvers, to)})
 
-    patch.setattr(voting, "_with", kept)
+    patch.setattr(voting, "_replace_approver", kept)
 
 
 def no_further_notices(patch: Patch) -> None:

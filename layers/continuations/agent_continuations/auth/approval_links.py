@@ -1,11 +1,11 @@
-"""Links that let one approver decide one request: signed, expiring, short, and nowhere stored."""
+"""Approval links: capability tokens for one approver and one request, signed and not stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - its name says too little
+from struct import error as StructError  # noqa: N812 - the name `error` says too little
 
 from agent_continuations.auth.signing import InvalidSignature, canonical, encode, signer, verify
 from agent_continuations.core.ids import decode_id, opaque_id
@@ -16,7 +16,7 @@ _PAYLOAD = Struct(">15s10s8sI")
 
 @dataclass(frozen=True, slots=True)
 class ApprovalToken:
-    """What a token lets its bearer do: answer one request of one run, as one approver."""
+    """A token's capability: to answer one request of one run, as one approver."""
 
     run_id: str
     request_id: str
@@ -24,16 +24,16 @@ class ApprovalToken:
     expires_at: datetime
 
     def holder(self, approvers: Sequence[str]) -> str | None:
-        """The approver that the token was made for, if he is among these."""
+        """The approver that the token was made for, if they are among these."""
         return next((each for each in approvers if _tag(each) == self.approver_tag), None)
 
 
 class ApprovalLinks:
-    """Makes tokens and checks them.
+    """Makes and verifies tokens.
 
     Args:
-        keys: newest first: the first signs, all of them are accepted. To rotate, put a new one in
-            front, and drop the last when its tokens have expired.
+        keys: newest first: the first signs, all are accepted. To rotate, put a new one in front,
+            and drop the last when its tokens have expired.
 
     Raises:
         ValueError: no key, or one that is too short to be safe.
@@ -51,10 +51,10 @@ class ApprovalLinks:
         return self._links.sign(encode(payload)).decode()
 
     def read(self, token: str) -> ApprovalToken:
-        """What a token stands for, expired or not: the page of an old link can say so.
+        """The capability of a token, expired or not, so that a page can report the expiry.
 
         Raises:
-            NotFound: it was not made here, or with a key that was retired.
+            NotFound: the signature is not valid, or its key was retired.
         """
         try:
             payload = verify(self._links, token)
@@ -69,11 +69,11 @@ class ApprovalLinks:
         )
 
     def nonce(self, token: str) -> str:
-        """What the page for `token` carries in its form, to show that a POST came from it."""
+        """The CSRF nonce of the page for `token`."""
         return self._nonces.get_signature(token).decode()
 
     def accepts(self, token: str, nonce: str) -> bool:
-        """Whether `nonce` stood on the page for `token`."""
+        """Whether `nonce` is a nonce of the page for `token`."""
         spelled = token.isascii() and canonical(nonce)
         return spelled and self._nonces.verify_signature(token, nonce)
 

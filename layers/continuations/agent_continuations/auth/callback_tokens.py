@@ -1,4 +1,4 @@
-"""Addresses at which the outcome of what a call has started elsewhere can be told."""
+"""Callback tokens: other systems report the outcome of a job with them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from agent_continuations.errors import NotFound
 
 
 class CallbackToken(NamedTuple):
-    """The call that an address stands for."""
+    """The call of a callback address."""
 
     run_id: str
     path: str
 
 
 class CallbackTokens:
-    """Makes the tokens in such addresses and checks them.
+    """Makes and verifies the tokens in callback addresses.
 
-    A token holds as long as the call has no outcome. Its keys are others than those of approvers'
-    links: tools run where these are known, and must not be able to approve anything.
+    A token is valid as long as the call has no outcome. Its keys differ from those of approval
+    links: tools run where these keys are known, and must not be able to approve anything.
 
     Args:
-        keys: newest first: the first signs, all of them are accepted.
+        keys: newest first: the first signs, all are accepted.
 
     Raises:
         ValueError: no key, or one that is too short to be safe.
@@ -37,10 +37,10 @@ class CallbackTokens:
         return self._signer.sign(encode(f"{run_id} {path}".encode())).decode()
 
     def read(self, token: str) -> CallbackToken:
-        """The call that a token stands for.
+        """The call of a token.
 
         Raises:
-            NotFound: it was not made here, or with a key that was retired.
+            NotFound: the signature is not valid, or its key was retired.
         """
         try:
             run_id, _, path = verify(self._signer, token).decode().partition(" ")

@@ -1,4 +1,4 @@
-"""Cookies."""
+"""Cookies of the session and of a sign-in."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ MAX_COOKIE_CHARACTERS = 4000
 
 
 def set_cookie(name: str, value: str, *, secure: bool, seconds: int | None = None) -> str:
-    """A Set-Cookie header's value. Without `seconds` it lasts until the browser is closed.
+    """The value of a Set-Cookie header. Without `seconds` it lasts until the browser is closed.
 
-    `Lax` sends it along when a link in a mail is followed, and with no form of another site.
+    `Lax` sends the cookie when a link in a mail is followed, but not with a form of another site.
 
     Raises:
-        Invalid: no browser would keep it.
+        Invalid: the value is too long for a cookie.
     """
     if len(value) > MAX_COOKIE_CHARACTERS:
         detail = f"over {MAX_COOKIE_CHARACTERS} characters: send fewer groups"
@@ -33,7 +33,13 @@ def set_cookie(name: str, value: str, *, secure: bool, seconds: int | None = Non
 
 
 def read_cookie(headers: Iterable[str], name: str, *, secure: bool) -> str:
-    """A cookie's value, or nothing. `headers` are the values of all Cookie headers."""
+    """The value of a cookie; empty where there is none.
+
+    Args:
+        headers: the values of all Cookie headers.
+        name: of the cookie.
+        secure: whether the API is served over https.
+    """
     for header in headers:
         for each in header.split(";"):
             found, _, value = each.strip().partition("=")
@@ -43,8 +49,8 @@ def read_cookie(headers: Iterable[str], name: str, *, secure: bool) -> str:
 
 
 def _named(name: str, secure: bool) -> str:
-    """With the prefix a browser takes it only from this very host, over https (RFC 6265bis, 4.1.3).
+    """The prefixed name, which a browser accepts only from this host over https (6265bis, 4.1.3).
 
-    Without it, any other host of the same domain could put its own in the place of ours.
+    Without the prefix, another host of the same domain could overwrite the cookie.
     """
     return f"__Host-{name}" if secure else name

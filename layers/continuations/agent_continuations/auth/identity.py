@@ -1,4 +1,4 @@
-"""Identity."""
+"""The identity of a signed-in person, as the authorizer passes it to the functions."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody whom the identity provider vouches for.
+    """A person, authenticated by the identity provider.
 
     Attributes:
         name: the e-mail address, in lower case.
-        groups: each as `group:<name>`, which no address can look like.
-        authentication: how the person was authenticated, for the record; it holds no secret.
+        groups: each as `group:<name>`, which is never an e-mail address.
+        authentication: how the person was authenticated, for the audit trail; no secret.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Identity:
     authentication: str
 
     def context(self) -> dict[str, str]:
-        """What the authorizer tells the functions behind it; API Gateway passes only text on."""
+        """The authorizer context, of text only, which API Gateway passes to the functions."""
         return {
             "signed_in": "yes",
             "name": self.name,
@@ -34,11 +34,11 @@ class Identity:
 
 
 def signed_in(context: Mapping[str, Any]) -> Identity | None:
-    """The person whom the authorizer saw.
+    """The identity that the authorizer verified; None without one.
 
     Args:
         context: `requestContext.authorizer` of the event. Only API Gateway can write it, so it is
-            believed; on a route without the authorizer it is missing or empty.
+            trusted; on a route without the authorizer it is missing or empty.
     """
     if context.get("signed_in") != "yes":
         return None

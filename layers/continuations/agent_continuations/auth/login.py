@@ -1,7 +1,7 @@
-"""People who sign in: who they are, their cookies, and the way to their provider and back.
+"""Sign-in with OpenID Connect: the redirect to the provider, and the callback.
 
 The pages work without a script, and a browser by itself sends no Authorization header. So the ID
-token is kept in a cookie, and the authorizer before the API verifies it at each request.
+token is kept in a cookie, and the authorizer verifies it at each request.
 """
 
 import re
@@ -24,16 +24,16 @@ SIGN_IN_SECONDS = 600
 MAX_NEXT_CHARACTERS = 1000
 
 
-# A path from the root and its query, in the letters that RFC 3986 gives them. A browser reads
-# `//` and `/\` as another host, and leaves control characters out before it looks.
+# A path from the root and its query, in the characters that RFC 3986 allows. Browsers take `//` and
+# `/\` for another host, and drop control characters first.
 _LOCAL = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 
 
 def local_path(text: str) -> str:
-    """A path of this API, to go on to after signing in.
+    """A path of this API to return to after the sign-in.
 
     Raises:
-        Invalid: it is none, or it could lead a browser elsewhere.
+        Invalid: not a path, or a browser could take it for another site.
     """
     if len(text) > MAX_NEXT_CHARACTERS or not _LOCAL.fullmatch(text):
         raise Invalid("invalid return path", [("next", "must be a path of this site")])
@@ -41,16 +41,16 @@ def local_path(text: str) -> str:
 
 
 class CodeFlow:
-    """To the provider and back: OpenID Connect's code flow with PKCE, state and nonce.
+    """The authorization code flow of OpenID Connect, with PKCE, state and nonce.
 
-    What must be remembered on the way travels in a signed cookie of the browser that began, so
-    that nothing is stored, and an answer that is carried to another browser is refused there.
+    The state of a sign-in is kept in a signed cookie of the browser that started it, so nothing is
+    stored, and a callback in another browser is refused.
 
     Args:
         issuer: the identity provider.
-        keys: signing keys, newest first, as for `Capabilities`.
-        client_secret: of our client there; empty for a public client.
-        redirect_uri: the callback's whole address, as it is registered with the provider.
+        keys: signing keys, newest first, as for `ApprovalLinks`.
+        client_secret: of this client at the provider; empty for a public client.
+        redirect_uri: the full address of the callback, as registered with the provider.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class CodeFlow:
         )
 
     def begin(self, next_path: str) -> tuple[str, str]:
-        """Where to send the browser, and the cookie's value that it must bring back.
+        """The address to redirect the browser to, and the value of the cookie to set.
 
         Raises:
-            Invalid: `next_path` is no path of this API.
-            Retryable: the provider does not answer.
+            Invalid: `next_path` is not a path of this API.
+            Retryable: the provider is not responding.
         """
-        way = {
+        attempt = {
             "next": local_path(next_path),
             "state": token_urlsafe(16),
             "nonce": token_urlsafe(16),
@@ -80,31 +80,31 @@ class CodeFlow:
         }
         url = self._issuer.authorization_url(
             redirect_uri=self._redirect_uri,
-            state=way["state"],
-            nonce=way["nonce"],
-            verifier=way["verifier"],
+            state=attempt["state"],
+            nonce=attempt["nonce"],
+            verifier=attempt["verifier"],
         )
-        return url, str(self._signed.dumps(way))
+        return url, str(self._signed.dumps(attempt))
 
     def finish(self, code: str, state: str, cookie: str) -> tuple[str, str]:
-        """The ID token that the provider gives for its code, and the path to go on to.
+        """The ID token that the provider returns for its code, and the path to return to.
 
         Raises:
-            Forbidden: this browser did not begin it, began it too long ago, or the provider
-                refuses the code or gave a token for something else.
-            Retryable: the provider does not answer.
+            Forbidden: another browser started the sign-in, it has expired, or the provider refuses
+                the code or returned a token of another sign-in.
+            Retryable: the provider is not responding.
         """
         try:
-            way = self._signed.loads(cookie, max_age=SIGN_IN_SECONDS)
+            attempt = self._signed.loads(cookie, max_age=SIGN_IN_SECONDS)
         except BadData:
             raise Forbidden("this sign-in has expired or was started in another browser") from None
-        if not compare_digest(way["state"].encode(), state.encode(errors="replace")):
+        if not compare_digest(attempt["state"].encode(), state.encode(errors="replace")):
             raise Forbidden("this sign-in has expired or was started in another browser")
         token = self._issuer.redeem(
             code,
             redirect_uri=self._redirect_uri,
-            verifier=way["verifier"],
+            verifier=attempt["verifier"],
             client_secret=self._client_secret,
         )
-        self._issuer.verify(token, nonce=way["nonce"])
-        return token, way["next"]
+        self._issuer.verify(token, nonce=attempt["nonce"])
+        return token, attempt["next"]

@@ -1,4 +1,4 @@
-"""The deployer's identity provider: what it publishes, and which tokens are its own.
+"""The OpenID Connect provider of the deployment: its metadata, its keys, and its ID tokens.
 
 OpenID Connect Core 1.0 and Discovery 1.0; RFC 7636 for PKCE.
 """
@@ -19,7 +19,7 @@ import urllib3
 from agent_continuations.auth.identity import Identity
 from agent_continuations.errors import Fatal, Forbidden, Retryable
 
-# With a public key only: what verifies a token must not be able to make one.
+# Asymmetric only: a key that verifies tokens must not be able to sign them.
 ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
@@ -31,16 +31,16 @@ CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 SCOPE = "openid email profile"
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# What an HTML form accepts as an address (HTML Living Standard, 4.10.5.1.5). It holds no colon, so
-# no address looks like a group, and nothing but ASCII, so no two letters become the same one when
-# they are made small, as the Kelvin sign and `k` do.
+# The addresses that an HTML form accepts (HTML Living Standard, 4.10.5.1.5). They contain no colon,
+# so no address looks like a group, and only ASCII, so no two letters have the same lower case, as
+# the Kelvin sign and `k` have.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Metadata:
-    """What the provider published, and when it was read."""
+    """The published metadata and keys, and when they were read."""
 
     document: Mapping[str, Any]
     keys: tuple[jwt.PyJWK, ...]
@@ -48,13 +48,13 @@ class _Metadata:
 
 
 class OidcProvider:
-    """An OpenID Connect provider, and our client there.
+    """An OpenID Connect provider, and the client of this deployment.
 
     Args:
         url: the issuer, spelled as the provider spells it.
-        client_id: our client; tokens for any other are refused.
+        client_id: the client; tokens for any other are refused.
         groups_claim: the claim that lists a person's groups; Cognito's is `cognito:groups`.
-        clock: tells the age, in seconds, of what was read.
+        clock: the time in seconds, to measure the age of the metadata.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class OidcProvider:
         self._kept: _Metadata | None = None
 
     def verify(self, token: str, *, nonce: str | None = None) -> Identity:
-        """The person that an ID token is about.
+        """The identity in an ID token.
 
         Args:
-            token: as it was sent.
-            nonce: what it must hold, where it is the answer to a sign-in of ours.
+            token: the token as sent.
+            nonce: the expected nonce, for the token of a sign-in.
 
         Raises:
-            Forbidden: it is not this provider's, not for us, not valid now, or says too little.
+            Forbidden: the token is of another issuer or client, has expired, or lacks a claim.
                 The message names the kind of fault, and nothing of the token.
-            Retryable: the provider does not answer.
-            Fatal: what it publishes is not what this deployment was told.
+            Retryable: the provider is not responding.
+            Fatal: the metadata of the provider does not match the configuration.
         """
         try:
             claims = jwt.decode(
@@ -99,7 +99,7 @@ class OidcProvider:
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise Forbidden(f"invalid token: {type(error).__name__}") from None
-        # Core, 3.1.3.7: one of several audiences must be told apart by `azp`.
+        # Core, 3.1.3.7: with several audiences, `azp` must name the client.
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if claims.get("azp", None if several else self.client_id) != self.client_id:
             raise Forbidden("the token was issued to another client")
@@ -108,7 +108,7 @@ class OidcProvider:
         return self._identity(claims)
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Where a browser must go to sign in."""
+        """The address to redirect a browser to for the sign-in."""
         endpoint = _endpoint(self._metadata().document, "authorization_endpoint")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
@@ -124,12 +124,12 @@ class OidcProvider:
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
     def redeem(self, code: str, *, redirect_uri: str, verifier: str, client_secret: str) -> str:
-        """The ID token that a code stands for. It is not verified yet.
+        """The ID token for a code, not verified yet.
 
         Raises:
             Forbidden: the provider refuses the code.
-            Retryable: the provider does not answer.
-            Fatal: the provider refuses our client.
+            Retryable: the provider is not responding.
+            Fatal: the provider rejects the client.
         """
         document = self._metadata().document
         form = {
@@ -139,9 +139,11 @@ class OidcProvider:
             "code_verifier": verifier,
         }
         headers = {}
-        # Discovery, 3: whoever does not say how clients authenticate means `basic`.
-        ways = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        if client_secret and "client_secret_basic" in ways:
+        # Discovery, 3: the default authentication method is `basic`.
+        auth_methods = document.get(
+            "token_endpoint_auth_methods_supported", ["client_secret_basic"]
+        )
+        if client_secret and "client_secret_basic" in auth_methods:
             # RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
             pair = f"{quote_plus(self.client_id)}:{quote_plus(client_secret)}"
             headers = urllib3.make_headers(basic_auth=pair)
@@ -158,15 +160,15 @@ class OidcProvider:
             error = str(answer.get("error"))
             if error == "invalid_grant":
                 raise Forbidden("the sign-in code is invalid or has expired")
-            told = error if _ERROR_CODE.fullmatch(error) else "no reason"
-            raise Fatal(f"the identity provider rejects this client: {status}, {told}")
+            reason = error if _ERROR_CODE.fullmatch(error) else "no reason"
+            raise Fatal(f"the identity provider rejects this client: {status}, {reason}")
         return str(answer.get("id_token", ""))
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
-        """Who the claims speak of.
+        """The identity in the claims.
 
-        An address that the provider says it has not checked could be anybody's, and is refused.
-        Some providers, Entra ID among them, never say: those vouch for their directory as a whole.
+        An address with `email_verified: false` could be anybody's, and is refused. Some providers,
+        Entra ID among them, never send the claim: the addresses of their directory are trusted.
         """
         email, verified = claims.get("email"), claims.get("email_verified", True)
         if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
@@ -179,21 +181,21 @@ class OidcProvider:
             isinstance(each, str) for each in groups
         ):
             raise Forbidden(f"the claim {self._groups_claim} is not a list of names")
-        how = [f"oidc {self.url} sub={_quoted(claims['sub'])}"]
-        ways = claims.get("amr")
-        if isinstance(ways, list):
-            how.append(f"amr={','.join(_quoted(str(each)) for each in ways)}")
+        methods = [f"oidc {self.url} sub={_quoted(claims['sub'])}"]
+        references = claims.get("amr")
+        if isinstance(references, list):
+            methods.append(f"amr={','.join(_quoted(str(each)) for each in references)}")
         return Identity(
             name=email.lower(),
             groups=tuple(f"group:{each}" for each in groups),
-            authentication=" ".join(how),
+            authentication=" ".join(methods),
         )
 
     def _key(self, kid: object) -> jwt.PyJWK:
-        """The one key that a token can be signed with.
+        """The key that signed a token.
 
-        An unknown name may be that of a new key, so what is published is read again for it; but no
-        more often than each half minute, because anybody can invent names.
+        An unknown id may be that of a new key, so the published keys are read again for it; but
+        at most every half minute, because anybody can invent ids.
         """
         for seconds in (METADATA_SECONDS, REFETCH_SECONDS):
             keys = self._metadata(seconds).keys
@@ -203,7 +205,7 @@ class OidcProvider:
         raise Forbidden("the token is signed with an unknown key")
 
     def _metadata(self, seconds: float = METADATA_SECONDS) -> _Metadata:
-        """What the provider publishes, read no longer ago than that."""
+        """The published metadata, at most `seconds` old."""
         now = self._clock()
         if self._kept is None or now - self._kept.read_at > seconds:
             base = self.url.removesuffix("/")
@@ -215,7 +217,7 @@ class OidcProvider:
 
 
 def _keys(document: Mapping[str, Any]) -> tuple[jwt.PyJWK, ...]:
-    """The keys that sign; those that encrypt, or that this code does not know, are left out."""
+    """The signing keys; encryption keys and unknown key types are left out."""
     try:
         keys = jwt.PyJWKSet.from_dict(dict(document)).keys
     except jwt.PyJWTError:
@@ -231,7 +233,7 @@ def _endpoint(document: Mapping[str, Any], name: str) -> str:
 
 
 def _safe(url: str) -> str:
-    """The address, if nobody on the way can change what it answers."""
+    """The address, if its responses cannot be changed in transit."""
     parts = urlsplit(url)
     if not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
         raise Fatal(f"{url} must use https, or be on this machine")
@@ -246,7 +248,7 @@ def _read(url: str) -> dict[str, Any]:
 
 
 def _request(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
-    """The provider's answer. It is asked so rarely that no connection is kept."""
+    """The response of the provider. Requests are too rare to keep a connection."""
     timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     try:
         with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
@@ -264,5 +266,5 @@ def _request(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
 
 
 def _quoted(text: str) -> str:
-    """So that no space or line break in a name of theirs reads as ours."""
+    """A name of the provider, quoted so that it contains no space or line break."""
     return quote(text, safe="@:|,.")

@@ -1,4 +1,4 @@
-"""Tokens that are signed and nowhere stored: what links are made of."""
+"""Signed tokens, which are not stored."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from itsdangerous import BadSignature, Signer
 
 
 class InvalidSignature(ValueError):
-    """A token that was not made here."""
+    """The signature of a token is not valid."""
 
 
 def signer(keys: Sequence[str], purpose: str) -> Signer:
-    """What signs for one purpose.
+    """The signer for one purpose.
 
     Args:
-        keys: newest first: the first signs, all of them are accepted.
-        purpose: a signature for another is none.
+        keys: newest first: the first signs, all are accepted.
+        purpose: a signature for another purpose is not valid.
 
     Raises:
         ValueError: no key, or one that is too short to be safe.
@@ -33,10 +33,10 @@ def signer(keys: Sequence[str], purpose: str) -> Signer:
 
 
 def verify(signer: Signer, token: str) -> bytes:
-    """What was signed. A token has one spelling: base64 that merely means the same is refused.
+    """The payload of a token. Its base64 must be canonical, so that each token has one spelling.
 
     Raises:
-        NotSigned: it was not made here, or with a key that was retired.
+        InvalidSignature: the signature is not valid, or its key was retired.
     """
     signed, _, signature = token.rpartition(".")
     try:
@@ -49,7 +49,7 @@ def verify(signer: Signer, token: str) -> bytes:
 
 
 def canonical(text: str) -> bool:
-    """Whether base64 is spelled as it is written here."""
+    """Whether base64 is in the form that `encode` writes."""
     try:
         return encode(urlsafe_b64decode(_padded(text))) == text.encode()
     except ValueError:
@@ -61,5 +61,5 @@ def _padded(text: str) -> bytes:
 
 
 def encode(raw: bytes) -> bytes:
-    """Bytes as base64 that is safe in a URL."""
+    """Bytes as URL-safe base64, without padding."""
     return urlsafe_b64encode(raw).rstrip(b"=")

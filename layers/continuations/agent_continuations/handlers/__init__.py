@@ -1,1 +1,1 @@
-"""What Lambda handlers share."""
+"""Shared by the Lambda handlers: routing, responses, problems, batches, metrics."""

@@ -1,4 +1,4 @@
-"""Metrics: counts, written to the log in the form that CloudWatch reads metrics from."""
+"""Metrics: counts, logged in CloudWatch's embedded metric format."""
 
 from collections.abc import Callable
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import (
     Any,
-    NotRequired,  # pydantic asks for these before Python 3.12
+    NotRequired,  # pydantic requires these before Python 3.12
 )
 
 from typing_extensions import TypedDict
@@ -19,20 +19,20 @@ from agent_continuations.errors import (
 )
 
 CONTENT_TYPE = "application/problem+json"
-# What is wrong with a request is told in words of it, and an answer must fit into 6 MB.
+# Faults quote the request, and a response must fit into 6 MB.
 MAX_ERRORS = 50
 MAX_TEXT_CHARACTERS = 2000
 
 
 class FieldFault(TypedDict):
-    """What is wrong with a field."""
+    """A fault of a field."""
 
     field: str
     message: str
 
 
 class Problem(TypedDict):
-    """A problem document (RFC 9457). `decision` is the one that stands, if it came first."""
+    """A problem document (RFC 9457). `decision` is the earlier one, on a conflict with it."""
 
     type: str
     title: str
@@ -43,7 +43,7 @@ class Problem(TypedDict):
 
 
 def status_of(error: ContinuationError) -> HTTPStatus:
-    """The HTTP status that an error of ours means."""
+    """The HTTP status of an error of this library."""
     match error:
         case NotFound():
             return HTTPStatus.NOT_FOUND
@@ -60,7 +60,7 @@ def status_of(error: ContinuationError) -> HTTPStatus:
 
 
 def problem(status: HTTPStatus, detail: str) -> Problem:
-    """A problem document. `about:blank` says that the status tells the kind (RFC 9457, 4.2.1)."""
+    """A problem document. `about:blank` means that the status is the type (RFC 9457, 4.2.1)."""
     return {
         "type": "about:blank",
         "title": status.phrase,

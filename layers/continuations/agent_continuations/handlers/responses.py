@@ -1,4 +1,4 @@
-"""Responses."""
+"""HTTP responses: JSON, problem documents, and the headers of pages."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 def json_response(
     body: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response[str]:
-    """A JSON answer, from anything that pydantic can write."""
+    """A JSON response, of anything that pydantic serializes."""
     text = _JSON.dump_json(body)
     if len(text) > MAX_ANSWER_BYTES:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -42,12 +42,12 @@ def json_response(
 
 
 def bare_response(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """An answer without a body."""
+    """A response without a body."""
     return Response(status.value, body="", headers={**_PRIVATE, **(headers or {})})
 
 
 def problem_response(document: Problem) -> Response[str]:
-    """An answer that carries a problem document."""
+    """A response with a problem document."""
     return Response(
         status_code=document["status"],
         content_type=CONTENT_TYPE,
@@ -57,7 +57,7 @@ def problem_response(document: Problem) -> Response[str]:
 
 
 def page_headers(style: str) -> dict[str, str]:
-    """What keeps a page private and inert; only this very style sheet may stand in it."""
+    """Security headers of a page; its only content besides HTML is this style sheet."""
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self';"

@@ -1,4 +1,4 @@
-"""What the HTTP functions share: JSON in, JSON, problem details and safe pages out."""
+"""Routing and request bodies of the HTTP functions."""
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -24,15 +24,15 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class RequestBody(BaseModel):
-    """Base of what a request may carry: unknown fields are refused."""
+    """Base of request bodies: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Router(APIGatewayRestResolver):
-    """Goes by the route that API Gateway has found, which IAM and the authorizer have looked at.
+    """Uses the route that API Gateway matched, which IAM and the authorizer have checked.
 
-    Left to itself it would look for one in the decoded path: `/runs/%0A` would be `/runs` there.
+    By default Powertools matches the decoded path again, in which `/runs/%0A` would be `/runs`.
     """
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class _Router(APIGatewayRestResolver):
 
 
 def resolver(logger: Logger) -> APIGatewayRestResolver:
-    """A router whose errors are all problem documents, those that nobody foresaw included."""
+    """A router that answers every error, unexpected ones included, with a problem document."""
     app = _Router()
 
     @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
@@ -68,7 +68,7 @@ def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
     """The request's JSON body.
 
     Raises:
-        Invalid: it is not JSON, or does not fit; the fields are named.
+        Invalid: the body is not JSON, or a field is invalid.
     """
     try:
         return model.model_validate_json(app.current_event.decoded_body or "")

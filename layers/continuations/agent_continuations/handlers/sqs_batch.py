@@ -1,4 +1,4 @@
-"""Messages from a queue, one by one: what fails comes again, and costs the others nothing."""
+"""SQS batches: messages are handled one by one, and only those that failed are redelivered."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from aws_lambda_powertools import Logger
 
 
 class BatchItem(TypedDict):
-    """A message that is to come again."""
+    """A message to redeliver."""
 
     itemIdentifier: str
 
 
 class BatchResponse(TypedDict):
-    """What Lambda wants to hear of a batch: the messages that are to come again."""
+    """A partial batch response: the messages to redeliver."""
 
     batchItemFailures: list[BatchItem]
 
@@ -22,18 +22,20 @@ class BatchResponse(TypedDict):
 def process_batch(
     event: Mapping[str, Any], work: Callable[[dict[str, Any]], None], logger: Logger
 ) -> BatchResponse:
-    """Do `work` for the hint in each message of an SQS event.
+    """Do `work` for the wake-up message in each record of an SQS event.
 
-    Powertools has this, too, and imports models of every AWS event for it: 70 ms of a cold start.
+    Powertools has this, too, but imports the models of every AWS event: 70 ms of a cold start.
 
     Returns:
-        The messages whose work raised, as Lambda's ReportBatchItemFailures wants them.
+        The messages whose work raised, for Lambda's ReportBatchItemFailures.
     """
     failed: list[BatchItem] = []
     for record in event["Records"]:
         try:
             work(json.loads(record["body"]))
         except Exception:
-            logger.exception("the message comes again", extra={"message_id": record["messageId"]})
+            logger.exception(
+                "the message will be redelivered", extra={"message_id": record["messageId"]}
+            )
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

@@ -1,6 +1,6 @@
-"""Pages as HTML: no script, nothing from elsewhere, every text escaped.
+"""Pages as HTML: no script, nothing from other sites, every text escaped.
 
-What the pages of all functions have in common; each has its own templates besides.
+The templates here are shared by the functions; each function adds its own.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class PageRenderer:
     """The pages of one function.
 
     Args:
-        folder: of its own templates. Its `more.css`, if there is one, comes after the common style.
+        folder: of the templates of the function. Its `more.css`, if any, follows the shared style.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,19 +59,19 @@ class PageRenderer:
         return self.render("problem.html", words, HTTPStatus(document["status"]))
 
     def see_other(self, location: str) -> Response[str]:
-        """Send the browser to look at a page."""
+        """Redirect the browser to a page."""
         headers = {**self._headers, "Location": location}
         return Response(HTTPStatus.SEE_OTHER.value, headers=headers, body="")
 
     @cached_property
     def style(self) -> str:
-        """The style sheet, which stands in every page."""
+        """The style sheet, inlined in every page."""
         sheets = (TEMPLATES / "style.css", self._folder / "more.css")
         return "".join(each.read_text(encoding="utf-8") for each in sheets if each.exists())
 
     @cached_property
     def environment(self) -> Environment:
-        """The templates: the function's own, then the common ones."""
+        """The templates: those of the function, then the shared ones."""
         environment = Environment(
             loader=FileSystemLoader([self._folder, TEMPLATES]),
             autoescape=True,

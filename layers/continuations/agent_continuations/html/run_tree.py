@@ -1,4 +1,4 @@
-"""The agents of a run and what they call, as a drawn tree."""
+"""The agents and calls of a run, as a tree of nodes to render."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.path import Path, Step, parse_path
 from agent_continuations.views.labels import LABELS, OUTCOMES, RUNNING
 
-MAX_DRAWN = 300
+MAX_NODES = 300
 MAX_LABEL = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A call in the drawn tree, with what its sub-agent does; without a label, some left out.
+    """A call, with the calls of its sub-agent; without a label, the number of calls left out.
 
     Attributes:
-        here: whether it is one of those that the page is about.
-        run_id: of the run that the call has started, if it has.
+        here: whether the page is about this call.
+        run_id: of the child run that the call has started; empty without one.
     """
 
     label: str
@@ -28,8 +28,9 @@ class Node:
 
 
 def nodes(root: Continuation, here: Collection[Path]) -> tuple[Node, ...]:
-    """The calls of a run, and where conditions hold it. Of very many, those that are open and
-    those that ended last.
+    """The calls of a run, and the conditions that stopped it.
+
+    Of very many calls, the open ones and those that ended last are included.
 
     Args:
         root: the run.
@@ -38,8 +39,8 @@ def nodes(root: Continuation, here: Collection[Path]) -> tuple[Node, ...]:
     calls = list(root.calls())
     still_open = [path for path, call in calls if not call.outcome or path in here]
     ended = [path for path, call in calls if call.outcome and path not in here]
-    room = MAX_DRAWN - len(still_open)
-    chosen = {*still_open[:MAX_DRAWN], *(ended[-room:] if room > 0 else ())}
+    room = MAX_NODES - len(still_open)
+    chosen = {*still_open[:MAX_NODES], *(ended[-room:] if room > 0 else ())}
     return tuple(_inside(root, (), frozenset(here), chosen))
 
 
@@ -51,11 +52,11 @@ def _inside(
         for number, turn in enumerate(frame.turns)
         for index, call in enumerate(turn.calls)
     ]
-    places += [((*path, *parse_path(place)), hold) for place, hold in frame.holds.items()]
-    drawn = [(at, call) for at, call in places if at in chosen]
-    if more := len(places) - len(drawn):
+    places += [((*path, *parse_path(place)), condition) for place, condition in frame.holds.items()]
+    included = [(at, call) for at, call in places if at in chosen]
+    if more := len(places) - len(included):
         yield Node("", f"{more} more {'call' if more == 1 else 'calls'}", False, ())
-    for at, call in drawn:
+    for at, call in included:
         inside = tuple(_inside(call.child, at, here, chosen)) if call.child else ()
         yield Node(
             call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, call.child_run or ""

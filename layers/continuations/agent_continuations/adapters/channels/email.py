@@ -1,4 +1,4 @@
-"""E-mail to approvers by SES: text and HTML, each with the approver's own link."""
+"""E-mail to approvers by SES: text and HTML, with the personal link of the approver."""
 
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -20,15 +20,16 @@ from agent_continuations.views.labels import REQUESTS, subject
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
-# A sender that is not verified yet, or a sandbox, can be mended; a malformed request cannot.
+# An unverified sender or a sandbox can be fixed; a malformed request cannot.
 _REFUSED = {"BadRequestException"}
 
 
 class EmailNotifier:
-    """Sends a notice to one mail address.
+    """Sends a notice to one e-mail address.
 
     Args:
-        link: from a notice and an approver to the approver's page; a group's asks to sign in.
+        link: from a notice and an approver to the page of the request; for a group it requires
+            signing in.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class EmailNotifier:
         self._link = link
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
-        """Send one mail.
+        """Send one e-mail.
 
         Raises:
-            Retryable: SES did not take it now.
-            Fatal: SES refuses it.
+            Retryable: SES cannot accept the message now.
+            Fatal: SES refuses the message.
         """
         message = self.message(notice, address, approver)
         try:
@@ -60,25 +61,25 @@ class EmailNotifier:
             raise Retryable(str(error)) from error
 
     def message(self, notice: Notice, address: str, approver: str) -> EmailMessage:
-        """The mail as it goes out. The model's words stand in the body only, never in a header.
+        """The e-mail to send. Text of the model is in the body only, never in a header.
 
         Raises:
-            Fatal: the address is no mail address.
+            Fatal: the address is not an e-mail address.
         """
         words = _words(notice, self._link(notice, approver), approver)
         message = EmailMessage()
         message["From"] = self._sender
         try:
             message["To"] = address
-            named = message["To"].addresses
+            recipients = message["To"].addresses
         except (
             ValueError,
             IndexError,
             AttributeError,
             TypeError,
-        ):  # its parser raises all of these
-            named = ()
-        if len(named) != 1 or not (named[0].username and named[0].domain):
+        ):  # the parser raises all of these
+            recipients = ()
+        if len(recipients) != 1 or not (recipients[0].username and recipients[0].domain):
             raise Fatal("must be one e-mail address")
         message["Subject"] = words["subject"]
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
@@ -101,11 +102,13 @@ class EmailNotifier:
 
 
 def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
-    """What the templates say. Each text of others is one line, but for the arguments, which are
-    JSON: none can put a line of its own between ours.
+    """The variables of the templates.
+
+    Each text from outside is cut to one line, except for the arguments, which are JSON: so none
+    can insert a line that looks like one of the template.
     """
     preview, high = notice.preview, notice.risk is Risk.HIGH
-    taken_back = {True: "Reversible", False: "Cannot be undone", None: ""}
+    reversible = {True: "Reversible", False: "Cannot be undone", None: ""}
     if is_group(approver):
         about_link = f"You are asked as a member of {escape_line(approver)}."
     else:
@@ -124,6 +127,6 @@ def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         "agents": [escape_line(each) for each in notice.agents],
         "arguments": escape_json(notice.arguments),
         "effect": escape_line(preview.effect) if preview else "",
-        "taken_back": taken_back[preview.reversible] if preview else "",
+        "reversible": reversible[preview.reversible] if preview else "",
         "goal": escape_line(notice.goal),
     }

@@ -1,11 +1,11 @@
-"""The approver's inbox, as a channel: what they are asked stands there until it is answered."""
+"""The inbox channel: requests stay in the approver's inbox until they are answered."""
 
 from datetime import timedelta
 
 from agent_continuations.core.notice import Notice
 from agent_continuations.ports.inbox import Inbox, InboxEntry
 
-# So long after the deadline an entry is certainly answered, and doubts have no deadline.
+# How long an entry is kept after its deadline; requests in doubt have none.
 KEPT = timedelta(days=30)
 DOUBT_KEPT = timedelta(days=365)
 
@@ -17,10 +17,10 @@ class InboxNotifier:
         self._inbox = inbox
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
-        """Keep one entry.
+        """Store one entry.
 
         Raises:
-            Retryable: the table did not take it.
+            Retryable: the entry could not be stored.
         """
         del address
         until = notice.expires_at + KEPT if notice.expires_at else notice.created_at + DOUBT_KEPT

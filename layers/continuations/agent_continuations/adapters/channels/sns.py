@@ -1,4 +1,4 @@
-"""SNS, for machines: ids and facts, no link, because a topic is not a private channel."""
+"""SNS, for programs: ids and facts, no link, because a topic is not a private channel."""
 
 import json
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from agent_continuations.errors import Fatal, Retryable
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
 
-# A permission that is missing can be given; a topic that is gone does not come back.
+# A missing permission can still be given; a deleted topic does not come back.
 _REFUSED = {"InvalidParameter", "NotFound"}
 
 
@@ -25,8 +25,8 @@ class SnsNotifier:
         """Publish one message.
 
         Raises:
-            Retryable: SNS did not take it now.
-            Fatal: there is no such topic.
+            Retryable: SNS cannot accept the message now.
+            Fatal: the topic does not exist.
         """
         del approver
         try:

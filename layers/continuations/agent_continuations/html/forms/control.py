@@ -1,9 +1,9 @@
-"""A control of a form: which one fits an argument, what stands in it, what a text in it means.
+"""A control of a form: its kind for an argument, its rendered value, and the parsing of its text.
 
-Numbers and times stand in text controls. A browser hands out what is typed into `type=number` only
-where it can read it, and posts nothing where it cannot; `type=datetime-local` has no zone and drops
-seconds that are nought. A value that no simpler control holds exactly stands there as JSON: among
-them texts with characters that cannot be seen, so that nothing hides and nothing changes.
+Numbers and times use text controls. A browser posts the text of `type=number` only where it can
+parse it; `type=datetime-local` has no time zone and drops zero seconds. A value that no simpler
+control holds exactly is rendered as JSON, among them texts with invisible characters, so that
+nothing is hidden and nothing changes.
 """
 
 import json
@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.parsing import (
-    day,
     is_date,
     is_number,
-    moment,
+    iso_date,
+    iso_datetime,
     number,
     strict_json,
-    whole,
+    whole_number,
 )
 from agent_continuations.safe_text import escape, escape_json
 
@@ -34,7 +34,7 @@ MANY_CHARACTERS = 200
 
 
 class Absent(Enum):
-    """Stands for an argument that is not there; null is a value."""
+    """The value of an absent argument; null is a value of its own."""
 
     ABSENT = "absent"
 
@@ -44,18 +44,18 @@ ABSENT: Final = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What the schema says of one argument, and what stands there now.
+    """The control of one argument, with its current value.
 
     Attributes:
-        argument: its name.
-        name: what it is posted as. It is percent-encoded: browsers alter line breaks in names.
-        about: all that the schema says of it.
-        option: the one thing that it may be besides null; empty where there are several.
-        values: all that can be chosen; empty where it is no choice.
-        required: whether it must be given.
+        argument: the name of the argument.
+        name: of the control, percent-encoded, because browsers alter line breaks in names.
+        about: the schema of the argument.
+        option: the one alternative besides null; empty where there are several.
+        values: the choices; empty where it is no choice.
+        required: whether the argument is required.
         nullable: whether an empty control may mean null.
-        standing: its value, or `ABSENT`.
-        kind: which control holds the value exactly.
+        current: the current value, or `ABSENT`.
+        kind: the control that holds the value exactly.
     """
 
     argument: str
@@ -70,7 +70,7 @@ class Control:
 
     @property
     def rendered_value(self) -> str:
-        """The standing value as it is drawn."""
+        """The current value as text of the control."""
         value = self.current
         if value is ABSENT:
             return ""
@@ -83,12 +83,12 @@ class Control:
                 return value if isinstance(value, str) else "" if value is None else code(value)
 
     def parse(self, text: str) -> Any:
-        """The value that a text in the control means; `ABSENT` is one, too.
+        """The value of a text in the control, which may be `ABSENT`.
 
-        What was drawn and not changed means what stood there, without being read.
+        Unchanged text keeps the current value, without being parsed.
 
         Raises:
-            Invalid: it means nothing here; the message tells a person what would.
+            Invalid: the text is not valid here; the message says what would be.
         """
         blank = not (text if self.kind in ("text", "longtext") else text.strip())
         if text == self.rendered_value or (blank and not self.rendered_value):
@@ -111,22 +111,22 @@ class Control:
             case "text" | "longtext":
                 return text
             case "integer":
-                return whole(text.strip())
+                return whole_number(text.strip())
             case "number":
                 return self._number(text.strip())
             case "choice":
                 return self._chosen(text)
             case "date":
-                return day(text.strip())
+                return iso_date(text.strip())
             case "datetime":
-                return moment(text.strip())
+                return iso_datetime(text.strip())
             case "json":
                 return strict_json(text)
             case _:
                 assert_never(self.kind)
 
     def _number(self, text: str) -> Any:
-        """A number; for a Decimal a text, which is exact, unless a number stood there."""
+        """A number; for a Decimal an exact text, unless the current value is a number."""
         if self.option["type"] == "decimal" and not isinstance(self.current, int | float):
             return text
         return number(text)
@@ -141,33 +141,33 @@ class Control:
 def controls(
     schema: Mapping[str, Any], arguments: Mapping[str, Any], prefix: str
 ) -> Iterator[Control]:
-    """A control for each property, and for each argument that the schema does not name."""
+    """A control for each property, and for each argument that is not in the schema."""
     top = _resolved(schema, schema)
     described = top.get("properties", {})
     for argument in dict.fromkeys((*described, *arguments)):
         about = _resolved(described.get(argument, {}), schema)
         every = about.get("anyOf") or about.get("oneOf") or [about]
         options = [_resolved(each, schema) for each in every]
-        standing = arguments.get(argument, ABSENT)
+        current = arguments.get(argument, ABSENT)
         name, required = f"{prefix}.{quote(argument, safe='')}", argument in top.get("required", ())
         values = _values(options)
         if values:
-            yield Control(argument, name, about, {}, values, required, False, standing, "choice")
+            yield Control(argument, name, about, {}, values, required, False, current, "choice")
             continue
-        some = [each for each in options if each.get("type") != "null"]
-        option, nullable = _only(some), len(some) < len(options)
-        empty = standing is ABSENT or (standing is None and nullable)
-        kind = _kind(option, ABSENT if empty else standing)
-        yield Control(argument, name, about, option, (), required, nullable, standing, kind)
+        others = [each for each in options if each.get("type") != "null"]
+        option, nullable = _only(others), len(others) < len(options)
+        empty = current is ABSENT or (current is None and nullable)
+        kind = _kind(option, ABSENT if empty else current)
+        yield Control(argument, name, about, option, (), required, nullable, current, kind)
 
 
 def code(value: Any) -> str:
-    """A value as JSON of visible ASCII: what a choice posts. No two values have the same."""
+    """A value as JSON of visible ASCII: the posted value of a choice, unique per value."""
     return json.dumps(value, sort_keys=True)
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A schema without the reference that it begins with; what stands beside it counts more."""
+    """A schema with its reference resolved; keys beside the reference take precedence."""
     while "$ref" in schema:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         target = root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"), {})
@@ -177,7 +177,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 
 
 def _values(options: list[Mapping[str, Any]]) -> tuple[Any, ...]:
-    """All values that the options admit, if those are few and told."""
+    """All values that the options allow, if the schema lists them; else none."""
     found: dict[str, Any] = {}
     for option in options:
         match option:
@@ -195,7 +195,7 @@ def _values(options: list[Mapping[str, Any]]) -> tuple[Any, ...]:
 
 
 def _only(options: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The one option, or what two make together: a number or a text is a Decimal to pydantic."""
+    """The one option; pydantic writes a Decimal as two, a number or a text."""
     if len(options) == 1:
         return options[0]
     if [each.get("type") for each in options] == ["number", "string"]:
@@ -204,7 +204,7 @@ def _only(options: list[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _kind(option: Mapping[str, Any], value: Any) -> Kind:
-    """The simplest control that holds a value exactly, or as JSON, which holds any."""
+    """The simplest control that holds a value exactly; JSON holds any."""
     match option.get("type"), value:
         case "integer", Absent():
             return "integer"

@@ -1,8 +1,8 @@
-"""How a control is drawn: its name and notes in words, its choices, its keyboard.
+"""The rendering of a control: its label, notes, choices and keyboard.
 
-Limits are told in words. `maxlength` cuts what is pasted and counts other characters than JSON
-Schema does, `pattern` is another language, `type=email` alters what it is given, and what a browser
-says in a bubble of its own is gone when one looks for it.
+Limits are notes, not attributes: `maxlength` cuts pasted text and counts other characters than JSON
+Schema does, `pattern` is another dialect, `type=email` alters its value, and the validation message
+of a browser disappears.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Any
 
 from agent_continuations.errors import Invalid
 from agent_continuations.html.forms.control import ABSENT, Control, Kind, code
-from agent_continuations.html.forms.parsing import MOMENT, is_date
+from agent_continuations.html.forms.parsing import DATETIME_EXAMPLE, is_date
 from agent_continuations.safe_text import escape
 
 _LIMITS = {
@@ -30,7 +30,7 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the values that a choice offers: what is posted, and what a person reads."""
+    """An option of a choice: the posted value, and its label."""
 
     value: str
     label: str
@@ -38,20 +38,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A control of the form, ready to be drawn.
+    """A control of the form, ready to render.
 
     Attributes:
-        name: what it is posted as; fit for an id, too: it has neither spaces nor colons.
-        argument: the argument that it stands for, as the schema names it.
-        label: what it is called.
-        description: what the schema's author says of it.
-        notes: what is to be known to fill it in: limits, form, and what it means left empty.
-        kind: which control it is.
-        required: whether the argument must be given.
-        value: what stands in the control; in a form shown again, what was typed.
-        choices: what can be chosen; the one whose value is `value` is.
-        inputmode: which keyboard a phone may show; empty where it should be the whole one.
-        fault: what is wrong with the value.
+        name: of the control; also an id, as it has neither spaces nor colons.
+        argument: the name of the argument in the schema.
+        label: the title of the argument, or its name.
+        description: from the schema.
+        notes: limits, format, and the meaning of an empty control.
+        kind: the kind of control.
+        required: whether the argument is required.
+        value: the text in the control; in a form shown again, what was typed.
+        choices: the options of a choice; the one with `value` is selected.
+        inputmode: the keyboard of a phone; empty for the full one.
+        fault: the error in the value.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Field:
 
 
 def to_field(control: Control, value: str) -> Field:
-    """The field of a control in which a text stands: the written one, or what was typed."""
+    """The field of a control with a text: the rendered value, or what was typed."""
     return Field(
         name=control.name,
         argument=control.argument,
@@ -84,22 +84,22 @@ def to_field(control: Control, value: str) -> Field:
 
 
 def _field_kind(kind: Kind, value: str) -> Kind:
-    """The control that can show what stands there, even what should not have been typed."""
+    """The kind of control that can show the text, even an invalid one."""
     if "\n" in value and kind != "json":
         return "longtext"
     return "text" if kind == "date" and value and not is_date(value) else kind
 
 
 def _choices(control: Control, value: str) -> Iterator[Choice]:
-    """What can be chosen, begun by what stands or stood there and is no choice.
+    """The options, preceded by the current and the typed text where these are no options.
 
-    Without it a browser would choose the first value for a person who chose none.
+    Without them a browser would select the first option for a person who selected none.
     """
     offered = {code(each): each for each in control.values}
     for text in dict.fromkeys((control.rendered_value, value)):
         if text not in offered:
-            none = "Please choose" if control.required else _absent_choice(control)
-            yield Choice(text, text or none)
+            placeholder = "Please choose" if control.required else _absent_choice(control)
+            yield Choice(text, text or placeholder)
     quoted = not all(isinstance(each, str) for each in control.values if each is not None)
     for text, each in offered.items():
         yield Choice(text, _label(each, quoted and not isinstance(each, bool)))
@@ -118,12 +118,15 @@ def _label(value: Any, quoted: bool) -> str:
 
 
 def _notes(control: Control, value: str) -> Iterator[str]:
-    told = [(words, control.option[key]) for key, words in _LIMITS.items() if key in control.option]
-    limits = [words.format(_label(limit, quoted=False)) for words, limit in told]
+    limits = [
+        text.format(_label(control.option[key], quoted=False))
+        for key, text in _LIMITS.items()
+        if key in control.option
+    ]
     if limits:
         yield _sentence(", ".join(limits))
     if control.kind == "datetime":
-        yield f"Format: {MOMENT}."
+        yield f"Format: {DATETIME_EXAMPLE}."
     if control.kind == "json":
         yield _json_note(control)
     if escape(value) != value:
@@ -145,7 +148,7 @@ def _json_note(control: Control) -> str:
 
 
 def _empty_notes(control: Control) -> Iterator[str]:
-    """What an empty control means, where that is not plain to see."""
+    """The meaning of an empty control, where it is not obvious."""
     try:
         value = control.parse("")
     except Invalid:
@@ -163,15 +166,15 @@ def _absent_choice(control: Control) -> str:
     return "Not set" if default is None else f"Default ({_label(default, quoted=False)})"
 
 
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _inputmode(control: Control) -> str:
-    """The keyboard of a phone, where a smaller one has all that is needed.
+    """The keyboard of a phone, where a smaller one has all keys needed.
 
-    One of digits has no minus; one of digits and a decimal mark has the mark of the phone's
-    language, and where that is a comma no number could be typed at all.
+    The numeric keyboard has no minus; the decimal one has the decimal mark of the phone's language,
+    and where that is a comma no number could be typed.
     """
     option = control.option
     never_below = option.get("minimum", option.get("exclusiveMinimum", -1)) >= 0

@@ -1,10 +1,8 @@
-"""Arguments as an HTML form without scripts: a control for each, and what a post says of them.
+"""Arguments as an HTML form without scripts: one control each, and the parsing of the posted form.
 
-One rule keeps a form from altering what nobody touched: a control that comes back as it was drawn
-means the value that stood in it, and only a text that was changed is read. So null, an empty text
-and an argument that is not there stay apart although an empty control shows all three, and no
-number goes through another's idea of it.
-
+A control that is posted as it was rendered keeps its value unparsed; only changed text is parsed.
+So null, an empty text and an absent argument stay distinct, although an empty control shows all
+three, and no number changes its format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +29,7 @@ FieldError: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a post says. With faults, the arguments are not to be used."""
+    """A parsed form. With faults, the arguments must not be used."""
 
     arguments: dict[str, Any]
     faults: tuple[FieldError, ...]
@@ -39,7 +37,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlacement:
-    """Fields with their faults, and the faults that belong to none of them."""
+    """Fields with their faults, and the faults that belong to no field."""
 
     fields: tuple[Field, ...]
     general: tuple[FieldError, ...]
@@ -56,9 +54,9 @@ def fields(
 
     Args:
         schema: a JSON schema of an object, as pydantic writes it.
-        arguments: what stands now.
+        arguments: the current values.
         prefix: controls are posted as `prefix.argument`.
-        posted: what was typed, where the form is shown again.
+        posted: the values typed, where the form is shown again.
     """
     typed = posted or {}
     return tuple(
@@ -74,17 +72,17 @@ def parse(
     *,
     prefix: str,
 ) -> Read:
-    """The arguments that a post asks for; what it does not have stays as it is.
+    """The arguments in a posted form; controls that are missing keep their value.
 
-    Only what cannot be read is a fault here: whether the arguments fit is the tool's to say.
+    Only text that cannot be parsed is a fault here: the tool validates the arguments.
 
     Args:
-        schema: the schema that the form was drawn from.
-        posted: what the browser sent.
-        arguments: what stood when the form was drawn.
-        prefix: as it was given to `fields`.
+        schema: the schema that the form was rendered from.
+        posted: the posted form.
+        arguments: the values when the form was rendered.
+        prefix: as given to `fields`.
     """
-    given: dict[str, Any] = {}
+    arguments_read: dict[str, Any] = {}
     faults: list[FieldError] = []
     unknown = {name for name in posted if name.startswith(f"{prefix}.")}
     for control in controls(schema, arguments, prefix):
@@ -95,24 +93,24 @@ def parse(
             faults.append((control.argument, str(error)))
             continue
         if value is not ABSENT:
-            given[control.argument] = value
-    strange = [(name.removeprefix(f"{prefix}.")[:64], "unknown") for name in sorted(unknown)]
-    return Read(given, (*faults, *strange))
+            arguments_read[control.argument] = value
+    unexpected = [(name.removeprefix(f"{prefix}.")[:64], "unknown") for name in sorted(unknown)]
+    return Read(arguments_read, (*faults, *unexpected))
 
 
-def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> FaultPlacement:
-    """Put each fault at its control: one at `address.street` belongs to `address`.
+def attach_faults(form_fields: Sequence[Field], faults: Sequence[FieldError]) -> FaultPlacement:
+    """Attach each fault to its field: one at `address.street` belongs to `address`.
 
     Args:
-        unplaced: the fields.
-        faults: pairs of a dotted name, which begins with an argument's, and what is wrong there.
+        form_fields: the fields.
+        faults: pairs of a dotted name, which starts with that of an argument, and a message.
     """
     found: dict[str, list[str]] = {}
     general: list[FieldError] = []
     for name, fault in faults:
-        # An argument's name may have dots, too: the longest that fits is meant.
+        # The name of an argument may have dots, too: the longest match is the owner.
         owner = max(
-            (each.argument for each in unplaced if f"{name}.".startswith(f"{each.argument}.")),
+            (each.argument for each in form_fields if f"{name}.".startswith(f"{each.argument}.")),
             key=len,
             default=None,
         )
@@ -121,17 +119,17 @@ def attach_faults(unplaced: Sequence[Field], faults: Sequence[FieldError]) -> Fa
             continue
         inside = name[len(owner) + 1 :]
         found.setdefault(owner, []).append(f"{inside}: {fault}" if inside else fault)
-    told = tuple(
+    placed = tuple(
         replace(each, fault="; ".join(found[each.argument])) if each.argument in found else each
-        for each in unplaced
+        for each in form_fields
     )
-    return FaultPlacement(told, tuple(general))
+    return FaultPlacement(placed, tuple(general))
 
 
 def _unfolded(text: str) -> str:
-    """A text as it stood in its control: browsers post line breaks as CRLF, whatever they were.
+    """A text with its original line breaks: browsers post every line break as CRLF.
 
-    Source: HTML Standard, "Constructing the entry list". No CR of a value's own is in danger:
-    a text with one stands as JSON, where it is an escape.
+    Source: HTML Standard, "Constructing the entry list". A value with a CR of its own is rendered
+    as JSON, where the CR is an escape.
     """
     return text.replace("\r\n", "\n")

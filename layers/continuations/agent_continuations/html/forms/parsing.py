@@ -1,4 +1,4 @@
-"""What a person typed, read strictly: a number, a date, a moment, JSON; faults in words."""
+"""Strict parsing of typed text: numbers, dates, times, JSON."""
 
 import json
 import math
@@ -9,31 +9,31 @@ from typing import Any, NoReturn
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.errors import Invalid
 
-MOMENT = "2026-11-22T14:30:00+01:00"
+DATETIME_EXAMPLE = "2026-11-22T14:30:00+01:00"
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # Python reads no more than 4,300 digits
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # Python parses at most 4,300 digits
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is written as a number is."""
+    """Whether a text is a number."""
     return bool(_NUMBER.fullmatch(text))
 
 
 def is_date(text: str) -> bool:
-    """Whether a browser's date control can hold a text: it drops what is no date."""
+    """Whether a text is a date; a browser's date control drops any other text."""
     try:
         return bool(_DATE.fullmatch(text) and date.fromisoformat(text))
     except ValueError:
         return False
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """A whole number of any size.
 
     Raises:
-        Invalid: it is none.
+        Invalid: not a whole number.
     """
     if not _WHOLE.fullmatch(text):
         raise Invalid("Enter a whole number, e.g. 12")
@@ -41,10 +41,10 @@ def whole(text: str) -> int:
 
 
 def number(text: str) -> int | float:
-    """A number; one without a point or an exponent is a whole one, and exact.
+    """A number; without a point or an exponent it is an exact whole number.
 
     Raises:
-        Invalid: it is none, or larger than a double can be.
+        Invalid: not a number, or larger than a double can be.
     """
     if _WHOLE.fullmatch(text):
         return int(text)
@@ -53,39 +53,42 @@ def number(text: str) -> int | float:
     raise Invalid("Enter a number, e.g. 12.5")
 
 
-def day(text: str) -> str:
+def iso_date(text: str) -> str:
     """A date.
 
     Raises:
-        Invalid: it is none.
+        Invalid: not a date.
     """
     if not is_date(text):
         raise Invalid("Enter a date, e.g. 2026-11-22")
     return text
 
 
-def moment(text: str) -> str:
-    """A date with a time, with or without a zone: whether it needs one is the schema's to say.
+def iso_datetime(text: str) -> str:
+    """A date with a time; the schema decides whether it needs a time zone.
 
     Raises:
-        Invalid: it is none.
+        Invalid: not a date with a time.
     """
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"Enter a date and time, e.g. {MOMENT}") from None
+        raise Invalid(f"Enter a date and time, e.g. {DATETIME_EXAMPLE}") from None
     return text
 
 
 def strict_json(text: str) -> Any:
-    """A JSON value, if all readers of JSON would read the same.
+    """A JSON value that all parsers read alike.
 
     Raises:
-        Invalid: it is none, has a name twice, or a number or a text that JSON cannot say.
+        Invalid: not JSON, a duplicate name, or a number or text that JSON cannot represent.
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+            text,
+            object_pairs_hook=_unique_names,
+            parse_constant=_reject_constant,
+            parse_float=_finite_number,
         )
         canonical_json(value).encode()
     except json.JSONDecodeError as error:
@@ -100,7 +103,7 @@ def strict_json(text: str) -> Any:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -109,11 +112,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> NoReturn:
+def _reject_constant(text: str) -> NoReturn:
     raise Invalid(f"{text} is not a valid number in JSON")
 
 
-def _finite(text: str) -> float:
+def _finite_number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise Invalid("Contains a number that is too large")

@@ -1,5 +1,5 @@
-"""What Slack shows, as Block Kit. Every text is `plain_text`, so that nothing that a model or a
-person wrote becomes a link, a mention or a format; links are buttons that stand here.
+"""Messages in Slack, as Block Kit. Every text is `plain_text`, so that text of a model or a person
+cannot become a link, a mention or formatting; links are buttons made here.
 
 Limits are those of docs.slack.dev/reference/block-kit.
 """
@@ -29,7 +29,7 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 class RequestRef(BaseModel):
-    """What a button or a dialog is about: a request, and the hash of what was shown with it."""
+    """The value of a button or modal: a request, and the hash of the arguments shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class RequestRef(BaseModel):
 
     @classmethod
     def of(cls, notice: Notice) -> "RequestRef":
-        """What the buttons under a notice are about."""
+        """The value of the buttons of a notice."""
         return cls(
             kind=notice.kind,
             run_id=notice.run_id,
@@ -50,17 +50,17 @@ class RequestRef(BaseModel):
 
 
 class SlackMessage(NamedTuple):
-    """Blocks, and the words for where there are none: a notification, a screen reader."""
+    """Blocks, and their fallback text for notifications and screen readers."""
 
     blocks: list[Block]
     text: str
 
 
 def read_asked(value: str) -> RequestRef:
-    """What a button carries.
+    """The value of a button.
 
     Raises:
-        Invalid: it is none of ours.
+        Invalid: the button is unknown.
     """
     try:
         return RequestRef.model_validate_json(value)
@@ -69,26 +69,27 @@ def read_asked(value: str) -> RequestRef:
 
 
 def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
-    """A notice for one person's eyes.
+    """A notice for one person.
 
-    It can be answered here only where all of it is seen here: not where the arguments are too
-    long, nor where the risk is high. Then, and for a group, the page is the place.
+    It has buttons to decide only where everything is shown and the risk is low. Otherwise, and for
+    a group, the decision is made on the page.
 
     Args:
-        link: the page.
-        own: the link is the person's own, and decides without signing in.
+        notice: the notice.
+        link: to the page.
+        own: whether the link is personal, and decides without signing in.
     """
     arguments = list(islice(_sections(escape_json(notice.arguments)), MAX_ARGUMENT_SECTIONS + 1))
-    whole = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
-    here = own and whole and notice.risk is Risk.LOW and notice.kind != "question"
-    buttons = _decisions(notice) if here else []
+    complete = len(arguments) <= MAX_ARGUMENT_SECTIONS and "…" not in notice.arguments
+    decidable = own and complete and notice.risk is Risk.LOW and notice.kind != "question"
+    buttons = _decisions(notice) if decidable else []
     opening = "Open request" if own else "Sign in to decide"
     blocks = [
         _header(_title(notice)),
         section(_question(notice)),
         *([section(_effect(notice.preview))] if notice.preview else []),
         *arguments[:MAX_ARGUMENT_SECTIONS],
-        *([] if whole else [section("… truncated; the page shows everything.")]),
+        *([] if complete else [section("… truncated; the page shows everything.")]),
         section(f"{_facts(notice)}\nGoal: {escape_line(notice.goal)}"),
         {"type": "actions", "elements": [*buttons, _link(opening, link)]},
     ]
@@ -103,7 +104,7 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
 
 
 def public_notice(notice: Notice, page: str) -> SlackMessage:
-    """A notice for a channel, where others read: ids, and where to sign in."""
+    """A notice for a channel, which others can read: ids, and a link that requires signing in."""
     ids = f"Run: {notice.run_id}\nRequest: {notice.request_id}"
     blocks = [
         _header(_title(notice)),
@@ -117,10 +118,13 @@ def public_notice(notice: Notice, page: str) -> SlackMessage:
 def settled(
     asked: RequestRef, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
 ) -> SlackMessage:
-    """What takes a notice's place once a decision stands.
+    """The message that replaces a notice after a decision.
 
     Args:
-        decision: as `views.settled_view` gives it.
+        asked: the request.
+        tool: its tool.
+        arguments: the arguments shown.
+        decision: as of `decision_result_view`.
     """
     verdict = Verdict(decision["decision"])
     stands = REQUESTS[asked.kind].results[verdict]
@@ -140,16 +144,15 @@ def settled(
     return SlackMessage(blocks, plain(f"{tool}: {stands}", MAX_HEADER_CHARACTERS))
 
 
-def message(words: str) -> SlackMessage:
-    """A sentence."""
-    return SlackMessage([section(words)], plain(words, MAX_SECTION_CHARACTERS))
+def message(text: str) -> SlackMessage:
+    """A message of one text."""
+    return SlackMessage([section(text)], plain(text, MAX_SECTION_CHARACTERS))
 
 
 def plain(text: str, limit: int) -> str:
-    """Text in which nothing hides and nothing is markup, cut to a number of characters.
+    """Text without invisible characters or markup, cut to a number of characters.
 
-    `&`, `<` and `>` are escaped in plain text, too: Slack's clients decode entities there, and
-    `&lt;` must look like what it is.
+    `&`, `<` and `>` are escaped even in plain text, because Slack's clients decode entities there.
     """
     kept: list[str] = []
     size = 0
@@ -162,7 +165,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def _sections(text: str) -> Iterator[Block]:
-    """A long text as so many sections as it needs."""
+    """A long text, split into sections."""
     part, size = "", 0
     for each in text:
         width = len(_ESCAPES.get(each, each))
@@ -188,9 +191,9 @@ def _question(notice: Notice) -> str:
 
 
 def _effect(preview: Preview) -> str:
-    """The tool's author on what the call would do."""
-    taken_back = {True: "Reversible", False: "Cannot be undone", None: ""}
-    return f"{escape_line(preview.effect)}\n{taken_back[preview.reversible]}"
+    """The preview of the call, by the author of the tool."""
+    reversible = {True: "Reversible", False: "Cannot be undone", None: ""}
+    return f"{escape_line(preview.effect)}\n{reversible[preview.reversible]}"
 
 
 def _facts(notice: Notice) -> str:
@@ -217,8 +220,8 @@ def _decisions(notice: Notice) -> Sequence[Block]:
     ]
 
 
-def _link(words: str, url: str) -> Block:
-    return {"type": "button", "action_id": OPEN, "text": plain_text(words, 75), "url": url}
+def _link(label: str, url: str) -> Block:
+    return {"type": "button", "action_id": OPEN, "text": plain_text(label, 75), "url": url}
 
 
 def _header(text: str) -> Block:

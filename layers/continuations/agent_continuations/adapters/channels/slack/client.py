@@ -1,8 +1,8 @@
-"""Slack, by its own SDK: the one place that loads it.
+"""The client of Slack's Web API. Only this module imports the SDK.
 
-Slack promises nothing about a message that is posted twice: `client_msg_id` is for its own clients
-only (github.com/slackapi/java-slack-sdk/issues/852). So each message carries the notice's id in its
-metadata, by which a repetition can be told; a person may see the same question twice.
+Slack does not deduplicate messages: `client_msg_id` is for its own clients only
+(github.com/slackapi/java-slack-sdk/issues/852). So each message has the id of the notice in its
+metadata, which identifies duplicates; a person may see the same request twice.
 """
 
 import logging
@@ -27,8 +27,8 @@ API_URL = "https://slack.com/api/"
 METADATA = "agent_continuations_notice"
 
 
-# What is wrong with the address or the message, and will be tomorrow. All else can pass or be
-# mended: a token renewed, a permission given, the app invited into the channel.
+# Permanent errors of the address or the message. All others can pass or be fixed: a token renewed,
+# a permission given, the app invited to the channel.
 _REFUSED = {
     "cannot_dm_bot",
     "channel_not_found",
@@ -45,7 +45,7 @@ _REFUSED = {
 
 
 class SlackWorkspace:
-    """One workspace, as one app sees it. Implements `slack_answers.Workspace`.
+    """One workspace, as one app sees it. Implements `interactions.Workspace`.
 
     Args:
         timeout_seconds: for each request.
@@ -59,10 +59,10 @@ class SlackWorkspace:
         api_url: str = API_URL,
         timeout_seconds: int = 5,
     ) -> None:
-        # At DEBUG the SDK logs what it sends, and that holds links.
+        # At DEBUG the SDK logs its requests, which contain links.
         logger = logging.getLogger("agent_continuations.slack")
         logger.setLevel(logging.WARNING)
-        # What fails is tried again by the outbox, or by the person who clicked.
+        # The outbox, or the person who clicked, retries failures.
         self._client = WebClient(
             bot_token,
             base_url=api_url,
@@ -76,14 +76,17 @@ class SlackWorkspace:
         """Whether Slack sent this within the last five minutes."""
         try:
             return self._verifier.is_valid_request(body, dict(headers))
-        except (ValueError, TypeError):  # a timestamp that is no number, a signature not in ASCII
+        except (
+            ValueError,
+            TypeError,
+        ):  # a timestamp that is not a number, a signature not in ASCII
             return False
 
     def email_of(self, user_id: str) -> str:
-        """The mail address of a full member of this workspace.
+        """The e-mail address of a full member of this workspace.
 
         Raises:
-            Forbidden: he is none, or Slack has not confirmed the address.
+            Forbidden: the user is not a full member, or Slack has not confirmed the address.
         """
         user = self.call(self._client.users_info, user=user_id)["user"]
         barred = ("deleted", "is_bot", "is_stranger", "is_restricted", "is_ultra_restricted")
@@ -94,14 +97,14 @@ class SlackWorkspace:
             raise Forbidden("Slack has no confirmed e-mail address for you")
         return str(email)
 
-    def post(self, channel: str, told: SlackMessage, notice: Notice) -> None:
-        """Post a message that carries a notice's id."""
+    def post(self, channel: str, content: SlackMessage, notice: Notice) -> None:
+        """Post a message with the id of a notice in its metadata."""
         ids = {"notice_id": notice.notice_id, "run_id": notice.run_id}
         self.call(
             self._client.chat_postMessage,
             channel=channel,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             metadata={"event_type": METADATA, "event_payload": ids},
             mrkdwn=False,
             parse="none",
@@ -110,36 +113,36 @@ class SlackWorkspace:
             unfurl_media=False,
         )
 
-    def update(self, channel: str, message: str, told: SlackMessage) -> None:
-        """Put other words in a message's place."""
+    def update(self, channel: str, message: str, content: SlackMessage) -> None:
+        """Replace a message."""
         self.call(
             self._client.chat_update,
             channel=channel,
             ts=message,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             parse="none",
             link_names=False,
         )
 
-    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
-        """Say something that only one person sees."""
+    def post_ephemeral(self, channel: str, user_id: str, content: SlackMessage) -> None:
+        """Post a message that only one person sees."""
         self.call(
             self._client.chat_postEphemeral,
             channel=channel,
             user=user_id,
-            blocks=told.blocks,
-            text=told.text,
+            blocks=content.blocks,
+            text=content.text,
             parse="none",
             link_names=False,
         )
 
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
-        """Show a dialog to whoever has clicked."""
+        """Open a modal for the person who clicked."""
         self.call(self._client.views_open, trigger_id=trigger_id, view=dict(view))
 
     def user_id(self, email: str) -> str:
-        """The member who has a mail address."""
+        """The id of the member with an e-mail address."""
         found = self.call(self._client.users_lookupByEmail, email=email)
         return str(found["user"]["id"])
 
@@ -147,14 +150,14 @@ class SlackWorkspace:
         """Call a method of the Web API.
 
         Raises:
-            Retryable: Slack cannot be reached, or refuses for a reason that can be mended.
-            Fatal: it refuses for good.
+            Retryable: Slack cannot be reached, or the error can pass or be fixed.
+            Fatal: the error is permanent.
         """
         try:
             return method(**arguments)
         except SlackApiError as error:
             raise _refusal(error) from error
-        # The SDK takes any JSON for an object, hence AttributeError.
+        # The SDK assumes that JSON is an object, hence AttributeError.
         except (SlackClientError, HTTPException, OSError, ValueError, AttributeError) as error:
             raise Retryable(f"Slack cannot be reached: {error}") from error
 
@@ -165,8 +168,8 @@ class SlackWorkspace:
 
 def _refusal(error: SlackApiError) -> ContinuationError:
     response = error.response
-    said = response.data.get("error") if isinstance(response.data, dict) else None
-    code = str(said or f"status {response.status_code}")[:200]
+    reported = response.data.get("error") if isinstance(response.data, dict) else None
+    code = str(reported or f"status {response.status_code}")[:200]
     after = retry_after_seconds(response.headers.get("Retry-After"), utc_now())
     if code in _REFUSED:
         return Fatal(f"Slack refuses: {code}")

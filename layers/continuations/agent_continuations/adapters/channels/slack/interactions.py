@@ -1,7 +1,7 @@
-"""Answers that people give in Slack: a click on a button, or a reason in a dialog.
+"""Interactions in Slack: a click on a button, or a reason in a modal.
 
-Slack says who clicked, and signs it. Who that is to us, only his confirmed mail address in our own
-workspace says; it must be among those who were asked.
+Slack signs the id of the user. The user is mapped to an approver by the verified e-mail address of
+a full member of the workspace, which must be among the approvers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,26 +35,26 @@ from agent_continuations.views.decision import decision_result_view
 
 
 class Workspace(Protocol):
-    """What is needed of Slack. All methods may raise `Retryable` and `Fatal`."""
+    """The methods of the Slack client used here. All may raise `Retryable` and `Fatal`."""
 
     def is_authentic(self, body: str, headers: Mapping[str, str]) -> bool:
         """Whether Slack sent this within the last five minutes."""
 
     def email_of(self, user_id: str) -> str:
-        """The confirmed mail address of a full member; `Forbidden` for anybody else."""
+        """The confirmed e-mail address of a full member; `Forbidden` for anybody else."""
 
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
-        """Show a dialog to whoever has clicked."""
+        """Open a modal for the person who clicked."""
 
-    def update(self, channel: str, message: str, told: SlackMessage) -> None:
-        """Put other words in a message's place."""
+    def update(self, channel: str, message: str, content: SlackMessage) -> None:
+        """Replace a message."""
 
-    def post_ephemeral(self, channel: str, user_id: str, told: SlackMessage) -> None:
-        """Say something that only one person sees."""
+    def post_ephemeral(self, channel: str, user_id: str, content: SlackMessage) -> None:
+        """Post a message that only one person sees."""
 
 
 class _Sent(BaseModel):
-    model_config = ConfigDict(frozen=True)  # Slack sends much more than is looked at
+    model_config = ConfigDict(frozen=True)  # Slack sends many more fields
 
 
 class _User(_Sent):
@@ -103,25 +103,26 @@ _INTERACTION: TypeAdapter[_Clicked | _Submitted] = TypeAdapter(_Interaction)
 
 
 class SlackInteractions:
-    """Takes what Slack sends when somebody clicks or writes, and decides."""
+    """Handles interactions in Slack, and decides."""
 
     def __init__(self, workspace: Workspace, services: Services) -> None:
         self._workspace = workspace
         self._services = services
 
     def handle(self, body: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
-        """Do what an interaction asks for.
+        """Handle an interaction.
 
         Args:
-            body: exactly as it came; the signature is of these characters.
+            body: exactly as received, because it is signed.
+            headers: of the request, with the signature.
 
         Returns:
-            What Slack is to be told, if anything. The person is told in Slack.
+            The response to Slack, if any. The person gets a message in Slack.
 
         Raises:
-            Forbidden: Slack did not send this, or not just now.
-            Invalid: it is no interaction of ours.
-            Retryable: Slack or the store does not answer; the same click may come again.
+            Forbidden: not signed by Slack within the last five minutes.
+            Invalid: the interaction is unknown.
+            Retryable: Slack or the store is not responding; the person can click again.
         """
         if not self._workspace.is_authentic(body, headers):
             raise Forbidden("not signed by Slack within the last five minutes")
@@ -135,19 +136,19 @@ class SlackInteractions:
     def _clicked(self, clicked: _Clicked) -> None:
         action, place = clicked.actions[0], clicked.container
         if action.action_id not in set(Verdict):
-            return  # a button that is a link; Slack tells of it, too
+            return  # a button that is a link; Slack reports these clicks, too
         verdict = Verdict(action.action_id)
         try:
             asked = read_asked(action.value)
             if asked.kind in ("approval", "condition") and verdict is Verdict.APPROVE:
-                told = self._decide(asked, verdict, clicked.user, reason=None)
-                self._workspace.update(place.channel_id, place.message_ts, told)
+                decided = self._decide(asked, verdict, clicked.user, reason=None)
+                self._workspace.update(place.channel_id, place.message_ts, decided)
                 return
             _, request, _ = self._find_request(asked, clicked.user)
-            reasoning = ReasonDialog(
+            reason_dialog = ReasonDialog(
                 asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
             )
-            self._workspace.open(clicked.trigger_id, dialog(reasoning, request.call.plan.tool))
+            self._workspace.open(clicked.trigger_id, dialog(reason_dialog, request.call.plan.tool))
         except Retryable:
             raise
         except ContinuationError as error:
@@ -157,23 +158,23 @@ class SlackInteractions:
         typed = submitted.view.state.values.get(REASON, {}).get(REASON)
         reason = typed.value.strip() if typed and typed.value else ""
         try:
-            reasoning = _read_dialog(submitted.view.private_metadata)
-            told = self._decide(
-                reasoning.asked, reasoning.verdict, submitted.user, reason=reason or None
+            reason_dialog = _read_dialog(submitted.view.private_metadata)
+            decided = self._decide(
+                reason_dialog.asked, reason_dialog.verdict, submitted.user, reason=reason or None
             )
         except Retryable:
             raise
         except ContinuationError as error:
             return {"response_action": "errors", "errors": {REASON: message(str(error)).text}}
-        self._workspace.update(reasoning.channel, reasoning.message, told)
+        self._workspace.update(reason_dialog.channel, reason_dialog.message, decided)
         return None
 
     def _decide(
         self, asked: RequestRef, verdict: Verdict, user: _User, *, reason: str | None
     ) -> SlackMessage:
-        """Record the answer; what takes the message's place.
+        """Record the answer, and return the message that replaces the notice.
 
-        Where another decision stands already, that is what it is told.
+        Where another decision came first, the message shows that one.
         """
         loaded, request, approver = self._find_request(asked, user)
         answer = Decide(
@@ -185,18 +186,18 @@ class SlackInteractions:
             arguments_hash=asked.shown_hash,
         )
         try:
-            stands = decision_result_view(
+            result = decision_result_view(
                 asked.run_id, self._services.decisions.decide_loaded(loaded, request, answer)
             )
         except AlreadyDecided as error:
-            stands = error.decision
-        return settled(asked, request.call.plan.tool, request.asked.arguments, stands)
+            result = error.decision
+        return settled(asked, request.call.plan.tool, request.asked.arguments, result)
 
     def _find_request(self, asked: RequestRef, user: _User) -> tuple[LoadedRun, Request, str]:
-        """The request, and the approver who this user is.
+        """The run, the request, and the approver that this user is.
 
         Raises:
-            Forbidden: he was not asked.
+            Forbidden: the user was not asked.
         """
         email = self._workspace.email_of(user.id)
         loaded = self._services.runs.load(asked.run_id)
@@ -208,7 +209,7 @@ def _interaction(body: str) -> _Clicked | _Submitted:
     try:
         [payload] = parse_qs(body, strict_parsing=True, max_num_fields=5)["payload"]
         return _INTERACTION.validate_json(payload)
-    except (KeyError, ValueError):  # pydantic's is a ValueError
+    except (KeyError, ValueError):  # pydantic raises a ValueError
         raise Invalid("unknown interaction", [("payload", "unknown")]) from None
 
 
@@ -220,10 +221,10 @@ def _read_dialog(text: str) -> ReasonDialog:
 
 
 def approver_of(approvers: Sequence[str], email: str) -> str:
-    """Which of those who were asked has this mail address.
+    """The approver with this e-mail address.
 
     Raises:
-        Forbidden: none of them; where nobody was asked, nobody may.
+        Forbidden: there is none.
     """
     for each in approvers:
         if normalized(each) == normalized(email):

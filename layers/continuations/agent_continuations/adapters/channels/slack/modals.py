@@ -29,14 +29,14 @@ class ReasonDialog(BaseModel):
     message: str
 
 
-def dialog(reasoning: ReasonDialog, tool: str) -> dict[str, Any]:
+def dialog(reason_dialog: ReasonDialog, tool: str) -> dict[str, Any]:
     """A modal that asks for a reason."""
-    labels = REQUESTS[reasoning.asked.kind]
-    verdict = labels.verdicts[reasoning.verdict]
+    labels = REQUESTS[reason_dialog.asked.kind]
+    verdict = labels.verdicts[reason_dialog.verdict]
     return {
         "type": "modal",
         "callback_id": "decide",
-        "private_metadata": reasoning.model_dump_json(),
+        "private_metadata": reason_dialog.model_dump_json(),
         "title": plain_text(verdict, MAX_TITLE_CHARACTERS),
         "submit": plain_text(verdict, MAX_TITLE_CHARACTERS),
         "close": plain_text("Cancel", MAX_TITLE_CHARACTERS),

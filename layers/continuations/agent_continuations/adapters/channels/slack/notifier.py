@@ -1,4 +1,4 @@
-"""Notifier."""
+"""Posts notices to Slack."""
 
 import re
 from collections.abc import Callable
@@ -12,12 +12,13 @@ _PERSON = re.compile(r"[UW][A-Z0-9]+")
 
 
 class SlackNotifier:
-    """Posts notices. An address is a member's id, a member's mail address or a channel's id.
+    """Posts notices. An address is a member id, a member's e-mail address or a channel id.
 
     Args:
-        workspace: gives the workspace; asked each time, as its token may change.
-        link: from a notice and an approver to the approver's page; a group's asks to sign in.
-        page: the page of a notice that asks everybody to sign in.
+        workspace: returns the workspace; called each time, as its token may change.
+        link: from a notice and an approver to the page of the request; for a group it requires
+            signing in.
+        page: the page of a notice that requires signing in.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class SlackNotifier:
         """Post one message.
 
         Raises:
-            Retryable: Slack did not take it now.
-            Fatal: there is no such member or channel, or it cannot be written to.
+            Retryable: Slack cannot accept the message now.
+            Fatal: the member or channel does not exist, or cannot receive messages.
         """
         workspace = self._workspace()
         channel = workspace.user_id(address) if "@" in address else address
         if _PERSON.fullmatch(channel):
-            told = private_notice(notice, self._link(notice, approver), own=not is_group(approver))
+            message = private_notice(
+                notice, self._link(notice, approver), own=not is_group(approver)
+            )
         else:
-            told = public_notice(notice, self._page(notice))
-        workspace.post(channel, told, notice)
+            message = public_notice(notice, self._page(notice))
+        workspace.post(channel, message, notice)

@@ -1,4 +1,4 @@
-"""Addresses."""
+"""Public IP addresses, and their resolution (protection against SSRF)."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import IPPROTO_TCP, gaierror, getaddrinfo
@@ -23,7 +23,7 @@ _NOT_PUBLIC_4 = [IPv4Network("192.88.99.0/24")]  # relays of 6to4 (RFC 7526)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet, and of nothing nearer."""
+    """Whether an address is on the public internet, and not in a private or special network."""
     if address.is_multicast or not address.is_global:
         return False
     if isinstance(address, IPv4Address):
@@ -32,10 +32,10 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """The addresses that a name has now, the preferred one first.
+    """The current addresses of a name, the preferred one first.
 
     Raises:
-        Retryable: the name has none, or nobody answers.
+        Retryable: the name cannot be resolved.
     """
     try:
         found = getaddrinfo(host, port, proto=IPPROTO_TCP)

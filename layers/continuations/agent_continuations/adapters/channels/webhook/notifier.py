@@ -1,8 +1,8 @@
-"""Webhooks, for machines: ids and facts, signed by the rules of standardwebhooks.com.
+"""Webhooks, for programs: ids and facts, signed as specified by standardwebhooks.com.
 
-An address comes from a deployer's table, and yet nothing may be reached through it that only this
-system can reach. So the name is resolved here, every address that it has must be public, and the
-connection goes to one of exactly those: the name is not asked for again (no DNS rebinding).
+Protection against SSRF: although the addresses come from the deployer's table, a webhook must not
+reach hosts that only this system can reach. So the name is resolved here, all its addresses must be
+public, and the connection uses one of them without resolving again (no DNS rebinding).
 """
 
 import json
@@ -31,7 +31,7 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 5.0
 
 
-# The limits above are for each packet; a server that sends a byte now and then must end, too.
+# The limits above apply per packet; this one ends a server that sends a byte now and then.
 WHOLE_SECONDS = 10.0
 
 
@@ -55,13 +55,13 @@ class WebhookNotifier:
     """Posts notices to HTTPS addresses.
 
     Args:
-        keys: gives the signing keys, `whsec_<base64>`, newest first. Each of them signs, so that a
-            receiver may change from one to the next at any time.
-        hosts: the only names that may be posted to; empty for any public one.
-        ports: the only ports.
+        keys: returns the signing keys, `whsec_<base64>`, newest first. Each of them signs, so that
+            a receiver can change keys at any time.
+        hosts: the allowed hosts; empty for any public one.
+        ports: the allowed ports.
         resolve: from a name and a port to addresses.
         allows: whether an address may be reached.
-        tls: what certificates are checked with; the system's authorities where it is None.
+        tls: to verify certificates with; None for the authorities of the system.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class WebhookNotifier:
         self._clock = clock
 
     def deliver(self, notice: Notice, address: str, approver: str) -> None:
-        """Post one message. The notice's id is the message's, however often it is sent.
+        """Post one message. Its id is that of the notice, on every attempt.
 
         Raises:
-            Retryable: the other side cannot be reached, or does not take it now.
-            Fatal: it refuses, or the address is not one that may be posted to.
+            Retryable: the receiver cannot be reached, or cannot accept the message now.
+            Fatal: the receiver refuses the message, or the address is not allowed.
         """
         del approver
         target = self._target(address)
-        told = {
+        payload = {
             "type": f"{notice.kind}.requested",
             "timestamp": notice.created_at.isoformat(),
             "data": notice.facts(),
         }
-        body = json.dumps(told, separators=(",", ":")).encode()
+        body = json.dumps(payload, separators=(",", ":")).encode()
         headers = {
             "Host": target.authority,
             "Content-Type": "application/json",
@@ -113,7 +113,7 @@ class WebhookNotifier:
     def _post(
         self, target: _Target, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, str | None]:
-        """The status that comes back, and its Retry-After. Nothing else of the answer is read."""
+        """The response's status and Retry-After; its body is not read."""
         with (
             self._connected(target) as plain,
             _deadline(WHOLE_SECONDS, plain),
@@ -126,7 +126,7 @@ class WebhookNotifier:
                 return answer.status, answer.getheader("Retry-After")
 
     def _connected(self, target: _Target) -> socket:
-        """A connection to one of the name's addresses, after all of them were checked."""
+        """A connection to an address of the host, after all its addresses were checked."""
         addresses = list(dict.fromkeys(self._resolve(target.host, target.port)))
         if not all(self._allows(each) for each in addresses):
             raise Fatal(f"{target.host} resolves to an address that is not public")
@@ -189,7 +189,7 @@ class WebhookNotifier:
 
 @contextmanager
 def _deadline(seconds: float, connected: socket) -> Iterator[None]:
-    """End a connection when its time is over, in the middle of whatever it is at."""
+    """Shut a connection down after a time, in any state."""
     with connected.dup() as own:
         timer = Timer(seconds, _shut_down, [own])
         timer.daemon = True
