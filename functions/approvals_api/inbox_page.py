@@ -17,7 +17,7 @@ from agent_continuations.html.durations import remaining
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.safe_text import escape, escape_json
 from agent_continuations.views.labels import REQUESTS
-from approvals_api import access, form_parsing, rendering, request_page
+from approvals_api import access, form_parsing, rendering, request_state
 from approvals_api.access import ApprovalsContext, RequestAccess
 
 MAX_SHOWN = 50
@@ -140,7 +140,7 @@ def _open(context: ApprovalsContext, person: Identity, now: datetime) -> Iterato
                 continue
             seen.add(asked)
             visit = _try_access(context, person, asked)
-            state = request_page.state_of(visit, now)[0] if visit else "ended"
+            state = request_state.state_of(visit, now)[0] if visit else "ended"
             if visit and state == "open":
                 yield _entry(visit, now)
             elif state not in ("looking", "voted"):
