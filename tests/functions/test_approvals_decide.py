@@ -11,8 +11,10 @@ import agents
 from agent_continuations import Agent, Approval, tool
 from agents.onboarding import account_agent
 from tests.functions.test_approvals_page import assert_is_a_safe_page
-from tests.support.deployment import CURL, SECURITY, Deployment, example
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import CURL
+from tests.support.lambda_invocation import example
 
 APPROVE = {"decision": "approve"}
 

@@ -11,8 +11,9 @@ import pytest
 from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
-from tests.support.deployment import CURL, SECURITY, Answer, Deployment
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import CURL, Answer
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."

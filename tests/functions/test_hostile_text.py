@@ -30,9 +30,9 @@ from agent_continuations.safe_text import escape, escape_json, escape_line
 from agent_continuations.views.decision import decision_view
 from tests.contract.channels import LINK, PAGE, shape
 from tests.local.slack_rules import check_message, check_view
-from tests.support.deployment import Answer
 from tests.support.form_page import Browser
 from tests.support.hostile_world import ANN, BOB, CARL, NAMES, PLACES, SCENES, Words, World
+from tests.support.http_answers import Answer
 from tests.unit.adapters.channels.test_email import (
     ADA,
     HOSTILE,

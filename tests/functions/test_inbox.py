@@ -8,8 +8,9 @@ import pytest
 
 from tests.functions.test_approvals_page import LATER, assert_is_a_safe_page
 from tests.local.issuer import IssuerServer
-from tests.support.deployment import Answer, Deployment
+from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import Answer
 
 LEAD, CFO, AUDIT = "lead@example.com", "cfo@example.com", "audit@example.com"
 LAWYER = "lena@example.com"

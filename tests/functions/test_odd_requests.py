@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployment import CURL, ONBOARD_ADA, Deployment, example
+from tests.support.deployment import ONBOARD_ADA, Deployment
+from tests.support.http_answers import CURL
+from tests.support.lambda_invocation import example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 MANY = 100_000

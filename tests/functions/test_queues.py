@@ -11,7 +11,8 @@ import agents
 from tests.functions.test_approvals_decide import hurried
 from tests.local import script
 from tests.local.model_server import Fault, Json, ModelServer, Reply
-from tests.support.deployment import SECURITY, Deployment, example
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.lambda_invocation import example
 
 
 def kinds(deployment: Deployment, run_id: str) -> list[tuple[str, str | None]]:

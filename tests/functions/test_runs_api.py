@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment, example
+from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment
+from tests.support.lambda_invocation import example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 PORTAL = example("decide-run")["requestContext"]["identity"]["userArn"]

@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.local.issuer import IssuerServer, Key
-from tests.support.deployment import CURL, Answer, Deployment, example
+from tests.support.deployment import Deployment
+from tests.support.http_answers import CURL, Answer
+from tests.support.lambda_invocation import example
 
 ADA = "ada@example.com"
 BASE = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/v1"

@@ -11,7 +11,8 @@ import agents
 from agent_continuations.adapters.channels.slack.client import METADATA
 from tests.functions.test_approvals_decide import hurried
 from tests.local.slack_server import OTHER_TEAM, Fault, Message, Sent, SlackServer
-from tests.support.deployment import SECURITY, Answer, Deployment
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.http_answers import Answer
 
 HEAD = "U0HEAD"
 

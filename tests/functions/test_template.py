@@ -13,15 +13,9 @@ from typing import Any
 import pytest
 
 from tests.local.template import ROOT, template
-from tests.support.deployment import (
-    Deployment,
-    authorizer,
-    consumer,
-    example,
-    functions,
-    route,
-    triggers,
-)
+from tests.support.deployment import Deployment
+from tests.support.lambda_invocation import example
+from tests.support.template_functions import authorizer, consumer, functions, route, triggers
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 BOOTSTRAP = "agent_continuations.bootstrap"

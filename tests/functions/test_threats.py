@@ -21,8 +21,10 @@ from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.services.services import Services
 from tests.local.template import ROOT
-from tests.support.deployment import CURL, SECURITY, Deployment, functions
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import CURL
+from tests.support.template_functions import functions
 
 APPROVE = {"decision": "approve"}
 LATER = datetime.now(UTC) + timedelta(days=7)

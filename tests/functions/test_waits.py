@@ -17,7 +17,9 @@ from agent_continuations import (
     tool,
 )
 from tests.local.model_server import Call, Json, ModelServer, Reply
-from tests.support.deployment import Answer, Deployment, example
+from tests.support.deployment import Deployment
+from tests.support.http_answers import Answer
+from tests.support.lambda_invocation import example
 
 BUYER, BOSS = "buyer@example.com", "boss@example.com"
 DELIVER = ("logistics", "Deliver the order o-1 in 2 parcels.")

@@ -14,7 +14,9 @@ from tests.functions.test_inbox import SignedIn
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
-from tests.support.deployment import CURL, SECURITY, Answer, Deployment, functions
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.http_answers import CURL, Answer
+from tests.support.template_functions import functions
 
 REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">\n')
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"

@@ -33,7 +33,8 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
 from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
-from tests.support.deployment import Answer, Context, example
+from tests.support.http_answers import Answer
+from tests.support.lambda_invocation import Context, example
 from tests.support.local_harness import ANN, BOB, nap
 from tests.support.local_harness import LocalHarness as Place
 

@@ -43,8 +43,9 @@ from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
-from tests.support.deployment import CURL, Context, example
-from tests.support.deployment import Answer as Response
+from tests.support.http_answers import CURL
+from tests.support.http_answers import Answer as Response
+from tests.support.lambda_invocation import Context, example
 
 MARK = re.compile("zz([a-z]+)zz")
 PLACES = (
