@@ -2,19 +2,16 @@
 
 import time
 from base64 import b64encode
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
 import agents
-from agent_continuations import Agent, Approval, tool
-from agents.onboarding import account_agent
-from tests.functions.test_approvals_page import assert_is_a_safe_page
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.hr_agent import hr_agent
 from tests.support.http_answers import CURL
 from tests.support.lambda_invocation import example
+from tests.support.safe_pages import assert_is_a_safe_page
 
 APPROVE = {"decision": "approve"}
 
@@ -261,7 +258,7 @@ def test_a_cancelled_run_has_nothing_to_decide(deployment: Deployment) -> None:
 def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "AGENTS", [hurried(seconds=2)])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(seconds=2)])
     run_id = deployment.suspended()
     token = deployment.token()
     assert "0 minutes left" in deployment.page(token).body
@@ -280,24 +277,6 @@ def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     [decision] = [each for each in deployment.timeline(run_id) if each["kind"] == "decision"]
     assert (decision["verdict"], decision["via"]) == ("reject", "deadline")
     deployment.answer(token, APPROVE, headers=CURL).refused(409)
-
-
-def hurried(**policy: Any) -> Agent:
-    """The HR agent, whose authorizations must be approved by another policy."""
-    policy = {"approvers": [SECURITY], "timeout_seconds": policy.pop("seconds", 60), **policy}
-    approval = Approval(**policy)
-    tools = [
-        replace(each, approval=approval) if each.name == "authorize" else each
-        for each in account_agent.tools
-    ]
-    inner = replace(account_agent, tools=tools)
-
-    @tool(effect="idempotent")
-    def send_welcome_mail(to: str, name: str) -> str:
-        return f"sent to {name} <{to}>"
-
-    as_tool = inner.as_tool(description="Makes accounts.")
-    return Agent(name="hr", instructions="Onboard.", tools=[send_welcome_mail, as_tool])
 
 
 # -- a call that was lost ----------------------------------------------

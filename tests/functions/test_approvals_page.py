@@ -1,10 +1,7 @@
 """The approver's page: what it shows, to whom, and that looking at it changes nothing."""
 
 import re
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from html.parser import HTMLParser
 
 import pytest
 
@@ -13,55 +10,11 @@ from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
-from tests.support.http_answers import CURL, Answer
+from tests.support.http_answers import CURL
+from tests.support.safe_pages import BIDI, HOSTILE, Tags, assert_is_a_safe_page
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."
-HOSTILE = (
-    "<script>alert(1)</script><img src=x onerror=y>\"'&\u202etfosorcim\u2066\r\nBcc: x@evil.example"
-)
-BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\r\x00-\x08]")
-
-
-class Tags(HTMLParser):
-    """All tags and their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-
-def assert_is_a_safe_page(answer: Answer) -> None:
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["x-frame-options"] == "DENY"
-    policy = dict(
-        each.strip().partition(" ")[::2]
-        for each in answer.headers["content-security-policy"].split(";")
-    )
-    [style] = re.findall(r"<style>(.*?)</style>", answer.body, re.DOTALL)
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": f"'sha256-{digest}'",
-        "form-action": "'self'",
-        "frame-ancestors": "'none'",
-        "base-uri": "'none'",
-    }
-    found = Tags(answer.body)
-    assert not {"script", "img", "iframe", "link", "object", "svg", "base"} & set(found.tags)
-    assert not {name for name in found.attributes if name.startswith("on") or name == "style"}
-    assert not {"src", "autofocus"} & found.attributes
-    assert "http" not in re.sub(r"<time[^>]*>", "", answer.body).lower().replace("&lt;", "")
-    assert not BIDI.search(answer.body)
 
 
 def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functions.test_approvals_page import assert_is_a_safe_page
-from tests.functions.test_inbox import CFO, LEAD, SignedIn
 from tests.local.issuer import IssuerServer
 from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.safe_pages import assert_is_a_safe_page
+from tests.support.signed_in import CFO, LEAD, SignedInBrowser
 
 CHAIRS = "Order two chairs for 450 from acme."
 CHEAPER = "Order two chairs for 300 from acme."
@@ -82,7 +82,7 @@ def test_a_grant_is_seen_and_revoked_in_its_makers_inbox_alone(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     agreed(deployment, **UP_TO)
-    lead, cfo = (SignedIn(deployment, issuer, who) for who in (LEAD, CFO))
+    lead, cfo = (SignedInBrowser(deployment, issuer, who) for who in (LEAD, CFO))
     assert "Standing approvals" in lead.inbox().body
     assert "Standing approvals" not in cfo.inbox().body
     [grant] = deployment.http("list-grants").json()["items"]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import agents
-from tests.functions.test_approvals_decide import hurried
 from tests.local import script
 from tests.local.model_server import Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
+from tests.support.hr_agent import hr_agent
 from tests.support.lambda_invocation import example
 
 
@@ -157,7 +157,7 @@ def test_whom_mail_does_not_reach_is_tried_again_and_nobody_else(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = "nobody@"
-    monkeypatch.setattr(agents, "AGENTS", [hurried(approvers=[broken, SECURITY])])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(approvers=[broken, SECURITY])])
     run_id = deployment.suspended()
     assert [mail.to for mail in deployment.mails()] == [SECURITY]
     [notice] = [item for item in deployment.items() if is_notice(item)]

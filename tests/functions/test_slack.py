@@ -9,9 +9,9 @@ import pytest
 
 import agents
 from agent_continuations.adapters.channels.slack.client import METADATA
-from tests.functions.test_approvals_decide import hurried
 from tests.local.slack_server import OTHER_TEAM, Fault, Message, Sent, SlackServer
 from tests.support.deployment import SECURITY, Deployment
+from tests.support.hr_agent import hr_agent
 from tests.support.http_answers import Answer
 
 HEAD = "U0HEAD"
@@ -206,7 +206,7 @@ def test_where_several_must_agree_each_is_told_how_it_stands(
     slack.join("U0BOB", bob)
     routes = {each: [f"slack:{each}"] for each in (SECURITY, bob)}
     deployment.parameters["Recipients"] = json.dumps(routes)
-    policy = hurried(approvers=[SECURITY, bob], needed="all")
+    policy = hr_agent(approvers=[SECURITY, bob], needed="all")
     monkeypatch.setattr(agents, "AGENTS", [policy])
     run_id = deployment.suspended()
     mine, his = slack.messages
@@ -223,7 +223,7 @@ def test_where_several_must_agree_each_is_told_how_it_stands(
 def test_what_is_of_high_risk_is_not_decided_in_slack(
     deployment: Deployment, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "AGENTS", [hurried(risk="high")])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(risk="high")])
     run_id, message = asked(deployment, slack)
     [button] = message.buttons()
     assert button["action_id"] == "open"

@@ -9,30 +9,25 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import pytest
 
 from agent_continuations.core.run import Status
-from tests.functions.test_approvals_page import BIDI, HOSTILE, assert_is_a_safe_page
-from tests.functions.test_inbox import SignedIn
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.http_answers import CURL, Answer
+from tests.support.safe_pages import (
+    BIDI,
+    HOSTILE,
+    assert_is_a_safe_page,
+    assert_is_a_safe_run,
+    links,
+    refresh_seconds,
+    statuses_of,
+)
+from tests.support.signed_in import SignedInBrowser
 from tests.support.template_functions import functions
 
-REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">\n')
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
 LOOPBACK = "http://127.0.0.1:8000"
-
-
-def assert_is_a_safe_run(answer: Answer) -> None:
-    """As every page, but that it may look again by itself: at itself and nowhere else."""
-    body = REFRESH.sub("", answer.body, count=1)
-    assert_is_a_safe_page(Answer(answer.status, answer.headers, body))
-    assert "<form" not in body
-
-
-def refresh(answer: Answer) -> int | None:
-    found = REFRESH.findall(answer.body)
-    return int(found[0]) if found else None
 
 
 @pytest.fixture
@@ -57,16 +52,6 @@ def page(deployment: Deployment, run_id: str, **query: str) -> Answer:
 
 def runs_on(answer: Answer) -> list[str]:
     return re.findall(r'href="web/runs/(\w+)"', answer.body)
-
-
-def status_of(answer: Answer) -> list[str]:
-    """What the badges at the head of a run's page say."""
-    [badges] = re.findall(r'<p class="badges" role="status">(.*?)</p>', answer.body)
-    return re.findall(r'<span class="status (?:\w+)">(\w+)</span>', badges)
-
-
-def links(answer: Answer) -> set[str]:
-    return set(re.findall(r'href="([^"]*)"', answer.body))
 
 
 # -- who may look ----------------------------------------------------------------------------------
@@ -104,7 +89,7 @@ def test_whoever_is_in_another_group_sees_nothing(
     deployment: Deployment, issuer: IssuerServer, groups: tuple[str, ...]
 ) -> None:
     run_id = deployment.suspended()
-    cookie = SignedIn(deployment, issuer, "eve@example.com", *groups).cookie
+    cookie = SignedInBrowser(deployment, issuer, "eve@example.com", *groups).cookie
     for answer in both_pages(deployment, run_id, {"Cookie": cookie}):
         assert answer.status == 403
         assert_is_a_safe_page(answer)
@@ -118,9 +103,9 @@ def test_operators_see_every_run_and_the_stack_says_who_they_are(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
-    operator = SignedIn(deployment, issuer, "ann@example.com", "finance", "operators")
+    operator = SignedInBrowser(deployment, issuer, "ann@example.com", "finance", "operators")
     assert runs_on(operator.get("web")) == [run_id]
-    assert status_of(operator.get("web-run", run_id=run_id)) == ["suspended"]
+    assert statuses_of(operator.get("web-run", run_id=run_id)) == ["suspended"]
     deployment.parameters["OperatorsGroup"] = "on-call"
     assert operator.get("web").status == 403
 
@@ -252,8 +237,8 @@ def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: s
 def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deployment) -> None:
     run_id = opened.suspended("treasury", TREASURY)
     answer = page(opened, run_id)
-    assert status_of(answer) == ["suspended"]
-    assert refresh(answer) == 30
+    assert statuses_of(answer) == ["suspended"]
+    assert refresh_seconds(answer) == 30
     # The clerk inside the treasury, a worker for each order inside the clerk.
     tree = re.sub(r"\s+", " ", re.sub(r"<(?!/?(?:ul|li))[^>]*>", "", answer.body))
     assert re.search(
@@ -282,8 +267,8 @@ def test_a_run_that_has_ended_says_how_and_looks_no_more(
         assert "Cancelling. The run ends once" in page(opened, run_id).body
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == [status.value]
-    assert refresh(answer) is None
+    assert statuses_of(answer) == [status.value]
+    assert refresh_seconds(answer) is None
     assert "looks again" not in answer.body
     assert ">Waiting for</h2>" not in answer.body
     told = re.findall(r'<h2 id="answer">(.*?)</h2>\s*<p class="goal">(.*?)</p>', answer.body)
@@ -301,8 +286,8 @@ def test_a_parked_run_says_why_and_what_lets_it_go_on(
     run_id = opened.started()
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == ["parked"]
-    assert refresh(answer) is None
+    assert statuses_of(answer) == ["parked"]
+    assert refresh_seconds(answer) is None
     assert ">Problem</h2>" in answer.body
     assert f"POST /runs/{run_id}/redrive" in answer.body
     [note] = re.findall(r'<h2 id="answer">.*?</h2>\s*<p class="goal">(.*?)</p>', answer.body)
@@ -311,8 +296,8 @@ def test_a_parked_run_says_why_and_what_lets_it_go_on(
 
 def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> None:
     answer = page(opened, opened.started())
-    assert status_of(answer) == ["ready"]
-    assert refresh(answer) == 3
+    assert statuses_of(answer) == ["ready"]
+    assert refresh_seconds(answer) == 3
     assert "no calls yet" in answer.body
     assert "No model has replied yet." in answer.body
 
@@ -321,7 +306,7 @@ def test_a_page_can_be_held_still(opened: Deployment) -> None:
     run_id = opened.started()
     assert "?still=1" in links(page(opened, run_id))
     answer = page(opened, run_id, still="1")
-    assert refresh(answer) is None
+    assert refresh_seconds(answer) is None
     assert "?" in links(answer)
 
 
@@ -444,6 +429,6 @@ def test_a_very_long_run_makes_no_page_that_cannot_be_sent(
     run_id = opened.started("treasury", long)
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == ["completed"]
+    assert statuses_of(answer) == ["completed"]
     assert len(answer.body.encode()) < 3 * 1024 * 1024
     assert "more characters" in answer.body

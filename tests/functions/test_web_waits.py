@@ -32,10 +32,10 @@ from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
-from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
 from tests.support.http_answers import Answer
 from tests.support.lambda_invocation import Context, example
 from tests.support.local_harness import ANN, BOB, LocalHarness, nap
+from tests.support.safe_pages import assert_is_a_safe_run, links, refresh_seconds, statuses_of
 
 Page = Callable[..., Answer]
 
@@ -215,10 +215,10 @@ def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
     view = harness.runner.start("a", "go")
     harness.runner.pause(view.run_id)
     answer = page(harness, view.run_id)
-    assert status_of(answer) == ["suspended", "paused"]
+    assert statuses_of(answer) == ["suspended", "paused"]
     assert "Nothing new starts until the run is resumed" in answer.body
     harness.runner.cancel(view.run_id)
-    assert status_of(page(harness, view.run_id)) == ["cancelled"]
+    assert statuses_of(page(harness, view.run_id)) == ["cancelled"]
 
 
 def test_a_run_at_work_looks_again_soon(page: Page) -> None:
@@ -228,7 +228,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
     harness.store.wake(view.run_id, now=harness.now)
     assert harness.store.claim(view.run_id, holder="x", now=harness.now, lease_until=later)
     answer = page(harness, view.run_id)
-    assert (status_of(answer), refresh(answer)) == (["running"], 3)
+    assert (statuses_of(answer), refresh_seconds(answer)) == (["running"], 3)
 
 
 def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:

@@ -26,7 +26,7 @@ from agent_continuations.cli import client as client_module
 from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
-from tests.support.cli_world import FileHandler, ReceivedRequest, Server, serve_api
+from tests.support.cli_server import FileHandler, ReceivedRequest, Server, serve_api
 from tests.support.local_harness import (
     ANN,
     BOB,
