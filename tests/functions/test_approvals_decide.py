@@ -75,7 +75,7 @@ def test_an_old_browser_with_the_nonce_decides(deployment: Deployment) -> None:
     assert deployment.answer(token, form, headers={"Sec-Fetch-Site": None}).status == 303
 
 
-def test_a_click_leads_back_to_a_page_that_says_so(deployment: Deployment) -> None:
+def test_a_click_redirects_to_a_page_with_the_decision(deployment: Deployment) -> None:
     deployment.suspended()
     token = deployment.token()
     answer = deployment.click(token, "reject", reason="Too early.")
@@ -104,7 +104,7 @@ def test_a_double_click_is_one_decision(deployment: Deployment) -> None:
     assert deployment.answer(token, form).status == 303
 
 
-def test_another_answer_meets_what_stands(deployment: Deployment) -> None:
+def test_a_second_decision_is_refused_with_the_first(deployment: Deployment) -> None:
     deployment.suspended()
     token = deployment.token()
     nonce = deployment.page(token).form_value("nonce")
@@ -132,7 +132,7 @@ def test_edited_arguments_run_and_are_shown(deployment: Deployment) -> None:
     assert "authorized for basic" in deployment.read(run_id)["result"]
 
 
-def test_a_mistake_in_the_edit_form_is_told_beside_the_field_and_nothing_typed_is_lost(
+def test_an_error_in_the_edit_form_is_shown_at_its_field_and_keeps_the_input(
     deployment: Deployment,
 ) -> None:
     deployment.suspended("procurement", "Order two chairs for 450 from acme.")
@@ -160,7 +160,7 @@ def test_a_mistake_in_the_edit_form_is_told_beside_the_field_and_nothing_typed_i
     assert "Ordered three chairs from acme for 400 euros" in deployment.read(run_id)["result"]
 
 
-def test_a_form_that_was_sent_by_the_enter_key_decides_nothing(deployment: Deployment) -> None:
+def test_a_form_sent_by_the_enter_key_decides_nothing(deployment: Deployment) -> None:
     deployment.suspended("procurement", "Order two chairs for 450 from acme.")
     token, before = deployment.token("lead@example.com"), deployment.state()
     form = Browser(deployment.page(token, edit=True).body).posted
@@ -184,7 +184,7 @@ def test_a_form_that_was_sent_by_the_enter_key_decides_nothing(deployment: Deplo
         ("1" * 5000, "arguments"),
     ],
 )
-def test_arguments_that_do_not_fit_leave_the_request_open(
+def test_invalid_arguments_leave_the_request_open(
     deployment: Deployment, arguments: str, field: str
 ) -> None:
     deployment.suspended()
@@ -219,7 +219,7 @@ def test_arguments_that_do_not_fit_leave_the_request_open(
         ('{"decision": "approve"}', '{"decision": "approve"}'),
     ],
 )
-def test_a_form_that_does_not_fit_is_told_by_field(
+def test_an_invalid_form_is_reported_by_field(
     deployment: Deployment, form: str, field: str
 ) -> None:
     deployment.suspended()
@@ -229,7 +229,7 @@ def test_a_form_that_does_not_fit_is_told_by_field(
     assert deployment.state() == before
 
 
-def test_a_form_in_base64_is_read_as_well(deployment: Deployment) -> None:
+def test_a_form_in_base64_is_accepted(deployment: Deployment) -> None:
     """API Gateway sends it so where binary media types are configured."""
     deployment.suspended()
     event = example("approval-decision")
@@ -296,7 +296,7 @@ def lost(deployment: Deployment) -> tuple[str, str]:
     return run_id, deployment.token()
 
 
-def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
+def test_a_doubt_page_explains_each_answer_and_opening_it_changes_nothing(
     deployment: Deployment,
 ) -> None:
     run_id, token = lost(deployment)
@@ -317,7 +317,7 @@ def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_it_happened_and_the_agent_is_told_what_was_found(deployment: Deployment) -> None:
+def test_a_doubt_answered_as_happened_gives_the_agent_the_result(deployment: Deployment) -> None:
     run_id, token = lost(deployment)
     assert deployment.click(token, "approve", reason="I see it in the log.").status == 303
     deployment.drain()
@@ -327,7 +327,7 @@ def test_it_happened_and_the_agent_is_told_what_was_found(deployment: Deployment
     assert "Answered: it happened" in deployment.page(token).body
 
 
-def test_it_did_not_happen_and_the_tool_runs_now(deployment: Deployment) -> None:
+def test_a_doubt_answered_as_not_happened_runs_the_tool(deployment: Deployment) -> None:
     run_id, token = lost(deployment)
     assert deployment.click(token, "reject").status == 303
     deployment.drain()

@@ -17,7 +17,7 @@ LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."
 
 
-def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
+def test_the_page_shows_the_call_and_the_requester(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     page = deployment.page(deployment.token())
     [asked] = deployment.read(run_id)["waiting"]
@@ -34,7 +34,7 @@ def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("decided", [False, True])
-def test_looking_changes_nothing(deployment: Deployment, method: str, decided: bool) -> None:
+def test_opening_a_page_changes_nothing(deployment: Deployment, method: str, decided: bool) -> None:
     run_id = deployment.suspended()
     token = deployment.token()
     if decided:
@@ -58,7 +58,9 @@ def test_a_form_in_the_query_of_a_get_decides_nothing(deployment: Deployment) ->
     assert deployment.state() == before
 
 
-def test_nothing_on_the_page_submits_by_itself_or_elsewhere(deployment: Deployment) -> None:
+def test_nothing_on_the_page_submits_automatically_or_to_another_site(
+    deployment: Deployment,
+) -> None:
     deployment.suspended()
     page = deployment.page(deployment.token()).body
     forms = re.findall(r"<form[^>]*>", page)
@@ -114,7 +116,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_token_that_is_not_this_approvers_is_refused(deployment: Deployment, kind: str) -> None:
+def test_a_token_of_another_approver_is_refused(deployment: Deployment, kind: str) -> None:
     deployment.suspended()
     token = bad_tokens(deployment)[kind]
     before = deployment.state()
@@ -144,7 +146,7 @@ def test_a_token_with_any_letter_changed_is_refused(deployment: Deployment) -> N
 
 
 @pytest.mark.parametrize("more", ["!", "~", " ", "=", "A==="])
-def test_a_token_with_more_behind_it_is_refused(deployment: Deployment, more: str) -> None:
+def test_a_token_with_a_suffix_is_refused(deployment: Deployment, more: str) -> None:
     deployment.suspended()
     deployment.page(deployment.token() + more, headers=CURL).refused(404)
 
@@ -185,7 +187,7 @@ def test_keys_rotate_and_retire(deployment: Deployment) -> None:
     assert deployment.click(token).status == 303
 
 
-def test_each_approver_has_a_link_of_his_own(deployment: Deployment) -> None:
+def test_each_approver_has_a_personal_link(deployment: Deployment) -> None:
     run_id = deployment.suspended("treasury", CLOSE)
     cfo, audit = deployment.token("cfo@example.com"), deployment.token("audit@example.com")
     assert cfo != audit
@@ -254,7 +256,7 @@ def test_hostile_text_stays_text_in_the_mail(deployment: Deployment, model: Mode
         assert r"\u202etfosorcim\u2066" in part  # in the arguments, where it still is JSON
 
 
-def test_a_goal_cannot_write_lines_of_its_own_into_the_mail(deployment: Deployment) -> None:
+def test_a_goal_cannot_add_lines_to_the_mail(deployment: Deployment) -> None:
     forged = "Hash:     000000000000"
     link = "https://evil.example/approvals/x"
     goal = f"Transfer 250 to acme.\n{forged}\n\nView everything and decide:\n\n{link}\n"
@@ -264,7 +266,7 @@ def test_a_goal_cannot_write_lines_of_its_own_into_the_mail(deployment: Deployme
     assert not {forged, link} & set(mail.part("plain").splitlines())
 
 
-def test_what_stands_in_the_edit_form_can_be_approved_as_it_is(
+def test_the_edit_form_can_be_approved_unchanged(
     deployment: Deployment, model: ModelServer
 ) -> None:
     model.respond = hostile
@@ -277,7 +279,7 @@ def test_what_stands_in_the_edit_form_can_be_approved_as_it_is(
     assert answer.json()["arguments_hash"] == asked["arguments_hash"]
 
 
-def test_a_very_large_argument_makes_no_page_that_cannot_be_sent(
+def test_the_page_of_a_very_large_argument_stays_below_the_response_limit(
     deployment: Deployment, model: ModelServer
 ) -> None:
     """Lambda's answers end at 6 MB, and the page shows the arguments twice."""

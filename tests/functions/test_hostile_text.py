@@ -154,7 +154,7 @@ def pages(name: str, words: Words) -> Iterator[Answer]:
 @pytest.mark.parametrize("name", SCENES)
 @settings(few, max_examples=12)
 @given(words=strange)
-def test_strange_words_stay_words_on_every_page(name: str, words: Words) -> None:
+def test_hostile_text_stays_text_on_every_page(name: str, words: Words) -> None:
     both = zip(pages(name, words), pages(name, harmless(words)), strict=True)
     for hostile, plain in both:
         assert_same_but_for_the_words(hostile, plain)
@@ -163,7 +163,7 @@ def test_strange_words_stay_words_on_every_page(name: str, words: Words) -> None
 
 @few
 @given(words=strange)
-def test_strange_words_stand_in_the_forms_exactly(words: Words) -> None:
+def test_hostile_text_is_exact_in_the_forms(words: Words) -> None:
     words = {**words, **NAMES}
     world = HostileRun("open", words)
     hostile = world.open(edit="1")
@@ -184,7 +184,7 @@ def test_strange_words_stand_in_the_forms_exactly(words: Words) -> None:
 
 @few
 @given(words=strange)
-def test_strange_words_that_were_typed_stand_there_again_exactly(words: Words) -> None:
+def test_hostile_text_that_was_typed_is_shown_again_exactly(words: Words) -> None:
     typed = "\r\n".join(re.split("\r\n|\r|\n", words["other"]))
     form = {"arguments.to": typed, "arguments.amount": "seven", "decision": "approve"}
     words = {**words, **NAMES}
@@ -203,7 +203,7 @@ def test_strange_words_that_were_typed_stand_there_again_exactly(words: Words) -
 
 
 @pytest.mark.parametrize("text", ["x&next=evil", "\u00e9\u4e2d", "a=b;c", "<b>", "%0d%0aX:y", "'"])
-def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
+def test_a_hostile_address_stays_within_one_url_parameter(text: str) -> None:
     answer = HostileRun("open", {place: place for place in PLACES}).open_as_nobody(text, text)
     assert answer.status == 303
     way, _, query = answer.headers["location"].partition("?")
@@ -215,7 +215,7 @@ def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
 
 
 @pytest.mark.parametrize("letter", SHAPELESS)
-def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
+def test_a_character_without_a_glyph_is_made_visible(letter: str) -> None:
     escaped = f"\\u{{{ord(letter):x}}}"
     assert escape(f"pay{letter}pal") == f"pay{escaped}pal"
     assert json.loads(escape_json({letter: letter})) == {letter: letter}
@@ -237,7 +237,7 @@ def links(_notice: Notice, _approver: str) -> str:
 
 @few
 @given(words=strange, occasion=st.sampled_from(["asked", "reminder"]))
-def test_strange_words_stay_words_in_mail(words: Words, occasion: str) -> None:
+def test_hostile_text_stays_text_in_mail(words: Words, occasion: str) -> None:
     for made in zip(notices(words), notices(harmless(words)), strict=True):
         mails = [
             NOTIFIER.message(
@@ -281,7 +281,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
 
 @few
 @given(words=strange)
-def test_strange_words_stay_words_in_slack(words: Words) -> None:
+def test_hostile_text_stays_text_in_slack(words: Words) -> None:
     for hostile, plain in zip(slack(words), slack(harmless(words)), strict=True):
         if hostile.get("type") == "modal":
             check_view(hostile)
@@ -306,7 +306,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 @few
 @given(words=strange)
-def test_strange_words_come_back_exactly_in_json(words: Words) -> None:
+def test_hostile_text_is_exact_in_json(words: Words) -> None:
     world = HostileRun("edited", words)
     refusal = world.post({"decision": "reject", "reason": words["why"]}, BOB, page=False)
     assert refusal.status == 409

@@ -30,7 +30,7 @@ def place(deployment: Deployment, run_id: str) -> dict[str, str]:
 # -- the inbox -------------------------------------------------------------------------------------
 
 
-def test_the_inbox_shows_all_that_waits_for_me_and_nothing_else(
+def test_the_inbox_shows_exactly_the_requests_of_its_approver(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.suspended("procurement", CHAIRS)
@@ -47,16 +47,14 @@ def test_the_inbox_shows_all_that_waits_for_me_and_nothing_else(
     )
 
 
-def test_looking_into_the_inbox_changes_nothing(
-    deployment: Deployment, issuer: IssuerServer
-) -> None:
+def test_opening_the_inbox_changes_nothing(deployment: Deployment, issuer: IssuerServer) -> None:
     deployment.suspended("procurement", CHAIRS)
     before = deployment.state()
     SignedInBrowser(deployment, issuer, LEAD).inbox()
     assert deployment.state() == before
 
 
-def test_many_are_answered_at_once_each_by_itself(
+def test_several_requests_are_decided_at_once_independently(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     small = deployment.suspended("procurement", CHAIRS)
@@ -77,7 +75,7 @@ def test_many_are_answered_at_once_each_by_itself(
     assert (said["approver"], said["via"], said["reason"]) == (LEAD, "session", "in the budget")
 
 
-def test_one_that_was_answered_meanwhile_does_not_hold_up_the_others(
+def test_a_request_decided_meanwhile_does_not_block_the_others(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     first = deployment.suspended("procurement", CHAIRS)
@@ -92,7 +90,7 @@ def test_one_that_was_answered_meanwhile_does_not_hold_up_the_others(
     assert "rejected" in deployment.read(second)["result"]
 
 
-def test_what_has_changed_since_it_was_shown_is_not_approved(
+def test_a_request_that_changed_since_it_was_shown_is_not_approved(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CHAIRS)
@@ -114,7 +112,7 @@ def test_what_has_changed_since_it_was_shown_is_not_approved(
         ({"decision": ["approve", "reject"], "pick": "a/b/c"}, "decision"),
     ],
 )
-def test_a_form_of_the_inbox_that_does_not_fit_is_refused(
+def test_an_invalid_inbox_form_is_refused(
     deployment: Deployment, issuer: IssuerServer, form: dict[str, object], field: str
 ) -> None:
     answer = SignedInBrowser(deployment, issuer, LEAD).post(
@@ -123,7 +121,7 @@ def test_a_form_of_the_inbox_that_does_not_fit_is_refused(
     assert answer.faults() == {field}
 
 
-def test_an_answer_to_many_must_come_from_the_inbox_itself(
+def test_a_bulk_decision_must_come_from_the_inbox_page(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.suspended("procurement", CHAIRS)
@@ -136,7 +134,7 @@ def test_an_answer_to_many_must_come_from_the_inbox_itself(
     assert deployment.state() == before
 
 
-def test_what_another_is_asked_cannot_be_answered_through_my_inbox(
+def test_a_request_of_another_approver_cannot_be_decided_in_an_inbox(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CHAIRS)
@@ -147,7 +145,7 @@ def test_what_another_is_asked_cannot_be_answered_through_my_inbox(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in(
+def test_a_visitor_without_sign_in_is_redirected_to_sign_in(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     del issuer
@@ -166,7 +164,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(
 # -- one request -----------------------------------------------------------------------------------
 
 
-def test_a_link_alone_does_not_decide_what_is_of_high_risk(deployment: Deployment) -> None:
+def test_a_link_alone_does_not_decide_a_high_risk_request(deployment: Deployment) -> None:
     deployment.parameters["Recipients"] = '{"group:legal": ["email:legal@example.com"]}'
     run_id = deployment.suspended("procurement", CONTRACT)
     [mail] = [each for each in deployment.mails() if each.to == "legal@example.com"]
@@ -181,9 +179,7 @@ def test_a_link_alone_does_not_decide_what_is_of_high_risk(deployment: Deploymen
     assert deployment.state() == before
 
 
-def test_one_of_the_group_decides_once_signed_in(
-    deployment: Deployment, issuer: IssuerServer
-) -> None:
+def test_a_group_member_decides_after_sign_in(deployment: Deployment, issuer: IssuerServer) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)
     lawyer = SignedInBrowser(deployment, issuer, LAWYER, "legal")
     page = lawyer.get("signed-in-page", **place(deployment, run_id))
@@ -202,7 +198,7 @@ def test_one_of_the_group_decides_once_signed_in(
     assert trail[-1]["decision"]["authentication"].startswith(f"oidc {issuer.url}")
 
 
-def test_who_is_signed_in_and_not_asked_does_not_even_see_it(
+def test_a_signed_in_person_who_is_no_approver_does_not_see_the_request(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)
@@ -217,7 +213,7 @@ def test_who_is_signed_in_and_not_asked_does_not_even_see_it(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_whoever_is_not_signed_in_comes_back_to_the_request(
+def test_a_visitor_without_sign_in_returns_to_the_request(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     del issuer
@@ -232,7 +228,7 @@ def test_whoever_is_not_signed_in_comes_back_to_the_request(
     assert f'href="{address}"' in posted.body
 
 
-def test_a_page_of_anothers_session_decides_nothing(
+def test_a_page_of_another_session_decides_nothing(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)

@@ -71,7 +71,7 @@ def both_pages(
     yield deployment.http("web-run", params={"run_id": run_id}, headers=headers)
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_comes_back(
+def test_a_visitor_without_sign_in_signs_in_and_returns(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
@@ -85,7 +85,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_comes_back(
 
 
 @pytest.mark.parametrize("groups", [(), ("finance",), ("Operators",), ("group:operators",)])
-def test_whoever_is_in_another_group_sees_nothing(
+def test_a_person_of_another_group_sees_nothing(
     deployment: Deployment, issuer: IssuerServer, groups: tuple[str, ...]
 ) -> None:
     run_id = deployment.suspended()
@@ -99,7 +99,7 @@ def test_whoever_is_in_another_group_sees_nothing(
         assert "signin?next=/web" in way
 
 
-def test_operators_see_every_run_and_the_stack_says_who_they_are(
+def test_operators_see_every_run_and_their_group_is_a_parameter(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
@@ -119,7 +119,7 @@ def test_operators_see_every_run_and_the_stack_says_who_they_are(
         ({"WebIsOpen": "yes"}, 303),
     ],
 )
-def test_it_is_open_on_ones_own_machine_only_and_if_one_says_so(
+def test_the_dashboard_is_open_only_on_loopback_and_by_parameter(
     deployment: Deployment, parameters: dict[str, str], status: int
 ) -> None:
     deployment.parameters |= parameters
@@ -128,7 +128,7 @@ def test_it_is_open_on_ones_own_machine_only_and_if_one_says_so(
     assert [each.status for each in answers] == [status, status]
 
 
-def test_looking_changes_nothing(opened: Deployment) -> None:
+def test_opening_a_page_changes_nothing(opened: Deployment) -> None:
     run_id = opened.suspended()
     before = opened.state()
     listed(opened)
@@ -136,7 +136,7 @@ def test_looking_changes_nothing(opened: Deployment) -> None:
     assert opened.state() == before
 
 
-def test_its_role_lets_it_read_and_no_more() -> None:
+def test_the_role_of_the_dashboard_only_reads() -> None:
     [policy] = functions()["WebFunction"]["Policies"]
     allowed = {}
     for each in policy["Statement"]:
@@ -156,7 +156,7 @@ def test_its_role_lets_it_read_and_no_more() -> None:
 # -- the list --------------------------------------------------------------------------------------
 
 
-def test_the_list_shows_runs_newest_first_with_words_for_their_status(opened: Deployment) -> None:
+def test_the_list_shows_runs_newest_first_with_their_status(opened: Deployment) -> None:
     done = opened.started("treasury", "Pay 50 to ops")
     opened.drain()
     waits, new = opened.suspended(), opened.started()
@@ -185,7 +185,7 @@ def test_a_form_finds_runs_by_status_and_agent(opened: Deployment) -> None:
     assert "No runs found." in listed(opened, status="parked").body
 
 
-def test_the_next_page_goes_on_where_this_one_ends(
+def test_the_next_page_continues_after_the_last_run(
     opened: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.run_list_page.PAGE_SIZE", 2)
@@ -212,7 +212,7 @@ def test_the_next_page_goes_on_where_this_one_ends(
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_what_cannot_be_listed_is_told_on_a_page(
+def test_an_invalid_list_request_shows_an_error_page(
     opened: Deployment, query: dict[str, str], field: str
 ) -> None:
     answer = listed(opened, **query)
@@ -224,7 +224,7 @@ def test_what_cannot_be_listed_is_told_on_a_page(
 
 
 @pytest.mark.parametrize("run_id", ["mzxw6ytboi2dgnjrgezdgnbv", "nonsense", "<b>\u202e"])
-def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: str) -> None:
+def test_a_missing_run_shows_an_error_page(opened: Deployment, run_id: str) -> None:
     answer = page(opened, run_id)
     assert answer.status == 404
     assert_is_a_safe_page(answer)
@@ -234,7 +234,7 @@ def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: s
 # -- a run -----------------------------------------------------------------------------------------
 
 
-def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deployment) -> None:
+def test_a_waiting_run_shows_the_waits_in_its_tree_and_the_approvers(opened: Deployment) -> None:
     run_id = opened.suspended("treasury", TREASURY)
     answer = page(opened, run_id)
     assert statuses_of(answer) == ["suspended"]
@@ -256,7 +256,7 @@ def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deploymen
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_a_run_that_has_ended_says_how_and_looks_no_more(
+def test_an_ended_run_shows_its_result_and_does_not_refresh(
     opened: Deployment, model: ModelServer, status: Status
 ) -> None:
     if status is Status.FAILED:
@@ -279,7 +279,7 @@ def test_a_run_that_has_ended_says_how_and_looks_no_more(
     }[status]
 
 
-def test_a_parked_run_says_why_and_what_lets_it_go_on(
+def test_a_parked_run_shows_the_reason_and_how_to_redrive_it(
     opened: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=403)
@@ -294,7 +294,7 @@ def test_a_parked_run_says_why_and_what_lets_it_go_on(
     assert note
 
 
-def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> None:
+def test_the_page_of_a_run_without_a_lease_refreshes_soon(opened: Deployment) -> None:
     answer = page(opened, opened.started())
     assert statuses_of(answer) == ["ready"]
     assert refresh_seconds(answer) == 3
@@ -302,7 +302,7 @@ def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> N
     assert "No model has replied yet." in answer.body
 
 
-def test_a_page_can_be_held_still(opened: Deployment) -> None:
+def test_the_refresh_of_a_page_can_be_paused(opened: Deployment) -> None:
     run_id = opened.started()
     assert "?still=1" in links(page(opened, run_id))
     answer = page(opened, run_id, still="1")
@@ -310,7 +310,7 @@ def test_a_page_can_be_held_still(opened: Deployment) -> None:
     assert "?" in links(answer)
 
 
-def test_the_timeline_ends_with_the_newest_and_says_who_decided(opened: Deployment) -> None:
+def test_the_timeline_ends_with_the_newest_and_names_the_approver(opened: Deployment) -> None:
     run_id = opened.suspended()
     opened.click(opened.token(SECURITY), "reject", reason="not before monday")
     opened.drain()
@@ -324,7 +324,7 @@ def test_the_timeline_ends_with_the_newest_and_says_who_decided(opened: Deployme
     assert all(each.endswith("UTC") for each in re.findall("<time[^>]*>([^<]*)", timeline))
 
 
-def test_what_could_not_be_told_is_on_the_page(opened: Deployment) -> None:
+def test_a_failed_notification_is_on_the_page(opened: Deployment) -> None:
     opened.forbid_sender()
     run_id = opened.started()
     opened.drain()
@@ -388,7 +388,7 @@ def _seen_from(address: str, link: str) -> str:
     )
 
 
-def test_hostile_text_stays_text_and_shows_what_it_hides(
+def test_hostile_text_stays_text_and_its_invisible_characters_are_shown(
     opened: Deployment, model: ModelServer
 ) -> None:
     def hostile(request: Json) -> Reply | Fault:
@@ -414,7 +414,7 @@ def test_hostile_text_stays_text_and_shows_what_it_hides(
     assert ended.body.count("&lt;script&gt;alert(1)") > waiting.body.count("&lt;script&gt;alert(1)")
 
 
-def test_a_very_long_run_makes_no_page_that_cannot_be_sent(
+def test_the_page_of_a_very_long_run_stays_below_the_response_limit(
     opened: Deployment, model: ModelServer
 ) -> None:
     """Lambda's answers end at 6 MB."""

@@ -121,7 +121,7 @@ def tree_of(answer: Answer) -> str:
     return " ".join(re.sub("<[^>]*>", " ", found[1]).split())
 
 
-def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
+def test_every_reason_to_wait_is_shown(page: Page) -> None:
     harness = harness_of(
         ("pay", {"amount": 5}),
         ("wonder", {"about": "lunch"}),
@@ -146,7 +146,7 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     )
 
 
-def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
+def test_a_run_suspended_by_a_condition_shows_the_approvers(page: Page) -> None:
     far = EveryTurns(limit=1, approval=Approval([ANN]))
     harness = LocalHarness(
         agents=[Agent("a", tools=[look], conditions=[far])],
@@ -161,7 +161,7 @@ def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
     assert "awaiting go-ahead (open)" in tree_of(answer)
 
 
-def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
+def test_a_call_in_doubt_is_shown_as_a_question(page: Page) -> None:
     harness = harness_of(("pay", {"amount": 5}))
     view = harness.runner.start("a", "go")
     lose(harness, view.run_id, view.waiting[0].request_id)
@@ -185,7 +185,7 @@ def lose(harness: LocalHarness, run_id: str, request_id: str) -> None:
     harness.runner.advance(run_id)
 
 
-def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
+def test_a_child_run_and_its_parent_link_to_each_other(page: Page) -> None:
     worker = Agent("worker", tools=[pay])
     boss = Agent("boss", tools=[worker.as_tool(description="Work.", spawn=True)])
     scripts: dict[str, Script] = {
@@ -210,7 +210,7 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     assert "its cost is shown there" not in inner.body
 
 
-def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
+def test_a_paused_run_is_shown_as_paused_until_it_ends(page: Page) -> None:
     harness = harness_of(("pay", {"amount": 5}))
     view = harness.runner.start("a", "go")
     harness.runner.pause(view.run_id)
@@ -221,7 +221,7 @@ def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
     assert statuses_of(page(harness, view.run_id)) == ["cancelled"]
 
 
-def test_a_run_at_work_looks_again_soon(page: Page) -> None:
+def test_the_page_of_a_running_run_refreshes_soon(page: Page) -> None:
     harness = harness_of(("pay", {"amount": 5}))
     view = harness.runner.start("a", "go")
     later = harness.now + timedelta(minutes=1)
@@ -231,7 +231,7 @@ def test_a_run_at_work_looks_again_soon(page: Page) -> None:
     assert (statuses_of(answer), refresh_seconds(answer)) == (["running"], 3)
 
 
-def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
+def test_later_messages_are_shown_whether_delivered_or_not(page: Page) -> None:
     harness = LocalHarness(
         nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")]
     )
@@ -247,7 +247,7 @@ def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
     assert "hurry up" in heard.body and "not read by the model yet" not in heard.body
 
 
-def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page: Page) -> None:
+def test_the_tree_of_a_long_run_shows_open_calls_and_the_last_completed(page: Page) -> None:
     turns = [calls(*[("look", {})] * 100)] * 4
     harness = LocalHarness(
         look,
