@@ -24,7 +24,8 @@ from tests.bench.wire import Meter, Tally
 from tests.local import script
 from tests.local.model_server import Call, Json, ModelServer, Reply
 from tests.simulation.dynamodb import item_bytes
-from tests.support.deployment import REGION, Deployment
+from tests.support.deployment import Deployment
+from tests.support.lambda_invocation import REGION
 
 CFO = "cfo@example.com"
 CASES = {"flat": "payer", "three levels": "treasury"}

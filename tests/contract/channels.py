@@ -31,6 +31,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.ports.notifier import Notifier
 from tests.local.hook_server import HookServer, Says, trusting
 from tests.local.slack_server import Fault, Message, SlackServer
+from tests.support.email_messages import Markup, part
 
 REGION = "us-east-1"
 ADA = "ada@example.com"
@@ -124,9 +125,6 @@ class Email:
         return self._messages
 
     def _read(self, raw: str) -> Received:
-        # Imported late: that module renders an e-mail when it is imported.
-        from tests.unit.adapters.channels.test_email import Markup, part
-
         mail = message_from_string(raw, _class=EmailMessage, policy=policy.default)
         text, markup = part(mail, "plain"), Markup(part(mail, "html"))
         varying = {"Subject", "Message-ID", "Content-Type", "Content-Transfer-Encoding"}

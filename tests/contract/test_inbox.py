@@ -9,9 +9,9 @@ from agent_continuations.adapters.channels.inbox import InboxNotifier
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox
 from agent_continuations.adapters.stores.memory import InMemoryInbox
 from agent_continuations.ports.inbox import Inbox, InboxEntry
-from tests.contract.test_notifier import notice
 from tests.local.ministack import client
 from tests.local.template import create_table
+from tests.support.notices import notice_with_secret
 
 UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
 ONE, TWO = InboxEntry("r1", "q1"), InboxEntry("r2", "q2")
@@ -56,7 +56,7 @@ def test_a_dropped_entry_is_gone_and_can_be_dropped_again(inbox: Inbox) -> None:
 
 
 def test_a_delivered_notice_is_in_the_inbox_of_its_approver(inbox: Inbox) -> None:
-    delivered = notice()
+    delivered = notice_with_secret()
     InboxNotifier(inbox).deliver(delivered, ANN, ANN)
     assert InboxEntry(delivered.run_id, delivered.request_id) in inbox.list(
         delivered.tenant, ANN, 50

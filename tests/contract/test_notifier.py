@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from tests.contract.channels import ADA, CHANNELS, LINK, PAGE, Channel, Received, open_channel
-from tests.unit.adapters.channels.test_email import HOSTILE, about, half
+from tests.support.notices import HOSTILE, SECRET, notice_with_secret, texts_with_surrogates
 
-SECRET = "DE89370400440532013000"
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ue000-\uf8ff]"
 )
@@ -33,12 +31,8 @@ def channel(request: pytest.FixtureRequest) -> Iterator[Channel]:
 
 def sent(channel: Channel, **more: Any) -> Received:
     """Deliver a notice. Returns the message as it was received."""
-    channel.notifier.deliver(notice(**more), channel.address, ADA)
+    channel.notifier.deliver(notice_with_secret(**more), channel.address, ADA)
     return channel.received()[-1]
-
-
-def notice(**more: Any) -> Notice:
-    return about(**{"arguments": {"iban": SECRET}, "goal": f"Pay {SECRET}.", **more})
 
 
 def test_each_call_delivers_once(channel: Channel) -> None:
@@ -64,14 +58,14 @@ def test_a_message_describes_the_request(channel: Channel) -> None:
 def test_an_unreachable_service_is_retryable(channel: Channel) -> None:
     unreachable = channel.unreachable()
     with pytest.raises(Retryable):
-        unreachable.deliver(notice(), channel.address, ADA)
+        unreachable.deliver(notice_with_secret(), channel.address, ADA)
     assert channel.received() == []
 
 
 def test_a_permanent_refusal_is_fatal(channel: Channel) -> None:
     refused = channel.refuse()
     with pytest.raises(Fatal):
-        channel.notifier.deliver(notice(), refused, ADA)
+        channel.notifier.deliver(notice_with_secret(), refused, ADA)
 
 
 def test_private_details_are_sent_to_private_channels_only(channel: Channel) -> None:
@@ -82,7 +76,7 @@ def test_private_details_are_sent_to_private_channels_only(channel: Channel) -> 
 
 
 @once
-@given(text=half)
+@given(text=texts_with_surrogates)
 def test_text_never_becomes_structure(channel: Channel, text: str) -> None:
     check_stays_text(channel, arguments={"to": text}, goal=text, approvers=(text,))
 

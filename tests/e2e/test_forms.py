@@ -12,7 +12,7 @@ from agent_continuations.core.ids import canonical_json
 from agent_continuations.html.forms.form import Read, attach_faults, fields, parse
 from tests.support.form_page import Browser as Simulated
 from tests.support.form_page import page as drawn
-from tests.unit.html.test_forms import PAID, PREFIX, pay, schema_of
+from tests.support.form_schemas import PAID, PREFIX, pay, schema_of
 
 # Texts of every sort, in controls of one line, of many, and of JSON.
 TEXTS = {

@@ -9,7 +9,8 @@ from agent_continuations.bootstrap.aws import client as aws_clients
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import ModelServer
-from tests.support.deployment import REGION, Deployment
+from tests.support.deployment import Deployment
+from tests.support.lambda_invocation import REGION
 
 
 @pytest.fixture(scope="module", autouse=True)

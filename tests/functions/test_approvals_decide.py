@@ -2,17 +2,16 @@
 
 import time
 from base64 import b64encode
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
 import agents
-from agent_continuations import Agent, Approval, tool
-from agents.onboarding import account_agent
-from tests.functions.test_approvals_page import assert_is_a_safe_page
-from tests.support.deployment import CURL, SECURITY, Deployment, example
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.hr_agent import hr_agent
+from tests.support.http_answers import CURL
+from tests.support.lambda_invocation import example
+from tests.support.safe_pages import assert_is_a_safe_page
 
 APPROVE = {"decision": "approve"}
 
@@ -76,7 +75,7 @@ def test_an_old_browser_with_the_nonce_decides(deployment: Deployment) -> None:
     assert deployment.answer(token, form, headers={"Sec-Fetch-Site": None}).status == 303
 
 
-def test_a_click_leads_back_to_a_page_that_says_so(deployment: Deployment) -> None:
+def test_a_click_redirects_to_a_page_with_the_decision(deployment: Deployment) -> None:
     deployment.suspended()
     token = deployment.token()
     answer = deployment.click(token, "reject", reason="Too early.")
@@ -105,7 +104,7 @@ def test_a_double_click_is_one_decision(deployment: Deployment) -> None:
     assert deployment.answer(token, form).status == 303
 
 
-def test_another_answer_meets_what_stands(deployment: Deployment) -> None:
+def test_a_second_decision_is_refused_with_the_first(deployment: Deployment) -> None:
     deployment.suspended()
     token = deployment.token()
     nonce = deployment.page(token).form_value("nonce")
@@ -133,7 +132,7 @@ def test_edited_arguments_run_and_are_shown(deployment: Deployment) -> None:
     assert "authorized for basic" in deployment.read(run_id)["result"]
 
 
-def test_a_mistake_in_the_edit_form_is_told_beside_the_field_and_nothing_typed_is_lost(
+def test_an_error_in_the_edit_form_is_shown_at_its_field_and_keeps_the_input(
     deployment: Deployment,
 ) -> None:
     deployment.suspended("procurement", "Order two chairs for 450 from acme.")
@@ -161,7 +160,7 @@ def test_a_mistake_in_the_edit_form_is_told_beside_the_field_and_nothing_typed_i
     assert "Ordered three chairs from acme for 400 euros" in deployment.read(run_id)["result"]
 
 
-def test_a_form_that_was_sent_by_the_enter_key_decides_nothing(deployment: Deployment) -> None:
+def test_a_form_sent_by_the_enter_key_decides_nothing(deployment: Deployment) -> None:
     deployment.suspended("procurement", "Order two chairs for 450 from acme.")
     token, before = deployment.token("lead@example.com"), deployment.state()
     form = Browser(deployment.page(token, edit=True).body).posted
@@ -185,7 +184,7 @@ def test_a_form_that_was_sent_by_the_enter_key_decides_nothing(deployment: Deplo
         ("1" * 5000, "arguments"),
     ],
 )
-def test_arguments_that_do_not_fit_leave_the_request_open(
+def test_invalid_arguments_leave_the_request_open(
     deployment: Deployment, arguments: str, field: str
 ) -> None:
     deployment.suspended()
@@ -220,7 +219,7 @@ def test_arguments_that_do_not_fit_leave_the_request_open(
         ('{"decision": "approve"}', '{"decision": "approve"}'),
     ],
 )
-def test_a_form_that_does_not_fit_is_told_by_field(
+def test_an_invalid_form_is_reported_by_field(
     deployment: Deployment, form: str, field: str
 ) -> None:
     deployment.suspended()
@@ -230,7 +229,7 @@ def test_a_form_that_does_not_fit_is_told_by_field(
     assert deployment.state() == before
 
 
-def test_a_form_in_base64_is_read_as_well(deployment: Deployment) -> None:
+def test_a_form_in_base64_is_accepted(deployment: Deployment) -> None:
     """API Gateway sends it so where binary media types are configured."""
     deployment.suspended()
     event = example("approval-decision")
@@ -259,7 +258,7 @@ def test_a_cancelled_run_has_nothing_to_decide(deployment: Deployment) -> None:
 def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "AGENTS", [hurried(seconds=2)])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(seconds=2)])
     run_id = deployment.suspended()
     token = deployment.token()
     assert "0 minutes left" in deployment.page(token).body
@@ -280,24 +279,6 @@ def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     deployment.answer(token, APPROVE, headers=CURL).refused(409)
 
 
-def hurried(**policy: Any) -> Agent:
-    """The HR agent, whose authorizations must be approved by another policy."""
-    policy = {"approvers": [SECURITY], "timeout_seconds": policy.pop("seconds", 60), **policy}
-    approval = Approval(**policy)
-    tools = [
-        replace(each, approval=approval) if each.name == "authorize" else each
-        for each in account_agent.tools
-    ]
-    inner = replace(account_agent, tools=tools)
-
-    @tool(effect="idempotent")
-    def send_welcome_mail(to: str, name: str) -> str:
-        return f"sent to {name} <{to}>"
-
-    as_tool = inner.as_tool(description="Makes accounts.")
-    return Agent(name="hr", instructions="Onboard.", tools=[send_welcome_mail, as_tool])
-
-
 # -- a call that was lost ----------------------------------------------
 
 
@@ -315,7 +296,7 @@ def lost(deployment: Deployment) -> tuple[str, str]:
     return run_id, deployment.token()
 
 
-def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
+def test_a_doubt_page_explains_each_answer_and_opening_it_changes_nothing(
     deployment: Deployment,
 ) -> None:
     run_id, token = lost(deployment)
@@ -336,7 +317,7 @@ def test_a_doubt_tells_what_each_answer_does_and_looking_does_nothing(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_it_happened_and_the_agent_is_told_what_was_found(deployment: Deployment) -> None:
+def test_a_doubt_answered_as_happened_gives_the_agent_the_result(deployment: Deployment) -> None:
     run_id, token = lost(deployment)
     assert deployment.click(token, "approve", reason="I see it in the log.").status == 303
     deployment.drain()
@@ -346,7 +327,7 @@ def test_it_happened_and_the_agent_is_told_what_was_found(deployment: Deployment
     assert "Answered: it happened" in deployment.page(token).body
 
 
-def test_it_did_not_happen_and_the_tool_runs_now(deployment: Deployment) -> None:
+def test_a_doubt_answered_as_not_happened_runs_the_tool(deployment: Deployment) -> None:
     run_id, token = lost(deployment)
     assert deployment.click(token, "reject").status == 303
     deployment.drain()

@@ -1,69 +1,23 @@
 """The approver's page: what it shows, to whom, and that looking at it changes nothing."""
 
 import re
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from html.parser import HTMLParser
 
 import pytest
 
 from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
-from tests.support.deployment import CURL, SECURITY, Answer, Deployment
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import CURL
+from tests.support.safe_pages import BIDI, HOSTILE, Tags, assert_is_a_safe_page
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."
-HOSTILE = (
-    "<script>alert(1)</script><img src=x onerror=y>\"'&\u202etfosorcim\u2066\r\nBcc: x@evil.example"
-)
-BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\r\x00-\x08]")
 
 
-class Tags(HTMLParser):
-    """All tags and their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-
-def assert_is_a_safe_page(answer: Answer) -> None:
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["x-frame-options"] == "DENY"
-    policy = dict(
-        each.strip().partition(" ")[::2]
-        for each in answer.headers["content-security-policy"].split(";")
-    )
-    [style] = re.findall(r"<style>(.*?)</style>", answer.body, re.DOTALL)
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": f"'sha256-{digest}'",
-        "form-action": "'self'",
-        "frame-ancestors": "'none'",
-        "base-uri": "'none'",
-    }
-    found = Tags(answer.body)
-    assert not {"script", "img", "iframe", "link", "object", "svg", "base"} & set(found.tags)
-    assert not {name for name in found.attributes if name.startswith("on") or name == "style"}
-    assert not {"src", "autofocus"} & found.attributes
-    assert "http" not in re.sub(r"<time[^>]*>", "", answer.body).lower().replace("&lt;", "")
-    assert not BIDI.search(answer.body)
-
-
-def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
+def test_the_page_shows_the_call_and_the_requester(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     page = deployment.page(deployment.token())
     [asked] = deployment.read(run_id)["waiting"]
@@ -80,7 +34,7 @@ def test_the_page_shows_the_call_and_who_asks(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("decided", [False, True])
-def test_looking_changes_nothing(deployment: Deployment, method: str, decided: bool) -> None:
+def test_opening_a_page_changes_nothing(deployment: Deployment, method: str, decided: bool) -> None:
     run_id = deployment.suspended()
     token = deployment.token()
     if decided:
@@ -104,7 +58,9 @@ def test_a_form_in_the_query_of_a_get_decides_nothing(deployment: Deployment) ->
     assert deployment.state() == before
 
 
-def test_nothing_on_the_page_submits_by_itself_or_elsewhere(deployment: Deployment) -> None:
+def test_nothing_on_the_page_submits_automatically_or_to_another_site(
+    deployment: Deployment,
+) -> None:
     deployment.suspended()
     page = deployment.page(deployment.token()).body
     forms = re.findall(r"<form[^>]*>", page)
@@ -160,7 +116,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_token_that_is_not_this_approvers_is_refused(deployment: Deployment, kind: str) -> None:
+def test_a_token_of_another_approver_is_refused(deployment: Deployment, kind: str) -> None:
     deployment.suspended()
     token = bad_tokens(deployment)[kind]
     before = deployment.state()
@@ -190,7 +146,7 @@ def test_a_token_with_any_letter_changed_is_refused(deployment: Deployment) -> N
 
 
 @pytest.mark.parametrize("more", ["!", "~", " ", "=", "A==="])
-def test_a_token_with_more_behind_it_is_refused(deployment: Deployment, more: str) -> None:
+def test_a_token_with_a_suffix_is_refused(deployment: Deployment, more: str) -> None:
     deployment.suspended()
     deployment.page(deployment.token() + more, headers=CURL).refused(404)
 
@@ -231,7 +187,7 @@ def test_keys_rotate_and_retire(deployment: Deployment) -> None:
     assert deployment.click(token).status == 303
 
 
-def test_each_approver_has_a_link_of_his_own(deployment: Deployment) -> None:
+def test_each_approver_has_a_personal_link(deployment: Deployment) -> None:
     run_id = deployment.suspended("treasury", CLOSE)
     cfo, audit = deployment.token("cfo@example.com"), deployment.token("audit@example.com")
     assert cfo != audit
@@ -300,7 +256,7 @@ def test_hostile_text_stays_text_in_the_mail(deployment: Deployment, model: Mode
         assert r"\u202etfosorcim\u2066" in part  # in the arguments, where it still is JSON
 
 
-def test_a_goal_cannot_write_lines_of_its_own_into_the_mail(deployment: Deployment) -> None:
+def test_a_goal_cannot_add_lines_to_the_mail(deployment: Deployment) -> None:
     forged = "Hash:         000000000000"
     link = "https://evil.example/approvals/x"
     goal = f"Transfer 250 to acme.\n{forged}\n\nView everything and decide:\n\n{link}\n"
@@ -310,7 +266,7 @@ def test_a_goal_cannot_write_lines_of_its_own_into_the_mail(deployment: Deployme
     assert not {forged, link} & set(mail.part("plain").splitlines())
 
 
-def test_what_stands_in_the_edit_form_can_be_approved_as_it_is(
+def test_the_edit_form_can_be_approved_unchanged(
     deployment: Deployment, model: ModelServer
 ) -> None:
     model.respond = hostile
@@ -323,7 +279,7 @@ def test_what_stands_in_the_edit_form_can_be_approved_as_it_is(
     assert answer.json()["arguments_hash"] == asked["arguments_hash"]
 
 
-def test_a_very_large_argument_makes_no_page_that_cannot_be_sent(
+def test_the_page_of_a_very_large_argument_stays_below_the_response_limit(
     deployment: Deployment, model: ModelServer
 ) -> None:
     """Lambda's answers end at 6 MB, and the page shows the arguments twice."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functions.test_approvals_page import assert_is_a_safe_page
-from tests.functions.test_inbox import CFO, LEAD, SignedIn
 from tests.local.issuer import IssuerServer
 from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.safe_pages import assert_is_a_safe_page
+from tests.support.signed_in import CFO, LEAD, SignedInBrowser
 
 CHAIRS = "Order two chairs for 450 from acme."
 CHEAPER = "Order two chairs for 300 from acme."
@@ -48,7 +48,7 @@ def ordered(deployment: Deployment, input: str) -> bool:
 UP_TO = {"grant.0": "up_to", "grant.hours": "8"}
 
 
-def test_what_was_agreed_to_in_advance_asks_nobody_and_all_else_does(
+def test_a_call_under_a_grant_needs_no_approval_and_others_do(
     deployment: Deployment,
 ) -> None:
     agreed(deployment, **UP_TO)
@@ -58,13 +58,13 @@ def test_what_was_agreed_to_in_advance_asks_nobody_and_all_else_does(
     assert not ordered(deployment, "Order two chairs for 300 from globex.")
 
 
-def test_untouched_the_form_agrees_to_the_very_same_call_only(deployment: Deployment) -> None:
+def test_an_unchanged_grant_form_covers_the_identical_call_only(deployment: Deployment) -> None:
     agreed(deployment)
     assert ordered(deployment, CHAIRS)
     assert not ordered(deployment, CHEAPER)
 
 
-def test_a_use_is_on_the_trail_of_its_run(deployment: Deployment) -> None:
+def test_a_use_of_a_grant_is_in_the_audit_of_its_run(deployment: Deployment) -> None:
     agreed(deployment, **UP_TO)
     [grant] = deployment.http("list-grants").json()["items"]
     run_id = deployment.started("procurement", CHEAPER)
@@ -78,11 +78,11 @@ def test_a_use_is_on_the_trail_of_its_run(deployment: Deployment) -> None:
     assert (grant["uses"], grant["lives"]) == (1, True)
 
 
-def test_a_grant_is_seen_and_revoked_in_its_makers_inbox_alone(
+def test_a_grant_is_shown_and_revoked_only_in_the_grantors_inbox(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     agreed(deployment, **UP_TO)
-    lead, cfo = (SignedIn(deployment, issuer, who) for who in (LEAD, CFO))
+    lead, cfo = (SignedInBrowser(deployment, issuer, who) for who in (LEAD, CFO))
     assert "Standing approvals" in lead.inbox().body
     assert "Standing approvals" not in cfo.inbox().body
     [grant] = deployment.http("list-grants").json()["items"]
@@ -115,7 +115,7 @@ def test_a_program_that_may_act_for_approvers_grants_and_revokes(deployment: Dep
     deployment.http("revoke-grant", params={"grant_id": "aaaa"}).refused(404)
 
 
-def test_a_program_that_speaks_for_itself_revokes_its_own_grants_only(
+def test_a_program_revokes_its_own_grants_only(
     deployment: Deployment,
 ) -> None:
     agreed(deployment, **UP_TO)
@@ -132,7 +132,7 @@ def test_a_program_that_speaks_for_itself_revokes_its_own_grants_only(
         ({"seconds": 60, "max_uses": 0}, "grant.max_uses"),
     ],
 )
-def test_a_grant_that_does_not_fit_leaves_the_request_open(
+def test_an_invalid_grant_leaves_the_request_open(
     deployment: Deployment, grant: dict[str, object], field: str
 ) -> None:
     deployment.parameters["CallersMayActForApprovers"] = "yes"

@@ -30,17 +30,12 @@ from agent_continuations.safe_text import escape, escape_json, escape_line
 from agent_continuations.views.decision import decision_view
 from tests.contract.channels import LINK, PAGE, shape
 from tests.local.slack_rules import check_message, check_view
-from tests.support.deployment import Answer
+from tests.support.email_messages import NOTIFIER, Markup, check_parts, part
 from tests.support.form_page import Browser
-from tests.support.hostile_world import ANN, BOB, CARL, NAMES, PLACES, SCENES, Words, World
-from tests.unit.adapters.channels.test_email import (
-    ADA,
-    HOSTILE,
-    NOTIFIER,
-    Markup,
-    check_parts,
-    part,
-)
+from tests.support.hostile_run import HostileRun
+from tests.support.hostile_scenes import ANN, BOB, CARL, NAMES, PLACES, SCENES, Words
+from tests.support.http_answers import Answer
+from tests.support.notices import ADA, HOSTILE
 
 # Letters, marks and free places that have no shape of their own: Default_Ignorable_Code_Point of
 # Unicode's DerivedCoreProperties.txt, beyond the categories below.
@@ -142,24 +137,24 @@ _FREE = re.compile(
 
 def pages(name: str, words: Words) -> Iterator[Answer]:
     """Every page that somebody can see of a scene."""
-    world = World(name, words)
+    world = HostileRun(name, words)
     for who in (ANN, CARL):
         yield world.open(who)
         yield world.open_inbox(who)
     yield from world.open_as_operator()
     # Whoever comes too late is told what stands, and whoever sends nonsense, what was wrong.
-    yield World(name, words).post({"decision": "reject", "reason": words["why"]}, BOB)
+    yield HostileRun(name, words).post({"decision": "reject", "reason": words["why"]}, BOB)
     yield world.post({words["other"][:60]: words["why"], "decision": words["key"]})
     run_id, asked = world.head.run_id, world.request_id
     for pick in (f"{run_id}/{asked}/{words['key'].replace('/', '')}", f"{run_id}/{asked}/"):
         form = {"pick": pick, "decision": "reject", "reason": words["why"]}
-        yield World(name, words).post_inbox(form)
+        yield HostileRun(name, words).post_inbox(form)
 
 
 @pytest.mark.parametrize("name", SCENES)
 @settings(few, max_examples=12)
 @given(words=strange)
-def test_strange_words_stay_words_on_every_page(name: str, words: Words) -> None:
+def test_hostile_text_stays_text_on_every_page(name: str, words: Words) -> None:
     both = zip(pages(name, words), pages(name, harmless(words)), strict=True)
     for hostile, plain in both:
         assert_same_but_for_the_words(hostile, plain)
@@ -168,16 +163,16 @@ def test_strange_words_stay_words_on_every_page(name: str, words: Words) -> None
 
 @few
 @given(words=strange)
-def test_strange_words_stand_in_the_forms_exactly(words: Words) -> None:
+def test_hostile_text_is_exact_in_the_forms(words: Words) -> None:
     words = {**words, **NAMES}
-    world = World("open", words)
+    world = HostileRun("open", words)
     hostile = world.open(edit="1")
     assert_same_but_for_the_words(
-        hostile, World("open", {**harmless(words), **NAMES}).open(edit="1")
+        hostile, HostileRun("open", {**harmless(words), **NAMES}).open(edit="1")
     )
     assert hidden(unescape(hostile.body)) == []
     # An argument that the tool does not know it would refuse, so that one has its own name again.
-    world = World("open", words | {"key": "zzkeyzz"})
+    world = HostileRun("open", words | {"key": "zzkeyzz"})
     [asked] = world.api("read-run")["waiting"]
     form = {**Browser(world.open(edit="1").body).posted, "decision": "approve"}
     answer = world.post(form, page=False)
@@ -189,14 +184,14 @@ def test_strange_words_stand_in_the_forms_exactly(words: Words) -> None:
 
 @few
 @given(words=strange)
-def test_strange_words_that_were_typed_stand_there_again_exactly(words: Words) -> None:
+def test_hostile_text_that_was_typed_is_shown_again_exactly(words: Words) -> None:
     typed = "\r\n".join(re.split("\r\n|\r|\n", words["other"]))
     form = {"arguments.to": typed, "arguments.amount": "seven", "decision": "approve"}
     words = {**words, **NAMES}
-    hostile = World("open", words).post(form)
+    hostile = HostileRun("open", words).post(form)
     assert hostile.status == 422
     calm = {**harmless(words), **NAMES}
-    plain = World("open", calm).post(form | {"arguments.to": calm["other"]})
+    plain = HostileRun("open", calm).post(form | {"arguments.to": calm["other"]})
     # What hides in a typed text is told beside it, in one more line.
     if _kind(words["other"]) != "\u202e":
         assert_same_but_for_the_words(hostile, plain)
@@ -208,8 +203,8 @@ def test_strange_words_that_were_typed_stand_there_again_exactly(words: Words) -
 
 
 @pytest.mark.parametrize("text", ["x&next=evil", "\u00e9\u4e2d", "a=b;c", "<b>", "%0d%0aX:y", "'"])
-def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
-    answer = World("open", {place: place for place in PLACES}).open_as_nobody(text, text)
+def test_a_hostile_address_stays_within_one_url_parameter(text: str) -> None:
+    answer = HostileRun("open", {place: place for place in PLACES}).open_as_nobody(text, text)
     assert answer.status == 303
     way, _, query = answer.headers["location"].partition("?")
     assert way == "../../signin"
@@ -220,7 +215,7 @@ def test_a_strange_address_stays_in_one_parameter_of_another(text: str) -> None:
 
 
 @pytest.mark.parametrize("letter", SHAPELESS)
-def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
+def test_a_character_without_a_glyph_is_made_visible(letter: str) -> None:
     escaped = f"\\u{{{ord(letter):x}}}"
     assert escape(f"pay{letter}pal") == f"pay{escaped}pal"
     assert json.loads(escape_json({letter: letter})) == {letter: letter}
@@ -232,7 +227,7 @@ def test_a_letter_without_a_shape_is_made_visible(letter: str) -> None:
 
 
 def notices(words: Words) -> Iterator[Notice]:
-    for each in World("doubt", words).notices:
+    for each in HostileRun("doubt", words).notices:
         yield each.model_copy(update={"notice_id": "abcdefgh23456723"})
 
 
@@ -242,7 +237,7 @@ def links(_notice: Notice, _approver: str) -> str:
 
 @few
 @given(words=strange, occasion=st.sampled_from(["asked", "reminder"]))
-def test_strange_words_stay_words_in_mail(words: Words, occasion: str) -> None:
+def test_hostile_text_stays_text_in_mail(words: Words, occasion: str) -> None:
     for made in zip(notices(words), notices(harmless(words)), strict=True):
         mails = [
             NOTIFIER.message(
@@ -271,7 +266,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
             public_notice(notice, PAGE),
         ):
             yield {"blocks": told.blocks, "text": told.text}
-    world = World("edited", words)
+    world = HostileRun("edited", words)
     loaded = world.services.runs.load(world.head.run_id)
     call = next(each for _, each in loaded.continuation.calls() if each.decision)
     assert call.decision
@@ -286,7 +281,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
 
 @few
 @given(words=strange)
-def test_strange_words_stay_words_in_slack(words: Words) -> None:
+def test_hostile_text_stays_text_in_slack(words: Words) -> None:
     for hostile, plain in zip(slack(words), slack(harmless(words)), strict=True):
         if hostile.get("type") == "modal":
             check_view(hostile)
@@ -311,8 +306,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 @few
 @given(words=strange)
-def test_strange_words_come_back_exactly_in_json(words: Words) -> None:
-    world = World("edited", words)
+def test_hostile_text_is_exact_in_json(words: Words) -> None:
+    world = HostileRun("edited", words)
     refusal = world.post({"decision": "reject", "reason": words["why"]}, BOB, page=False)
     assert refusal.status == 409
     assert refusal.headers["content-type"] == "application/problem+json"

@@ -1,54 +1,19 @@
 """Signed in: the inbox, and requests of high risk or of a group, which a link cannot decide."""
 
-import re
-from collections.abc import Iterator, Mapping
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.functions.test_approvals_page import LATER, assert_is_a_safe_page
 from tests.local.issuer import IssuerServer
-from tests.support.deployment import Answer, Deployment
+from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.safe_pages import assert_is_a_safe_page
+from tests.support.signed_in import CFO, LAWYER, LEAD, SignedInBrowser
 
-LEAD, CFO, AUDIT = "lead@example.com", "cfo@example.com", "audit@example.com"
-LAWYER = "lena@example.com"
+LATER = datetime.now(UTC) + timedelta(days=7)
 CHAIRS = "Order two chairs for 450 from acme."
 CONTRACT = "Please sign the contract with acme for 2 years."
-
-
-class SignedIn:
-    """Somebody in a browser, with the provider's token in the cookie."""
-
-    def __init__(
-        self, deployment: Deployment, issuer: IssuerServer, email: str, *groups: str
-    ) -> None:
-        self.deployment = deployment
-        self.cookie = f"__Host-session={issuer.token(email, groups)}"
-
-    def get(self, name: str, **params: str) -> Answer:
-        return self.deployment.http(name, params=params or None, headers={"Cookie": self.cookie})
-
-    def post(
-        self, name: str, form: Mapping[str, object], *, accept: str = "text/html", **params: str
-    ) -> Answer:
-        headers = {"Cookie": self.cookie, "Accept": accept}
-        body = urlencode(form, doseq=True)
-        return self.deployment.http(name, params=params or None, body=body, headers=headers)
-
-    def inbox(self) -> Answer:
-        answer = self.get("inbox")
-        assert_is_a_safe_page(answer)
-        return answer
-
-    def picks(self) -> list[str]:
-        return re.findall(r'name="pick" value="([^"]+)"', self.inbox().body)
-
-    def answer_many(self, decision: str, picks: list[str], **more: str) -> Answer:
-        nonce = Browser(self.inbox().body).posted.get("nonce", "")
-        return self.post(
-            "inbox-decision", {"nonce": nonce, "decision": decision, "pick": picks, **more}
-        )
 
 
 @pytest.fixture
@@ -65,37 +30,36 @@ def place(deployment: Deployment, run_id: str) -> dict[str, str]:
 # -- the inbox -------------------------------------------------------------------------------------
 
 
-def test_the_inbox_shows_all_that_waits_for_me_and_nothing_else(
+def test_the_inbox_shows_exactly_the_requests_of_its_approver(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.suspended("procurement", CHAIRS)
     deployment.suspended("procurement", "Order one desk for 200 from globex.")
     deployment.suspended("treasury", "Transfer 250 to acme.")
-    lead = SignedIn(deployment, issuer, LEAD).inbox()
+    lead = SignedInBrowser(deployment, issuer, LEAD).inbox()
     assert "Orders two chairs from acme for 450 euros" in lead.body
     assert "Orders one desk from globex" in lead.body
     assert "transfer" not in lead.body
-    assert len(SignedIn(deployment, issuer, CFO).picks()) == 1
+    assert len(SignedInBrowser(deployment, issuer, CFO).picks()) == 1
     assert (
-        "Nothing is waiting for you" in SignedIn(deployment, issuer, "eve@example.com").inbox().body
+        "Nothing is waiting for you"
+        in SignedInBrowser(deployment, issuer, "eve@example.com").inbox().body
     )
 
 
-def test_looking_into_the_inbox_changes_nothing(
-    deployment: Deployment, issuer: IssuerServer
-) -> None:
+def test_opening_the_inbox_changes_nothing(deployment: Deployment, issuer: IssuerServer) -> None:
     deployment.suspended("procurement", CHAIRS)
     before = deployment.state()
-    SignedIn(deployment, issuer, LEAD).inbox()
+    SignedInBrowser(deployment, issuer, LEAD).inbox()
     assert deployment.state() == before
 
 
-def test_many_are_answered_at_once_each_by_itself(
+def test_several_requests_are_decided_at_once_independently(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     small = deployment.suspended("procurement", CHAIRS)
     large = deployment.suspended("procurement", "Order a car for 30000 from globex.")
-    lead = SignedIn(deployment, issuer, LEAD)
+    lead = SignedInBrowser(deployment, issuer, LEAD)
     picks = lead.picks()
     assert len(picks) == 2
     answer = lead.answer_many("approve", picks, reason="in the budget")
@@ -106,17 +70,17 @@ def test_many_are_answered_at_once_each_by_itself(
     deployment.drain()
     assert "Ordered two chairs" in deployment.read(small)["result"]
     assert deployment.read(large)["status"] == "suspended"
-    assert len(SignedIn(deployment, issuer, CFO).picks()) == 1
+    assert len(SignedInBrowser(deployment, issuer, CFO).picks()) == 1
     [said] = [each for each in deployment.timeline(small) if each["kind"] == "decision"]
     assert (said["approver"], said["via"], said["reason"]) == (LEAD, "session", "in the budget")
 
 
-def test_one_that_was_answered_meanwhile_does_not_hold_up_the_others(
+def test_a_request_decided_meanwhile_does_not_block_the_others(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     first = deployment.suspended("procurement", CHAIRS)
     second = deployment.suspended("procurement", "Order one desk for 200 from globex.")
-    lead = SignedIn(deployment, issuer, LEAD)
+    lead = SignedInBrowser(deployment, issuer, LEAD)
     picks = lead.picks()
     deployment.click(deployment.token(LEAD), "reject")
     answer = lead.answer_many("approve", picks)
@@ -126,11 +90,11 @@ def test_one_that_was_answered_meanwhile_does_not_hold_up_the_others(
     assert "rejected" in deployment.read(second)["result"]
 
 
-def test_what_has_changed_since_it_was_shown_is_not_approved(
+def test_a_request_that_changed_since_it_was_shown_is_not_approved(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CHAIRS)
-    lead = SignedIn(deployment, issuer, LEAD)
+    lead = SignedInBrowser(deployment, issuer, LEAD)
     [pick] = lead.picks()
     other = pick.rpartition("/")[0] + "/" + "0" * 64
     assert "changed since you saw" in lead.answer_many("approve", [other]).body
@@ -148,20 +112,20 @@ def test_what_has_changed_since_it_was_shown_is_not_approved(
         ({"decision": ["approve", "reject"], "pick": "a/b/c"}, "decision"),
     ],
 )
-def test_a_form_of_the_inbox_that_does_not_fit_is_refused(
+def test_an_invalid_inbox_form_is_refused(
     deployment: Deployment, issuer: IssuerServer, form: dict[str, object], field: str
 ) -> None:
-    answer = SignedIn(deployment, issuer, LEAD).post(
+    answer = SignedInBrowser(deployment, issuer, LEAD).post(
         "inbox-decision", form, accept="application/json"
     )
     assert answer.faults() == {field}
 
 
-def test_an_answer_to_many_must_come_from_the_inbox_itself(
+def test_a_bulk_decision_must_come_from_the_inbox_page(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.suspended("procurement", CHAIRS)
-    lead, eve = (SignedIn(deployment, issuer, who) for who in (LEAD, "eve@example.com"))
+    lead, eve = (SignedInBrowser(deployment, issuer, who) for who in (LEAD, "eve@example.com"))
     form = {"decision": "approve", "pick": lead.picks()}
     before = deployment.state()
     for nonce in ("", Browser(eve.inbox().body).posted.get("nonce", "x")):
@@ -170,18 +134,18 @@ def test_an_answer_to_many_must_come_from_the_inbox_itself(
     assert deployment.state() == before
 
 
-def test_what_another_is_asked_cannot_be_answered_through_my_inbox(
+def test_a_request_of_another_approver_cannot_be_decided_in_an_inbox(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CHAIRS)
     deployment.suspended("treasury", "Transfer 250 to acme.")
-    [pick] = SignedIn(deployment, issuer, LEAD).picks()
-    cfo = SignedIn(deployment, issuer, CFO, "finance")
+    [pick] = SignedInBrowser(deployment, issuer, LEAD).picks()
+    cfo = SignedInBrowser(deployment, issuer, CFO, "finance")
     assert "there is no request" in cfo.answer_many("approve", [pick]).body
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in(
+def test_a_visitor_without_sign_in_is_redirected_to_sign_in(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     del issuer
@@ -200,7 +164,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(
 # -- one request -----------------------------------------------------------------------------------
 
 
-def test_a_link_alone_does_not_decide_what_is_of_high_risk(deployment: Deployment) -> None:
+def test_a_link_alone_does_not_decide_a_high_risk_request(deployment: Deployment) -> None:
     deployment.parameters["Recipients"] = '{"group:legal": ["email:legal@example.com"]}'
     run_id = deployment.suspended("procurement", CONTRACT)
     [mail] = [each for each in deployment.mails() if each.to == "legal@example.com"]
@@ -215,11 +179,9 @@ def test_a_link_alone_does_not_decide_what_is_of_high_risk(deployment: Deploymen
     assert deployment.state() == before
 
 
-def test_one_of_the_group_decides_once_signed_in(
-    deployment: Deployment, issuer: IssuerServer
-) -> None:
+def test_a_group_member_decides_after_sign_in(deployment: Deployment, issuer: IssuerServer) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)
-    lawyer = SignedIn(deployment, issuer, LAWYER, "legal")
+    lawyer = SignedInBrowser(deployment, issuer, LAWYER, "legal")
     page = lawyer.get("signed-in-page", **place(deployment, run_id))
     assert_is_a_safe_page(page)
     assert "Binds the company to acme for 2 years." in page.body
@@ -236,13 +198,13 @@ def test_one_of_the_group_decides_once_signed_in(
     assert trail[-1]["decision"]["authentication"].startswith(f"oidc {issuer.url}")
 
 
-def test_who_is_signed_in_and_not_asked_does_not_even_see_it(
+def test_a_signed_in_person_who_is_no_approver_does_not_see_the_request(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)
     for person in (
-        SignedIn(deployment, issuer, LAWYER, "sales"),
-        SignedIn(deployment, issuer, LEAD),
+        SignedInBrowser(deployment, issuer, LAWYER, "sales"),
+        SignedInBrowser(deployment, issuer, LEAD),
     ):
         assert person.get("signed-in-page", **place(deployment, run_id)).status == 404
         form = {"decision": "approve"}
@@ -251,7 +213,7 @@ def test_who_is_signed_in_and_not_asked_does_not_even_see_it(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_whoever_is_not_signed_in_comes_back_to_the_request(
+def test_a_visitor_without_sign_in_returns_to_the_request(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     del issuer
@@ -266,11 +228,13 @@ def test_whoever_is_not_signed_in_comes_back_to_the_request(
     assert f'href="{address}"' in posted.body
 
 
-def test_a_page_of_anothers_session_decides_nothing(
+def test_a_page_of_another_session_decides_nothing(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended("procurement", CONTRACT)
-    lena, leo = (SignedIn(deployment, issuer, who, "legal") for who in (LAWYER, "leo@example.com"))
+    lena, leo = (
+        SignedInBrowser(deployment, issuer, who, "legal") for who in (LAWYER, "leo@example.com")
+    )
     form = Browser(lena.get("signed-in-page", **place(deployment, run_id)).body).posted
     answer = leo.post(
         "signed-in-decision",

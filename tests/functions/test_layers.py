@@ -52,7 +52,7 @@ def imported(layers: dict[str, Path], function: str) -> set[str]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_finds_all_that_it_imports_in_its_layers(
+def test_all_imports_of_a_function_are_in_its_layers(
     layers: dict[str, Path], function: str
 ) -> None:
     # The authorizer asks nothing of AWS, and so is spared its clients.
@@ -74,7 +74,7 @@ def test_a_function_that_calls_no_model_never_loads_a_model_client(
         assert "agent_continuations.engine.runner" not in modules
 
 
-def test_what_is_imported_later_is_in_the_layers_too(layers: dict[str, Path]) -> None:
+def test_late_imports_are_in_the_layers_too(layers: dict[str, Path]) -> None:
     path = [str(layer / "python") for layer in layers.values()]
     code = (
         f"import sys; sys.path[:0] = {path!r}\n"
@@ -90,7 +90,7 @@ def test_what_is_imported_later_is_in_the_layers_too(layers: dict[str, Path]) ->
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 
-def test_byte_code_is_shipped_and_trusted_without_looking_at_times(
+def test_byte_code_is_shipped_and_not_checked_against_timestamps(
     layers: dict[str, Path],
 ) -> None:
     sources = list(layers["ContinuationsLayer"].rglob("*.py"))
@@ -100,7 +100,7 @@ def test_byte_code_is_shipped_and_trusted_without_looking_at_times(
     assert {each.read_bytes()[4:8] for each in compiled} == {b"\x01\x00\x00\x00"}
 
 
-def test_two_builds_of_the_same_code_are_the_same(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_two_builds_of_the_same_code_are_identical(layers: dict[str, Path], tmp_path: Path) -> None:
     again = tmp_path / "again"
     environment = {**os.environ, "ARTIFACTS_DIR": str(again), "UV": str(UV)}
     environment |= {"PLATFORM": "", "PYTHON": sys.executable}

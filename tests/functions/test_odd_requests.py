@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployment import CURL, ONBOARD_ADA, Deployment, example
+from tests.support.deployment import ONBOARD_ADA, Deployment
+from tests.support.http_answers import CURL
+from tests.support.lambda_invocation import example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 MANY = 100_000
@@ -31,15 +33,13 @@ def test_a_limit_of_more_digits_than_python_reads_is_refused(deployment: Deploym
         pytest.param({**HR, "metadata": dict.fromkeys(map(str, range(MANY)), 1)}, id="many inside"),
     ],
 )
-def test_a_refusal_is_small_however_much_is_wrong(
-    deployment: Deployment, body: dict[str, Any]
-) -> None:
+def test_an_error_response_stays_small(deployment: Deployment, body: dict[str, Any]) -> None:
     answer = deployment.post_run(json.dumps(body, ensure_ascii=False))
     assert answer.faults()
     assert len(answer.body) < 100_000
 
 
-def test_what_is_asked_for_is_not_told_at_length(permissive: Deployment) -> None:
+def test_long_input_is_not_repeated_in_an_error(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     long = "\U0010ffff" * MANY * 10
     for field in ("request_id", "approver", "arguments_hash", "to"):
@@ -49,7 +49,7 @@ def test_what_is_asked_for_is_not_told_at_length(permissive: Deployment) -> None
 
 
 @pytest.mark.parametrize("seen", ["\u00e9", "", "x"])
-def test_a_hash_that_is_none_was_not_seen(permissive: Deployment, seen: str) -> None:
+def test_an_invalid_hash_does_not_count_as_seen(permissive: Deployment, seen: str) -> None:
     run_id = permissive.suspended()
     before = permissive.state()
     permissive.decide(run_id, arguments_hash=seen).refused(409)
@@ -68,7 +68,7 @@ def test_a_hash_that_is_none_was_not_seen(permissive: Deployment, seen: str) -> 
         "a" * 300_000 + "@example.com",
     ],
 )
-def test_a_place_is_not_passed_on_to_what_is_no_address(deployment: Deployment, to: str) -> None:
+def test_a_request_is_not_reassigned_to_an_invalid_address(deployment: Deployment, to: str) -> None:
     deployment.suspended()
     before = deployment.state()
     form = {"decision": "reassign", "to": to}
@@ -82,7 +82,9 @@ def test_a_place_is_not_passed_on_to_what_is_no_address(deployment: Deployment, 
 
 
 @pytest.mark.parametrize("run_id", ["\n", "/", "x/timeline", "..", "\0", "\ud800", "a%2Fb"])
-def test_an_odd_run_id_is_no_run_and_no_other_route(deployment: Deployment, run_id: str) -> None:
+def test_an_odd_run_id_matches_no_run_and_no_other_route(
+    deployment: Deployment, run_id: str
+) -> None:
     deployment.started()
     event = example("read-run") | {"pathParameters": {"run_id": run_id}, "path": f"/runs/{run_id}"}
     answer = deployment.invoke("RunsApiFunction", event)
@@ -91,7 +93,9 @@ def test_an_odd_run_id_is_no_run_and_no_other_route(deployment: Deployment, run_
 
 
 @pytest.mark.parametrize("token", ["\n", "a/b", "\xff", "\ud800", "\u202e"])
-def test_an_odd_token_is_no_link_and_no_other_route(deployment: Deployment, token: str) -> None:
+def test_an_odd_token_matches_no_link_and_no_other_route(
+    deployment: Deployment, token: str
+) -> None:
     event = example("approval-page")
     event |= {"pathParameters": {"token": token}, "path": f"/approvals/{token}"}
     answer = deployment.invoke("ApprovalsApiFunction", event)
@@ -103,7 +107,7 @@ def test_an_odd_token_is_no_link_and_no_other_route(deployment: Deployment, toke
 # -- nothing is kept by anybody on the way ---------------------------------------------------------
 
 
-def test_an_answer_without_a_body_is_kept_by_nobody_either(deployment: Deployment) -> None:
+def test_a_response_without_a_body_is_not_cached_either(deployment: Deployment) -> None:
     deployment.suspended()
     answer = deployment.page(deployment.token(), method="OPTIONS")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"

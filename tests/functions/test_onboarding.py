@@ -50,7 +50,7 @@ def test_a_colleague_is_onboarded_with_one_click(
     assert deployment.drain() == []
 
 
-def test_what_happened_is_told_in_order_with_who_and_when(deployment: Deployment) -> None:
+def test_the_timeline_is_in_order_with_people_and_times(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     deployment.click(deployment.token(), "reject", reason="Not before Monday.")
     deployment.drain()
@@ -70,7 +70,7 @@ def test_what_happened_is_told_in_order_with_who_and_when(deployment: Deployment
     assert "Not before Monday." in str(deployment.read(run_id)["result"])
 
 
-def test_the_continuation_holds_the_tree_down_to_the_open_call(deployment: Deployment) -> None:
+def test_the_continuation_contains_the_tree_down_to_the_open_call(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     answer = deployment.http("read-continuation", params={"run_id": run_id})
     assert answer.status == 200
@@ -86,7 +86,7 @@ def test_the_continuation_holds_the_tree_down_to_the_open_call(deployment: Deplo
     assert open_call["outcome"] is None
 
 
-def test_what_waits_is_shown_with_all_that_a_decision_needs(deployment: Deployment) -> None:
+def test_a_waiting_request_has_all_that_a_decision_needs(deployment: Deployment) -> None:
     run_id = deployment.suspended(
         "treasury", "Transfer 250 to acme, 40 to ops and close the account old-vendor."
     )

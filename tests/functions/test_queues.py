@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import agents
-from tests.functions.test_approvals_decide import hurried
 from tests.local import script
 from tests.local.model_server import Fault, Json, ModelServer, Reply
-from tests.support.deployment import SECURITY, Deployment, example
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.hr_agent import hr_agent
+from tests.support.lambda_invocation import example
 
 
 def kinds(deployment: Deployment, run_id: str) -> list[tuple[str, str | None]]:
@@ -29,7 +30,7 @@ def is_head(item: dict[str, Any]) -> bool:
 # -- advance ------------------------------------------------------------
 
 
-def test_a_message_that_comes_twice_does_nothing_twice(
+def test_a_message_that_is_delivered_twice_has_one_effect(
     deployment: Deployment, model: ModelServer
 ) -> None:
     run_id = deployment.started()
@@ -50,11 +51,11 @@ def test_a_message_that_comes_twice_does_nothing_twice(
     assert deployment.read(run_id)["status"] == "completed"
 
 
-def test_a_message_for_a_run_that_is_not_there_is_done_with(deployment: Deployment) -> None:
+def test_a_message_for_a_missing_run_is_deleted(deployment: Deployment) -> None:
     assert deployment.hint("AdvanceQueue", run_id="unknown") == {"batchItemFailures": []}
 
 
-def test_only_the_message_whose_store_does_not_answer_comes_again(deployment: Deployment) -> None:
+def test_only_the_message_with_a_failing_store_is_retried(deployment: Deployment) -> None:
     letters = "".join(random.choices(string.ascii_letters, k=100_000))
     large = deployment.started(input=f"Onboard Ada. {letters}")
     [work] = deployment.messages("AdvanceQueue")
@@ -72,7 +73,7 @@ def test_only_the_message_whose_store_does_not_answer_comes_again(deployment: De
     assert deployment.read(large)["status"] == "running"
 
 
-def test_a_large_value_is_kept_in_the_bucket_and_read_again(deployment: Deployment) -> None:
+def test_a_large_value_is_stored_in_the_bucket_and_read_again(deployment: Deployment) -> None:
     letters = "".join(random.choices(string.ascii_letters, k=100_000))
     run_id = deployment.suspended(input=f"Onboard Ada. {letters}")
     [stored] = deployment.s3.list_objects_v2(Bucket=deployment.table)["Contents"]
@@ -91,7 +92,7 @@ def test_a_run_whose_stored_value_is_lost_is_parked(deployment: Deployment) -> N
     assert (item["run_id"], item["status"]) == (run_id, "parked")
 
 
-def test_with_little_time_left_a_run_is_handed_on(
+def test_a_run_with_little_time_left_is_handed_over(
     deployment: Deployment, model: ModelServer
 ) -> None:
     run_id = deployment.started()
@@ -103,7 +104,7 @@ def test_with_little_time_left_a_run_is_handed_on(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_a_model_that_is_busy_costs_a_timer_and_no_work(
+def test_a_busy_model_sets_a_timer_and_loses_no_work(
     deployment: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=429, retry_after="60")
@@ -140,7 +141,7 @@ def test_a_model_that_refuses_parks_the_run_until_it_is_redriven(
 # -- notify ------------------------------------------------------------
 
 
-def test_a_notice_is_mailed_once_however_often_it_is_hinted_at(deployment: Deployment) -> None:
+def test_a_notice_is_mailed_once_despite_repeated_wake_up_messages(deployment: Deployment) -> None:
     deployment.started()
     [work] = deployment.messages("AdvanceQueue")
     deployment.invoke("AdvanceFunction", work)
@@ -152,11 +153,11 @@ def test_a_notice_is_mailed_once_however_often_it_is_hinted_at(deployment: Deplo
     assert deployment.sweep() == 0
 
 
-def test_whom_mail_does_not_reach_is_tried_again_and_nobody_else(
+def test_only_failed_recipients_are_mailed_again(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = "nobody@"
-    monkeypatch.setattr(agents, "AGENTS", [hurried(approvers=[broken, SECURITY])])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(approvers=[broken, SECURITY])])
     run_id = deployment.suspended()
     assert [mail.to for mail in deployment.mails()] == [SECURITY]
     [notice] = [item for item in deployment.items() if is_notice(item)]
@@ -169,7 +170,7 @@ def test_whom_mail_does_not_reach_is_tried_again_and_nobody_else(
     assert deployment.read(run_id)["status"] == "completed"
 
 
-def test_mail_that_ses_refuses_goes_out_once_ses_takes_it(deployment: Deployment) -> None:
+def test_mail_that_ses_refused_is_sent_once_ses_accepts_it(deployment: Deployment) -> None:
     deployment.forbid_sender()
     deployment.suspended()
     assert deployment.mails() == []
@@ -182,13 +183,13 @@ def test_mail_that_ses_refuses_goes_out_once_ses_takes_it(deployment: Deployment
     assert "NoticesDelivered" in deployment.log.getvalue()
 
 
-def test_a_message_for_a_notice_that_is_not_there_is_done_with(deployment: Deployment) -> None:
+def test_a_message_for_a_missing_notice_is_deleted(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     answer = deployment.hint("NotifyQueue", run_id=run_id, notice_id="unknown")
     assert answer == {"batchItemFailures": []}
 
 
-def test_machines_are_told_by_the_topic_without_any_link(deployment: Deployment) -> None:
+def test_the_topic_notifies_machines_without_a_link(deployment: Deployment) -> None:
     queue = deployment.sqs.create_queue(QueueName=f"heard-{deployment.table}")["QueueUrl"]
     about = deployment.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     deployment.sns.subscribe(
@@ -207,7 +208,7 @@ def test_machines_are_told_by_the_topic_without_any_link(deployment: Deployment)
     assert "Ada Lovelace" not in heard["Body"]
 
 
-def test_a_mail_leads_to_the_public_url_where_there_is_one(deployment: Deployment) -> None:
+def test_a_mail_links_to_the_public_url_if_there_is_one(deployment: Deployment) -> None:
     deployment.parameters["PublicUrl"] = "https://agents.example.com/"
     deployment.suspended()
     [mail] = deployment.mails()
@@ -217,7 +218,7 @@ def test_a_mail_leads_to_the_public_url_where_there_is_one(deployment: Deploymen
 # -- sweep ------------------------------------------------------------
 
 
-def test_the_sweeper_finds_what_lost_hints_were_about(deployment: Deployment) -> None:
+def test_the_sweeper_finds_the_work_of_lost_wake_up_messages(deployment: Deployment) -> None:
     run_id = deployment.started()
     deployment.messages("AdvanceQueue")  # taken, and lost
     assert deployment.sweep() == 0  # the hint had its minute
@@ -240,7 +241,7 @@ def test_the_sweeper_finds_what_lost_hints_were_about(deployment: Deployment) ->
     assert deployment.sweep() == 0
 
 
-def test_the_sweeper_takes_over_from_an_owner_that_is_gone(
+def test_the_sweeper_continues_a_run_with_an_expired_lease(
     deployment: Deployment, model: ModelServer
 ) -> None:
     run_id = deployment.started()
@@ -265,7 +266,7 @@ def test_the_sweeper_takes_over_from_an_owner_that_is_gone(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
-def test_an_approver_who_could_not_be_told_is_seen_on_the_run(deployment: Deployment) -> None:
+def test_an_approver_who_could_not_be_notified_is_shown_on_the_run(deployment: Deployment) -> None:
     deployment.forbid_sender()
     run_id = deployment.suspended()
     [asked], [undelivered] = (

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment, example
+from tests.support.deployment import ONBOARD_ADA, SECURITY, Deployment
+from tests.support.lambda_invocation import example
 
 HR: dict[str, Any] = {"agent": "hr", "input": ONBOARD_ADA}
 PORTAL = example("decide-run")["requestContext"]["identity"]["userArn"]
@@ -32,7 +33,7 @@ def test_a_run_is_accepted_with_its_links(deployment: Deployment) -> None:
     assert shown["created_at"].endswith("Z")
 
 
-def test_the_same_key_and_body_find_the_same_run(deployment: Deployment) -> None:
+def test_the_same_key_and_body_return_the_same_run(deployment: Deployment) -> None:
     first = deployment.post_run(HR, key="k1").json()["run_id"]
     assert deployment.post_run(HR, key="k1").json()["run_id"] == first
     assert deployment.post_run(HR, key="k2").json()["run_id"] != first
@@ -49,7 +50,7 @@ def test_the_same_key_with_another_body_is_a_conflict(
     deployment.post_run({**HR, **change}, key="k1").refused(409)
 
 
-def test_a_key_that_does_not_fit_is_named(deployment: Deployment) -> None:
+def test_an_invalid_key_is_named(deployment: Deployment) -> None:
     assert deployment.post_run(HR, key="").faults() == {"Idempotency-Key"}
     assert deployment.post_run(HR, key="k" * 256).faults() == {"Idempotency-Key"}
     assert deployment.post_run(HR, key="k" * 255).status == 202
@@ -76,7 +77,7 @@ def test_only_agents_that_are_listed_can_be_started(deployment: Deployment, agen
         pytest.param({**HR, "metadata": {"k" * 500_000: "v"}}, "metadata"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named(
+def test_an_invalid_field_is_named(
     deployment: Deployment, body: dict[str, Any], field: str
 ) -> None:
     assert {name[: len(field)] for name in deployment.post_run(body).faults()} == {field}
@@ -85,12 +86,12 @@ def test_a_field_that_does_not_fit_is_named(
 @pytest.mark.parametrize(
     "body", ["", "{", "null", "[]", '"text"', '{"agent": "hr", "input": "\\ud800"}', "[" * 5000]
 )
-def test_what_is_no_such_json_is_refused(deployment: Deployment, body: str) -> None:
+def test_invalid_json_is_refused(deployment: Deployment, body: str) -> None:
     deployment.post_run(body).refused(422)
     assert deployment.items() == []
 
 
-def test_bytes_that_are_no_text_are_refused(deployment: Deployment) -> None:
+def test_bytes_that_are_not_utf_8_are_refused(deployment: Deployment) -> None:
     event = example("start-run") | {"body": "/////w==", "isBase64Encoded": True}
     answer = deployment.invoke("RunsApiFunction", event)
     assert answer["statusCode"] == 422
@@ -103,7 +104,7 @@ def test_an_input_may_have_256_kb_and_no_more(deployment: Deployment) -> None:
     assert deployment.post_run({**HR, "input": "é" * (limit // 2) + "a"}).faults() == {"input"}
 
 
-def test_a_run_whose_hint_is_lost_is_accepted_all_the_same(deployment: Deployment) -> None:
+def test_a_run_whose_wake_up_message_is_lost_is_still_accepted(deployment: Deployment) -> None:
     deployment.sqs.delete_queue(QueueUrl=deployment.physical["AdvanceQueue"])
     run_id = deployment.started()
     assert deployment.read(run_id)["status"] == "ready"
@@ -170,9 +171,7 @@ def test_runs_are_listed_by_status_and_agent(deployment: Deployment) -> None:
         {"colour": "red"},
     ],
 )
-def test_a_parameter_that_does_not_fit_is_named(
-    deployment: Deployment, query: dict[str, str]
-) -> None:
+def test_an_invalid_parameter_is_named(deployment: Deployment, query: dict[str, str]) -> None:
     assert deployment.http("list-runs", query=query).faults() == set(query)
 
 
@@ -197,7 +196,7 @@ def test_an_unknown_route_is_not_found(deployment: Deployment) -> None:
     assert json.loads(answer["body"])["status"] == 404
 
 
-def test_a_store_that_does_not_answer_is_said_to_be_unavailable(deployment: Deployment) -> None:
+def test_a_failing_store_is_reported_as_unavailable(deployment: Deployment) -> None:
     deployment.physical["Table"] = "no-such-table"
     refusal = deployment.http("read-run", params={"run_id": "unknown"}).refused(503)
     assert "no-such-table" not in refusal["detail"]
@@ -240,7 +239,7 @@ def test_a_rejection_reaches_the_model_with_its_reason(permissive: Deployment) -
     assert not [each for each in permissive.timeline(run_id) if "is authorized" in each["text"]]
 
 
-def test_edited_arguments_run_in_place_of_the_models(permissive: Deployment) -> None:
+def test_edited_arguments_replace_those_of_the_model(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     [asked] = permissive.read(run_id)["waiting"]
     edited = {**asked["arguments"], "level": "basic"}
@@ -252,7 +251,7 @@ def test_edited_arguments_run_in_place_of_the_models(permissive: Deployment) -> 
     assert "authorized for basic" in permissive.read(run_id)["result"]
 
 
-def test_arguments_that_change_nothing_are_no_edit(permissive: Deployment) -> None:
+def test_unchanged_arguments_are_not_an_edit(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     [asked] = permissive.read(run_id)["waiting"]
     answer = permissive.decide(run_id, arguments=asked["arguments"])
@@ -270,7 +269,7 @@ def test_arguments_that_change_nothing_are_no_edit(permissive: Deployment) -> No
         ({}, {"arguments.account_id", "arguments.level"}),
     ],
 )
-def test_arguments_that_do_not_fit_leave_the_request_open(
+def test_invalid_arguments_leave_the_request_open(
     permissive: Deployment, arguments: dict[str, Any], fields: set[str]
 ) -> None:
     run_id = permissive.suspended()
@@ -317,7 +316,7 @@ def test_a_request_of_another_run_is_not_found(permissive: Deployment) -> None:
     assert permissive.state() == before
 
 
-def test_who_was_not_asked_may_not_decide(permissive: Deployment) -> None:
+def test_only_approvers_of_the_request_may_decide(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     before = permissive.state()
     permissive.decide(run_id, approver="requester@example.com").refused(403)
@@ -326,7 +325,7 @@ def test_who_was_not_asked_may_not_decide(permissive: Deployment) -> None:
     assert permissive.state() == before
 
 
-def test_a_mail_address_is_the_same_in_capitals(permissive: Deployment) -> None:
+def test_a_mail_address_ignores_case(permissive: Deployment) -> None:
     run_id = permissive.suspended()
     assert permissive.decide(run_id, approver=SECURITY.upper()).json()["approver"] == SECURITY
 
@@ -345,14 +344,14 @@ def test_of_several_approvers_one_must_be_named(permissive: Deployment) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"approver": SECURITY}, {"approver": PORTAL}, {"approver": "x@example.com"}]
 )
-def test_callers_decide_as_themselves_only(deployment: Deployment, body: dict[str, Any]) -> None:
+def test_callers_decide_only_as_themselves(deployment: Deployment, body: dict[str, Any]) -> None:
     run_id = deployment.suspended()
     before = deployment.state()
     deployment.decide(run_id, **body).refused(403)
     assert deployment.state() == before
 
 
-def test_a_caller_who_was_asked_decides_as_itself(deployment: Deployment) -> None:
+def test_a_caller_that_is_an_approver_decides_as_itself(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     told = deployment.decide(run_id, caller=SECURITY).json()
     assert (told["approver"], told["decided_by"]) == (SECURITY, SECURITY)
@@ -370,7 +369,7 @@ def test_a_caller_who_was_asked_decides_as_itself(deployment: Deployment) -> Non
         ({"request_id": 7}, "request_id"),
     ],
 )
-def test_a_decision_that_does_not_fit_is_told_by_field(
+def test_an_invalid_decision_is_reported_by_field(
     permissive: Deployment, change: dict[str, Any], field: str
 ) -> None:
     run_id = permissive.suspended()
@@ -396,7 +395,7 @@ def test_a_waiting_run_is_cancelled(permissive: Deployment) -> None:
     permissive.decide(run_id, request_id=request_id).refused(409)
 
 
-def test_a_run_that_nobody_has_begun_is_cancelled(deployment: Deployment) -> None:
+def test_a_run_that_has_not_started_is_cancelled(deployment: Deployment) -> None:
     run_id = deployment.started()
     deployment.http("cancel-run", params={"run_id": run_id})
     deployment.drain()

@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.local.issuer import IssuerServer, Key
-from tests.support.deployment import CURL, Answer, Deployment, example
+from tests.support.deployment import Deployment
+from tests.support.http_answers import CURL, Answer
+from tests.support.lambda_invocation import example
 
 ADA = "ada@example.com"
 BASE = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/v1"
@@ -85,7 +87,7 @@ def browser(deployment: Deployment, issuer: IssuerServer) -> Iterator[Browser]:
     issuer.broken, issuer.redirect_uris = False, set()
 
 
-def test_a_person_signs_in_and_is_known(browser: Browser) -> None:
+def test_a_person_signs_in_and_is_identified(browser: Browser) -> None:
     answer = browser.sign_in("Ada@Example.com", "finance, admins", next_path="/approvals/x?y=1")
     assert (answer.status, answer.headers["location"]) == (303, f"{BASE}/approvals/x?y=1")
     assert set(browser.cookies) == {"__Host-session"}, "the way's cookie is gone"
@@ -95,11 +97,11 @@ def test_a_person_signs_in_and_is_known(browser: Browser) -> None:
     assert me.headers["cache-control"] == "no-store"
 
 
-def test_without_signing_in_one_is_nobody(browser: Browser) -> None:
+def test_a_request_without_sign_in_has_no_identity(browser: Browser) -> None:
     assert "sign in" in browser.me().refused(401)["detail"]
 
 
-def test_after_signing_out_one_is_nobody(browser: Browser) -> None:
+def test_a_request_after_sign_out_has_no_identity(browser: Browser) -> None:
     browser.sign_in()
     page = browser.open("signout")
     assert page.status == 200 and "You are signed out." in page.body
@@ -114,13 +116,13 @@ def test_a_program_signs_out_without_a_page(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_another_site_cannot_sign_anybody_out(browser: Browser, site: str) -> None:
+def test_another_site_cannot_sign_a_person_out(browser: Browser, site: str) -> None:
     browser.sign_in()
     assert browser.open("signout", headers={"Sec-Fetch-Site": site}).status == 403
     assert browser.me().status == 200
 
 
-def test_a_public_url_takes_the_place_of_the_apis_own(
+def test_a_public_url_replaces_the_url_of_the_api(
     browser: Browser, deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.parameters["PublicUrl"] = "https://agents.example.com/"
@@ -139,7 +141,7 @@ def test_over_plain_http_on_loopback_cookies_have_no_prefix(
     assert deployment.http("signin-me", headers=session).status == 200
 
 
-def test_over_https_a_cookie_without_the_prefix_is_nobodys(
+def test_over_https_a_cookie_without_the_prefix_is_ignored(
     browser: Browser, issuer: IssuerServer
 ) -> None:
     browser.cookies["session"] = issuer.token(ADA)
@@ -160,7 +162,7 @@ def bad_tokens(issuer: IssuerServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["forged", "expired", "for another", "unverified", "no token"])
-def test_with_a_bad_cookie_one_is_nobody_and_with_a_bad_token_refused(
+def test_a_bad_cookie_gives_no_identity_and_a_bad_token_is_refused(
     browser: Browser, issuer: IssuerServer, kind: str
 ) -> None:
     token = bad_tokens(issuer)[kind]
@@ -170,14 +172,14 @@ def test_with_a_bad_cookie_one_is_nobody_and_with_a_bad_token_refused(
     assert browser.me(Authorization=f"Bearer {token}").body == "{}", "refused by API Gateway"
 
 
-def test_a_program_sends_a_token(browser: Browser, issuer: IssuerServer) -> None:
+def test_a_program_signs_in_with_a_token(browser: Browser, issuer: IssuerServer) -> None:
     token = issuer.token(ADA, ["finance"])
     for scheme in ("Bearer", "bearer"):
         me = browser.me(Authorization=f"{scheme} {token}")
         assert me.json() == {"name": ADA, "groups": ["group:finance"]}
 
 
-def test_a_token_counts_before_a_cookie(browser: Browser, issuer: IssuerServer) -> None:
+def test_a_token_takes_precedence_over_a_cookie(browser: Browser, issuer: IssuerServer) -> None:
     browser.sign_in()
     me = browser.me(Authorization=f"Bearer {issuer.token('grace@example.com')}")
     assert me.json()["name"] == "grace@example.com"
@@ -187,12 +189,12 @@ def test_a_token_counts_before_a_cookie(browser: Browser, issuer: IssuerServer) 
 @pytest.mark.parametrize(
     "value", ["AWS4-HMAC-SHA256 Credential=A/20261122, Signature=0", "Basic eA=="]
 )
-def test_other_authorization_is_not_looked_at(browser: Browser, value: str) -> None:
+def test_other_authorization_schemes_are_ignored(browser: Browser, value: str) -> None:
     browser.sign_in()
     assert browser.me(Authorization=value).status == 200
 
 
-def test_a_provider_that_does_not_answer_makes_nobody_of_no_one(
+def test_an_unreachable_provider_is_an_error_and_not_a_missing_identity(
     browser: Browser, issuer: IssuerServer
 ) -> None:
     browser.sign_in()
@@ -201,7 +203,7 @@ def test_a_provider_that_does_not_answer_makes_nobody_of_no_one(
     assert browser.me(Authorization=f"Bearer {issuer.token(ADA)}").status == 500
 
 
-def test_nobody_can_say_who_he_is_by_a_header_or_query(browser: Browser) -> None:
+def test_a_header_or_query_cannot_set_the_identity(browser: Browser) -> None:
     answer = browser.open(
         "signin-me",
         query={"name": ADA, "signed_in": "yes"},
@@ -213,21 +215,21 @@ def test_nobody_can_say_who_he_is_by_a_header_or_query(browser: Browser) -> None
 # -- what can go wrong on the way ----------------------------------------
 
 
-def test_whoever_refuses_at_the_provider_is_told(browser: Browser) -> None:
+def test_a_refusal_at_the_provider_is_shown(browser: Browser) -> None:
     back = fill_in(browser.to_the_provider(), email=ADA, refuse="yes")
     page = browser.open("signin-callback", query=back)
     assert page.status == 403 and "access_denied" in page.body
     assert "__Host-session" not in browser.cookies
 
 
-def test_what_the_address_says_is_only_shown(browser: Browser) -> None:
+def test_an_error_in_the_callback_address_is_only_shown(browser: Browser) -> None:
     query = {"error": "<script>alert(1)</script>\u202e"}
     page = browser.open("signin-callback", query=query)
     assert page.status == 403
     assert "<script" not in page.body and "\u202e" not in page.body
 
 
-def test_the_answer_of_one_browser_signs_nobody_in_in_another(
+def test_the_callback_of_one_browser_does_not_sign_in_another(
     browser: Browser, deployment: Deployment
 ) -> None:
     other = Browser(deployment)
@@ -239,26 +241,28 @@ def test_the_answer_of_one_browser_signs_nobody_in_in_another(
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example"])
-def test_signing_in_leads_nowhere_else(browser: Browser, path: str) -> None:
+def test_sign_in_does_not_redirect_to_another_site(browser: Browser, path: str) -> None:
     page = browser.open("signin", query={"next": path})
     assert page.status == 422 and not page.cookies and "location" not in page.headers
     browser.open("signin", query={"next": path}, headers=CURL).refused(422)
 
 
-def test_a_provider_that_does_not_answer_is_told(browser: Browser, issuer: IssuerServer) -> None:
+def test_an_unreachable_provider_is_shown(browser: Browser, issuer: IssuerServer) -> None:
     issuer.broken = True
     page = browser.open("signin")
     assert page.status == 503 and "the identity provider" in page.body
     browser.open("signin", headers=CURL).refused(503)
 
 
-def test_a_token_too_large_for_a_cookie_is_told(browser: Browser) -> None:
+def test_a_token_too_large_for_a_cookie_is_reported(browser: Browser) -> None:
     page = browser.sign_in(groups=", ".join(f"department-{each:04}" for each in range(250)))
     assert page.status == 422 and "too large" in page.body
     assert "__Host-session" not in browser.cookies
 
 
-def test_without_a_provider_it_is_said(deployment: Deployment, issuer: IssuerServer) -> None:
+def test_sign_in_without_a_provider_is_an_error(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
     for name in ("signin", "signin-callback"):
         page = deployment.http(name)
         assert page.status == 501 and "no identity provider is configured" in page.body
@@ -271,7 +275,7 @@ def test_without_a_provider_it_is_said(deployment: Deployment, issuer: IssuerSer
 
 
 @pytest.mark.parametrize("name", ["signin", "signin-callback", "signout"])
-def test_each_answer_is_private_and_inert(browser: Browser, name: str) -> None:
+def test_each_response_is_private_and_without_scripts(browser: Browser, name: str) -> None:
     for query in (None, {"next": "//", "error": "x"}):
         headers = browser.open(name, query=query).headers
         assert headers["cache-control"] == "no-store"
@@ -280,7 +284,7 @@ def test_each_answer_is_private_and_inert(browser: Browser, name: str) -> None:
         assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha")
 
 
-def test_the_example_for_the_authorizer_is_one_of_nobody(
+def test_the_example_for_the_authorizer_has_no_identity(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     deployment.trust(issuer)

@@ -9,9 +9,10 @@ import pytest
 
 import agents
 from agent_continuations.adapters.channels.slack.client import METADATA
-from tests.functions.test_approvals_decide import hurried
 from tests.local.slack_server import OTHER_TEAM, Fault, Message, Sent, SlackServer
-from tests.support.deployment import SECURITY, Answer, Deployment
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.hr_agent import hr_agent
+from tests.support.http_answers import Answer
 
 HEAD = "U0HEAD"
 
@@ -58,7 +59,7 @@ def nothing_is_decided(deployment: Deployment, run_id: str) -> bool:
 # -- the question ------------------------------------------------------------
 
 
-def test_an_approver_is_asked_in_slack_and_not_by_mail(
+def test_an_approver_is_notified_in_slack_and_not_by_mail(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     run_id, message = asked(deployment, slack)
@@ -72,9 +73,7 @@ def test_an_approver_is_asked_in_slack_and_not_by_mail(
     assert {each["action_id"] for each in message.buttons()} == {"approve", "reject", "open"}
 
 
-def test_the_link_is_the_approvers_own_and_decides(
-    deployment: Deployment, slack: SlackServer
-) -> None:
+def test_the_link_is_personal_and_decides(deployment: Deployment, slack: SlackServer) -> None:
     run_id, message = asked(deployment, slack)
     token = message.button("open")["url"].rpartition("/")[2]
     assert "This will run" in deployment.page(token).body
@@ -116,7 +115,7 @@ def test_a_click_approves(deployment: Deployment, slack: SlackServer) -> None:
     assert message.buttons() == []
 
 
-def test_a_rejection_asks_for_the_reason_and_tells_it(
+def test_a_rejection_requests_a_reason_and_records_it(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     run_id, message = asked(deployment, slack)
@@ -147,7 +146,9 @@ def test_a_double_click_is_one_decision(deployment: Deployment, slack: SlackServ
     assert whispers(slack) == []
 
 
-def test_whoever_comes_second_sees_what_stands(deployment: Deployment, slack: SlackServer) -> None:
+def test_a_second_approver_sees_the_first_decision(
+    deployment: Deployment, slack: SlackServer
+) -> None:
     run_id, message = asked(deployment, slack)
     late = slack.click(message, "approve", HEAD)
     body = {"decision": "reject", "reason": "No.", "approver": SECURITY}
@@ -157,7 +158,7 @@ def test_whoever_comes_second_sees_what_stands(deployment: Deployment, slack: Sl
     assert f"Rejected by {SECURITY}" in message.words()
 
 
-def test_a_click_after_the_run_has_ended_is_told_so(
+def test_a_click_after_the_run_has_ended_shows_that(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     run_id, message = asked(deployment, slack)
@@ -166,7 +167,7 @@ def test_a_click_after_the_run_has_ended_is_told_so(
     assert whispers(slack) == ["the run is cancelled"]
 
 
-def test_what_has_changed_since_it_was_shown_is_not_decided(
+def test_a_request_that_changed_since_it_was_shown_is_not_decided(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     run_id, message = asked(deployment, slack)
@@ -181,13 +182,13 @@ def test_what_has_changed_since_it_was_shown_is_not_decided(
     assert nothing_is_decided(deployment, run_id)
 
 
-def test_a_link_that_is_opened_decides_nothing(deployment: Deployment, slack: SlackServer) -> None:
+def test_opening_a_link_decides_nothing(deployment: Deployment, slack: SlackServer) -> None:
     run_id, message = asked(deployment, slack)
     assert posted(deployment, slack.click(message, "open", HEAD)).status == 200
     assert nothing_is_decided(deployment, run_id)
 
 
-def test_where_slack_does_not_answer_the_click_can_come_again(
+def test_a_click_can_be_repeated_after_a_slack_failure(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     run_id, message = asked(deployment, slack)
@@ -198,14 +199,14 @@ def test_where_slack_does_not_answer_the_click_can_come_again(
     assert posted(deployment, slack.click(message, "approve", HEAD)).status == 200
 
 
-def test_where_several_must_agree_each_is_told_how_it_stands(
+def test_each_of_several_approvers_sees_the_state_of_the_request(
     deployment: Deployment, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bob = "bob@example.com"
     slack.join("U0BOB", bob)
     routes = {each: [f"slack:{each}"] for each in (SECURITY, bob)}
     deployment.parameters["Recipients"] = json.dumps(routes)
-    policy = hurried(approvers=[SECURITY, bob], needed="all")
+    policy = hr_agent(approvers=[SECURITY, bob], needed="all")
     monkeypatch.setattr(agents, "AGENTS", [policy])
     run_id = deployment.suspended()
     mine, his = slack.messages
@@ -219,10 +220,10 @@ def test_where_several_must_agree_each_is_told_how_it_stands(
     assert deployment.read(run_id)["status"] == "completed"
 
 
-def test_what_is_of_high_risk_is_not_decided_in_slack(
+def test_a_high_risk_request_is_not_decided_in_slack(
     deployment: Deployment, slack: SlackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "AGENTS", [hurried(risk="high")])
+    monkeypatch.setattr(agents, "AGENTS", [hr_agent(risk="high")])
     run_id, message = asked(deployment, slack)
     [button] = message.buttons()
     assert button["action_id"] == "open"
@@ -302,9 +303,7 @@ def test_a_slack_member_who_is_not_an_approver_decides_nothing(
     assert nothing_is_decided(deployment, run_id)
 
 
-def test_an_address_in_other_letters_is_the_same(
-    deployment: Deployment, slack: SlackServer
-) -> None:
+def test_an_address_ignores_case_in_slack(deployment: Deployment, slack: SlackServer) -> None:
     slack.join(HEAD, SECURITY.upper())
     run_id, message = asked(deployment, slack)
     posted(deployment, slack.click(message, "approve", HEAD))
@@ -359,14 +358,14 @@ def test_a_slack_request_with_another_secret_or_body_is_refused(
 @pytest.mark.parametrize(
     "payload", ["", "{", "[]", '{"type": "shortcut"}', '{"type": "block_actions"}', "null"]
 )
-def test_what_is_no_interaction_of_ours_is_refused(
+def test_a_foreign_interaction_is_refused(
     deployment: Deployment, slack: SlackServer, payload: str
 ) -> None:
     posted(deployment, slack.sent(payload)).refused(422)
 
 
 @pytest.mark.parametrize("value", ["", "{}", "approve", '{"kind": "approval"}'])
-def test_a_button_of_another_app_is_told_so(
+def test_a_button_of_another_app_is_reported(
     deployment: Deployment, slack: SlackServer, value: str
 ) -> None:
     _, message = asked(deployment, slack)
@@ -375,7 +374,7 @@ def test_a_button_of_another_app_is_told_so(
     assert whispers(slack) == ["unknown button"]
 
 
-def test_without_a_secret_there_is_no_such_route(
+def test_without_a_secret_the_slack_route_is_not_found(
     deployment: Deployment, slack: SlackServer
 ) -> None:
     _, message = asked(deployment, slack)
@@ -387,7 +386,7 @@ def test_without_a_secret_there_is_no_such_route(
 # -- routes --------------------------------------------------------------------------
 
 
-def test_recipients_that_cannot_be_read_stop_the_function_and_lose_no_notice(
+def test_invalid_recipients_stop_the_function_and_lose_no_notice(
     deployment: Deployment,
 ) -> None:
     run_id = deployment.started()
@@ -412,7 +411,7 @@ def test_a_notice_waits_until_slack_is_configured(deployment: Deployment) -> Non
     assert "due" in notice
 
 
-def test_a_mail_to_another_address_leads_to_the_approvers_own_page(
+def test_a_mail_to_another_address_links_to_the_approvers_page(
     deployment: Deployment,
 ) -> None:
     deployment.parameters["Recipients"] = json.dumps({SECURITY: ["email:desk@example.com"]})
@@ -424,7 +423,7 @@ def test_a_mail_to_another_address_leads_to_the_approvers_own_page(
     assert decision["approver"] == SECURITY
 
 
-def test_a_webhook_on_a_private_address_is_given_up(deployment: Deployment) -> None:
+def test_a_webhook_on_a_private_address_is_not_retried(deployment: Deployment) -> None:
     deployment.parameters["WebhookUrl"] = "https://127.0.0.1/hook"
     deployment.suspended()
     assert "not public" in deployment.log.getvalue()

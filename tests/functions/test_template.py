@@ -13,15 +13,9 @@ from typing import Any
 import pytest
 
 from tests.local.template import ROOT, template
-from tests.support.deployment import (
-    Deployment,
-    authorizer,
-    consumer,
-    example,
-    functions,
-    route,
-    triggers,
-)
+from tests.support.deployment import Deployment
+from tests.support.lambda_invocation import example
+from tests.support.template_functions import authorizer, consumer, functions, route, triggers
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 BOOTSTRAP = "agent_continuations.bootstrap"
@@ -119,7 +113,7 @@ def package_of(function: str) -> Path:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_is_given_what_it_reads_and_nothing_else(function: str) -> None:
+def test_a_function_has_exactly_the_variables_that_it_reads(function: str) -> None:
     needed = (needed_by(function) - {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"}) | HINTS[
         function
     ]
@@ -238,7 +232,7 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         assert event["source"] == "aws.events"
 
 
-def test_only_what_people_open_needs_no_signature() -> None:
+def test_only_routes_for_browsers_need_no_signature() -> None:
     resources: dict[str, Any] = template()["Resources"]
     assert resources["Api"]["Properties"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
     for _, event in triggers():
@@ -249,8 +243,8 @@ def test_only_what_people_open_needs_no_signature() -> None:
             assert (named != "AWS_IAM") == about["Path"].startswith(FOR_PEOPLE)
 
 
-def test_the_authorizer_is_asked_each_time() -> None:
-    """Kept by a header, its word would be refused to whoever does not send that header."""
+def test_the_authorizer_is_not_cached() -> None:
+    """A cache by header would refuse every request without that header."""
     authorizers = template()["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]
     assert authorizers["SignedIn"]["FunctionPayloadType"] == "REQUEST"
     assert authorizers["SignedIn"]["Identity"] == {"ReauthorizeEvery": 0}

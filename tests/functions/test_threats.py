@@ -21,8 +21,10 @@ from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.services.services import Services
 from tests.local.template import ROOT
-from tests.support.deployment import CURL, SECURITY, Deployment, functions
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import CURL
+from tests.support.template_functions import functions
 
 APPROVE = {"decision": "approve"}
 LATER = datetime.now(UTC) + timedelta(days=7)
@@ -31,27 +33,27 @@ DEPUTY = "deputy@example.com"
 ELSEWHERE = {
     "a scanner or a browser opens the link": {
         "functions/test_approvals_page.py": [
-            "test_looking_changes_nothing",
+            "test_opening_a_page_changes_nothing",
             "test_a_form_in_the_query_of_a_get_decides_nothing",
-            "test_nothing_on_the_page_submits_by_itself_or_elsewhere",
+            "test_nothing_on_the_page_submits_automatically_or_to_another_site",
         ],
-        "functions/test_inbox.py": ["test_looking_into_the_inbox_changes_nothing"],
-        "functions/test_slack.py": ["test_a_link_that_is_opened_decides_nothing"],
+        "functions/test_inbox.py": ["test_opening_the_inbox_changes_nothing"],
+        "functions/test_slack.py": ["test_opening_a_link_decides_nothing"],
     },
     "a token that is forged, altered, expired, replayed, another's, or of a retired key": {
         "functions/test_approvals_page.py": [
-            "test_a_token_that_is_not_this_approvers_is_refused",
+            "test_a_token_of_another_approver_is_refused",
             "test_a_token_with_any_letter_changed_is_refused",
             "test_an_expired_token_is_refused",
             "test_keys_rotate_and_retire",
-            "test_each_approver_has_a_link_of_his_own",
+            "test_each_approver_has_a_personal_link",
         ],
         "unit/auth/test_approval_links.py": [
             "test_a_nonce_is_no_token_and_a_token_no_nonce",
             "test_keys_can_be_changed_without_breaking_links",
             "test_a_token_is_short_and_safe_in_a_url",
         ],
-        "functions/test_approvals_decide.py": ["test_another_answer_meets_what_stands"],
+        "functions/test_approvals_decide.py": ["test_a_second_decision_is_refused_with_the_first"],
     },
     "two answers at once, a double click, a hundred at once": {
         "functions/test_approvals_decide.py": ["test_a_double_click_is_one_decision"],
@@ -64,8 +66,12 @@ ELSEWHERE = {
     "other arguments run than were seen": {
         "unit/engine/test_runner.py": ["test_a_call_runs_only_as_it_was_approved"],
         "unit/services/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
-        "functions/test_inbox.py": ["test_what_has_changed_since_it_was_shown_is_not_approved"],
-        "functions/test_slack.py": ["test_what_has_changed_since_it_was_shown_is_not_decided"],
+        "functions/test_inbox.py": [
+            "test_a_request_that_changed_since_it_was_shown_is_not_approved"
+        ],
+        "functions/test_slack.py": [
+            "test_a_request_that_changed_since_it_was_shown_is_not_decided"
+        ],
     },
     "decided after the deadline": {
         "functions/test_approvals_decide.py": [
@@ -75,24 +81,24 @@ ELSEWHERE = {
     },
     "somebody decides who may not": {
         "functions/test_runs_api.py": [
-            "test_who_was_not_asked_may_not_decide",
-            "test_callers_decide_as_themselves_only",
+            "test_only_approvers_of_the_request_may_decide",
+            "test_callers_decide_only_as_themselves",
         ],
         "functions/test_inbox.py": [
-            "test_what_another_is_asked_cannot_be_answered_through_my_inbox",
-            "test_who_is_signed_in_and_not_asked_does_not_even_see_it",
-            "test_a_link_alone_does_not_decide_what_is_of_high_risk",
+            "test_a_request_of_another_approver_cannot_be_decided_in_an_inbox",
+            "test_a_signed_in_person_who_is_no_approver_does_not_see_the_request",
+            "test_a_link_alone_does_not_decide_a_high_risk_request",
         ],
         "unit/services/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
-        "functions/test_signin.py": ["test_nobody_can_say_who_he_is_by_a_header_or_query"],
+        "functions/test_signin.py": ["test_a_header_or_query_cannot_set_the_identity"],
     },
     "hostile text in the page, the mail, Slack": {
         "functions/test_hostile_text.py": [
-            "test_strange_words_stay_words_on_every_page",
-            "test_strange_words_stay_words_in_mail",
-            "test_strange_words_stay_words_in_slack",
-            "test_strange_words_come_back_exactly_in_json",
-            "test_strange_words_stand_in_the_forms_exactly",
+            "test_hostile_text_stays_text_on_every_page",
+            "test_hostile_text_stays_text_in_mail",
+            "test_hostile_text_stays_text_in_slack",
+            "test_hostile_text_is_exact_in_json",
+            "test_hostile_text_is_exact_in_the_forms",
         ],
         "unit/adapters/channels/test_email.py": ["test_a_recipient_with_a_line_feed_is_refused"],
         "contract/test_notifier.py": ["test_text_never_becomes_structure"],
@@ -100,8 +106,8 @@ ELSEWHERE = {
     "the token, or another secret, leaks": {
         "unit/adapters/channels/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
         "contract/test_notifier.py": ["test_private_details_are_sent_to_private_channels_only"],
-        "functions/test_queues.py": ["test_machines_are_told_by_the_topic_without_any_link"],
-        "functions/test_signin.py": ["test_each_answer_is_private_and_inert"],
+        "functions/test_queues.py": ["test_the_topic_notifies_machines_without_a_link"],
+        "functions/test_signin.py": ["test_each_response_is_private_and_without_scripts"],
     },
     "a post from another site": {
         "functions/test_approvals_decide.py": [
@@ -109,10 +115,10 @@ ELSEWHERE = {
             "test_a_browsers_post_needs_the_nonce_of_its_page",
         ],
         "functions/test_inbox.py": [
-            "test_an_answer_to_many_must_come_from_the_inbox_itself",
-            "test_a_page_of_anothers_session_decides_nothing",
+            "test_a_bulk_decision_must_come_from_the_inbox_page",
+            "test_a_page_of_another_session_decides_nothing",
         ],
-        "functions/test_signin.py": ["test_another_site_cannot_sign_anybody_out"],
+        "functions/test_signin.py": ["test_another_site_cannot_sign_a_person_out"],
         "e2e/test_browser.py": ["test_a_page_of_another_site_cannot_decide"],
     },
     "a Slack member who is no approver, an old or a forged request": {
@@ -132,7 +138,7 @@ ELSEWHERE = {
             "test_a_redirect_to_a_private_address_is_not_followed",
             "test_what_is_no_plain_https_address_is_refused",
         ],
-        "functions/test_slack.py": ["test_a_webhook_on_a_private_address_is_given_up"],
+        "functions/test_slack.py": ["test_a_webhook_on_a_private_address_is_not_retried"],
     },
     "the approvals function does more than decide": {
         "e2e/test_access.py": [
@@ -148,7 +154,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("threat", ELSEWHERE)
-def test_each_row_is_held_up_by_tests_that_exist(threat: str) -> None:
+def test_each_threat_has_tests_that_exist(threat: str) -> None:
     assert ELSEWHERE[threat]
     for path, names in ELSEWHERE[threat].items():
         tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
@@ -175,7 +181,7 @@ def test_a_link_is_good_for_one_request_of_one_run(deployment: Deployment) -> No
     assert deployment.read(first)["status"] == "suspended"
 
 
-def test_the_link_of_who_passed_it_on_is_dead_and_the_other_decides(deployment: Deployment) -> None:
+def test_after_reassignment_only_the_new_approvers_link_decides(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     old = deployment.token()
     answer = deployment.click(old, "reassign", to=DEPUTY, reason="On holiday.")
@@ -200,7 +206,7 @@ def test_the_link_of_who_passed_it_on_is_dead_and_the_other_decides(deployment: 
 # -- who -------------------------------------------------------------------------------------------
 
 
-def test_who_decides_is_never_what_a_form_or_a_body_says(deployment: Deployment) -> None:
+def test_a_form_or_body_cannot_set_the_approver(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     token, before = deployment.token(), deployment.state()
     for name in ("decided_by", "approver", "via", "authentication", "groups"):
@@ -211,7 +217,7 @@ def test_who_decides_is_never_what_a_form_or_a_body_says(deployment: Deployment)
     assert deployment.state() == before
 
 
-def test_whoever_asked_for_it_cannot_approve_it_by_any_door(deployment: Deployment) -> None:
+def test_the_requester_cannot_approve_by_any_route(deployment: Deployment) -> None:
     deployment.parameters["CallersMayActForApprovers"] = "yes"
     body = {"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com) with security level "
             "confidential.", "requester": SECURITY.upper()}  # fmt: skip
@@ -232,7 +238,7 @@ def test_whoever_asked_for_it_cannot_approve_it_by_any_door(deployment: Deployme
 # -- what leaks ------------------------------------------------------------------------------------
 
 
-def test_a_canary_is_in_nothing_that_is_written(deployment: Deployment) -> None:
+def test_tokens_and_keys_are_in_no_log(deployment: Deployment) -> None:
     deployment.suspended()
     token, [key] = deployment.token(), deployment.keys
     page = deployment.page(token)
@@ -255,7 +261,7 @@ def test_a_canary_is_in_nothing_that_is_written(deployment: Deployment) -> None:
     assert not [each for each in (token, nonce, key) if each in str(deployment.items())]
 
 
-def test_the_page_and_what_leads_from_it_tell_nobody_its_address(deployment: Deployment) -> None:
+def test_the_page_and_its_links_leak_no_address(deployment: Deployment) -> None:
     deployment.suspended()
     token = deployment.token()
     answers = [deployment.page(token), deployment.page(f"{token}x"), deployment.click(token)]
@@ -269,7 +275,7 @@ def test_the_page_and_what_leads_from_it_tell_nobody_its_address(deployment: Dep
 # -- what the function may do ----------------------------------------------------------------------
 
 
-def test_the_approvals_function_may_decide_and_no_more() -> None:
+def test_the_approvals_function_may_only_decide() -> None:
     [policy] = functions()["ApprovalsApiFunction"]["Policies"]
     allowed = {
         (action, str(resource))
@@ -297,7 +303,7 @@ def pay(amount: int) -> str:
     return f"paid {amount}"
 
 
-def test_what_belongs_to_one_tenant_is_not_there_for_another() -> None:
+def test_data_of_one_tenant_is_not_found_for_another() -> None:
     store, inbox = InMemoryStore(), InMemoryInbox()
     registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
     ours, theirs = (

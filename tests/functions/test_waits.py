@@ -17,7 +17,9 @@ from agent_continuations import (
     tool,
 )
 from tests.local.model_server import Call, Json, ModelServer, Reply
-from tests.support.deployment import Answer, Deployment, example
+from tests.support.deployment import Deployment
+from tests.support.http_answers import Answer
+from tests.support.lambda_invocation import example
 
 BUYER, BOSS = "buyer@example.com", "boss@example.com"
 DELIVER = ("logistics", "Deliver the order o-1 in 2 parcels.")
@@ -77,7 +79,7 @@ def test_the_page_of_a_question_has_a_form_for_its_answer(deployment: Deployment
     assert "Approve" not in page.split("<main")[-1]
 
 
-def test_an_answer_that_does_not_fit_is_explained_beside_its_field(deployment: Deployment) -> None:
+def test_an_invalid_answer_is_explained_at_its_field(deployment: Deployment) -> None:
     run_id = deployment.suspended(*DELIVER)
     token = deployment.token(BUYER)
     form = {"arguments.day": "2026-12-24", "arguments.floor": "99", "arguments.lift": "true"}
@@ -176,7 +178,7 @@ def test_a_job_calls_back(
     assert token not in deployment.log.getvalue()
 
 
-def test_a_job_that_fails_says_so(
+def test_a_failed_job_is_reported(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     run_id, token = exporting(deployment, monkeypatch, model)
@@ -185,7 +187,7 @@ def test_a_job_that_fails_says_so(
     assert "The job failed. disk full" in deployment.read(run_id)["result"]
 
 
-def test_nobody_else_can_end_a_job(
+def test_only_the_token_of_a_job_completes_it(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     run_id, token = exporting(deployment, monkeypatch, model)
@@ -202,7 +204,7 @@ def test_nobody_else_can_end_a_job(
     assert kinds(deployment, run_id) == ["job"]
 
 
-def test_an_address_outlives_a_rotation_of_its_key(
+def test_a_callback_address_survives_a_key_rotation(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     _, token = exporting(deployment, monkeypatch, model)
@@ -211,7 +213,7 @@ def test_an_address_outlives_a_rotation_of_its_key(
     assert call_back(deployment, token, {"status": "ok"}).status == 200
 
 
-def test_where_tools_run_nobodys_link_can_be_signed(deployment: Deployment) -> None:
+def test_functions_that_run_tools_cannot_sign_approval_links(deployment: Deployment) -> None:
     for function in ("AdvanceFunction", "ResumeFunction"):
         variables = deployment.variables(function)
         assert "SIGNING_SECRET" not in variables
@@ -227,7 +229,7 @@ def await_goods() -> WaitFor:
     return WaitFor("goods-arrived", correlation="o-1")
 
 
-def test_an_event_from_the_bus_is_taken_once(
+def test_an_event_from_the_bus_is_delivered_once(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     Played(monkeypatch, model, Agent("waiter", tools=[await_goods]))
@@ -241,7 +243,7 @@ def test_an_event_from_the_bus_is_taken_once(
     assert deployment.read(run_id)["result"] == '{"pallets":2} / go'
 
 
-def test_an_event_that_nobody_can_take_is_left(deployment: Deployment) -> None:
+def test_an_event_without_a_receiver_is_ignored(deployment: Deployment) -> None:
     event = example("eventbridge")
     assert deployment.invoke("EventBridgeFunction", event) == {"event_id": None}
     event["detail"] = {"nonsense": True}
@@ -263,7 +265,7 @@ def held(deployment: Deployment, patch: pytest.MonkeyPatch, model: ModelServer) 
     return deployment.suspended("looker", "go")
 
 
-def test_a_condition_is_asked_about_on_a_page(
+def test_a_condition_is_decided_on_a_page(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     run_id = held(deployment, monkeypatch, model)
@@ -296,7 +298,7 @@ def test_a_condition_can_end_the_run(
     )
 
 
-def test_neither_a_question_nor_a_condition_is_answered_by_the_dozen(
+def test_questions_and_conditions_have_no_bulk_decision(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     """Their inbox entries have no box to be chosen by; see `test_inbox` for the rest."""
@@ -316,7 +318,7 @@ def test_neither_a_question_nor_a_condition_is_answered_by_the_dozen(
 # -- the conversation and the operator -------------------------------------------------------------
 
 
-def test_a_completed_run_goes_on_with_the_next_message(
+def test_a_completed_run_continues_with_the_next_message(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     played = Played(monkeypatch, model, Agent("talker"))
@@ -342,7 +344,7 @@ def test_a_completed_run_goes_on_with_the_next_message(
         assert post(deployment, "message-run", run_id, body).status == 422
 
 
-def test_a_paused_run_takes_decisions_and_does_not_move(deployment: Deployment) -> None:
+def test_a_paused_run_accepts_decisions_and_does_not_advance(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     paused = post(deployment, "pause-run", run_id)
     assert (paused.status, deployment.read(run_id)["paused"]) == (202, True)
@@ -357,7 +359,7 @@ def test_a_paused_run_takes_decisions_and_does_not_move(deployment: Deployment) 
     post(deployment, "resume-run", "aaaa").refused(404)
 
 
-def test_a_long_poll_answers_when_there_is_something_to_say(
+def test_a_long_poll_returns_when_the_run_changes(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -386,7 +388,7 @@ def test_a_long_poll_answers_when_there_is_something_to_say(
 # -- runs of their own -----------------------------------------------------------------------------
 
 
-def test_a_run_starts_others_and_shows_what_they_wait_for(
+def test_a_parent_run_shows_the_waits_of_its_child_runs(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
     @tool(approval=Approval([BOSS]))

@@ -9,28 +9,25 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import pytest
 
 from agent_continuations.core.run import Status
-from tests.functions.test_approvals_page import BIDI, HOSTILE, assert_is_a_safe_page
-from tests.functions.test_inbox import SignedIn
 from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
-from tests.support.deployment import CURL, SECURITY, Answer, Deployment, functions
+from tests.support.deployment import SECURITY, Deployment
+from tests.support.http_answers import CURL, Answer
+from tests.support.safe_pages import (
+    BIDI,
+    HOSTILE,
+    assert_is_a_safe_page,
+    assert_is_a_safe_run,
+    links,
+    refresh_seconds,
+    statuses_of,
+)
+from tests.support.signed_in import SignedInBrowser
+from tests.support.template_functions import functions
 
-REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">\n')
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
 LOOPBACK = "http://127.0.0.1:8000"
-
-
-def assert_is_a_safe_run(answer: Answer) -> None:
-    """As every page, but that it may look again by itself: at itself and nowhere else."""
-    body = REFRESH.sub("", answer.body, count=1)
-    assert_is_a_safe_page(Answer(answer.status, answer.headers, body))
-    assert "<form" not in body
-
-
-def refresh(answer: Answer) -> int | None:
-    found = REFRESH.findall(answer.body)
-    return int(found[0]) if found else None
 
 
 @pytest.fixture
@@ -57,16 +54,6 @@ def runs_on(answer: Answer) -> list[str]:
     return re.findall(r'href="web/runs/(\w+)"', answer.body)
 
 
-def status_of(answer: Answer) -> list[str]:
-    """What the badges at the head of a run's page say."""
-    [badges] = re.findall(r'<p class="badges" role="status">(.*?)</p>', answer.body)
-    return re.findall(r'<span class="status (?:\w+)">(\w+)</span>', badges)
-
-
-def links(answer: Answer) -> set[str]:
-    return set(re.findall(r'href="([^"]*)"', answer.body))
-
-
 # -- who may look ----------------------------------------------------------------------------------
 
 
@@ -84,7 +71,7 @@ def both_pages(
     yield deployment.http("web-run", params={"run_id": run_id}, headers=headers)
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_comes_back(
+def test_a_visitor_without_sign_in_signs_in_and_returns(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
@@ -98,11 +85,11 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_comes_back(
 
 
 @pytest.mark.parametrize("groups", [(), ("finance",), ("Operators",), ("group:operators",)])
-def test_whoever_is_in_another_group_sees_nothing(
+def test_a_person_of_another_group_sees_nothing(
     deployment: Deployment, issuer: IssuerServer, groups: tuple[str, ...]
 ) -> None:
     run_id = deployment.suspended()
-    cookie = SignedIn(deployment, issuer, "eve@example.com", *groups).cookie
+    cookie = SignedInBrowser(deployment, issuer, "eve@example.com", *groups).cookie
     for answer in both_pages(deployment, run_id, {"Cookie": cookie}):
         assert answer.status == 403
         assert_is_a_safe_page(answer)
@@ -112,13 +99,13 @@ def test_whoever_is_in_another_group_sees_nothing(
         assert "signin?next=/web" in way
 
 
-def test_operators_see_every_run_and_the_stack_says_who_they_are(
+def test_operators_see_every_run_and_their_group_is_a_parameter(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
-    operator = SignedIn(deployment, issuer, "ann@example.com", "finance", "operators")
+    operator = SignedInBrowser(deployment, issuer, "ann@example.com", "finance", "operators")
     assert runs_on(operator.get("web")) == [run_id]
-    assert status_of(operator.get("web-run", run_id=run_id)) == ["suspended"]
+    assert statuses_of(operator.get("web-run", run_id=run_id)) == ["suspended"]
     deployment.parameters["OperatorsGroup"] = "on-call"
     assert operator.get("web").status == 403
 
@@ -132,7 +119,7 @@ def test_operators_see_every_run_and_the_stack_says_who_they_are(
         ({"WebIsOpen": "yes"}, 303),
     ],
 )
-def test_it_is_open_on_ones_own_machine_only_and_if_one_says_so(
+def test_the_dashboard_is_open_only_on_loopback_and_by_parameter(
     deployment: Deployment, parameters: dict[str, str], status: int
 ) -> None:
     deployment.parameters |= parameters
@@ -141,7 +128,7 @@ def test_it_is_open_on_ones_own_machine_only_and_if_one_says_so(
     assert [each.status for each in answers] == [status, status]
 
 
-def test_looking_changes_nothing(opened: Deployment) -> None:
+def test_opening_a_page_changes_nothing(opened: Deployment) -> None:
     run_id = opened.suspended()
     before = opened.state()
     listed(opened)
@@ -149,7 +136,7 @@ def test_looking_changes_nothing(opened: Deployment) -> None:
     assert opened.state() == before
 
 
-def test_its_role_lets_it_read_and_no_more() -> None:
+def test_the_role_of_the_dashboard_only_reads() -> None:
     [policy] = functions()["WebFunction"]["Policies"]
     allowed = {}
     for each in policy["Statement"]:
@@ -169,7 +156,7 @@ def test_its_role_lets_it_read_and_no_more() -> None:
 # -- the list --------------------------------------------------------------------------------------
 
 
-def test_the_list_shows_runs_newest_first_with_words_for_their_status(opened: Deployment) -> None:
+def test_the_list_shows_runs_newest_first_with_their_status(opened: Deployment) -> None:
     done = opened.started("treasury", "Pay 50 to ops")
     opened.drain()
     waits, new = opened.suspended(), opened.started()
@@ -198,7 +185,7 @@ def test_a_form_finds_runs_by_status_and_agent(opened: Deployment) -> None:
     assert "No runs found." in listed(opened, status="parked").body
 
 
-def test_the_next_page_goes_on_where_this_one_ends(
+def test_the_next_page_continues_after_the_last_run(
     opened: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.run_list_page.PAGE_SIZE", 2)
@@ -225,7 +212,7 @@ def test_the_next_page_goes_on_where_this_one_ends(
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_what_cannot_be_listed_is_told_on_a_page(
+def test_an_invalid_list_request_shows_an_error_page(
     opened: Deployment, query: dict[str, str], field: str
 ) -> None:
     answer = listed(opened, **query)
@@ -237,7 +224,7 @@ def test_what_cannot_be_listed_is_told_on_a_page(
 
 
 @pytest.mark.parametrize("run_id", ["mzxw6ytboi2dgnjrgezdgnbv", "nonsense", "<b>\u202e"])
-def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: str) -> None:
+def test_a_missing_run_shows_an_error_page(opened: Deployment, run_id: str) -> None:
     answer = page(opened, run_id)
     assert answer.status == 404
     assert_is_a_safe_page(answer)
@@ -247,11 +234,11 @@ def test_a_run_that_is_not_there_is_told_on_a_page(opened: Deployment, run_id: s
 # -- a run -----------------------------------------------------------------------------------------
 
 
-def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deployment) -> None:
+def test_a_waiting_run_shows_the_waits_in_its_tree_and_the_approvers(opened: Deployment) -> None:
     run_id = opened.suspended("treasury", TREASURY)
     answer = page(opened, run_id)
-    assert status_of(answer) == ["suspended"]
-    assert refresh(answer) == 30
+    assert statuses_of(answer) == ["suspended"]
+    assert refresh_seconds(answer) == 30
     # The clerk inside the treasury, a worker for each order inside the clerk.
     tree = re.sub(r"\s+", " ", re.sub(r"<(?!/?(?:ul|li))[^>]*>", "", answer.body))
     assert re.search(
@@ -269,7 +256,7 @@ def test_a_run_that_waits_shows_where_in_the_tree_and_for_whom(opened: Deploymen
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
-def test_a_run_that_has_ended_says_how_and_looks_no_more(
+def test_an_ended_run_shows_its_result_and_does_not_refresh(
     opened: Deployment, model: ModelServer, status: Status
 ) -> None:
     if status is Status.FAILED:
@@ -280,8 +267,8 @@ def test_a_run_that_has_ended_says_how_and_looks_no_more(
         assert "Cancelling. The run ends once" in page(opened, run_id).body
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == [status.value]
-    assert refresh(answer) is None
+    assert statuses_of(answer) == [status.value]
+    assert refresh_seconds(answer) is None
     assert "looks again" not in answer.body
     assert ">Waiting for</h2>" not in answer.body
     told = re.findall(r'<h2 id="answer">(.*?)</h2>\s*<p class="goal">(.*?)</p>', answer.body)
@@ -292,38 +279,38 @@ def test_a_run_that_has_ended_says_how_and_looks_no_more(
     }[status]
 
 
-def test_a_parked_run_says_why_and_what_lets_it_go_on(
+def test_a_parked_run_shows_the_reason_and_how_to_redrive_it(
     opened: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=403)
     run_id = opened.started()
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == ["parked"]
-    assert refresh(answer) is None
+    assert statuses_of(answer) == ["parked"]
+    assert refresh_seconds(answer) is None
     assert ">Problem</h2>" in answer.body
     assert f"POST /runs/{run_id}/redrive" in answer.body
     [note] = re.findall(r'<h2 id="answer">.*?</h2>\s*<p class="goal">(.*?)</p>', answer.body)
     assert note
 
 
-def test_a_run_that_nobody_has_had_yet_looks_again_soon(opened: Deployment) -> None:
+def test_the_page_of_a_run_without_a_lease_refreshes_soon(opened: Deployment) -> None:
     answer = page(opened, opened.started())
-    assert status_of(answer) == ["ready"]
-    assert refresh(answer) == 3
+    assert statuses_of(answer) == ["ready"]
+    assert refresh_seconds(answer) == 3
     assert "no calls yet" in answer.body
     assert "No model has replied yet." in answer.body
 
 
-def test_a_page_can_be_held_still(opened: Deployment) -> None:
+def test_the_refresh_of_a_page_can_be_paused(opened: Deployment) -> None:
     run_id = opened.started()
     assert "?still=1" in links(page(opened, run_id))
     answer = page(opened, run_id, still="1")
-    assert refresh(answer) is None
+    assert refresh_seconds(answer) is None
     assert "?" in links(answer)
 
 
-def test_the_timeline_ends_with_the_newest_and_says_who_decided(opened: Deployment) -> None:
+def test_the_timeline_ends_with_the_newest_and_names_the_approver(opened: Deployment) -> None:
     run_id = opened.suspended()
     opened.click(opened.token(SECURITY), "reject", reason="not before monday")
     opened.drain()
@@ -337,7 +324,7 @@ def test_the_timeline_ends_with_the_newest_and_says_who_decided(opened: Deployme
     assert all(each.endswith("UTC") for each in re.findall("<time[^>]*>([^<]*)", timeline))
 
 
-def test_what_could_not_be_told_is_on_the_page(opened: Deployment) -> None:
+def test_a_failed_notification_is_on_the_page(opened: Deployment) -> None:
     opened.forbid_sender()
     run_id = opened.started()
     opened.drain()
@@ -401,7 +388,7 @@ def _seen_from(address: str, link: str) -> str:
     )
 
 
-def test_hostile_text_stays_text_and_shows_what_it_hides(
+def test_hostile_text_stays_text_and_its_invisible_characters_are_shown(
     opened: Deployment, model: ModelServer
 ) -> None:
     def hostile(request: Json) -> Reply | Fault:
@@ -427,7 +414,7 @@ def test_hostile_text_stays_text_and_shows_what_it_hides(
     assert ended.body.count("&lt;script&gt;alert(1)") > waiting.body.count("&lt;script&gt;alert(1)")
 
 
-def test_a_very_long_run_makes_no_page_that_cannot_be_sent(
+def test_the_page_of_a_very_long_run_stays_below_the_response_limit(
     opened: Deployment, model: ModelServer
 ) -> None:
     """Lambda's answers end at 6 MB."""
@@ -442,6 +429,6 @@ def test_a_very_long_run_makes_no_page_that_cannot_be_sent(
     run_id = opened.started("treasury", long)
     opened.drain()
     answer = page(opened, run_id)
-    assert status_of(answer) == ["completed"]
+    assert statuses_of(answer) == ["completed"]
     assert len(answer.body.encode()) < 3 * 1024 * 1024
     assert "more characters" in answer.body

@@ -32,10 +32,10 @@ from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
-from tests.functions.test_web import assert_is_a_safe_run, links, refresh, status_of
-from tests.support.deployment import Answer, Context, example
-from tests.support.local_harness import ANN, BOB, nap
-from tests.support.local_harness import LocalHarness as Place
+from tests.support.http_answers import Answer
+from tests.support.lambda_invocation import Context, example
+from tests.support.local_harness import ANN, BOB, LocalHarness, nap
+from tests.support.safe_pages import assert_is_a_safe_run, links, refresh_seconds, statuses_of
 
 Page = Callable[..., Answer]
 
@@ -72,15 +72,15 @@ def build() -> Job:
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Page:
-    """Opens the page of a run of a place."""
+    """Opens the page of a run in a harness."""
     monkeypatch.setenv("WEB_IS_OPEN", "yes")
     monkeypatch.setenv("PUBLIC_URL", "http://localhost:8000")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
 
-    def opened(place: Place, run_id: str) -> Answer:
+    def opened(harness: LocalHarness, run_id: str) -> Answer:
         function = import_module("dashboard.app")
-        monkeypatch.setattr(function, "services", lambda: services_of(place))
-        monkeypatch.setattr(function, "utc_now", lambda: place.now)
+        monkeypatch.setattr(function, "services", lambda: services_of(harness))
+        monkeypatch.setattr(function, "utc_now", lambda: harness.now)
         event = example("web-run") | {"pathParameters": {"run_id": run_id}}
         got = function.handler(event, Context("WebFunction"))
         told = {each.lower(): value for each, [value] in got["multiValueHeaders"].items()}
@@ -91,25 +91,25 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     return opened
 
 
-def services_of(place: Place) -> Services:
-    """The commands on the runs of a place, which nothing then advances."""
-    registry = Registry(place.agents)
+def services_of(harness: LocalHarness) -> Services:
+    """The services of a harness, with a queue that nothing reads."""
+    registry = Registry(harness.agents)
     return Services.of(
-        store=place.store,
+        store=harness.store,
         queue=LocalWorkQueue(),
         registry=lambda: registry,
-        clock=lambda: place.now,
+        clock=lambda: harness.now,
     )
 
 
-def place_of(*requests: tuple[str, dict[str, Any]], **agent: Any) -> Place:
+def harness_of(*requests: tuple[str, dict[str, Any]], **agent: Any) -> LocalHarness:
     tools = [pay, wonder, listen, build, nap]
     script = [calls(*requests), say("done")]
-    return Place(agents=[Agent("a", tools=tools, **agent)], scripts={"a": script})
+    return LocalHarness(agents=[Agent("a", tools=tools, **agent)], scripts={"a": script})
 
 
 def waits_of(answer: Answer) -> list[str]:
-    """What each place waits for, in words."""
+    """The reason of each wait, as the page shows it."""
     found = re.search(r'id="waits">.*?<ul class="plain waits">(.*?)\n  </ul>', answer.body, re.S)
     items = re.findall(r"<li>(.*?)</li>", found[1], re.S) if found else []
     return [" ".join(re.sub("<[^>]*>", " ", each).split()) for each in items]
@@ -121,16 +121,16 @@ def tree_of(answer: Answer) -> str:
     return " ".join(re.sub("<[^>]*>", " ", found[1]).split())
 
 
-def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
-    place = place_of(
+def test_every_reason_to_wait_is_shown(page: Page) -> None:
+    harness = harness_of(
         ("pay", {"amount": 5}),
         ("wonder", {"about": "lunch"}),
         ("nap", {"minutes": 10}),
         ("listen", {}),
         ("build", {}),
     )
-    view = place.runner.start("a", "go")
-    answer = page(place, view.run_id)
+    view = harness.runner.start("a", "go")
+    answer = page(harness, view.run_id)
     approval, question, timer, event, job = waits_of(answer)
     assert approval.startswith(f"Approval: pay a asks to call pay Asked: {ANN} 7 days left")
     assert question.startswith(f"Question: wonder What about lunch? Asked: {BOB} 24 hours left")
@@ -146,56 +146,56 @@ def test_every_reason_to_wait_is_told_in_its_words(page: Page) -> None:
     )
 
 
-def test_a_run_that_a_condition_holds_shows_who_is_asked(page: Page) -> None:
+def test_a_run_suspended_by_a_condition_shows_the_approvers(page: Page) -> None:
     far = EveryTurns(limit=1, approval=Approval([ANN]))
-    place = Place(
+    harness = LocalHarness(
         agents=[Agent("a", tools=[look], conditions=[far])],
         scripts={"a": [call("look"), say("done")]},
     )
-    view = place.runner.start("a", "go")
+    view = harness.runner.start("a", "go")
     [waits] = view.waiting
     assert waits.kind == "condition"
-    answer = page(place, view.run_id)
+    answer = page(harness, view.run_id)
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
     assert waits_of(answer)[0].startswith("Limit reached")
     assert "awaiting go-ahead (open)" in tree_of(answer)
 
 
-def test_a_call_in_doubt_is_asked_about(page: Page) -> None:
-    place = place_of(("pay", {"amount": 5}))
-    view = place.runner.start("a", "go")
-    lose(place, view.run_id, view.waiting[0].request_id)
-    [waits] = place.runner.get(view.run_id).waiting
-    answer = page(place, view.run_id)
+def test_a_call_in_doubt_is_shown_as_a_question(page: Page) -> None:
+    harness = harness_of(("pay", {"amount": 5}))
+    view = harness.runner.start("a", "go")
+    lose(harness, view.run_id, view.waiting[0].request_id)
+    [waits] = harness.runner.get(view.run_id).waiting
+    answer = page(harness, view.run_id)
     assert waits_of(answer)[0].startswith("Unknown outcome: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
     assert tree_of(answer) == "a pay awaiting confirmation (open)"
 
 
-def lose(place: Place, run_id: str, request_id: str) -> None:
+def lose(harness: LocalHarness, run_id: str, request_id: str) -> None:
     """Approve the one call, and let its process be gone in the middle of it."""
     said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
-    services_of(place).decisions.decide(run_id, request_id, said)
-    until = place.now + timedelta(seconds=1)
-    head = place.store.claim(run_id, holder="gone", now=place.now, lease_until=until)
+    services_of(harness).decisions.decide(run_id, request_id, said)
+    until = harness.now + timedelta(seconds=1)
+    head = harness.store.claim(run_id, holder="gone", now=harness.now, lease_until=until)
     assert head
-    intent = Intent(attempt=1, started_at=place.now, deadline=until)
-    place.store.record_intents(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
-    place.later(hours=1)
-    place.runner.advance(run_id)
+    intent = Intent(attempt=1, started_at=harness.now, deadline=until)
+    harness.store.record_intents(run_id, epoch=head.epoch, intents={"0.0": intent}, settled=())
+    harness.later(hours=1)
+    harness.runner.advance(run_id)
 
 
-def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
+def test_a_child_run_and_its_parent_link_to_each_other(page: Page) -> None:
     worker = Agent("worker", tools=[pay])
     boss = Agent("boss", tools=[worker.as_tool(description="Work.", spawn=True)])
     scripts: dict[str, Script] = {
         "boss": [calls(("worker", {"input": "one"})), say("all done")],
         "worker": [call("pay", amount=5), say("paid")],
     }
-    place = Place(agents=[boss], scripts=scripts)
-    view = place.runner.start("boss", "go")
+    harness = LocalHarness(agents=[boss], scripts=scripts)
+    view = harness.runner.start("boss", "go")
     child = child_run_id(view.run_id, parse_path("0.0"))
-    answer = page(place, view.run_id)
+    answer = page(harness, view.run_id)
     assert child in links(answer)
     assert tree_of(answer) == "boss worker awaiting child run (open) open run"
     [waits] = waits_of(answer)
@@ -204,57 +204,59 @@ def test_a_run_of_its_own_leads_there_and_back(page: Page) -> None:
     )
     assert waits.endswith("{ &#34;input&#34;: &#34;one&#34; } Open run")
     assert "1 call is a separate run; its cost is shown there." in answer.body
-    inner = page(place, child)
+    inner = page(harness, child)
     assert view.run_id in links(inner)
     assert "Started by a call of" in inner.body
     assert "its cost is shown there" not in inner.body
 
 
-def test_a_paused_run_says_so_until_it_has_ended(page: Page) -> None:
-    place = place_of(("pay", {"amount": 5}))
-    view = place.runner.start("a", "go")
-    place.runner.pause(view.run_id)
-    answer = page(place, view.run_id)
-    assert status_of(answer) == ["suspended", "paused"]
+def test_a_paused_run_is_shown_as_paused_until_it_ends(page: Page) -> None:
+    harness = harness_of(("pay", {"amount": 5}))
+    view = harness.runner.start("a", "go")
+    harness.runner.pause(view.run_id)
+    answer = page(harness, view.run_id)
+    assert statuses_of(answer) == ["suspended", "paused"]
     assert "Nothing new starts until the run is resumed" in answer.body
-    place.runner.cancel(view.run_id)
-    assert status_of(page(place, view.run_id)) == ["cancelled"]
+    harness.runner.cancel(view.run_id)
+    assert statuses_of(page(harness, view.run_id)) == ["cancelled"]
 
 
-def test_a_run_at_work_looks_again_soon(page: Page) -> None:
-    place = place_of(("pay", {"amount": 5}))
-    view = place.runner.start("a", "go")
-    later = place.now + timedelta(minutes=1)
-    place.store.wake(view.run_id, now=place.now)
-    assert place.store.claim(view.run_id, holder="x", now=place.now, lease_until=later)
-    answer = page(place, view.run_id)
-    assert (status_of(answer), refresh(answer)) == (["running"], 3)
+def test_the_page_of_a_running_run_refreshes_soon(page: Page) -> None:
+    harness = harness_of(("pay", {"amount": 5}))
+    view = harness.runner.start("a", "go")
+    later = harness.now + timedelta(minutes=1)
+    harness.store.wake(view.run_id, now=harness.now)
+    assert harness.store.claim(view.run_id, holder="x", now=harness.now, lease_until=later)
+    answer = page(harness, view.run_id)
+    assert (statuses_of(answer), refresh_seconds(answer)) == (["running"], 3)
 
 
-def test_what_people_said_later_is_there_heard_or_not(page: Page) -> None:
-    place = Place(nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")])
-    view = place.runner.start("a", "go")
-    services_of(place).inbound.message(view.run_id, "hurry up", sender=ANN)
-    answer = page(place, view.run_id)
+def test_later_messages_are_shown_whether_delivered_or_not(page: Page) -> None:
+    harness = LocalHarness(
+        nap, script=[calls(("nap", {"minutes": 10})), say("first"), say("second")]
+    )
+    view = harness.runner.start("a", "go")
+    services_of(harness).inbound.message(view.run_id, "hurry up", sender=ANN)
+    answer = page(harness, view.run_id)
     assert re.search(
         rf"hurry up</p>\s*<p class=\"small\">{ANN}, <time.*not read by the model yet", answer.body
     )
-    place.later(minutes=11)
-    place.runner.advance(view.run_id)
-    heard = page(place, view.run_id)
+    harness.later(minutes=11)
+    harness.runner.advance(view.run_id)
+    heard = page(harness, view.run_id)
     assert "hurry up" in heard.body and "not read by the model yet" not in heard.body
 
 
-def test_the_tree_of_a_long_run_shows_what_is_open_and_the_last_that_ended(page: Page) -> None:
+def test_the_tree_of_a_long_run_shows_open_calls_and_the_last_completed(page: Page) -> None:
     turns = [calls(*[("look", {})] * 100)] * 4
-    place = Place(
+    harness = LocalHarness(
         look,
         pay,
         script=[call("pay", amount=1), *turns, call("pay", amount=2)],
     )
-    view = place.runner.start("a", "go")
-    view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
-    tree = tree_of(page(place, view.run_id))
+    view = harness.runner.start("a", "go")
+    view = harness.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
+    tree = tree_of(page(harness, view.run_id))
     assert tree.startswith("a 102 more calls look done")
     assert tree.endswith("look done pay awaiting approval (open)")
     assert tree.count("look done") == 299

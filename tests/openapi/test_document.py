@@ -8,7 +8,7 @@ import pytest
 
 from approvals_api import form_parsing
 from tests.openapi.document import PLACE, document, text
-from tests.support.deployment import authorizer, triggers
+from tests.support.template_functions import authorizer, triggers
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 

@@ -20,7 +20,7 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.cli.app import cli
 from tests.bench import report
 from tests.local.template import ROOT
-from tests.support.deployment import functions
+from tests.support.template_functions import functions
 
 LIBRARY = ROOT / "layers" / "continuations"
 READMES = [

@@ -26,9 +26,16 @@ from agent_continuations.cli import client as client_module
 from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
-from tests.support.cli_world import FileHandler, ReceivedRequest, Server, serve_api
-from tests.support.local_harness import ANN, BOB, ask_anything, ask_delivery, nap, wait_paid
-from tests.support.local_harness import LocalHarness as Place
+from tests.support.cli_server import FileHandler, ReceivedRequest, Server, serve_api
+from tests.support.local_harness import (
+    ANN,
+    BOB,
+    LocalHarness,
+    ask_anything,
+    ask_delivery,
+    nap,
+    wait_paid,
+)
 
 ESC, RLO, CSI = "\x1b", "\u202e", "\x9b"
 HOSTILE = f"[bold red]{ESC}[2J{ESC}]8;;http://evil{ESC}\\{RLO}{CSI}31m:smile:[/]"
@@ -76,17 +83,17 @@ SCRIPTS: dict[str, Script] = {
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place(agents=AGENTS, scripts=SCRIPTS)
+def harness() -> LocalHarness:
+    return LocalHarness(agents=AGENTS, scripts=SCRIPTS)
 
 
 @pytest.fixture
-def server(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(harness: LocalHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(client_module, "RETRY_PAUSES_SECONDS", (0.0, 0.0, 0.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("AWS_PROFILE", "AGENT_CONTINUATIONS_URL", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    with serve_api(place.runner) as found:
+    with serve_api(harness.runner) as found:
         yield found
 
 
@@ -208,14 +215,14 @@ def test_show_prints_messages_a_pause_and_an_error(run: Run) -> None:
 
 def test_show_places_the_wait_of_a_child_run_below_its_call(server: Server) -> None:
     spawned = CLERK.as_tool(description="Pays.", spawn=True)
-    place = Place(agents=[Agent("office", tools=[spawned]), CLERK], scripts=SCRIPTS)
-    with serve_api(place.runner) as other:
-        view = place.runner.start("office", "go")
+    harness = LocalHarness(agents=[Agent("office", tools=[spawned]), CLERK], scripts=SCRIPTS)
+    with serve_api(harness.runner) as other:
+        view = harness.runner.start("office", "go")
         output = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
         assert '0.1 clerk transfer(amount=250, to="bob") awaiting approval' in output
         done = CliRunner().invoke(cli, ["--url", other.url, "approve", view.run_id])
         assert done.exit_code == 0
-    assert place.runner.advance(view.run_id).result == "Paid."
+    assert harness.runner.advance(view.run_id).result == "Paid."
 
 
 def test_a_unique_prefix_of_a_run_id_is_accepted(run: Run, server: Server) -> None:
@@ -379,15 +386,15 @@ def test_tail_prints_the_timeline_and_the_open_requests(run: Run) -> None:
 
 
 def test_tail_continues_while_the_run_waits_for_a_timer(
-    run: Run, server: Server, place: Place
+    run: Run, server: Server, harness: LocalHarness
 ) -> None:
     run_id = start_run(run, "sleeper")
 
     def wake() -> None:
         while not any("after" in item.query for item in server.received):
             time.sleep(0.01)
-        place.later(minutes=10)
-        place.runner.advance(run_id)
+        harness.later(minutes=10)
+        harness.runner.advance(run_id)
 
     waker = threading.Thread(target=wake)
     waker.start()
@@ -471,9 +478,11 @@ def test_coloured_output_has_no_escape_sequences_of_others(run: Run) -> None:
     assert f"{ESC}[32m" not in plain
 
 
-def test_wrapped_lines_of_untrusted_text_are_indented(place: Place, server: Server) -> None:
+def test_wrapped_lines_of_untrusted_text_are_indented(
+    harness: LocalHarness, server: Server
+) -> None:
     forged = "a" * 38 + " forged completed " + "b" * 30
-    other = Place(agents=[Agent("a")], scripts={"a": [say(f"{forged}\n{forged}\n\nend")]})
+    other = LocalHarness(agents=[Agent("a")], scripts={"a": [say(f"{forged}\n{forged}\n\nend")]})
     with serve_api(other.runner) as api:
         run_id = other.runner.start("a", forged).run_id
         arguments = ["--url", api.url, "tail", run_id]

@@ -31,17 +31,16 @@ from agent_continuations.core.events import (
     MarkedInDoubt,
     ModelReplied,
     Started,
-    ToolReturned,
     ToolStarted,
 )
 from agent_continuations.core.fold import apply, fold
 from agent_continuations.core.keys import START_KEY, call_key, reply_key
-from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan, ToolPlan
 from agent_continuations.core.replies import Reply, ToolRequest
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.errors import IllegalEvent
+from tests.support.events import tool_returned
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANYBODY = Stage(approvers=("a@example.com",))
@@ -49,7 +48,7 @@ ROOT_FRAME = Continuation(agent="root", instructions="be", input="go", max_turns
 
 
 @dataclass
-class World:
+class SimulatedRun:
     """The stored journal, and the model calls and tools that have really run."""
 
     data: st.DataObject
@@ -82,7 +81,7 @@ class World:
                 self.intents[path] = intent
                 return apply(root, ToolStarted(path=path, intent=intent))
             case RunTool():
-                key, event = call_key(effect.path, "outcome"), returned(path)
+                key, event = call_key(effect.path, "outcome"), tool_returned(path)
                 self.done.append(("tool", effect.path))
             case AskIfHappened():
                 key = call_key(effect.path, "doubt", effect.intent.attempt)
@@ -127,8 +126,8 @@ class World:
         root = apply(root, answer)
         if verdict is Verdict.APPROVE:
             self.done.append(("tool", effect.path))
-            self.journal[call_key(effect.path, "outcome")] = returned(path)
-            root = apply(root, returned(path))
+            self.journal[call_key(effect.path, "outcome")] = tool_returned(path)
+            root = apply(root, tool_returned(path))
         return root
 
 
@@ -181,11 +180,6 @@ def decision(verdict: Verdict) -> Decision:
     )
 
 
-def returned(path: str, text: str = "done") -> ToolReturned:
-    outcome = Outcome(kind="ok", content=text)
-    return ToolReturned(path=path, outcome=outcome, started_at=NOW, at=NOW)
-
-
 def gates_above(root: Continuation, path: Path) -> list[Path]:
     """The calls that need approval on the way to `path`, itself included."""
     above = [path[: depth + 1] for depth in range(len(path))]
@@ -195,7 +189,7 @@ def gates_above(root: Continuation, path: Path) -> list[Path]:
 @settings(max_examples=250, deadline=None)
 @given(st.data())
 def test_a_run_continues_from_every_prefix_of_its_journal(data: st.DataObject) -> None:
-    world = World(data)
+    world = SimulatedRun(data)
     started = Started(continuation=ROOT_FRAME, at=NOW)
     world.journal[START_KEY] = started
     root = apply(None, started)
@@ -225,7 +219,7 @@ def test_a_run_continues_from_every_prefix_of_its_journal(data: st.DataObject) -
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_every_call_in_a_transcript_has_its_result(data: st.DataObject) -> None:
-    world = World(data)
+    world = SimulatedRun(data)
     root = apply(None, Started(continuation=ROOT_FRAME, at=NOW))
     for _ in range(400):
         wanted = effects(root)
@@ -296,14 +290,14 @@ ENDED = apply(
     ("root", "event"),
     [
         (PENDING, Started(continuation=ROOT_FRAME, at=NOW)),
-        (None, returned("0.0")),
+        (None, tool_returned("0.0")),
         (PENDING, ModelReplied(path="", turn=1, reply=Reply(content="x"), at=NOW)),
         (PENDING, ModelReplied(path="", turn=0, reply=Reply(content="x"), at=NOW)),
         (PENDING, ModelReplied(path="0.0", turn=0, reply=Reply(content="x"), at=NOW)),
         (ENDED, ModelReplied(path="", turn=1, reply=Reply(content="x"), at=NOW)),
-        (PENDING, returned("0.1")),
-        (PENDING, returned("1.0")),
-        (PENDING, returned("0.0/0.0")),
+        (PENDING, tool_returned("0.1")),
+        (PENDING, tool_returned("1.0")),
+        (PENDING, tool_returned("0.0/0.0")),
         (PENDING, ask(parse_path("0.0"))),
         (PENDING, Decided(path="0.0", request_id="r", decision=decision(Verdict.APPROVE))),
         (GATED, Decided(path="0.0", request_id="r", decision=decision(Verdict.APPROVE))),
@@ -320,8 +314,8 @@ def test_an_illegal_event_is_refused(root: Continuation | None, event: Event) ->
 
 
 def test_the_outcome_that_was_stored_first_stands() -> None:
-    root = apply(PENDING, returned("0.0", "first"))
-    assert apply(root, returned("0.0", "late")) == root
+    root = apply(PENDING, tool_returned("0.0", "first"))
+    assert apply(root, tool_returned("0.0", "late")) == root
 
 
 def test_a_call_that_did_not_happen_starts_its_next_attempt() -> None:
@@ -336,9 +330,9 @@ def test_a_call_that_did_not_happen_starts_its_next_attempt() -> None:
 
 def test_a_reply_replaces_reads_by_those_that_it_was_made_from() -> None:
     root = one_call(tool_plan(effect=Effect.READ))
-    other_execution = apply(root, returned("0.0", "what another execution read"))
+    other_execution = apply(root, tool_returned("0.0", "what another execution read"))
     reply = ModelReplied(
-        path="", turn=1, reply=Reply(content="x"), reads=(returned("0.0", "mine"),), at=NOW
+        path="", turn=1, reply=Reply(content="x"), reads=(tool_returned("0.0", "mine"),), at=NOW
     )
     assert apply(other_execution, reply) == apply(root, reply)
     outcome = apply(other_execution, reply).call_at(parse_path("0.0")).outcome

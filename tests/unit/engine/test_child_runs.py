@@ -13,8 +13,7 @@ from agent_continuations.core.run import Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.errors import Conflict
 from agent_continuations.ports.model import ModelRequest
-from tests.support.local_harness import ANN, kinds, nap
-from tests.support.local_harness import LocalHarness as Place
+from tests.support.local_harness import ANN, LocalHarness, kinds, nap
 
 
 @tool(approval=Approval([ANN]))
@@ -23,12 +22,12 @@ def pay(amount: int) -> str:
     return f"paid {amount}"
 
 
-def parent_with_children(child: Any, count: int = 2, **agent: Any) -> Place:
+def parent_with_children(child: Any, count: int = 2, **agent: Any) -> LocalHarness:
     """A parent agent that starts so many child runs at once."""
     worker = Agent("worker", tools=[pay, nap], **agent)
     boss = Agent("boss", tools=[worker.as_tool(description="Work.", spawn=True)])
     requests = [("worker", {"input": f"job {number}"}) for number in range(count)]
-    return Place(
+    return LocalHarness(
         agents=[boss], scripts={"boss": [calls(*requests), say("all done")], "worker": child}
     )
 
@@ -117,7 +116,7 @@ def test_a_cancel_reaches_all_child_runs() -> None:
         "clerk": [call("worker", input="x")],
         "worker": [call("nap", minutes=5)],
     }
-    harness = Place(agents=[boss], scripts=scripts)
+    harness = LocalHarness(agents=[boss], scripts=scripts)
     view = harness.runner.start("boss", "go")
     assert kinds(view) == ["child", "child", "timer"]
     assert view.waiting[2].agents == ("boss", "inner", "clerk", "worker")
@@ -140,7 +139,7 @@ def test_the_children_of_a_parked_run_are_cancelled_with_it() -> None:
         "boss": [calls(("worker", {"input": "x"}))],
         "worker": [call("nap", minutes=5)],
     }
-    harness = Place(agents=[boss], scripts=scripts)
+    harness = LocalHarness(agents=[boss], scripts=scripts)
     view = harness.runner.start("boss", "go")
     head = harness.store.head(view.run_id)
     assert head
@@ -153,7 +152,7 @@ def test_the_children_of_a_parked_run_are_cancelled_with_it() -> None:
 def test_a_call_that_needs_approval_starts_its_run_after_it() -> None:
     worker = Agent("worker")
     spawned = worker.as_tool(description="Work.", spawn=True, approval=Approval([ANN]))
-    harness = Place(
+    harness = LocalHarness(
         agents=[Agent("boss", tools=[spawned])],
         scripts={"boss": [call("worker", input="x"), say("done")], "worker": [say("worked")]},
     )
@@ -201,7 +200,7 @@ def test_child_runs_do_not_count_against_the_limit_of_other_calls() -> None:
     many += [("note", {})] * (MAX_CALLS_PER_TURN + 1)
     boss = Agent("boss", tools=[Agent("worker").as_tool(description="Work.", spawn=True), note])
     replies = [calls(*many[:-1]), calls(*many), say("done")]
-    harness = Place(agents=[boss], scripts={"boss": replies, "worker": lambda _: say("did")})
+    harness = LocalHarness(agents=[boss], scripts={"boss": replies, "worker": lambda _: say("did")})
     view = harness.runner.start("boss", "go")
     fits, too_many = harness.runner.continuation(view.run_id).turns[:2]
     assert not [each for each in fits.calls if each.plan.kind == "refused"]

@@ -53,25 +53,10 @@ from agent_continuations.services.services import Services
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
 from agent_continuations.views.waiting import Waiting, waiting
-from tests.unit.core.test_fold import returned
+from tests.support.events import tool_returned
+from tests.support.recording_queue import RecordingQueue
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-class RecordingQueue:
-    """A work queue that records the wake-up messages."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, ...]] = []
-
-    def advance(self, run_id: str) -> None:
-        self.sent.append(("advance", run_id))
-
-    def resume(self, run_id: str) -> None:
-        self.sent.append(("resume", run_id))
-
-    def notify(self, run_id: str, notice_id: str) -> None:
-        self.sent.append(("notify", run_id, notice_id))
 
 
 class Harness:
@@ -277,7 +262,7 @@ def test_a_call_that_did_not_happen_runs_again() -> None:
 
 def test_a_late_outcome_resolves_the_doubt() -> None:
     harness, run_id, ran = in_doubt([call("launch"), say("ok")])
-    outcome = JournalEntry("00000.000~outcome", (returned("0.0", "it had worked"),))
+    outcome = JournalEntry("00000.000~outcome", (tool_returned("0.0", "it had worked"),))
     assert harness.store.append_external(run_id, [outcome], now=harness.now) is None
     assert harness.waiting(run_id) == []
     assert harness.worker().advance(run_id) is Status.COMPLETED
@@ -1114,7 +1099,9 @@ def test_an_outcome_of_a_lost_lease_is_found_before_the_call_is_in_doubt() -> No
         begun.append("x")
         if len(begun) == 1:
             raise KeyboardInterrupt
-        late = JournalEntry(call_key(parse_path("0.0"), "outcome"), (returned("0.0", "launched"),))
+        late = JournalEntry(
+            call_key(parse_path("0.0"), "outcome"), (tool_returned("0.0", "launched"),)
+        )
         harness.store.append(run_id, late)
         harness.later(minutes=30)
         return "done"

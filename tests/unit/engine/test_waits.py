@@ -35,6 +35,7 @@ from tests.support.local_harness import (
     BOB,
     NOW,
     Delivery,
+    LocalHarness,
     ask_anything,
     ask_delivery,
     kinds,
@@ -42,13 +43,12 @@ from tests.support.local_harness import (
     wait_any,
     wait_paid,
 )
-from tests.support.local_harness import LocalHarness as Place
 
 # -- timers ----------------------------------------------------------------------------------------
 
 
 def test_a_timer_continues_the_run_at_its_time_and_not_before() -> None:
-    harness = Place(nap, script=[calls(("nap", {"minutes": 10})), say("awake")])
+    harness = LocalHarness(nap, script=[calls(("nap", {"minutes": 10})), say("awake")])
     view = harness.runner.start("a", "go")
     [waits] = view.waiting
     assert (view.status, waits.kind, waits.expires_at) == (
@@ -73,7 +73,7 @@ def test_a_run_can_be_cancelled_while_its_timer_runs() -> None:
         """Wait."""
         return Sleep(until=NOW + timedelta(days=30))
 
-    harness = Place(until, script=[calls(("until", {}))])
+    harness = LocalHarness(until, script=[calls(("until", {}))])
     view = harness.runner.start("a", "go")
     assert view.waiting[0].expires_at == NOW + timedelta(days=30)
     assert harness.runner.cancel(view.run_id).status is Status.CANCELLED
@@ -88,7 +88,7 @@ def test_a_timer_in_the_past_does_not_suspend_the_run() -> None:
         """Wait."""
         return Sleep(until=NOW - timedelta(days=1))
 
-    harness = Place(past, script=[calls(("past", {})), say("done")])
+    harness = LocalHarness(past, script=[calls(("past", {})), say("done")])
     assert harness.runner.start("a", "go").result == "done"
 
 
@@ -115,9 +115,9 @@ def test_an_invalid_wait_is_refused_when_it_is_constructed(wrong: Any) -> None:
 # -- questions -------------------------------------------------------------------------------------
 
 
-def asked_question(one: Tool = ask_delivery) -> tuple[Place, RunView]:
+def asked_question(one: Tool = ask_delivery) -> tuple[LocalHarness, RunView]:
     arguments = {"order": "o-1"} if one is ask_delivery else {}
-    harness = Place(one, script=[calls((one.name, arguments)), say("done")])
+    harness = LocalHarness(one, script=[calls((one.name, arguments)), say("done")])
     return harness, harness.runner.start("a", "go")
 
 
@@ -209,7 +209,7 @@ def test_an_unanswered_question_is_escalated() -> None:
         later = Escalation(approvers=(BOB,), timeout_seconds=600)
         return Question("Well?", [ANN], timeout_seconds=60, escalations=[later])
 
-    harness = Place(escalating, script=[calls(("escalating", {})), say("done")])
+    harness = LocalHarness(escalating, script=[calls(("escalating", {})), say("done")])
     view = harness.runner.start("a", "go")
     harness.later(minutes=2)
     view = harness.runner.advance(view.run_id)
@@ -240,7 +240,7 @@ def test_a_tool_that_needs_approval_cannot_ask_a_question() -> None:
         """Ask."""
         return Question("What?", [ANN])
 
-    harness = Place(both, script=[calls(("both", {})), say("done")])
+    harness = LocalHarness(both, script=[calls(("both", {})), say("done")])
     view = harness.runner.start("a", "go")
     harness.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     assert "cannot ask a question" in harness.result(view.run_id)
@@ -262,7 +262,7 @@ def test_arguments_do_not_answer_a_question_and_an_answer_approves_no_call() -> 
         """Pay."""
         return "paid"
 
-    other = Place(pay, script=[calls(("pay", {})), say("done")])
+    other = LocalHarness(pay, script=[calls(("pay", {})), say("done")])
     gated = other.runner.start("a", "go")
     with pytest.raises(Invalid):
         other.runner.answer(gated.run_id, gated.waiting[0].request_id, "yes")
@@ -272,7 +272,7 @@ def test_arguments_do_not_answer_a_question_and_an_answer_approves_no_call() -> 
 
 
 def test_an_event_continues_the_run_with_its_payload() -> None:
-    harness = Place(wait_paid, script=[calls(("wait_paid", {"order": "o-1"})), say("done")])
+    harness = LocalHarness(wait_paid, script=[calls(("wait_paid", {"order": "o-1"})), say("done")])
     view = harness.runner.start("a", "go")
     [waits] = view.waiting
     assert (waits.kind, waits.event, waits.correlation) == ("event", "paid", "o-1")
@@ -286,7 +286,7 @@ def test_an_event_continues_the_run_with_its_payload() -> None:
 
 
 def test_an_early_event_is_kept_for_a_later_call() -> None:
-    harness = Place(
+    harness = LocalHarness(
         nap, wait_any, script=[calls(("nap", {"minutes": 1})), calls(("wait_any", {})), say("done")]
     )
     view = harness.runner.start("a", "go")
@@ -297,7 +297,7 @@ def test_an_early_event_is_kept_for_a_later_call() -> None:
 
 
 def test_an_event_that_does_not_arrive_in_time_is_a_result() -> None:
-    harness = Place(wait_paid, script=[calls(("wait_paid", {"order": "o-1"})), say("done")])
+    harness = LocalHarness(wait_paid, script=[calls(("wait_paid", {"order": "o-1"})), say("done")])
     view = harness.runner.start("a", "go")
     harness.later(hours=1)
     assert harness.runner.advance(view.run_id).result == "done"
@@ -305,7 +305,9 @@ def test_an_event_that_does_not_arrive_in_time_is_a_result() -> None:
 
 
 def test_each_event_is_taken_by_the_first_call_that_waits_for_it() -> None:
-    harness = Place(wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")])
+    harness = LocalHarness(
+        wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")]
+    )
     view = harness.runner.start("a", "go")
     assert kinds(view) == ["event", "event"]
     view = harness.runner.signal(view.run_id, "anything", "one")
@@ -316,7 +318,9 @@ def test_each_event_is_taken_by_the_first_call_that_waits_for_it() -> None:
 
 
 def test_a_repeated_event_counts_once() -> None:
-    harness = Place(wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")])
+    harness = LocalHarness(
+        wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")]
+    )
     view = harness.runner.start("a", "go")
     services = harness.runner._services
     first = services.inbound.signal(view.run_id, "anything", "one", key="k")
@@ -328,7 +332,7 @@ def test_a_repeated_event_counts_once() -> None:
 
 
 def test_an_event_for_a_run_that_has_ended_is_refused() -> None:
-    harness = Place(script=[say("done")])
+    harness = LocalHarness(script=[say("done")])
     view = harness.runner.start("a", "go")
     with pytest.raises(Conflict):
         harness.runner.signal(view.run_id, "anything")
@@ -350,7 +354,7 @@ def test_a_job_is_completed_by_the_other_system() -> None:
         started.append(context.idempotency_key)
         return Job({"id": 7}, timeout_seconds=3600)
 
-    harness = Place(export, script=[calls(("export", {})), say("done")])
+    harness = LocalHarness(export, script=[calls(("export", {})), say("done")])
     view = harness.runner.start("a", "go")
     assert kinds(view) == ["job"]
     harness.check(view.run_id)
@@ -371,7 +375,7 @@ def test_a_job_that_does_not_finish_is_a_result() -> None:
         """Export."""
         return Job("j", timeout_seconds=60)
 
-    harness = Place(export, script=[calls(("export", {})), say("done")])
+    harness = LocalHarness(export, script=[calls(("export", {})), say("done")])
     view = harness.runner.start("a", "go")
     harness.later(minutes=1)
     assert harness.runner.advance(view.run_id).result == "done"
@@ -380,7 +384,7 @@ def test_a_job_that_does_not_finish_is_a_result() -> None:
         harness.runner.complete(view.run_id, "0.0", "late")
 
 
-def polled(answers: list[Any], **job: Any) -> tuple[Place, list[Any]]:
+def polled(answers: list[Any], **job: Any) -> tuple[LocalHarness, list[Any]]:
     """A job that is polled; each answer is the result of one poll."""
     handles: list[Any] = []
 
@@ -396,7 +400,7 @@ def polled(answers: list[Any], **job: Any) -> tuple[Place, list[Any]]:
         """Export."""
         return Job("j-1", **{"timeout_seconds": 3600, "poll_seconds": 60, **job})
 
-    return Place(export, script=[calls(("export", {})), say("done")]), handles
+    return LocalHarness(export, script=[calls(("export", {})), say("done")]), handles
 
 
 def test_a_job_is_polled_with_backoff_until_it_is_done() -> None:
@@ -438,7 +442,7 @@ def test_a_polled_job_without_a_poll_function_is_an_error_for_the_model() -> Non
         """Export."""
         return Job("j", timeout_seconds=60, poll_seconds=1)
 
-    harness = Place(export, script=[calls(("export", {})), say("done")])
+    harness = LocalHarness(export, script=[calls(("export", {})), say("done")])
     view = harness.runner.start("a", "go")
     assert "no poll function" in harness.result(view.run_id)
 
@@ -461,7 +465,7 @@ def test_all_kinds_of_waits_three_levels_deep_end_one_by_one() -> None:
     middle = Agent("middle", tools=[leaf.as_tool(description="Ask.")])
     root = Agent("root", tools=[middle.as_tool(description="Ask."), wait_any])
     every = [("nap", {"minutes": 5}), *((name, {}) for name in ("ask_anything", "wait_any"))]
-    harness = Place(
+    harness = LocalHarness(
         agents=[root],
         scripts={
             "root": [calls(("middle", {"input": "x"}), ("wait_any", {})), say("root done")],
@@ -492,12 +496,12 @@ def test_all_kinds_of_waits_three_levels_deep_end_one_by_one() -> None:
 
 
 def test_a_waiting_run_continues_in_another_store() -> None:
-    harness = Place(
+    harness = LocalHarness(
         nap, wait_any, script=[calls(("nap", {"minutes": 5}), ("wait_any", {})), say("x")]
     )
     view = harness.runner.start("a", "go")
     harness.runner.signal(view.run_id, "unwanted", "kept")
-    other = Place(
+    other = LocalHarness(
         nap, wait_any, script=[calls(("nap", {"minutes": 5}), ("wait_any", {})), say("x")]
     )
     view = other.runner.load(harness.runner.dump(view.run_id))

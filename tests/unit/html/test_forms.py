@@ -14,7 +14,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, JsonValue, create_model
 
-from agent_continuations import tool
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.ids import canonical_json
@@ -22,8 +21,8 @@ from agent_continuations.html.forms.form import FaultPlacement, Read, attach_fau
 from agent_continuations.html.forms.form import Field as FormField
 from agent_continuations.safe_text import escape
 from tests.support.form_page import Browser, page
+from tests.support.form_schemas import PAID, PREFIX, Address, Colour, pay, schema_of
 
-PREFIX = "arguments"
 HIDDEN = ["\u202e", "\u200b", "\r", "\r\n", "\x00", "\x85", "\u2028", "\ue000", "\ufeff"]
 HOSTILE = [
     "</textarea><script>alert(1)</script>",
@@ -36,24 +35,11 @@ HOSTILE = [
 ]
 
 
-class Colour(Enum):
-    RED = "red"
-    BLUE = "blue"
-
-
 class Mixed(Enum):
     ONE = 1
     TEXT = "1"
     HALF = 0.5
     NONE = None
-
-
-class Address(BaseModel):
-    """Where somebody lives."""
-
-    street: str
-    zip: str = Field(default="1234", pattern=r"^\d{4}$")
-    before: Optional["Address"] = None
 
 
 class Cat(BaseModel):
@@ -63,11 +49,6 @@ class Cat(BaseModel):
 
 class Dog(BaseModel):
     kind: Literal["dog"]
-
-
-def schema_of(**members: Any) -> dict[str, Any]:
-    made: type[BaseModel] = create_model("Made", **members)
-    return made.model_json_schema()
 
 
 def made(annotation: Any, default: Any = ...) -> Mapping[str, Any]:
@@ -524,39 +505,6 @@ def test_any_text_is_read_or_refused_and_never_lost(
 
 
 # -- faults find their controls --------------------------------------------------------------------
-
-
-@tool
-def pay(
-    amount: Annotated[Decimal, Field(gt=0, le=100)],
-    to: Address,
-    count: int,
-    when: date,
-    at: datetime,
-    colour: Colour,
-    reason: str,
-    cc: str | None = None,
-) -> str:
-    """Pay somebody.
-
-    Args:
-        amount: in euros.
-        to: where they live.
-    """
-    return f"{amount} {to} {count} {when} {at} {colour} {reason} {cc}"
-
-
-PAID = pay.validate(
-    {
-        "amount": "12.50",
-        "to": {"street": "Lane 1"},
-        "count": 3,
-        "when": "2026-11-22",
-        "at": "2026-11-22T12:00:00+01:00",
-        "colour": "blue",
-        "reason": "\nas agreed\r\n",
-    }
-)
 
 
 def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:

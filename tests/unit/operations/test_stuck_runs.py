@@ -32,7 +32,7 @@ from agent_continuations.operations import stuck_runs as stuck_runs_module
 from agent_continuations.operations.stuck_runs import stuck_runs, why_stuck
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
-from tests.unit.engine.test_runner import RecordingQueue
+from tests.support.recording_queue import RecordingQueue
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -14,17 +14,17 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Forbidden, Invalid, NotFound
-from tests.unit.services.test_policies import ANN, BOB, CARL, HOUR, House, house
+from tests.support.policy_harness import ANN, BOB, CARL, HOUR, PolicyHarness, policy_harness
 
 DAY = 24 * HOUR
 
 
-def granting(*approvers: str, **policy: Any) -> House:
-    return house(*approvers, grant_seconds=DAY, **policy)
+def granting(*approvers: str, **policy: Any) -> PolicyHarness:
+    return policy_harness(*approvers, grant_seconds=DAY, **policy)
 
 
 def agree(
-    one: House,
+    one: PolicyHarness,
     who: str = ANN,
     *,
     rules: Any = None,
@@ -42,7 +42,7 @@ def agree(
     return one.services.grants.all()[0]
 
 
-def again(one: House, amount: int) -> Status:
+def again(one: PolicyHarness, amount: int) -> Status:
     """Another run of the same agent, which wants this amount."""
     one.next_amount = amount
     one.start()
@@ -58,7 +58,7 @@ def test_a_call_like_one_that_was_approved_asks_nobody() -> None:
     assert one.notices() == []
     [kept] = one.services.grants.all()
     assert kept.uses == 2
-    assert one.trail() == ["approval_requested", "decided"]
+    assert one.audit_kinds() == ["approval_requested", "decided"]
     [(_, asked)] = one.services.runs.load(one.run_id).continuation.calls()
     decision = asked.decision
     assert decision
@@ -115,7 +115,7 @@ def test_a_grant_is_one_vote_of_several() -> None:
     two = granting(ANN, BOB, CARL, needed=2)
     agree(two)
     assert again(two, 700) is Status.SUSPENDED
-    assert two.told() == [(BOB, CARL)]
+    assert two.notified_approvers() == [(BOB, CARL)]
     assert [vote.via for vote in two.request.votes] == ["grant"]
     assert two.approve(BOB)
     assert two.paid == [700]
@@ -137,16 +137,16 @@ def test_two_grants_of_one_person_are_one_vote() -> None:
     agree(two, ANN)
     assert len(two.services.grants.all()) == 2
     assert again(two, 700) is Status.SUSPENDED
-    assert two.told() == [(BOB,)]
+    assert two.notified_approvers() == [(BOB,)]
 
 
 def test_a_grant_does_not_reach_another_stage() -> None:
-    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB])], grant_seconds=DAY))
+    staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB])], grant_seconds=DAY))
     staged.start()
     agree(staged)
     staged.approve(BOB)
     assert again(staged, 5) is Status.SUSPENDED
-    assert staged.told() == [(BOB,)]
+    assert staged.notified_approvers() == [(BOB,)]
     assert staged.approve(BOB)
 
 
@@ -155,7 +155,7 @@ def test_who_starts_a_run_does_not_approve_it_by_a_grant() -> None:
     agree(one)
     one.start(requester=ANN)
     assert one.status is Status.SUSPENDED
-    assert one.told() == [(BOB,)]
+    assert one.notified_approvers() == [(BOB,)]
 
 
 def test_who_is_not_asked_any_more_approves_nothing_by_a_grant() -> None:
@@ -209,7 +209,7 @@ def test_no_more_is_granted_than_the_policy_allows(change: dict[str, Any], fault
 
 def test_nothing_is_granted_where_the_policy_does_not_say_so() -> None:
     with pytest.raises(Invalid, match="no standing approval"):
-        agree(house(ANN))
+        agree(policy_harness(ANN))
 
 
 def test_who_is_not_asked_grants_nothing() -> None:
@@ -251,7 +251,7 @@ def test_a_call_is_opened_only_if_every_argument_is_agreed_to(limit: int, amount
 
 
 def test_a_preview_of_high_risk_wants_a_grant_of_somebody_who_was_signed_in() -> None:
-    one = House(
+    one = PolicyHarness(
         Approval([ANN], grant_seconds=DAY),
         preview=lambda given: Preview(
             effect="Pays.", risk=Risk.HIGH if given["amount"] > 100 else Risk.LOW

@@ -12,8 +12,7 @@ from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.inbound import MAX_UNHEARD
 from agent_continuations.services.services import Services
-from tests.support.local_harness import ANN, kinds, nap, wait_any
-from tests.support.local_harness import LocalHarness as Place
+from tests.support.local_harness import ANN, LocalHarness, kinds, nap, wait_any
 
 # -- messages --------------------------------------------------------------------------------------
 
@@ -23,13 +22,13 @@ def told(request: ModelRequest) -> list[tuple[str, Any]]:
 
 
 def test_a_completed_run_goes_on_with_the_next_message() -> None:
-    place = Place(script=[say("hello"), say("fine"), say("bye")])
-    view = place.runner.start("a", "hi")
+    harness = LocalHarness(script=[say("hello"), say("fine"), say("bye")])
+    view = harness.runner.start("a", "hi")
     assert view.result == "hello"
-    view = place.restarted().message(view.run_id, "how are you?")
+    view = harness.restarted().message(view.run_id, "how are you?")
     assert (view.status, view.result) == (Status.COMPLETED, "fine")
-    assert place.restarted().message(view.run_id, "bye").result == "bye"
-    assert told(place.model.requests[-1]) == [
+    assert harness.restarted().message(view.run_id, "bye").result == "bye"
+    assert told(harness.model.requests[-1]) == [
         ("user", "hi"),
         ("assistant", "hello"),
         ("user", "how are you?"),
@@ -39,16 +38,16 @@ def test_a_completed_run_goes_on_with_the_next_message() -> None:
 
 
 def test_a_message_to_a_run_that_waits_is_heard_with_its_next_turn() -> None:
-    place = Place(nap, script=[calls(("nap", {"minutes": 1})), say("done")])
-    view = place.runner.start("a", "hi")
-    place.runner.message(view.run_id, "one")
-    place.later(seconds=1)
-    assert kinds(place.runner.message(view.run_id, "two")) == ["timer"]
-    assert len(place.model.requests) == 1
-    place.later(minutes=1)
-    assert place.runner.advance(view.run_id).result == "done"
-    assert len(place.model.requests) == 2
-    assert told(place.model.requests[-1])[-2:] == [("user", "one"), ("user", "two")]
+    harness = LocalHarness(nap, script=[calls(("nap", {"minutes": 1})), say("done")])
+    view = harness.runner.start("a", "hi")
+    harness.runner.message(view.run_id, "one")
+    harness.later(seconds=1)
+    assert kinds(harness.runner.message(view.run_id, "two")) == ["timer"]
+    assert len(harness.model.requests) == 1
+    harness.later(minutes=1)
+    assert harness.runner.advance(view.run_id).result == "done"
+    assert len(harness.model.requests) == 2
+    assert told(harness.model.requests[-1])[-2:] == [("user", "one"), ("user", "two")]
 
 
 def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> None:
@@ -58,58 +57,58 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
             services.inbound.message(run_ids[0], "and?")
         return say(f"heard {len(heard)}")
 
-    place = Place(script=script)
+    harness = LocalHarness(script=script)
     services = Services.of(
-        store=place.store,
-        queue=place.runner._queue,
-        registry=lambda: place.runner._services.runs.registry(),
-        clock=lambda: place.now,
+        store=harness.store,
+        queue=harness.runner._queue,
+        registry=lambda: harness.runner._services.runs.registry(),
+        clock=lambda: harness.now,
     )
     run_ids = [services.runs.start("a", "hi").run_id]
-    view = place.runner.advance(run_ids[0])
+    view = harness.runner.advance(run_ids[0])
     assert view.result == "heard 2"
-    turns = place.runner.continuation(view.run_id).turns
+    turns = harness.runner.continuation(view.run_id).turns
     assert [[each.text for each in turn.heard] for turn in turns] == [[], ["and?"]]
 
 
 def test_the_same_message_again_is_one_message() -> None:
-    place = Place(wait_any, script=[calls(("wait_any", {})), say("done")])
-    view = place.runner.start("a", "hi")
-    services = place.runner._services
+    harness = LocalHarness(wait_any, script=[calls(("wait_any", {})), say("done")])
+    view = harness.runner.start("a", "hi")
+    services = harness.runner._services
     first = services.inbound.message(view.run_id, "one", key="k")
     assert services.inbound.message(view.run_id, "one", key="k") == first
     with pytest.raises(KeyReused):
         services.inbound.message(view.run_id, "two", key="k")
-    assert len(place.runner.continuation(view.run_id).messages) == 1
+    assert len(harness.runner.continuation(view.run_id).messages) == 1
 
 
 def test_turns_are_counted_from_the_last_message() -> None:
     agent = Agent("a", max_turns=2)
-    place = Place(agents=[agent], scripts={"a": [say("1"), say("2"), say("3"), say("4")]})
-    view = place.runner.start("a", "hi")
+    harness = LocalHarness(agents=[agent], scripts={"a": [say("1"), say("2"), say("3"), say("4")]})
+    view = harness.runner.start("a", "hi")
     for number in ("2", "3", "4"):
-        view = place.runner.message(view.run_id, "on")
+        view = harness.runner.message(view.run_id, "on")
         assert view.result == number
 
 
 def test_who_has_failed_or_was_cancelled_hears_nothing() -> None:
-    place = Place(wait_any, script=[calls(("wait_any", {}))])
-    view = place.runner.start("a", "hi")
-    place.runner.cancel(view.run_id)
+    harness = LocalHarness(wait_any, script=[calls(("wait_any", {}))])
+    view = harness.runner.start("a", "hi")
+    harness.runner.cancel(view.run_id)
     with pytest.raises(Conflict):
-        place.runner.message(view.run_id, "hello?")
+        harness.runner.message(view.run_id, "hello?")
 
 
 def test_messages_that_do_not_fit_are_refused_and_so_are_too_many() -> None:
-    place = Place(wait_any, script=[calls(("wait_any", {}))])
-    view = place.runner.start("a", "hi")
+    harness = LocalHarness(wait_any, script=[calls(("wait_any", {}))])
+    view = harness.runner.start("a", "hi")
     for text in (" ", "x" * 300_000):
         with pytest.raises(Invalid):
-            place.runner.message(view.run_id, text)
+            harness.runner.message(view.run_id, text)
     for number in range(MAX_UNHEARD):
-        place.runner.message(view.run_id, str(number))
+        harness.runner.message(view.run_id, str(number))
     with pytest.raises(Conflict):
-        place.runner.message(view.run_id, "one more")
+        harness.runner.message(view.run_id, "one more")
 
 
 # -- answers that must fit -------------------------------------------------------------------------
@@ -120,30 +119,30 @@ class Verdict(BaseModel):
     marks: int = Field(ge=1, le=5)
 
 
-def judge(*replies: str) -> Place:
+def judge(*replies: str) -> LocalHarness:
     agent = Agent("a", output_type=Verdict)
-    return Place(agents=[agent], scripts={"a": [say(each) for each in replies]})
+    return LocalHarness(agents=[agent], scripts={"a": [say(each) for each in replies]})
 
 
 def test_an_answer_that_fits_is_the_result() -> None:
-    place = judge('{"marks": 5, "good": true}')
-    assert place.runner.start("a", "judge").result == '{"good": true, "marks": 5}'
-    assert place.model.requests[0].output == Verdict.model_json_schema()
+    harness = judge('{"marks": 5, "good": true}')
+    assert harness.runner.start("a", "judge").result == '{"good": true, "marks": 5}'
+    assert harness.model.requests[0].output == Verdict.model_json_schema()
 
 
 def test_an_answer_that_does_not_fit_goes_back_with_what_is_wrong() -> None:
-    place = judge('{"good": true, "marks": 9}', "Very good!", '{"good": true, "marks": 5}')
-    view = place.runner.start("a", "judge")
+    harness = judge('{"good": true, "marks": 9}', "Very good!", '{"good": true, "marks": 5}')
+    view = harness.runner.start("a", "judge")
     assert (view.status, view.turns) == (Status.COMPLETED, 3)
-    second, third = (told(request)[-1] for request in place.model.requests[1:])
+    second, third = (told(request)[-1] for request in harness.model.requests[1:])
     assert second[0] == third[0] == "user"
     assert "marks: Input should be less than or equal to 5" in second[1]
     assert "not JSON" in third[1]
 
 
 def test_it_goes_back_a_bounded_number_of_times() -> None:
-    place = judge(*["nonsense"] * 9)
-    view = place.runner.start("a", "judge")
+    harness = judge(*["nonsense"] * 9)
+    view = harness.runner.start("a", "judge")
     assert view.status is Status.FAILED
     assert view.turns == 3
     assert view.error
@@ -157,9 +156,9 @@ def test_a_sub_agents_answer_must_fit_too() -> None:
         "outer": [calls(("inner", {"input": "x"})), say("done")],
         "inner": [say("no"), say('{"good": false, "marks": 1}')],
     }
-    place = Place(agents=[outer], scripts=scripts)
-    view = place.runner.start("outer", "go")
-    assert place.result(view.run_id) == '{"good": false, "marks": 1}'
+    harness = LocalHarness(agents=[outer], scripts=scripts)
+    view = harness.runner.start("outer", "go")
+    assert harness.result(view.run_id) == '{"good": false, "marks": 1}'
 
 
 # -- operators -------------------------------------------------------------------------------------
@@ -174,25 +173,27 @@ def test_a_paused_run_takes_decisions_and_does_not_move() -> None:
         ran.append("paid")
         return "paid"
 
-    place = Place(pay, nap, script=[calls(("pay", {}), ("nap", {"minutes": 1})), say("done")])
-    view = place.runner.start("a", "go")
-    paused = place.runner.pause(view.run_id)
+    harness = LocalHarness(
+        pay, nap, script=[calls(("pay", {}), ("nap", {"minutes": 1})), say("done")]
+    )
+    view = harness.runner.start("a", "go")
+    paused = harness.runner.pause(view.run_id)
     assert (paused.status, paused.paused) == (Status.SUSPENDED, True)
-    assert place.runner.pause(view.run_id) == paused
-    view = place.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
-    place.later(hours=1)
-    view = place.restarted().advance(view.run_id)
-    assert (view.paused, ran, len(place.model.requests)) == (True, [], 1)
-    head = place.store.head(view.run_id)
+    assert harness.runner.pause(view.run_id) == paused
+    view = harness.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
+    harness.later(hours=1)
+    view = harness.restarted().advance(view.run_id)
+    assert (view.paused, ran, len(harness.model.requests)) == (True, [], 1)
+    head = harness.store.head(view.run_id)
     assert head
     assert head.due is None
     assert kinds(view) == ["timer"]
-    view = place.runner.resume(view.run_id)
+    view = harness.runner.resume(view.run_id)
     assert (view.result, view.paused, ran) == ("done", False, ["paid"])
     with pytest.raises(Conflict):
-        place.runner.pause(view.run_id)
+        harness.runner.pause(view.run_id)
     with pytest.raises(Conflict):
-        place.runner.resume(view.run_id)
+        harness.runner.resume(view.run_id)
 
 
 def test_a_run_that_is_paused_while_it_works_begins_nothing_more() -> None:
@@ -212,37 +213,37 @@ def test_a_run_that_is_paused_while_it_works_begins_nothing_more() -> None:
         ran.append("second")
         return "done"
 
-    place = Place(
+    harness = LocalHarness(
         first, second, script=[calls(("first", {})), calls(("second", {})), say("finished")]
     )
-    view = place.runner._services.runs.start("a", "go")
-    hold.append(lambda: place.runner.pause(view.run_id))
-    stopped = place.runner.advance(view.run_id)
+    view = harness.runner._services.runs.start("a", "go")
+    hold.append(lambda: harness.runner.pause(view.run_id))
+    stopped = harness.runner.advance(view.run_id)
     assert (stopped.paused, ran) == (True, ["first"])
-    assert place.result(view.run_id) == "done"
-    assert place.runner.resume(view.run_id).result == "finished"
+    assert harness.result(view.run_id) == "done"
+    assert harness.runner.resume(view.run_id).result == "finished"
     assert ran == ["first", "second"]
 
 
 def test_a_paused_run_can_be_cancelled() -> None:
-    place = Place(wait_any, script=[calls(("wait_any", {}))])
-    view = place.runner.start("a", "go")
-    place.runner.pause(view.run_id)
-    cancelled = place.runner.cancel(view.run_id)
+    harness = LocalHarness(wait_any, script=[calls(("wait_any", {}))])
+    view = harness.runner.start("a", "go")
+    harness.runner.pause(view.run_id)
+    cancelled = harness.runner.cancel(view.run_id)
     assert (cancelled.status, cancelled.paused) == (Status.CANCELLED, False)
 
 
 def test_a_run_that_ends_while_it_is_paused_is_held_no_more() -> None:
-    place = Place(script=lambda request: ending(request))
+    harness = LocalHarness(script=lambda request: ending(request))
     ran: list[str] = []
 
     def ending(request: ModelRequest) -> Reply:
         if not ran:
-            place.runner.pause(run_id)
+            harness.runner.pause(run_id)
             ran.append("paused")
         return say(f"heard {len(request.messages)}")
 
-    run_id = place.runner._services.runs.start("a", "go").run_id
-    view = place.runner.advance(run_id)
+    run_id = harness.runner._services.runs.start("a", "go").run_id
+    view = harness.runner.advance(run_id)
     assert (view.status, view.paused) == (Status.COMPLETED, False)
-    assert place.runner.message(run_id, "more").result == "heard 3"
+    assert harness.runner.message(run_id, "more").result == "heard 3"

@@ -1,8 +1,6 @@
 """Who may say what to a request, how many must agree, and what time says where nobody does."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,146 +15,41 @@ from agent_continuations import (
     ToolCall,
     call,
     calls,
-    say,
     tool,
 )
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import Risk
-from agent_continuations.core.approvals.request import ApprovalRequest, Verdict
-from agent_continuations.core.decisions.responses import Decide, Reassign, WithdrawApproval
-from agent_continuations.core.notice import Notice
-from agent_continuations.core.replies import Reply
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
-from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
-
-ANN, BOB, CARL, DORA = (f"{name}@example.com" for name in ("ann", "bob", "carl", "dora"))
-HOUR = 3600
-DAY = 24 * HOUR
-START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-APPROVE, REJECT = Verdict.APPROVE, Verdict.REJECT
-
-
-def _number(linked: tuple[Any, Any]) -> int:
-    return int(linked[0].number)
-
-
-@dataclass
-class House:
-    """One agent with one tool that asks by a policy; time passes when a test says so."""
-
-    policy: Approval
-    now: datetime = START
-    paid: list[int] = field(default_factory=list)
-    preview: Callable[[Any], Any] | None = None
-    amount: int = 700
-    replies: list[Reply] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store = InMemoryStore()
-        self.next_amount = self.amount
-        self.redeploy(self.policy)
-
-    def redeploy(self, policy: Approval) -> None:
-        @tool(approval=policy, preview=self.preview)
-        def pay(amount: int) -> str:
-            """Pay."""
-            self.paid.append(amount)
-            return f"paid {amount}"
-
-        registry = Registry([Agent("clerk", "Pay.", tools=[pay])])
-        self.runner = Runner(
-            store=self.store,
-            model=ScriptedModel({"clerk": self._reply}),
-            registry=registry,
-            queue=LocalWorkQueue(),
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
-            clock=lambda: self.now,
-        )
-        self.services = Services.of(
-            store=self.store,
-            queue=LocalWorkQueue(),
-            registry=lambda: registry,
-            clock=lambda: self.now,
-        )
-
-    def _reply(self, request: ModelRequest) -> Reply:
-        turn = sum(message["role"] == "assistant" for message in request.messages)
-        replies = self.replies or [call("pay", amount=self.next_amount)]
-        return replies[turn] if turn < len(replies) else say("done")
-
-    def start(self, requester: str | None = None) -> None:
-        self.run_id = self.services.runs.start("clerk", "pay", requester=requester).run_id
-        self.runner.advance(self.run_id)
-
-    @property
-    def request(self) -> ApprovalRequest:
-        calls = self.services.runs.load(self.run_id).continuation.calls()
-        return [call.approval for _, call in calls if call.approval][-1]
-
-    @property
-    def status(self) -> Status:
-        return self.services.runs.load(self.run_id).head.status
-
-    def said(self, verdict: Verdict, who: str, **more: Any) -> bool:
-        """Whether the request is closed after it."""
-        answer = Decide(verdict=verdict, approver=who, **{"via": "link", **more})
-        closed = self.services.decisions.decide(self.run_id, self.request.request_id, answer).closed
-        self.runner.advance(self.run_id)
-        return closed
-
-    def approve(self, who: str, **more: Any) -> bool:
-        return self.said(APPROVE, who, **more)
-
-    def withdraw(self, who: str) -> None:
-        said = WithdrawApproval(approver=who, via="link")
-        self.services.decisions.decide(self.run_id, self.request.request_id, said)
-
-    def pass_on(self, who: str, to: str) -> None:
-        said = Reassign(to=to, approver=who, via="link", reason="on holiday")
-        self.services.decisions.decide(self.run_id, self.request.request_id, said)
-        self.runner.advance(self.run_id)
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-        if self.store.due(self.now, 10):
-            self.runner.advance(self.run_id)
-
-    def notices(self) -> list[Notice]:
-        return self.store.notices(self.run_id)
-
-    def told(self) -> list[tuple[str, ...]]:
-        return [tuple(each[6:] for each in notice.undelivered) for notice in self.notices()]
-
-    def trail(self) -> list[str]:
-        events = self.services.runs.load(self.run_id).snapshot.events()
-        linked = [(each.link, each) for each in events if isinstance(each, AuditedEvent)]
-        return [each.kind for link, each in sorted(linked, key=_number) if link]
-
-
-def house(*approvers: str, start: bool = True, **policy: Any) -> House:
-    made = House(Approval(approvers, **policy))
-    if start:
-        made.start()
-    return made
-
+from tests.support.policy_harness import (
+    ANN,
+    APPROVE,
+    BOB,
+    CARL,
+    DAY,
+    DORA,
+    REJECT,
+    PolicyHarness,
+    policy_harness,
+)
 
 # -- how many ------------------------------------------------------------------------------------
 
 
 def test_any_one_of_the_approvers_decides() -> None:
-    one = house(ANN, BOB)
+    one = policy_harness(ANN, BOB)
     assert one.approve(BOB)
     assert one.paid == [700]
 
 
 def test_all_must_agree_where_the_policy_says_all() -> None:
-    all_of_them = house(ANN, BOB, CARL, needed="all")
+    all_of_them = policy_harness(ANN, BOB, CARL, needed="all")
     assert not all_of_them.approve(BOB)
     assert not all_of_them.approve(ANN)
     assert all_of_them.paid == []
@@ -166,25 +59,25 @@ def test_all_must_agree_where_the_policy_says_all() -> None:
 
 
 def test_two_of_three_are_enough_where_two_are_needed() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     assert not two.approve(CARL)
     assert two.approve(ANN)
     assert two.paid == [700]
 
 
 def test_a_person_counts_once_however_often_they_approve() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     assert not two.approve(ANN)
     assert not two.approve(ANN)
     assert not two.approve(ANN.upper())
     assert two.paid == []
-    assert two.trail() == ["approval_requested", "voted"]
+    assert two.audit_kinds() == ["approval_requested", "voted"]
 
 
 def test_one_rejection_is_enough() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
-    assert two.said(REJECT, BOB, reason="too much")
+    assert two.decide(REJECT, BOB, reason="too much")
     assert two.paid == []
     assert two.status is Status.COMPLETED
     with pytest.raises(AlreadyDecided):
@@ -192,13 +85,15 @@ def test_one_rejection_is_enough() -> None:
 
 
 def test_stages_are_asked_one_after_the_other() -> None:
-    manager_then_finance = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed="all")]))
+    manager_then_finance = PolicyHarness(
+        Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed="all")])
+    )
     manager_then_finance.start()
-    assert manager_then_finance.told() == [(ANN,)]
+    assert manager_then_finance.notified_approvers() == [(ANN,)]
     with pytest.raises(Forbidden, match="another stage"):
         manager_then_finance.approve(BOB)
     assert not manager_then_finance.approve(ANN)
-    assert manager_then_finance.told() == [(ANN,), (BOB, CARL)]
+    assert manager_then_finance.notified_approvers() == [(ANN,), (BOB, CARL)]
     assert not manager_then_finance.approve(CARL)
     assert manager_then_finance.approve(BOB)
     assert manager_then_finance.paid == [700]
@@ -206,10 +101,10 @@ def test_stages_are_asked_one_after_the_other() -> None:
 
 def test_a_stage_can_apply_above_an_amount_only() -> None:
     finance = Stage([BOB], when=lambda call: call.arguments["amount"] > 1000)
-    small = House(Approval(stages=[Stage([ANN]), finance]))
+    small = PolicyHarness(Approval(stages=[Stage([ANN]), finance]))
     small.start()
     assert small.approve(ANN)
-    large = House(Approval(stages=[Stage([ANN]), finance]), amount=5000)
+    large = PolicyHarness(Approval(stages=[Stage([ANN]), finance]), amount=5000)
     large.start()
     assert not large.approve(ANN)
     assert large.approve(BOB)
@@ -217,7 +112,7 @@ def test_a_stage_can_apply_above_an_amount_only() -> None:
 
 
 def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
-    both = House(Approval(stages=[Stage([ANN]), Stage([ANN, BOB])]))
+    both = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([ANN, BOB])]))
     both.start()
     both.approve(ANN)
     assert not both.approve(ANN)  # the same words again
@@ -226,7 +121,7 @@ def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
 
 
 def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
-    finance = house("group:finance", needed=2)
+    finance = policy_harness("group:finance", needed=2)
     with pytest.raises(Forbidden, match="not asked"):
         finance.approve(ANN)
     with pytest.raises(Forbidden, match="not asked"):
@@ -239,7 +134,7 @@ def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
 
 
 def test_nobody_is_a_group() -> None:
-    finance = house("group:finance")
+    finance = policy_harness("group:finance")
     with pytest.raises(Forbidden):
         finance.approve("group:finance")
 
@@ -274,9 +169,9 @@ def test_a_policy_that_cannot_work_is_refused_when_it_is_written(
 
 
 def test_whoever_started_the_run_may_not_approve_it() -> None:
-    own = house(ANN, BOB, start=False)
+    own = policy_harness(ANN, BOB, start=False)
     own.start(requester=ANN)
-    assert own.told() == [(BOB,)]
+    assert own.notified_approvers() == [(BOB,)]
     with pytest.raises(Forbidden, match="started this run"):
         own.approve(ANN)
     with pytest.raises(Forbidden, match="started this run"):
@@ -285,23 +180,23 @@ def test_whoever_started_the_run_may_not_approve_it() -> None:
 
 
 def test_a_policy_can_allow_it() -> None:
-    own = house(ANN, self_approval=True, start=False)
+    own = policy_harness(ANN, self_approval=True, start=False)
     own.start(requester=ANN)
     assert own.approve(ANN)
 
 
 @pytest.mark.parametrize("via", ["link", "slack"])
 def test_high_risk_is_not_decided_by_a_link_alone(via: str) -> None:
-    risky = house(ANN, risk="high")
+    risky = policy_harness(ANN, risk="high")
     for verdict in Verdict:
         with pytest.raises(Forbidden, match="sign in"):
-            risky.said(verdict, ANN, via=via)
+            risky.decide(verdict, ANN, via=via)
     assert risky.approve(ANN, via="session", authentication="oidc https://id.example.com")
     assert risky.paid == [700]
 
 
 def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
-    risky = House(
+    risky = PolicyHarness(
         Approval([ANN]),
         preview=lambda _: Preview(effect="Pays a lot.", reversible=False, risk=Risk.HIGH),
     )
@@ -314,7 +209,7 @@ def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
 
 
 def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
-    broken = House(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
+    broken = PolicyHarness(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
     broken.start()
     assert broken.notices()[0].preview is None
     assert broken.notices()[0].risk is Risk.HIGH
@@ -324,10 +219,10 @@ def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
 
 
 def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
-    one = house(ANN, start=False)
+    one = policy_harness(ANN, start=False)
     one.replies = [call("pay", amount=700), call("pay", amount=700), call("pay", amount=700)]
     one.start()
-    one.said(REJECT, ANN, reason="the invoice is wrong")
+    one.decide(REJECT, ANN, reason="the invoice is wrong")
     assert one.status is Status.COMPLETED
     assert len(one.notices()) == 1
     _, second, third = one.services.runs.load(one.run_id).continuation.calls()
@@ -338,7 +233,7 @@ def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
 
 
 def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
-    one = house(ANN, start=False)
+    one = policy_harness(ANN, start=False)
     one.replies = [call("pay", amount=amount) for amount in (700, 699, 700)]
     one.start()
     for asked in (1, 2, 3):
@@ -351,7 +246,7 @@ def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
 
 
 def test_what_was_rejected_by_time_may_be_asked_again() -> None:
-    one = house(ANN, timeout_seconds=DAY, start=False)
+    one = policy_harness(ANN, timeout_seconds=DAY, start=False)
     one.replies = [call("pay", amount=700), call("pay", amount=700)]
     one.start()
     one.wait(DAY)
@@ -363,7 +258,7 @@ def test_what_was_rejected_by_time_may_be_asked_again() -> None:
 
 
 def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.withdraw(ANN)
     assert not two.approve(BOB)
@@ -372,20 +267,20 @@ def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
     assert two.approve(CARL)
     with pytest.raises(AlreadyDecided):
         two.withdraw(CARL)
-    assert two.trail() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
+    assert two.audit_kinds() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
 
 
 def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
-    two.said(REJECT, BOB)
+    two.decide(REJECT, BOB)
     with pytest.raises(AlreadyDecided) as told:
         two.approve(ANN)
     assert (told.value.decision["decision"], told.value.decision["approver"]) == ("reject", BOB)
 
 
 def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB)
     answer = Decide(verdict=APPROVE, approver=ANN, via="link")
@@ -394,14 +289,14 @@ def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
 
 
 def test_who_approved_and_then_rejects_has_rejected() -> None:
-    two = house(ANN, BOB, needed=2)
+    two = policy_harness(ANN, BOB, needed=2)
     two.approve(ANN)
-    assert two.said(REJECT, ANN)
+    assert two.decide(REJECT, ANN)
     assert two.paid == []
 
 
 def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
-    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed=2)]))
+    staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed=2)]))
     staged.start()
     staged.approve(ANN)
     staged.approve(BOB)
@@ -413,9 +308,9 @@ def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
 
 
 def test_a_reassigned_approvers_place_is_anothers() -> None:
-    passed = house(ANN, BOB)
-    passed.pass_on(ANN, CARL)
-    assert passed.told() == [(ANN, BOB), (CARL,)]
+    passed = policy_harness(ANN, BOB)
+    passed.reassign(ANN, CARL)
+    assert passed.notified_approvers() == [(ANN, BOB), (CARL,)]
     with pytest.raises(Forbidden, match="not asked"):
         passed.approve(ANN)
     assert passed.approve(CARL)
@@ -433,37 +328,37 @@ def test_a_reassigned_approvers_place_is_anothers() -> None:
     ],
 )
 def test_a_place_is_not_passed_on_to_just_anybody(to: str, fault: str) -> None:
-    passed = house(ANN, BOB, start=False)
+    passed = policy_harness(ANN, BOB, start=False)
     passed.start(requester=DORA)
     with pytest.raises(Invalid, match=fault):
-        passed.pass_on(ANN, to)
+        passed.reassign(ANN, to)
     assert passed.request.approvers == (ANN, BOB)
 
 
 def test_a_policy_says_to_whom_a_place_can_be_passed() -> None:
-    outside = house(ANN, delegates=["*@audit.example", CARL])
+    outside = policy_harness(ANN, delegates=["*@audit.example", CARL])
     with pytest.raises(Invalid, match="reassigned only to"):
-        outside.pass_on(ANN, DORA)
-    outside.pass_on(ANN, "eve@audit.example")
-    nobody = house(ANN, delegates=[])
+        outside.reassign(ANN, DORA)
+    outside.reassign(ANN, "eve@audit.example")
+    nobody = policy_harness(ANN, delegates=[])
     with pytest.raises(Invalid, match="nobody"):
-        nobody.pass_on(ANN, CARL)
+        nobody.reassign(ANN, CARL)
 
 
 def test_who_has_answered_has_no_place_to_pass_on() -> None:
-    two = house(ANN, BOB, needed=2)
+    two = policy_harness(ANN, BOB, needed=2)
     two.approve(ANN)
     with pytest.raises(Forbidden, match="is not asked by name"):
-        two.pass_on(ANN, CARL)
+        two.reassign(ANN, CARL)
     with pytest.raises(Forbidden, match="is not asked by name"):
-        two.pass_on(DORA, CARL)
+        two.reassign(DORA, CARL)
 
 
 def test_a_place_counts_once_whoever_has_it() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
-    two.pass_on(ANN, DORA)
+    two.reassign(ANN, DORA)
     two.withdraw(BOB)
     assert not two.approve(DORA)
     assert two.paid == []
@@ -472,10 +367,10 @@ def test_a_place_counts_once_whoever_has_it() -> None:
 
 
 def test_who_gets_a_place_back_is_told_again() -> None:
-    passed = house(ANN, BOB)
-    passed.pass_on(ANN, CARL)
-    passed.pass_on(CARL, ANN)
-    assert passed.told() == [(ANN, BOB), (CARL,), (ANN,)]
+    passed = policy_harness(ANN, BOB)
+    passed.reassign(ANN, CARL)
+    passed.reassign(CARL, ANN)
+    assert passed.notified_approvers() == [(ANN, BOB), (CARL,), (ANN,)]
     assert passed.approve(ANN)
 
 
@@ -483,11 +378,11 @@ def test_who_gets_a_place_back_is_told_again() -> None:
 
 
 def test_an_edit_asks_everybody_again() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     seen = two.request.arguments_hash
     two.approve(ANN)
     assert not two.approve(BOB, arguments={"amount": 500})
-    assert two.told() == [(ANN, BOB, CARL), (ANN, CARL)]
+    assert two.notified_approvers() == [(ANN, BOB, CARL), (ANN, CARL)]
     with pytest.raises(Conflict, match="changed since you saw them"):
         two.approve(CARL, arguments_hash=seen)
     assert two.approve(CARL, arguments_hash=two.request.arguments_hash)
@@ -495,15 +390,15 @@ def test_an_edit_asks_everybody_again() -> None:
 
 
 def test_the_same_edit_again_is_answered_alike() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     seen = two.request.arguments_hash
     for _ in range(2):
         assert not two.approve(ANN, arguments={"amount": 500}, arguments_hash=seen)
-    assert two.trail() == ["approval_requested", "voted", "told"]
+    assert two.audit_kinds() == ["approval_requested", "voted", "told"]
 
 
 def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_models() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
     assert two.approve(CARL, arguments={"amount": 500})
@@ -512,7 +407,7 @@ def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_
 
 def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
     finance = Stage([DORA], when=lambda call: call.arguments["amount"] > 1000)
-    late = House(
+    late = PolicyHarness(
         Approval(
             stages=[Stage([ANN]), finance],
             timeout_seconds=DAY,
@@ -529,7 +424,7 @@ def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
 
 
 def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
-    two = house(ANN, BOB, CARL, needed=2)
+    two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
     two.withdraw(BOB)
@@ -543,24 +438,24 @@ def large(call: ToolCall) -> bool:
 
 @pytest.mark.parametrize("seen", ["0" * 64, "", "é", "\u202e"])
 def test_whoever_saw_something_else_does_not_approve(seen: str) -> None:
-    made = house(ANN)
+    made = policy_harness(ANN)
     with pytest.raises(Conflict, match="changed since you saw"):
         made.approve(ANN, arguments_hash=seen)
     assert made.paid == []
 
 
 def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
-    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
+    staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
     staged.start()
     assert not staged.approve(ANN, arguments={"amount": 5000})
-    assert staged.told() == [(ANN,), (BOB,)]
+    assert staged.notified_approvers() == [(ANN,), (BOB,)]
     assert [each.approvers for each in staged.request.stages] == [(ANN,), (BOB,)]
     assert staged.approve(BOB)
     assert staged.paid == [5000]
 
 
 def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
-    staged = House(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]), amount=5000)
+    staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]), amount=5000)
     staged.start()
     assert not staged.approve(ANN, arguments={"amount": 5})
     assert staged.approve(BOB)
@@ -568,7 +463,7 @@ def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
 
 
 def test_with_the_edit_goes_who_had_to_agree_to_it_alone() -> None:
-    staged = House(Approval(stages=[Stage([ANN, CARL], 2), Stage([BOB], when=large)]))
+    staged = PolicyHarness(Approval(stages=[Stage([ANN, CARL], 2), Stage([BOB], when=large)]))
     staged.start()
     staged.approve(ANN, arguments={"amount": 5000})
     staged.withdraw(ANN)
@@ -583,7 +478,7 @@ def _told(arguments: Any) -> Preview:
 
 
 def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
-    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_told)
     two.start()
     two.approve(ANN, arguments={"amount": 500})
     assert two.notices()[-1].preview == Preview(effect="Pays 500.")
@@ -591,7 +486,7 @@ def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
 
 
 def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> None:
-    two = House(Approval([ANN, BOB], needed=2), preview=_told)
+    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_told)
     two.start()
     with pytest.raises(Forbidden, match="sign in"):
         two.approve(ANN, arguments={"amount": 5000})
@@ -606,7 +501,7 @@ def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> No
 
 
 def test_the_deadline_rejects_and_never_approves() -> None:
-    two = house(ANN, BOB, needed=2, timeout_seconds=DAY)
+    two = policy_harness(ANN, BOB, needed=2, timeout_seconds=DAY)
     two.approve(ANN)
     two.wait(DAY)
     assert two.paid == []
@@ -616,7 +511,7 @@ def test_the_deadline_rejects_and_never_approves() -> None:
 
 
 def test_a_decision_after_the_deadline_is_refused_while_the_request_still_stands() -> None:
-    one = house(ANN, timeout_seconds=DAY)
+    one = policy_harness(ANN, timeout_seconds=DAY)
     one.now += timedelta(days=1, seconds=1)
     with pytest.raises(Conflict, match="deadline"):
         one.approve(ANN)
@@ -624,14 +519,14 @@ def test_a_decision_after_the_deadline_is_refused_while_the_request_still_stands
 
 
 def test_the_deadline_can_fail_the_run() -> None:
-    one = house(ANN, timeout_seconds=DAY, on_deadline="fail")
+    one = policy_harness(ANN, timeout_seconds=DAY, on_deadline="fail")
     one.wait(DAY)
     assert one.status is Status.FAILED
     assert "before the deadline" in (one.services.runs.load(one.run_id).head.note or "")
 
 
 def test_the_deadline_can_ask_others_instead() -> None:
-    late = house(
+    late = policy_harness(
         ANN,
         BOB,
         needed=2,
@@ -640,7 +535,7 @@ def test_the_deadline_can_ask_others_instead() -> None:
     )
     late.approve(ANN)
     late.wait(DAY)
-    assert late.told() == [(ANN, BOB), (CARL, DORA)]
+    assert late.notified_approvers() == [(ANN, BOB), (CARL, DORA)]
     with pytest.raises(Forbidden, match="escalated"):
         late.approve(BOB)
     assert late.approve(DORA)
@@ -648,7 +543,7 @@ def test_the_deadline_can_ask_others_instead() -> None:
 
 
 def test_after_the_last_escalation_the_deadline_rejects() -> None:
-    late = house(
+    late = policy_harness(
         ANN,
         timeout_seconds=DAY,
         escalations=[
@@ -658,22 +553,24 @@ def test_after_the_last_escalation_the_deadline_rejects() -> None:
     )
     late.wait(DAY)
     late.wait(3600)
-    assert late.told() == [(ANN,), (BOB,), (CARL,)]
+    assert late.notified_approvers() == [(ANN,), (BOB,), (CARL,)]
     late.wait(3600)
     assert late.paid == []
     assert late.status is Status.COMPLETED
 
 
 def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says() -> None:
-    two = house(ANN, BOB, CARL, needed=2, timeout_seconds=DAY, remind_after_seconds=[3600, 7200])
+    two = policy_harness(
+        ANN, BOB, CARL, needed=2, timeout_seconds=DAY, remind_after_seconds=[3600, 7200]
+    )
     two.approve(ANN)
     two.wait(3599)
     assert len(two.notices()) == 1
     two.wait(1)
-    assert two.told()[1:] == [(BOB, CARL)]
+    assert two.notified_approvers()[1:] == [(BOB, CARL)]
     assert two.notices()[1].occasion == "reminder"
     two.wait(3600)
-    assert two.told()[2:] == [(BOB, CARL)]
+    assert two.notified_approvers()[2:] == [(BOB, CARL)]
     assert len({each.notice_id for each in two.notices()}) == 3
     two.wait(DAY)
     assert len(two.notices()) == 3
@@ -683,7 +580,7 @@ def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says(
 
 
 def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
-    late = house(
+    late = policy_harness(
         ANN,
         BOB,
         needed=2,
@@ -693,11 +590,11 @@ def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
     )
     late.approve(ANN)
     late.withdraw(ANN)
-    late.pass_on(BOB, DORA)
+    late.reassign(BOB, DORA)
     late.wait(60)
     late.wait(DAY)
-    late.said(REJECT, CARL, reason="no")
-    assert late.trail() == [
+    late.decide(REJECT, CARL, reason="no")
+    assert late.audit_kinds() == [
         "approval_requested",
         "voted",
         "withdrawn",
@@ -711,7 +608,7 @@ def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
 
 
 def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
-    two = house(ANN, BOB, needed=2)
+    two = policy_harness(ANN, BOB, needed=2)
     two.redeploy(Approval([CARL]))
     with pytest.raises(Forbidden):
         two.approve(CARL)

@@ -2,12 +2,8 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
-from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 import pytest
@@ -20,117 +16,24 @@ from agent_continuations.core.approvals.policy import Preview
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal
 from agent_continuations.safe_text import escape
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-LINK = "https://api.example.com/a/TOKEN-_1?x=1&y=2"
-ADA = "ada@example.com"
-SENDER = "Approvals <approvals@example.com>"
-HEADERS = {
-    "From",
-    "To",
-    "Subject",
-    "Message-ID",
-    "X-Notice-Id",
-    "Auto-Submitted",
-    "MIME-Version",
-    "Content-Type",
-}
-HOSTILE = [
-    "\r\nBcc: eve@example.com\r\n\r\nhello",
-    "\n.\nQUIT\n",
-    "--===============0==\nContent-Type: text/html\n\n<b>part</b>",
-    "</pre><a href='https://evil.example'>View and decide</a><pre>",
-    "<script>alert(1)</script><img src=x onerror=alert(1)><!--",
-    "&lt;b&gt; &amp; &#60;",
-    "{{ link }}{% for x in notice %}{% endfor %}",
-    "\u202egnihton etaler\u202c \u2066x\u2069 \u200b\u200f\ufeff",
-    "\x00\x07\x08\x1b[2J\x7f\x85\x9b",
-    "=?utf-8?b?QmNjOiBldmU=?=",
-    "\ue000 \U000e0041 \u2028 \u2029",
-    "long " * 400,
-]
-
-words = st.text(max_size=200) | st.sampled_from(HOSTILE)
-half = words | st.text(st.characters(), max_size=50).map(lambda text: text + "\ud800")
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | half,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(half, inner, max_size=3),
-    max_leaves=8,
+from tests.support.email_messages import (
+    NOTIFIER,
+    SENDER,
+    Markup,
+    check_parts,
+    part,
+    received,
 )
+from tests.support.notices import (
+    ADA,
+    HOSTILE,
+    example_notice,
+    hostile_texts,
+    json_values,
+    texts_with_surrogates,
+)
+
 tools = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)
-
-
-def notifier() -> EmailNotifier:
-    ses = boto3.client(
-        "sesv2", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
-    )
-    return EmailNotifier(ses=ses, sender=SENDER, link=lambda _notice, _approver: LINK)
-
-
-NOTIFIER = notifier()
-
-
-def about(**more: Any) -> Notice:
-    values: dict[str, Any] = {
-        "notice_id": "abcdefgh23456723",
-        "run_id": "r",
-        "tenant": "default",
-        "kind": "approval",
-        "request_id": "abcdefgh23456723",
-        "path": "0.0",
-        "agents": ("chief", "clerk"),
-        "goal": "Pay the invoice.",
-        "tool": "pay",
-        "arguments": {"amount": 1},
-        "arguments_hash": "0123456789abcdef" * 4,
-        "expires_at": NOW + timedelta(days=7),
-        "created_at": NOW,
-        "approvers": (ADA,),
-        "undelivered": (f"email:{ADA}",),
-        "due": NOW,
-    }
-    return Notice(**{**values, **more})
-
-
-def received(**more: Any) -> EmailMessage:
-    """The mail as the other side reads it from its bytes."""
-    raw = NOTIFIER.message(about(**more), ADA, ADA).as_bytes()
-    return message_from_bytes(raw, policy=default)
-
-
-def part(mail: EmailMessage, kind: Literal["plain", "html"]) -> str:
-    found = mail.get_body((kind,))
-    assert isinstance(found, EmailMessage)
-    content = found.get_content()
-    assert isinstance(content, str)
-    return content
-
-
-class Markup(HTMLParser):
-    """Everything in a page that is not words."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[Any] = []
-        self.links: list[str | None] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, attrs))
-        self.links += [value for name, value in attrs if name in ("href", "src", "action")]
-
-    def handle_endtag(self, tag: str) -> None:
-        self.found.append(f"/{tag}")
-
-    def handle_comment(self, data: str) -> None:
-        self.found.append(("comment", data))
-
-    def handle_decl(self, decl: str) -> None:
-        self.found.append(("decl", decl))
-
-    def handle_pi(self, data: str) -> None:
-        self.found.append(("pi", data))
 
 
 BENIGN = Markup(part(received(), "html")).found
@@ -142,25 +45,8 @@ def check(mail: EmailMessage) -> None:
     assert mail.defects == []
 
 
-def check_parts(mail: EmailMessage, to: str) -> None:
-    assert sorted(mail.keys()) == sorted(HEADERS)
-    assert (mail["From"], mail["To"], mail["X-Notice-Id"]) == (SENDER, to, "abcdefgh23456723")
-    assert mail["Auto-Submitted"] == "auto-generated"
-    parts = list(mail.walk())
-    assert [each.get_content_type() for each in parts] == [
-        "multipart/alternative",
-        "text/plain",
-        "text/html",
-    ]
-    for each in parts[1:]:
-        assert set(each.keys()) <= {"Content-Type", "Content-Transfer-Encoding", "MIME-Version"}
-        assert each.defects == []
-    assert part(mail, "plain").split("\n").count(LINK) == 1
-    assert Markup(part(mail, "html")).links == [LINK]
-
-
 @settings(deadline=None)
-@given(st.dictionaries(half, values, max_size=4))
+@given(st.dictionaries(texts_with_surrogates, json_values, max_size=4))
 @example({"to": "\r\nBcc: eve@example.com\r\n\r\n<b>"})
 @example({"\ud800": "\udfff"})
 def test_arguments_stay_words(arguments: dict[str, Any]) -> None:
@@ -170,7 +56,7 @@ def test_arguments_stay_words(arguments: dict[str, Any]) -> None:
 
 
 @settings(deadline=None)
-@given(half)
+@given(texts_with_surrogates)
 def test_the_goal_stays_words(goal: str) -> None:
     mail = received(goal=goal)
     check(mail)
@@ -185,7 +71,7 @@ def test_hostile_words_stay_words_wherever_they_stand(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(words, min_size=1, max_size=3))
+@given(st.lists(hostile_texts, min_size=1, max_size=3))
 def test_agents_stay_words_even_with_names_that_no_agent_can_have(agents: list[str]) -> None:
     mail = received(agents=tuple(agents))
     check(mail)
@@ -260,7 +146,7 @@ def test_an_effect_with_a_strangers_words_in_it_stays_words(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(half)
+@given(texts_with_surrogates)
 def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
     mail = received(arguments={"to": text}, goal=text)
     for body in (part(mail, "plain"), part(mail, "html")):
@@ -312,7 +198,7 @@ def test_each_recipient_gets_his_own_link() -> None:
     )
     mine = EmailNotifier(ses=ses, sender=SENDER, link=link)
     for who in (ADA, "bob@example.com"):
-        mail = mine.message(about(), who, who)
+        mail = mine.message(example_notice(), who, who)
         assert mail["To"] == who
         assert f"https://x.example/{who}" in part(mail, "plain")
 
@@ -320,14 +206,14 @@ def test_each_recipient_gets_his_own_link() -> None:
 def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
     link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
     mine = EmailNotifier(ses=NOTIFIER._ses, sender=SENDER, link=link)
-    mail = mine.message(about(), "desk@example.com", ADA)
+    mail = mine.message(example_notice(), "desk@example.com", ADA)
     assert mail["To"] == "desk@example.com"
     assert f"https://x.example/{ADA}" in part(mail, "plain")
     assert "This link is personal" in part(mail, "plain")
 
 
 def test_a_group_is_asked_to_sign_in() -> None:
-    mail = NOTIFIER.message(about(), "finance@example.com", "group:fi\u202enance\nX")
+    mail = NOTIFIER.message(example_notice(), "finance@example.com", "group:fi\u202enance\nX")
     check_parts(mail, "finance@example.com")
     for body in (part(mail, "plain"), part(mail, "html")):
         assert "Sign in" in body
@@ -338,19 +224,19 @@ def test_a_group_is_asked_to_sign_in() -> None:
 @pytest.mark.parametrize("recipient", ["a@x.org\nBcc: eve@example.com", "a@x.org\r\n\r\nhello"])
 def test_a_recipient_with_a_line_feed_is_refused(recipient: str) -> None:
     with pytest.raises(Fatal, match="must be one e-mail address"):
-        NOTIFIER.message(about(), recipient, ADA)
+        NOTIFIER.message(example_notice(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["<", "'.) \u202er ax,\xe9@[", "' .>a;)\t '"])
 def test_a_recipient_that_breaks_the_parser_is_refused(recipient: str) -> None:
     with pytest.raises(Fatal, match="must be one e-mail address"):
-        NOTIFIER.message(about(), recipient, ADA)
+        NOTIFIER.message(example_notice(), recipient, ADA)
 
 
 @pytest.mark.parametrize("recipient", ["", "@", "a@x.org, eve@example.com"])
 def test_a_recipient_is_exactly_one_address(recipient: str) -> None:
     with pytest.raises(Fatal, match="must be one e-mail address"):
-        NOTIFIER.message(about(), recipient, ADA)
+        NOTIFIER.message(example_notice(), recipient, ADA)
 
 
 def test_a_megabyte_of_arguments_still_is_a_mail() -> None:

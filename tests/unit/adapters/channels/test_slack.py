@@ -22,7 +22,7 @@ from agent_continuations.notifications.routes import is_group
 from agent_continuations.safe_text import escape
 from tests.local.slack_rules import check_message
 from tests.local.slack_server import Fault, SlackServer
-from tests.unit.adapters.channels.test_email import ADA, about, half, values
+from tests.support.notices import ADA, example_notice, json_values, texts_with_surrogates
 
 OWN, PAGE = "https://api.example.com/approvals/TOKEN", "https://api.example.com/approvals/r/q"
 USER = "U0ADA"
@@ -53,7 +53,7 @@ def post(server: SlackServer, address: str = USER, approver: str = ADA, **more: 
         link=lambda _notice, who: PAGE if is_group(who) else OWN,
         page=lambda _notice: PAGE,
     )
-    notifier.deliver(about(**more), address, approver)
+    notifier.deliver(example_notice(**more), address, approver)
 
 
 def buttons(server: SlackServer) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_nothing_is_looked_up_or_joined_to_a_message(server: SlackServer) -> Non
 # -- texts -----------------------------------------------------------------------------
 
 
-@given(half, st.integers(min_value=2, max_value=200))
+@given(texts_with_surrogates, st.integers(min_value=2, max_value=200))
 def test_a_text_is_never_markup_and_never_too_long(text: str, limit: int) -> None:
     made = plain(text, limit)
     assert len(made) <= limit or made == "(blank)"
@@ -154,9 +154,13 @@ def test_a_text_that_fits_is_shown_whole(text: str) -> None:
 
 
 @settings(deadline=None)  # the first notice imports what the others find
-@given(st.dictionaries(half, values, max_size=3), half, st.sampled_from(["approval", "doubt"]))
+@given(
+    st.dictionaries(texts_with_surrogates, json_values, max_size=3),
+    texts_with_surrogates,
+    st.sampled_from(["approval", "doubt"]),
+)
 def test_slack_takes_every_notice(arguments: dict[str, Any], text: str, kind: str) -> None:
-    notice = about(
+    notice = example_notice(
         arguments=arguments, goal=text, kind=kind, agents=(text,) * 20, approvers=(text,) * 20
     )
     check_message(private_notice(notice, OWN, own=True).blocks)
@@ -167,7 +171,7 @@ def test_slack_takes_every_notice(arguments: dict[str, Any], text: str, kind: st
 @pytest.mark.parametrize("size", [1, 2900, 2999, 3000, 3001, 8000, 29_000, 31_000, 300_000])
 @pytest.mark.parametrize("letter", ["x", "&", " ", "\u202e", "\n"])
 def test_slack_takes_arguments_of_any_size(size: int, letter: str) -> None:
-    made = private_notice(about(arguments={"text": letter * size}), OWN, own=True)
+    made = private_notice(example_notice(arguments={"text": letter * size}), OWN, own=True)
     check_message(made.blocks)
 
 

@@ -20,7 +20,7 @@ from agent_continuations.adapters.channels.webhook.addresses import Address, is_
 from agent_continuations.adapters.channels.webhook.notifier import WebhookNotifier
 from agent_continuations.errors import Fatal, Retryable
 from tests.local.hook_server import HOST, HookServer, Says, trusting
-from tests.unit.adapters.channels.test_email import about
+from tests.support.notices import example_notice
 
 KEY, OLDER, STRANGE = (f"whsec_{b64encode(each * 32).decode()}" for each in (b"k", b"o", b"s"))
 HOME = ip_address("127.0.0.1")
@@ -97,7 +97,7 @@ def notifier(server: HookServer, **more: Any) -> WebhookNotifier:
 
 
 def post(made: WebhookNotifier, url: str, **more: Any) -> None:
-    made.deliver(about(**more), url, "nobody")
+    made.deliver(example_notice(**more), url, "nobody")
 
 
 # -- what is sent ------------------------------------------------------------

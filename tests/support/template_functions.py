@@ -1,0 +1,50 @@
+"""The functions of the template, and the routes and queues that invoke them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.local.template import template
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    """The properties of the template's functions, by logical id."""
+    return {
+        name: resource["Properties"]
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def triggers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every event of the template, with the function that it invokes."""
+    for name, properties in functions().items():
+        for event in properties.get("Events", {}).values():
+            yield name, event
+
+
+def route(resource: str, method: str) -> str:
+    """The function of a route."""
+    return _route(resource, method)[0]
+
+
+def authorizer(resource: str, method: str) -> str:
+    """The authorizer of a route."""
+    named: str = _route(resource, method)[1].get("Auth", {}).get("Authorizer", "AWS_IAM")
+    return named
+
+
+def _route(resource: str, method: str) -> tuple[str, dict[str, Any]]:
+    for name, event in triggers():
+        properties = event["Properties"]
+        wanted = (resource, method.lower())
+        if event["Type"] == "Api" and (properties["Path"], properties["Method"]) == wanted:
+            return name, properties
+    raise AssertionError(f"the template has no route {method} {resource}")
+
+
+def consumer(queue: str) -> str:
+    """The function that reads a queue."""
+    for name, event in triggers():
+        if event["Type"] == "SQS" and queue in str(event["Properties"]["Queue"]):
+            return name
+    raise AssertionError(f"the template has no consumer of {queue}")
