@@ -1,4 +1,4 @@
-"""Labels: the words for each kind of wait and of request, on every page and in every message.
+"""Labels: the texts for each kind of wait and of request, on every page and in every message.
 
 Names in braces are for `str.format`: `{agent}` asks to call `{tool}`, `{question}` is a question's
 text, `{why}` a condition's, and `{event}` an event's name. A new kind of wait needs a label here.
@@ -17,7 +17,7 @@ OUTCOMES: Final[Mapping[str, str]] = {"ok": "done", "error": "failed", "rejected
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The words for a wait.
+    """The texts for a wait.
 
     Attributes:
         title: the kind of wait.
@@ -32,7 +32,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLabel(Label):
-    """The words for a request to people.
+    """The texts for a request to people.
 
     Attributes:
         heading: the question to the approver.

@@ -115,7 +115,7 @@ def public_notice(notice: Notice, page: str) -> SlackMessage:
     return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
 
 
-def settled(
+def decided_message(
     asked: RequestRef, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
 ) -> SlackMessage:
     """The message that replaces a notice after a decision.

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from agent_continuations.adapters.channels.slack.blocks import (
     RequestRef,
     SlackMessage,
+    decided_message,
     message,
     read_asked,
-    settled,
 )
 from agent_continuations.adapters.channels.slack.modals import REASON, ReasonDialog, dialog
 from agent_continuations.core.approvals.policy import normalized
@@ -196,7 +196,7 @@ class SlackInteractions:
             )
         except AlreadyDecided as error:
             result = error.decision
-        return settled(asked, request.call.plan.tool, request.asked.arguments, result)
+        return decided_message(asked, request.call.plan.tool, request.asked.arguments, result)
 
     def _find_request(self, asked: RequestRef, user: _User) -> tuple[LoadedRun, Request, str]:
         """The run, the request, and the approver that this user is.
