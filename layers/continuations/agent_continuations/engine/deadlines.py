@@ -74,8 +74,10 @@ def on_deadline(
             expires_at=now + timedelta(seconds=escalation.timeout_seconds),
             at=now,
         )
-    nobody = "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
-    missed = "not everybody agreed" if request.counted else nobody
+    unanswered = (
+        "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
+    )
+    missed = "not everybody agreed" if request.counted else unanswered
     decision = Decision(
         verdict=Verdict.REJECT,
         approver="deadline",

@@ -37,7 +37,7 @@ class RequestLabel(Label):
     Attributes:
         heading: the question to the approver.
         subject: the same as the subject of a message; `{high}` marks a high risk.
-        background: what an approver must know besides the heading.
+        background: facts that an approver must know besides the heading.
         content: the heading of the arguments, the question or the limit.
         content_edited: the same if an approver has edited the arguments.
         content_closed: the same once nothing is left to decide.
@@ -48,7 +48,7 @@ class RequestLabel(Label):
         edited: the button of that form.
         reason: the label of the reason for rejecting.
         reason_reader: the readers of that reason.
-        unanswered: what happens at the deadline.
+        unanswered: the consequence of the deadline.
     """
 
     heading: str

@@ -41,7 +41,7 @@ class Workspace(Protocol):
         """Whether Slack sent this within the last five minutes."""
 
     def email_of(self, user_id: str) -> str:
-        """The confirmed e-mail address of a full member; `Forbidden` for anybody else."""
+        """The confirmed e-mail address of a full member; `Forbidden` for other users."""
 
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         """Open a modal for the person who clicked."""
