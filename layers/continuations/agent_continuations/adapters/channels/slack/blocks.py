@@ -56,7 +56,7 @@ class SlackMessage(NamedTuple):
     text: str
 
 
-def read_asked(value: str) -> RequestRef:
+def read_request_ref(value: str) -> RequestRef:
     """The value of a button.
 
     Raises:
