@@ -29,7 +29,7 @@ app = resolver(logger)
 def runs() -> Response[str]:
     """Runs, newest first."""
     query = app.current_event.query_string_parameters or {}
-    return _looked_at(
+    return _operator_page(
         "/web",
         "",
         lambda: run_list_page.of_runs(
@@ -42,7 +42,7 @@ def runs() -> Response[str]:
 def run(run_id: str) -> Response[str]:
     """One run: its state, its waits, its cost."""
     query = app.current_event.query_string_parameters or {}
-    return _looked_at(
+    return _operator_page(
         f"/web/runs/{run_id}",
         "../../",
         lambda: run_page.of_run(
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _looked_at(path: str, base: str, page: Callable[[], Response[str]]) -> Response[str]:
+def _operator_page(path: str, base: str, page: Callable[[], Response[str]]) -> Response[str]:
     """A page for operators; for others a redirect to sign in, or a problem.
 
     Args:
@@ -70,7 +70,7 @@ def _looked_at(path: str, base: str, page: Callable[[], Response[str]]) -> Respo
     """
     sign_in = f"{base}signin?next={quote(path)}"
     try:
-        return page() if _is_open() or _operates() else _sent_to(sign_in)
+        return page() if _is_open() or _is_operator() else _redirect_to_sign_in(sign_in)
     except Forbidden as error:
         return _refusal(error, base, sign_in)
     except ContinuationError as error:
@@ -86,7 +86,7 @@ def _is_open() -> bool:
     return local and os.environ["WEB_IS_OPEN"] == "yes"
 
 
-def _operates() -> bool:
+def _is_operator() -> bool:
     """Whether an operator is signed in.
 
     Raises:
@@ -101,7 +101,7 @@ def _operates() -> bool:
     return True
 
 
-def _sent_to(sign_in: str) -> Response[str]:
+def _redirect_to_sign_in(sign_in: str) -> Response[str]:
     """Redirect a browser to sign in; answer a program with 401."""
     if wants_page(app):
         return PAGES.see_other(sign_in)

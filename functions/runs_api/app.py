@@ -33,7 +33,7 @@ from agent_continuations.views.run import (
     summary,
 )
 from agent_continuations.views.timeline import Timeline, timeline
-from runs_api.caller_identity import caller, may_speak_for_others, speaks_for
+from runs_api.caller_identity import acting_for, caller, may_act_for_others
 from runs_api.schemas import Decide, Happen, Say, Start, to_response
 
 # API Gateway gives up after 29 seconds.
@@ -52,7 +52,7 @@ def start() -> Response[str]:
         body.input,
         key=key,
         metadata=body.metadata,
-        requester=speaks_for(body.requester, identity, "requester") or identity,
+        requester=acting_for(body.requester, identity, "requester") or identity,
     )
     count("RunsStarted")
     started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
@@ -115,7 +115,7 @@ def decide(run_id: str) -> Response[str]:
 @app.post("/runs/<run_id>/messages")
 def message(run_id: str) -> Response[str]:
     body, identity = parsed_body(app, Say), caller(app)
-    sender = speaks_for(body.sender, identity, "sender") or identity
+    sender = acting_for(body.sender, identity, "sender") or identity
     stored = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
     accepted = MessageView(run_id=run_id, message_id=stored.message_id, at=stored.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
@@ -142,7 +142,7 @@ def grants() -> Response[str]:
 @app.post("/grants/<grant_id>/revoke")
 def revoke(grant_id: str) -> Response[str]:
     identity = caller(app)
-    only_of = None if may_speak_for_others() else identity
+    only_of = None if may_act_for_others() else identity
     grant = services().grants.revoke(grant_id, by=identity, only_of=only_of)
     return json_response(grant_view(grant, utc_now()))
 

@@ -12,18 +12,18 @@ def caller(app: APIGatewayRestResolver) -> str:
     return app.current_event.request_context.identity.user_arn or "unknown caller"
 
 
-def may_speak_for_others() -> bool:
+def may_act_for_others() -> bool:
     """Whether this deployment lets callers act for others."""
     return os.environ.get("CALLERS_MAY_ACT_FOR_APPROVERS") == "yes"
 
 
-def speaks_for(named: str | None, caller: str, field: str) -> str | None:
-    """The person the caller acts for: itself, unless the deployment lets callers act for others.
+def acting_for(named: str | None, caller: str, field: str) -> str | None:
+    """The person that the caller acts for: itself, unless callers may act for others.
 
     Raises:
         Forbidden: the caller may not act for the person it names.
     """
-    if may_speak_for_others():
+    if may_act_for_others():
         return named
     if named not in (None, caller):
         raise Forbidden("callers can act only as themselves", [(field, "must be the caller")])

@@ -15,7 +15,7 @@ from agent_continuations.core.decisions.responses import (
 )
 from agent_continuations.errors import Forbidden, Invalid
 from agent_continuations.handlers.routing import RequestBody
-from runs_api.caller_identity import may_speak_for_others, speaks_for
+from runs_api.caller_identity import acting_for, may_act_for_others
 
 Short: TypeAlias = Annotated[str, Field(max_length=256)]
 
@@ -88,10 +88,10 @@ def to_response(body: Decide, caller: str) -> Response:
         raise Invalid(
             f"invalid fields for {body.decision}", [(each, "not allowed here") for each in wrong]
         )
-    if body.groups and not may_speak_for_others():
+    if body.groups and not may_act_for_others():
         raise Forbidden("callers can act only as themselves", [("groups", "not allowed here")])
     attribution: dict[str, Any] = {
-        "approver": speaks_for(body.approver, caller, "approver"),
+        "approver": acting_for(body.approver, caller, "approver"),
         "decided_by": caller,
         "via": "api",
         "reason": body.reason,

@@ -40,7 +40,7 @@ class Me(TypedDict):
 def begin() -> Response[str]:
     """Redirect the browser to the provider, with a cookie that the callback checks."""
     if not os.environ["OIDC_ISSUER"]:
-        return _nobody_to_ask()
+        return _no_provider()
     url, cookie = code_flow(_base_url()).begin(_query("next") or ME)
     return _see_other(url, _cookie(SIGN_IN, cookie, SIGN_IN_SECONDS))
 
@@ -49,7 +49,7 @@ def begin() -> Response[str]:
 def callback() -> Response[str]:
     """Redeem the code of the provider for an ID token, keep it in a cookie, and return."""
     if not os.environ["OIDC_ISSUER"]:
-        return _nobody_to_ask()
+        return _no_provider()
     if _query("error"):
         raise Forbidden(f"the identity provider refused the sign-in: {_query('error')[:40]}")
     cookies = app.current_event.multi_value_headers.get("Cookie", [])
@@ -116,7 +116,7 @@ def _query(name: str) -> str:
     return (app.current_event.query_string_parameters or {}).get(name, "")
 
 
-def _nobody_to_ask() -> Response[str]:
+def _no_provider() -> Response[str]:
     return _problem_response(
         problem(HTTPStatus.NOT_IMPLEMENTED, "no identity provider is configured")
     )

@@ -46,9 +46,9 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
             {} if scale.quick else {each: built_layer(each, Path(home, each)) for each in LAYERS}
         )
         path = [str(folder / "python") for folder in layers.values()] or sys.path
-        things = [_start(path, program) for program in programs.values()]
+        functions = [_start(path, program) for program in programs.values()]
         warm = not scale.quick
-        found = interleaved(rounds, *things, warm=warm, cpu=children_time)
+        found = interleaved(rounds, *functions, warm=warm, cpu=children_time)
         taken = dict(zip(programs, found, strict=True))
         weights = {name: _weight(folder) for name, folder in layers.items()}
     scale.say("imports")

@@ -39,12 +39,12 @@ def _measured(ground: Ground, url: str, turns: int, rounds: int, scale: Scale) -
         def stored() -> None:
             _ended(desk.runner.advance(desk.start(model.task(turns))))
 
-        things: dict[str, Callable[[], None]] = {
+        functions: dict[str, Callable[[], None]] = {
             BARE: lambda: _bare(client, tools, turns),
             MEMORY: lambda: _ended(memory.start(agent.name, model.task(turns)).status),
             STORED: stored,
         }
-        taken = dict(zip(things, interleaved(rounds, *things.values()), strict=True))
+        taken = dict(zip(functions, interleaved(rounds, *functions.values()), strict=True))
         place.meter.take()
         stored()
         tally = place.meter.take()

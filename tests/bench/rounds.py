@@ -26,7 +26,7 @@ class Taken:
 
 def interleaved(
     rounds: int,
-    *things: Callable[[], Any],
+    *functions: Callable[[], Any],
     warm: bool = True,
     cpu: Callable[[], float] = process_time,
 ) -> list[Taken]:
@@ -34,16 +34,16 @@ def interleaved(
 
     Args:
         rounds: the number of rounds.
-        things: the functions.
+        functions: the functions to measure.
         warm: whether to start with a round that is not counted.
         cpu: the clock of the CPU time; by default that of this process.
     """
-    taken = [Taken() for _ in things]
+    taken = [Taken() for _ in functions]
     for number in range(0 if warm else 1, rounds + 1):
-        for turn in range(len(things)):
-            which = (number + turn) % len(things)
+        for turn in range(len(functions)):
+            which = (number + turn) % len(functions)
             began, began_cpu = perf_counter(), cpu()
-            things[which]()
+            functions[which]()
             if number:
                 taken[which].wall.append(perf_counter() - began)
                 taken[which].cpu.append(cpu() - began_cpu)

@@ -19,8 +19,8 @@ class Tally:
         operations: attempts by `service.Operation`, repeated ones included.
         write, write_indexes: write units of the table, and of its indexes.
         read, read_indexes: read units, alike.
-        twice_indexes: what of `write_indexes` was consumed in transactions, where DynamoDB Local
-            counts index writes twice.
+        twice_indexes: the part of `write_indexes` that was consumed in transactions, where
+            DynamoDB Local counts index writes twice.
     """
 
     operations: Mapping[str, int]

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from agent_continuations.adapters.channels.slack.blocks import (
     RequestRef,
+    decided_message,
     message,
     private_notice,
     public_notice,
-    settled,
 )
 from agent_continuations.adapters.channels.slack.modals import ReasonDialog, dialog
 from agent_continuations.core.notice import Notice
@@ -271,7 +271,7 @@ def slack(words: Words) -> Iterator[dict[str, Any]]:
     call = next(each for _, each in loaded.continuation.calls() if each.decision)
     assert call.decision
     view = decision_view(loaded.head.run_id, world.request_id, call.decision)
-    told = settled(asked, call.plan.tool, call.arguments, view)
+    told = decided_message(asked, call.plan.tool, call.arguments, view)
     yield {"blocks": told.blocks, "text": told.text}
     told = message(f"{words['ann']} was not asked for this decision")
     yield {"blocks": told.blocks, "text": told.text}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - the name `error` says too little
+from struct import error as StructError  # noqa: N812 - the name `error` is too general
 
 from agent_continuations.auth.signing import InvalidSignature, canonical, encode, signer, verify
 from agent_continuations.core.ids import decode_id, opaque_id

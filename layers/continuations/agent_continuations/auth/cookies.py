@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     pass
 
 SESSION, SIGN_IN = "session", "signin"
-
-
 # A browser drops a cookie whose name and value are longer together than 4096 bytes
 # (draft-ietf-httpbis-rfc6265bis, 5.6).
 MAX_COOKIE_CHARACTERS = 4000

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from agent_continuations.auth.oidc import OidcProvider
 
 SIGN_IN_SECONDS = 600
-
-
 MAX_NEXT_CHARACTERS = 1000
-
-
 # A path from the root and its query, in the characters that RFC 3986 allows. Browsers take `//` and
 # `/\` for another host, and drop control characters first.
 _LOCAL = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")

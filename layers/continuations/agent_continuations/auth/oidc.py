@@ -80,7 +80,7 @@ class OidcProvider:
 
         Raises:
             Forbidden: the token is of another issuer or client, has expired, or lacks a claim.
-                The message names the kind of fault, and nothing of the token.
+                The message contains the kind of fault and no part of the token.
             Retryable: the provider is not responding.
             Fatal: the metadata of the provider does not match the configuration.
         """
@@ -167,8 +167,8 @@ class OidcProvider:
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         """The identity in the claims.
 
-        An address with `email_verified: false` could be anybody's, and is refused. Some providers,
-        Entra ID among them, never send the claim: the addresses of their directory are trusted.
+        An address with `email_verified: false` may belong to another person, and is refused. Some
+        providers, such as Entra ID, never send the claim: their directory's addresses are trusted.
         """
         email, verified = claims.get("email"), claims.get("email_verified", True)
         if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
@@ -194,8 +194,8 @@ class OidcProvider:
     def _key(self, kid: object) -> jwt.PyJWK:
         """The key that signed a token.
 
-        An unknown id may be that of a new key, so the published keys are read again for it; but
-        at most every half minute, because anybody can invent ids.
+        An unknown id may be that of a new key, so the published keys are then read again, but at
+        most every 30 seconds, because a client can send any id.
         """
         for seconds in (METADATA_SECONDS, REFETCH_SECONDS):
             keys = self._metadata(seconds).keys

@@ -16,7 +16,7 @@ def signer(keys: Sequence[str], purpose: str) -> Signer:
 
     Args:
         keys: newest first: the first signs, all are accepted.
-        purpose: a signature for another purpose is not valid.
+        purpose: the purpose; signatures for other purposes are not valid.
 
     Raises:
         ValueError: no key, or one that is too short to be safe.

@@ -16,8 +16,6 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.plans import UsageTally
 
 Scope: TypeAlias = Literal["agent", "run"]
-
-
 LIMIT = "limit"
 
 

@@ -20,18 +20,10 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.waits import ChildWait, QuestionWait, Wait
 
 MAX_DEPTH = 32
-
-
 MAX_CALLS_PER_TURN = 128
-
-
 # With calls that become child runs, which exist for wide turns.
 MAX_CALLS_WITH_RUNS = 256
-
-
 MAX_FAULTY_TURNS = 3
-
-
 # Conditions use call indices from 900 on, above any real call.
 CONDITION_INDEX_BASE = 900
 
@@ -84,7 +76,7 @@ class Call(FrozenModel):
     """The state of one tool call.
 
     Attributes:
-        plan: what the call needs, as it was determined when the model asked for it.
+        plan: the call's needs, determined when the model asked for it.
         approval: the request to people, if one was made.
         decision: the decision on it.
         intent: set while its tool may be running.
@@ -134,7 +126,7 @@ class Call(FrozenModel):
 
     @property
     def gate(self) -> ApprovalPolicy | None:
-        """The approval policy of the call or of its question; None if nobody is asked."""
+        """The approval policy of the call or of its question; None if it needs no people."""
         if self.question:
             return self.question.gate
         return None if isinstance(self.plan, RefusedPlan) else self.plan.gate

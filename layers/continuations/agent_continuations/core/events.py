@@ -137,7 +137,7 @@ class Withdrawn(AuditedEvent):
 
 
 class Reassigned(AuditedEvent):
-    """An approver passed the request on to the delegate `to`."""
+    """An approver reassigned the request to the delegate `to`."""
 
     kind: Literal["reassigned"] = "reassigned"
     request_id: str
@@ -200,12 +200,8 @@ ApprovalEvent: TypeAlias = (
     | DoubtResolved
 )
 
-
 CallEvent: TypeAlias = Suspended | Polled | ToolReturned | ConditionReached
-
-
 InboundEvent: TypeAlias = MessageReceived | SignalReceived
-
 
 Event: TypeAlias = Annotated[
     Started | ModelReplied | ToolStarted | CallEvent | InboundEvent | ApprovalEvent,

@@ -9,7 +9,7 @@ Rule 2. A frame alternates: its model replies, then each call of that turn gets 
 Rule 3. A call goes forward only: its plan; an approval request and a decision, if its policy asks
         for them; the intent of its tool; the outcome, or first a wait for it (a timer, a question,
         an event, a job, a child run). A sub-agent's call ends with the outcome of its child frame.
-Rule 4. The first outcome, wait and decision that was stored stands; write-once keys see to that. A
+Rule 4. The first outcome, wait and decision that was stored stands, because keys are write-once. A
         late outcome or wait from a lost lease changes nothing; a late decision is illegal.
 Rule 5. Doubt alone leads back: an intent without an outcome, a doubt, a person's answer. If the
         call happened, its outcome is in the same transaction; if not, its next attempt starts.

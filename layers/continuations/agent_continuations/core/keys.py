@@ -28,9 +28,7 @@ CallEntryKind: TypeAlias = Literal[
     "hold", "approval", "then", "decision", "doubt", "answer", "wait", "poll", "outcome"
 ]
 
-
 START_KEY = "!start"
-
 
 # '!' < '.' < '/' < digits < '~': the events of a call before it runs sort before its child, the
 # child before the call's outcome, and all of these before the frame's next turn. One query in key

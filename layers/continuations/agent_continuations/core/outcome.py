@@ -6,7 +6,7 @@ from agent_continuations.core.base import FrozenModel
 
 
 class Outcome(FrozenModel):
-    """How a call ended, in the words that the model sees."""
+    """The end of a call, with the text that the model sees."""
 
     kind: Literal["ok", "error", "rejected"]
     content: str

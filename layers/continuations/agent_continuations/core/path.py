@@ -16,11 +16,7 @@ class Step(NamedTuple):
 
 
 Path: TypeAlias = tuple[Step, ...]
-
-
 ROOT: Path = ()
-
-
 _TEXT = re.compile(r"(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,2})(/(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,2}))*")
 
 

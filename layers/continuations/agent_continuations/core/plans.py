@@ -1,4 +1,4 @@
-"""Plans: what each call needs, determined once when the model asks for it."""
+"""Plans: the needs of each call, determined once when the model asks for it."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias

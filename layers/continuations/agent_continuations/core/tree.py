@@ -30,7 +30,7 @@ def change_frame(
 ) -> Continuation:
     """Change the frame at `path`, which may have ended.
 
-    A stop by a condition is such a change: in key order it follows the reply that it held back.
+    A stop by a condition is such a change: in key order it follows the reply that it delayed.
 
     Raises:
         IllegalEvent: there is no such frame.

@@ -107,19 +107,19 @@ def _replace_approver(stage: Stage, approver: str, to: str) -> Stage:
 
 
 def additional_stages(
-    request: ApprovalRequest, pinned: ApprovalPolicy, now: ApprovalPolicy | None
+    request: ApprovalRequest, pinned: ApprovalPolicy, edited: ApprovalPolicy | None
 ) -> tuple[Stage, ...]:
     """The stages that edited arguments need beyond those of the request.
 
     Args:
         request: the request.
         pinned: the policy for the model's arguments.
-        now: the policy for the edited arguments; None if they need no approval.
+        edited: the policy for the edited arguments; None if they need no approval.
     """
     # Stages of an earlier edit come last. Reassigned stages count as the pinned ones they were.
     added = request.stages[len(request.stages) - request.further :]
     known = (*pinned.stages, *added)
-    return tuple(stage for stage in (now.stages if now else ()) if stage not in known)
+    return tuple(stage for stage in (edited.stages if edited else ()) if stage not in known)
 
 
 def eligible_stage(

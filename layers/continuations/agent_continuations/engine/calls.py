@@ -87,7 +87,7 @@ def bind_tool(
     def run() -> Outcome | Wait:
         try:
             result = tool.run(arguments, tool_context, context.clock)
-        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model is told
+        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
             return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
         return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 

@@ -62,7 +62,7 @@ def start_child(
 
 
 def child_run_ids(root: Continuation) -> list[tuple[Path, str]]:
-    """The child runs that the run waits for, each with the path of its call."""
+    """The child runs that a run waits for, each with the path of its call."""
     return [
         (path, call.wait.run_id)
         for path, call in root.calls()
@@ -87,7 +87,7 @@ def report_to_parent(
         head: the child's head.
         root: the child; None if it cannot be loaded.
         status: the status that the child ends with.
-        note: why it is parked or has failed.
+        note: the reason for which it is parked or has failed.
     """
     if head.parent is None:
         return

@@ -17,12 +17,12 @@ from agent_continuations.errors import IllegalEvent
 
 
 def is_due(effect: Await, now: datetime) -> bool:
-    """Whether an effect that is awaited has come to its reminder, deadline or poll."""
+    """Whether the reminder, deadline or poll of a wait is due."""
     return effect.until is not None and effect.until <= now
 
 
 def timed_out(root: Continuation, effect: Await, now: datetime) -> ToolReturned | None:
-    """The outcome of a call whose wait has timed out; None where only the next poll is due."""
+    """The outcome of a call whose wait has timed out; None if only its next poll is due."""
     wait = root.call_at(effect.path).wait
     outcome = wait.timed_out(now) if wait else None
     if wait is None or wait.deadline is None or outcome is None:
@@ -74,8 +74,10 @@ def on_deadline(
             expires_at=now + timedelta(seconds=escalation.timeout_seconds),
             at=now,
         )
-    nobody = "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
-    missed = "not everybody agreed" if request.counted else nobody
+    unanswered = (
+        "nobody answered" if root.call_at(effect.path).asks == "question" else "nobody decided"
+    )
+    missed = "not everybody agreed" if request.counted else unanswered
     decision = Decision(
         verdict=Verdict.REJECT,
         approver="deadline",

@@ -4,8 +4,8 @@ The life of an execution:
 
 1. The runner has claimed the run: the head has a new epoch, and this execution holds the lease.
    Each write under the lease is refused once another execution has claimed the run (it is fenced).
-2. Load: fold the journal into the continuation. If the last `MAX_STALLS` claims were fruitless,
-   each ending without a new journal entry, park the run, because its input may crash the process.
+2. Load: fold the journal into the continuation. If the last `MAX_FRUITLESS_CLAIMS` claims ended
+   without a new journal entry, park the run, because it may crash every process that claims it.
 3. Step, again and again: refresh the head and renew the lease, record the outcomes that have come
    back, start each effect that is ready, and wait until one completes. Model calls, tools and
    polls run in the executor; all writes happen in this thread.
@@ -96,7 +96,7 @@ class RunExecution:
         return self.in_flight.has_abandoned_tools
 
     def _park(self, note: str) -> Status | None:
-        """Park the run for a person to look at. Pending writes are dropped; intents stay stored."""
+        """Park the run until an operator redrives it. Pending writes are dropped, intents stay."""
         try:
             if not self.run.verify_lease():
                 return None
@@ -252,7 +252,7 @@ class RunExecution:
         if has_intent(effect):
             self.unrecorded_outcomes.append(event)
         elif self.stop_reason is StopReason.FENCED:
-            return  # the present lease holder will run it again
+            return  # the current lease holder will run it again
         elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
             self.run.stage_read(event)
         else:

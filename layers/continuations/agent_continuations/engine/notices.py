@@ -21,8 +21,6 @@ from agent_continuations.errors import IllegalEvent
 from agent_continuations.ports.limits import WAKE_UP_GRACE
 
 MAX_GOAL_CHARACTERS = 2000
-
-
 MAX_NOTICE_CHARACTERS = 8000
 
 

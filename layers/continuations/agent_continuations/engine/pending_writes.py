@@ -1,4 +1,4 @@
-"""Pending writes: what an execution has applied to its state, but not stored yet."""
+"""Pending writes: events that an execution has applied to its state, but not stored yet."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

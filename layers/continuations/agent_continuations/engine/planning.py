@@ -1,4 +1,4 @@
-"""Planning of a model's calls: what each call needs is determined once, and stored."""
+"""Planning of a model's calls: the needs of each call are determined once, and stored."""
 
 import json
 from collections.abc import Mapping, Sequence

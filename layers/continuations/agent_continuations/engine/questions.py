@@ -32,7 +32,7 @@ def approval_request(
 
 
 def further_notice(root: Continuation, effect: NotifyApprovers, now: datetime) -> NoticeSent:
-    """The notice to approvers of whom an answer is asked only now, such as a later stage's."""
+    """The notice to approvers who are asked only now, such as those of a later stage."""
     return NoticeSent(
         path=path_text(effect.path),
         request_id=open_request(root, effect)[0].request_id,

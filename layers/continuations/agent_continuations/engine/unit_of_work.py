@@ -38,11 +38,11 @@ class RunUnitOfWork:
     cancelled or paused.
 
     Attributes:
-        head: the newest head that was seen.
+        head: the newest head that was read.
         continuation: the stored state with the pending writes applied.
         entry_count: how many journal entries are known to be stored.
         loaded_at: the state includes everything that was stored before this time.
-        pending: what the next commit will write.
+        pending: the writes of the next commit.
     """
 
     continuation: Continuation

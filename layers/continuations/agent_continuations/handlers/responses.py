@@ -16,11 +16,7 @@ from agent_continuations.handlers.problems import (
 )
 
 MAX_ANSWER_BYTES = 5_500_000  # of 6 MB, with room for the envelope
-
-
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-
-
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 

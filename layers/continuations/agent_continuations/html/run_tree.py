@@ -16,7 +16,10 @@ class Node:
     """A call, with the calls of its sub-agent; without a label, the number of calls left out.
 
     Attributes:
+        label: the tool's name.
+        state: the call's state, as text; for calls left out, their number.
         here: whether the page is about this call.
+        inside: the calls of its sub-agent.
         run_id: of the child run that the call has started; empty without one.
     """
 

@@ -15,7 +15,7 @@ _ROUTES = TypeAdapter(dict[str, Annotated[list[_Route], Field(min_length=1)]])
 
 
 class Recipient(NamedTuple):
-    """An address on a channel, and the approver whom it belongs to.
+    """An address on a channel, and the approver to whom it belongs.
 
     It is stored as `channel:address`, followed by ` for approver` if the names differ.
     """

@@ -1,4 +1,4 @@
-"""The clock, which services and the engine are given, so that tests can set the time."""
+"""The clock. Services and the engine receive it as an argument, so that tests can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -28,10 +28,10 @@ class ReleaseTerms:
 
     Attributes:
         status: the run's status from now on.
-        due: when the sweeper looks at the run next; None if only a person can move it.
-        wake: the wake counter that the lease holder has seen.
-        entry_count: the number of journal entries, to tell progress from fruitless claims.
-        note: why the run is parked or has failed.
+        due: when the sweeper wakes the run next; None if only a person can continue it.
+        wake: the wake counter that the lease holder has read.
+        entry_count: the number of journal entries; an increase is progress.
+        note: the reason for which the run is parked or has failed.
         progress: whether an entry was written since the claim, or nothing is left to do. Progress
             resets the count of fruitless claims; a release without it does not.
         model_pause: the back-off of the model service, if it failed.
@@ -53,7 +53,7 @@ class TrailMove:
     The write is refused if the trail has grown in the meantime.
 
     Attributes:
-        before: the number of entries that the writer has seen.
+        before: the number of entries that the writer has read.
         after: the end of the trail with the new entries.
     """
 

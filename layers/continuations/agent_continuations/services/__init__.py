@@ -1,1 +1,1 @@
-"""Commands and queries: what handlers, pages and runners call."""
+"""Commands and queries, for handlers, pages and runners."""

@@ -65,7 +65,7 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
     approval, policy = request.approval, request.call.gate
     path, request_id = path_text(request.path), request.request_id
     if approval is None or policy is None:
-        decision = _resolution(attempt, registry)
+        decision = _doubt_decision(attempt, registry)
         return DoubtResolved(path=path, request_id=request_id, decision=decision)
     match response:
         case Decide():
@@ -83,7 +83,7 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
             assert_never(response)
 
 
-def _resolution(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Decision:
+def _doubt_decision(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Decision:
     """The decision on a call in doubt: whether it happened."""
     request, response = attempt.request, attempt.response
     if not isinstance(response, Decide):

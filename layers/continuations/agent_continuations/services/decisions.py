@@ -113,19 +113,19 @@ class DecisionService:
     def _closed(self, attempt: DecisionAttempt) -> DecisionResult:
         """The result of a decided request for a repeated response; any other is too late."""
         request, approval = attempt.request, attempt.request.approval
-        stands = request.decision
-        assert stands is not None
+        earlier = request.decision
+        assert earlier is not None
         if isinstance(attempt.response, Decide):
-            again = decision_of(attempt, attempt.response, self._runs.registry)
+            repeated = decision_of(attempt, attempt.response, self._runs.registry)
             agreed = (
-                [vote for vote in approval.votes if same_content(vote, stands)] if approval else []
+                [vote for vote in approval.votes if same_content(vote, earlier)] if approval else []
             )
-            if any(same_vote(each, again) for each in (stands, *agreed)):
+            if any(same_vote(each, repeated) for each in (earlier, *agreed)):
                 path = path_text(request.path)
-                event = Decided(path=path, request_id=request.request_id, decision=stands)
+                event = Decided(path=path, request_id=request.request_id, decision=earlier)
                 return DecisionResult(event, approval)
         run_id = attempt.loaded.head.run_id
-        raise AlreadyDecided(decision_view(run_id, request.request_id, stands))
+        raise AlreadyDecided(decision_view(run_id, request.request_id, earlier))
 
     def _commit(self, attempt: DecisionAttempt, event: Written) -> DecisionResult:
         run_id, before = attempt.loaded.head.run_id, attempt.loaded.head.trail

@@ -1,1 +1,1 @@
-"""Read models: what the API, pages and the command line show."""
+"""Read models of the API, the pages and the command line."""

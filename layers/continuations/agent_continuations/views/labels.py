@@ -1,4 +1,4 @@
-"""Labels: the words for each kind of wait and of request, on every page and in every message.
+"""Labels: the texts for each kind of wait and of request, on every page and in every message.
 
 Names in braces are for `str.format`: `{agent}` asks to call `{tool}`, `{question}` is a question's
 text, `{why}` a condition's, and `{event}` an event's name. A new kind of wait needs a label here.
@@ -17,7 +17,7 @@ OUTCOMES: Final[Mapping[str, str]] = {"ok": "done", "error": "failed", "rejected
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The words for a wait.
+    """The texts for a wait.
 
     Attributes:
         title: the kind of wait.
@@ -32,12 +32,12 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLabel(Label):
-    """The words for a request to people.
+    """The texts for a request to people.
 
     Attributes:
         heading: the question to the approver.
         subject: the same as the subject of a message; `{high}` marks a high risk.
-        background: what an approver must know besides the heading.
+        background: facts that an approver must know besides the heading.
         content: the heading of the arguments, the question or the limit.
         content_edited: the same if an approver has edited the arguments.
         content_closed: the same once nothing is left to decide.
@@ -48,7 +48,7 @@ class RequestLabel(Label):
         edited: the button of that form.
         reason: the label of the reason for rejecting.
         reason_reader: the readers of that reason.
-        unanswered: what happens at the deadline.
+        unanswered: the consequence of the deadline.
     """
 
     heading: str

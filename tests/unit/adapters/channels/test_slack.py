@@ -12,7 +12,7 @@ from agent_continuations.adapters.channels.slack.blocks import (
     plain,
     private_notice,
     public_notice,
-    read_asked,
+    read_request_ref,
 )
 from agent_continuations.adapters.channels.slack.client import SlackWorkspace
 from agent_continuations.adapters.channels.slack.interactions import approver_of
@@ -69,7 +69,7 @@ def test_a_person_can_decide_where_everything_is_seen(server: SlackServer) -> No
     assert buttons(server) == {"approve": None, "reject": None, "open": OWN}
     approve = server.messages[-1].button("approve")
     assert approve["text"]["text"] == "Approve"
-    asked = read_asked(approve["value"])
+    asked = read_request_ref(approve["value"])
     assert (asked.kind, asked.run_id, asked.request_id) == ("approval", "r", "abcdefgh23456723")
     assert asked.shown_hash == "0123456789abcdef" * 4
 

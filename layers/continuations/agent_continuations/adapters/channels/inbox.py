@@ -5,7 +5,7 @@ from datetime import timedelta
 from agent_continuations.core.notice import Notice
 from agent_continuations.ports.inbox import Inbox, InboxEntry
 
-# How long an entry is kept after its deadline; requests in doubt have none.
+# The time for which an entry is kept after its deadline; requests about calls in doubt have none.
 KEPT = timedelta(days=30)
 DOUBT_KEPT = timedelta(days=365)
 
@@ -24,5 +24,5 @@ class InboxNotifier:
         """
         del address
         until = notice.expires_at + KEPT if notice.expires_at else notice.created_at + DOUBT_KEPT
-        asked = InboxEntry(notice.run_id, notice.request_id)
-        self._inbox.put(notice.tenant, approver, asked, until=until)
+        entry = InboxEntry(notice.run_id, notice.request_id)
+        self._inbox.put(notice.tenant, approver, entry, until=until)

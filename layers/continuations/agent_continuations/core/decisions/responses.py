@@ -86,8 +86,6 @@ class Reassign(_Response):
 
 
 Response: TypeAlias = Decide | WithdrawApproval | Reassign
-
-
 Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtResolved
 
 

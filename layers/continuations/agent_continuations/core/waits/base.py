@@ -1,7 +1,7 @@
 """The base of every kind of wait.
 
 A new kind is a class in a file of its own here, a line in the union in `__init__`, its name in
-`core.awaiting.Reason` and its words in `views.labels`; and the engine must be able to end it.
+`core.awaiting.Reason` and its labels in `views.labels`; and the engine must be able to end it.
 """
 
 from abc import ABC, abstractmethod

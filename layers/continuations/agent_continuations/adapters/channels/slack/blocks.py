@@ -56,7 +56,7 @@ class SlackMessage(NamedTuple):
     text: str
 
 
-def read_asked(value: str) -> RequestRef:
+def read_request_ref(value: str) -> RequestRef:
     """The value of a button.
 
     Raises:
@@ -115,7 +115,7 @@ def public_notice(notice: Notice, page: str) -> SlackMessage:
     return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
 
 
-def settled(
+def decided_message(
     asked: RequestRef, tool: str, arguments: Mapping[str, Any], decision: Mapping[str, Any]
 ) -> SlackMessage:
     """The message that replaces a notice after a decision.
@@ -127,21 +127,21 @@ def settled(
         decision: as of `decision_result_view`.
     """
     verdict = Verdict(decision["decision"])
-    stands = REQUESTS[asked.kind].results[verdict]
-    line = f"{stands} by {decision['approver']}, {decision['decided_at']}."
+    result = REQUESTS[asked.kind].results[verdict]
+    line = f"{result} by {decision['approver']}, {decision['decided_at']}."
     if decision.get("reason"):
         line += f"\n{escape_line(decision['reason'])}"
     if decision.get("open"):
         line += "\nWaiting for the other approvers."
     edited = decision.get("arguments")
     blocks = [
-        _header(f"{tool}: {stands}"),
+        _header(f"{tool}: {result}"),
         *islice(_sections(escape_json(arguments)), MAX_ARGUMENT_SECTIONS),
         *([section("With edited arguments:")] if edited else []),
         *islice(_sections(escape_json(edited) if edited else ""), MAX_ARGUMENT_SECTIONS),
         section(line),
     ]
-    return SlackMessage(blocks, plain(f"{tool}: {stands}", MAX_HEADER_CHARACTERS))
+    return SlackMessage(blocks, plain(f"{tool}: {result}", MAX_HEADER_CHARACTERS))
 
 
 def message(text: str) -> SlackMessage:

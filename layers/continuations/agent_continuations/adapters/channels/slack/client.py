@@ -1,4 +1,4 @@
-"""The client of Slack's Web API. Only this module imports the SDK.
+"""The client of Slack's Web API; the only module that imports the SDK.
 
 Slack does not deduplicate messages: `client_msg_id` is for its own clients only
 (github.com/slackapi/java-slack-sdk/issues/852). So each message has the id of the notice in its
@@ -22,10 +22,7 @@ from agent_continuations.errors import ContinuationError, Fatal, Forbidden, Retr
 from agent_continuations.ports.clock import utc_now
 
 API_URL = "https://slack.com/api/"
-
-
 METADATA = "agent_continuations_notice"
-
 
 # Permanent errors of the address or the message. All others can pass or be fixed: a token renewed,
 # a permission given, the app invited to the channel.

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from agent_continuations.adapters.channels.slack.blocks import (
     RequestRef,
     SlackMessage,
+    decided_message,
     message,
-    read_asked,
-    settled,
+    read_request_ref,
 )
 from agent_continuations.adapters.channels.slack.modals import REASON, ReasonDialog, dialog
 from agent_continuations.core.approvals.policy import normalized
@@ -41,7 +41,7 @@ class Workspace(Protocol):
         """Whether Slack sent this within the last five minutes."""
 
     def email_of(self, user_id: str) -> str:
-        """The confirmed e-mail address of a full member; `Forbidden` for anybody else."""
+        """The confirmed e-mail address of a full member; `Forbidden` for other users."""
 
     def open(self, trigger_id: str, view: Mapping[str, Any]) -> None:
         """Open a modal for the person who clicked."""
@@ -139,7 +139,7 @@ class SlackInteractions:
             return  # a button that is a link; Slack reports these clicks, too
         verdict = Verdict(action.action_id)
         try:
-            asked = read_asked(action.value)
+            asked = read_request_ref(action.value)
             if asked.kind in ("approval", "condition") and verdict is Verdict.APPROVE:
                 decided = self._decide(asked, verdict, clicked.user, reason=None)
                 self._workspace.update(container.channel_id, container.message_ts, decided)
@@ -179,7 +179,7 @@ class SlackInteractions:
     ) -> SlackMessage:
         """Record the answer, and return the message that replaces the notice.
 
-        Where another decision came first, the message shows that one.
+        If the request was already decided, the message shows the earlier decision.
         """
         loaded, request, approver = self._find_request(asked, user)
         answer = Decide(
@@ -196,10 +196,10 @@ class SlackInteractions:
             )
         except AlreadyDecided as error:
             result = error.decision
-        return settled(asked, request.call.plan.tool, request.asked.arguments, result)
+        return decided_message(asked, request.call.plan.tool, request.asked.arguments, result)
 
     def _find_request(self, asked: RequestRef, user: _User) -> tuple[LoadedRun, Request, str]:
-        """The run, the request, and the approver that this user is.
+        """The run, the request, and the approver with this user's e-mail address.
 
         Raises:
             Forbidden: the user was not asked.

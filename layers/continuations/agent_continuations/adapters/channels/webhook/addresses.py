@@ -7,18 +7,12 @@ from typing import TypeAlias
 from agent_continuations.errors import Retryable
 
 Address: TypeAlias = IPv4Address | IPv6Address
-
-
-# Python's `is_global` differs between releases and lets translations to IPv4 pass, so IPv6 is
-# what is given out as unicast (IANA's registry), without the tunnels: Teredo and other special
-# purposes (RFC 2928), 6to4 (RFC 3056), documentation (RFC 9637). NAT64 (RFC 6052), IPv4-mapped,
-# link-local and unique local addresses lie outside of 2000::/3.
+# Python's `is_global` differs between releases and accepts translations to IPv4. So only the IPv6
+# block that IANA allocates as unicast is public, without Teredo and other special purposes
+# (RFC 2928), 6to4 (RFC 3056) and documentation (RFC 9637). NAT64 (RFC 6052), IPv4-mapped,
+# link-local and unique local addresses are outside of 2000::/3.
 _UNICAST = IPv6Network("2000::/3")
-
-
 _NOT_PUBLIC_6 = [IPv6Network(each) for each in ("2001::/23", "2002::/16", "3fff::/20")]
-
-
 _NOT_PUBLIC_4 = [IPv4Network("192.88.99.0/24")]  # relays of 6to4 (RFC 7526)
 
 

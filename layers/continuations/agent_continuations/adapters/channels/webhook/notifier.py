@@ -26,21 +26,11 @@ from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.ports.clock import Clock, utc_now
 
 CONNECT_SECONDS = 3.0
-
-
 READ_SECONDS = 5.0
-
-
-# The limits above apply per packet; this one ends a server that sends a byte now and then.
+# The limits above apply to each packet; this one applies to a server that sends single bytes.
 WHOLE_SECONDS = 10.0
-
-
 MIN_KEY_BYTES = 24
-
-
 _TRIED_ADDRESSES = 3
-
-
 _TRANSIENT_STATUSES = {408, 409, 425, 429}
 
 
@@ -189,7 +179,7 @@ class WebhookNotifier:
 
 @contextmanager
 def _deadline(seconds: float, connected: socket) -> Iterator[None]:
-    """Shut a connection down after a time, in any state."""
+    """Shut down a connection, in any state, if the block takes longer than so many seconds."""
     with connected.dup() as own:
         timer = Timer(seconds, _shut_down, [own])
         timer.daemon = True

@@ -1,4 +1,4 @@
-"""Requests to AWS, with AWS's errors turned into the library's."""
+"""Requests to AWS, with AWS's errors converted to the library's."""
 
 from collections.abc import Callable, Mapping
 from random import uniform
@@ -44,7 +44,7 @@ _CONTENDED = {
     "TransactionInProgressException",
 }
 CONTENDED_TRIES = 10
-# Errors of the program or of its permissions: they are not made into others.
+# Errors of the program or of its permissions, which are raised unchanged.
 _MISTAKES = {"AccessDeniedException", "AccessDenied", "ValidationException"}
 
 

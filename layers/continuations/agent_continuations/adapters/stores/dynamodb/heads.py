@@ -69,7 +69,7 @@ class Heads:
         head = self.head(run_id)
         if head is None or head.epoch != epoch or head.status is not Status.RUNNING:
             raise Fenced(run_id)
-        # Only this lease holder writes in this epoch, and it begins no attempt twice. If exactly
+        # Only this lease holder writes in this epoch, and it starts no attempt twice. If exactly
         # these intents are stored, an earlier response to this write was lost.
         written_before = {**head.intents, **as_stored(intents)} == head.intents
         if head.cancelled or head.paused or not written_before:
