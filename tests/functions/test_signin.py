@@ -194,7 +194,7 @@ def test_other_authorization_schemes_are_ignored(browser: Browser, value: str) -
     assert browser.me(Authorization=value).status == 200
 
 
-def test_an_unreachable_provider_is_an_error_and_not_a_missing_identity(
+def test_a_failing_provider_is_an_error_and_not_a_missing_identity(
     browser: Browser, issuer: IssuerServer
 ) -> None:
     browser.sign_in()
@@ -247,7 +247,7 @@ def test_sign_in_does_not_redirect_to_another_site(browser: Browser, path: str) 
     browser.open("signin", query={"next": path}, headers=CURL).refused(422)
 
 
-def test_an_unreachable_provider_is_shown(browser: Browser, issuer: IssuerServer) -> None:
+def test_a_failing_provider_is_shown(browser: Browser, issuer: IssuerServer) -> None:
     issuer.broken = True
     page = browser.open("signin")
     assert page.status == 503 and "the identity provider" in page.body

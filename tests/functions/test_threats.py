@@ -65,7 +65,7 @@ ELSEWHERE = {
     },
     "other arguments run than were seen": {
         "unit/engine/test_runner.py": ["test_a_call_runs_only_as_it_was_approved"],
-        "unit/services/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
+        "unit/services/test_policies.py": ["test_an_approval_of_other_arguments_is_refused"],
         "functions/test_inbox.py": [
             "test_a_request_that_changed_since_it_was_shown_is_not_approved"
         ],
@@ -89,7 +89,7 @@ ELSEWHERE = {
             "test_a_signed_in_person_who_is_no_approver_does_not_see_the_request",
             "test_a_link_alone_does_not_decide_a_high_risk_request",
         ],
-        "unit/services/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
+        "unit/services/test_policies.py": ["test_the_requester_may_not_approve"],
         "functions/test_signin.py": ["test_a_header_or_query_cannot_set_the_identity"],
     },
     "hostile text in the page, the mail, Slack": {
