@@ -62,7 +62,7 @@ class Browser:
 
 
 def fill_in(url: str, **form: str) -> dict[str, str]:
-    """Fill in the provider's form; what it sends the browser back with."""
+    """Fill in the provider's form. Returns the query of the callback."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc)
     connection.request("POST", f"{parts.path}?{parts.query}", urlencode(form), FORM)
@@ -75,7 +75,7 @@ def fill_in(url: str, **form: str) -> dict[str, str]:
 
 @pytest.fixture
 def browser(deployment: Deployment, issuer: IssuerServer) -> Iterator[Browser]:
-    """A browser; nothing that it was given may have got into the log."""
+    """A browser. Checks afterwards that the log has none of its cookies."""
     issuer.redirect_uris = {f"{BASE}/signin/callback"}
     deployment.trust(issuer)
     browser = Browser(deployment)
@@ -212,7 +212,7 @@ def test_a_header_or_query_cannot_set_the_identity(browser: Browser) -> None:
     answer.refused(401)
 
 
-# -- what can go wrong on the way ----------------------------------------
+# -- errors during sign-in -------------------------------------------------------------------------
 
 
 def test_a_refusal_at_the_provider_is_shown(browser: Browser) -> None:

@@ -1,4 +1,4 @@
-"""What must not be possible around an approval, row by row.
+"""The threats to an approval, one by one.
 
 `ELSEWHERE` names the tests that hold a row up where they live; those below are the rows that belong
 to no single part, from the mail to the tool.
@@ -205,7 +205,7 @@ def test_after_reassignment_only_the_new_approvers_link_decides(deployment: Depl
     assert said["approver"] == DEPUTY
 
 
-# -- who -------------------------------------------------------------------------------------------
+# -- the approver ----------------------------------------------------------------------------------
 
 
 def test_a_form_or_body_cannot_set_the_approver(deployment: Deployment) -> None:
@@ -237,7 +237,7 @@ def test_the_requester_cannot_approve_by_any_route(deployment: Deployment) -> No
     assert deployment.state() == before
 
 
-# -- what leaks ------------------------------------------------------------------------------------
+# -- leaks -----------------------------------------------------------------------------------------
 
 
 def test_tokens_and_keys_are_in_no_log(deployment: Deployment) -> None:
@@ -274,7 +274,7 @@ def test_the_page_and_its_links_leak_no_address(deployment: Deployment) -> None:
         assert token not in answer.body
 
 
-# -- what the function may do ----------------------------------------------------------------------
+# -- permissions of the function -------------------------------------------------------------------
 
 
 def test_the_approvals_function_may_only_decide() -> None:

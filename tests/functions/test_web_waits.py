@@ -173,7 +173,7 @@ def test_a_call_in_doubt_is_shown_as_a_question(page: Page) -> None:
 
 
 def lose(harness: LocalHarness, run_id: str, request_id: str) -> None:
-    """Approve the one call, and let its process be gone in the middle of it."""
+    """Approve the one call, and lose its process while the tool runs."""
     response = Decide(verdict=Verdict.APPROVE, approver=ANN, via="local")
     services_of(harness).decisions.decide(run_id, request_id, response)
     until = harness.now + timedelta(seconds=1)

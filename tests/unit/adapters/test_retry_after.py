@@ -1,4 +1,4 @@
-"""How long a Retry-After header asks to wait."""
+"""The pause of a Retry-After header."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Links and nonces: what was made here is read back, and nothing else is."""
+"""Links and nonces: own ones are read back, all others are refused."""
 
 import string
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Signing in: whose tokens are believed, and the way to the provider and back."""
+"""Sign-in: accepted and refused tokens, and the way to the provider and back."""
 
 import json
 import time
@@ -30,7 +30,7 @@ FIRST, STRANGE = Key.new(), Key.new()
 
 
 class Clock:
-    """A clock that a test turns on by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -67,7 +67,7 @@ def flow_of(server: IssuerServer, *keys: str, client_secret: str = CLIENT_SECRET
 
 
 def at_the_provider(url: str, **form: str) -> dict[str, str]:
-    """Sign in as a person does in the provider's form; what it sends the browser back with."""
+    """Sign in by the provider's form. Returns the query of the callback."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -464,7 +464,7 @@ def test_any_client_secret_is_encoded(server: IssuerServer, secret: str) -> None
     assert flow.finish(back["code"], back["state"], cookie)
 
 
-# -- where to go on to ---------------------------------------------------
+# -- the address after sign-in ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

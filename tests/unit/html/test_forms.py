@@ -1,4 +1,4 @@
-"""Forms for arguments: nothing that was not touched is altered, nothing that was typed is lost."""
+"""Forms for arguments: untouched fields are unchanged, typed values are never lost."""
 
 import json
 import re
@@ -63,13 +63,13 @@ def drawn(annotation: Any, value: Any = ..., default: Any = ...) -> FormField:
 
 
 def typed(annotation: Any, text: str, value: Any = ..., default: Any = ...) -> Read:
-    """What is read if this is typed where that value stood."""
+    """The result of typing this text in place of that value."""
     arguments = {} if value is ... else {"a": value}
     return parse(made(annotation, default), {"arguments.a": text}, arguments, prefix=PREFIX)
 
 
 def untouched(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Read:
-    """What comes back from the form as a browser posts it, if a person changes nothing."""
+    """The result of posting the form unchanged, as a browser does."""
     browser = Browser(page(fields(schema, arguments, prefix=PREFIX)))
     return parse(schema, browser.posted, arguments, prefix=PREFIX)
 
@@ -80,7 +80,7 @@ def fault(result: Read) -> str:
     return told
 
 
-# -- nothing that was not touched is altered -------------------------------------------------------
+# -- untouched fields are unchanged ----------------------------------------------------------------
 
 texts = st.text() | st.sampled_from([*HIDDEN, *HOSTILE, "", " ", "\n", "\n\na", "a\n", "\t"])
 texts |= st.lists(st.sampled_from(["\n", "\r", "a", " ", "<", "&"])).map("".join)
@@ -132,7 +132,7 @@ of_type: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 @st.composite
 def schemas_with_arguments(draw: st.DrawFn) -> tuple[type[BaseModel], dict[str, Any]]:
-    """A model with some arguments, each needed, nullable, or with a default; and valid values."""
+    """A model whose arguments are required, nullable or have a default, and valid values."""
     some = draw(st.lists(st.tuples(st.sampled_from(of_type), st.integers(0, 3)), max_size=6))
     members: dict[str, Any] = {}
     arguments: dict[str, Any] = {}
@@ -232,7 +232,7 @@ def test_a_schema_may_be_a_reference() -> None:
     assert [each.argument for each in found] == ["street", "zip", "before"]
 
 
-# -- which control ---------------------------------------------------------------------------------
+# -- controls --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_an_invalid_choice_is_refused_and_shown_again() -> None:
     assert Browser(page([again])).posted == posted
 
 
-# -- what is typed ---------------------------------------------------------------------------------
+# -- typed values ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -504,11 +504,11 @@ def test_any_text_is_parsed_or_refused_and_never_lost(
         assert Browser(page([again])).posted["arguments.a"].replace("\r\n", "\n") == again.value
 
 
-# -- faults find their controls --------------------------------------------------------------------
+# -- errors at their controls ----------------------------------------------------------------------
 
 
 def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:
-    """The form after a post that was refused, by us or by the tool."""
+    """The form after a post that the form or the tool refused."""
     result = parse(made.schema, posted, PAID, prefix=PREFIX)
     faults = result.faults
     if not faults:
@@ -543,7 +543,7 @@ def test_errors_of_names_with_dots_and_several_errors_at_one_control() -> None:
     assert [each.fault for each in placed.fields] == ["c: three", "0: one; two"]
 
 
-# -- the drawn form --------------------------------------------------------------------------------
+# -- the rendered form -----------------------------------------------------------------------------
 
 
 def assert_everybody_can_use(text: str, drawn: tuple[FormField, ...]) -> Browser:

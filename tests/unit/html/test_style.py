@@ -1,4 +1,4 @@
-"""The pages' colours: every text can be read on what it stands on, by day and by night.
+"""The colours of the pages: every text has enough contrast, in light and dark mode.
 
 The ratio, and how small it may be: WCAG 2.2, 1.4.3 for text and 1.4.11 for controls.
 """
@@ -16,7 +16,7 @@ GROUNDS = ("paper", "card")
 
 
 def palette(scheme: str) -> dict[str, str]:
-    """The variables of `:root`, by day or by night."""
+    """The variables of `:root`, in light or dark mode."""
     day, night = re.findall(r":root\{([^}]*)\}", STYLE)
     pairs = dict(re.findall(r"--(\w+):(#\w+)", day))
     return pairs | (dict(re.findall(r"--(\w+):(#\w+)", night)) if scheme == "dark" else {})

@@ -1,4 +1,4 @@
-"""The audit trail: whatever is changed, removed or put elsewhere in a document is found."""
+"""The audit: any change, removal or move of an entry in a document is detected."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def changed(document: Document, number: int, *names: str, to: Any) -> None:
 
 
 def last_rewritten(document: Document) -> None:
-    """The end is made to fit, which only an expected digest can show."""
+    """The last digest is recomputed, which only an expected digest can reveal."""
     changed(document, -1, "decision", "reason", to="I never said so")
     document["end"]["digest"] = digest(document["items"][-1])
 

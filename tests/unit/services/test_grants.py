@@ -1,4 +1,4 @@
-"""Agreeing in advance: to calls like one that was seen, for a while, and never to more."""
+"""Grants: they cover calls like one that was shown, for a limited time, and no others."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def agree(
     via: Any = "link",
     **more: Any,
 ) -> Grant:
-    """Approve what is asked, and calls like it."""
+    """Approve the request and grant similar calls."""
     rules = {"amount": "up_to"} if rules is None else rules
     wanted = GrantTerms(seconds=seconds, rules=rules, max_uses=max_uses)
     answer = Decide(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
@@ -43,7 +43,7 @@ def agree(
 
 
 def again(one: PolicyHarness, amount: int) -> Status:
-    """Another run of the same agent, which wants this amount."""
+    """The status of another run of the same agent, with this amount."""
     one.next_amount = amount
     one.start()
     return one.status

@@ -1,4 +1,4 @@
-"""Talking to a run: messages, answers that must fit, and operators who hold it."""
+"""Messages to a run, validated answers, and operators who pause it."""
 
 from typing import Any
 
@@ -111,7 +111,7 @@ def test_invalid_or_too_many_messages_are_refused() -> None:
         harness.runner.message(view.run_id, "one more")
 
 
-# -- answers that must fit -------------------------------------------------------------------------
+# -- validated answers -----------------------------------------------------------------------------
 
 
 class Verdict(BaseModel):

@@ -1,4 +1,4 @@
-"""Who may say what to a request, how many must agree, and what time says where nobody does."""
+"""Approval policies: approvers, number of approvals, edits, deadlines, and the audit."""
 
 from datetime import timedelta
 from typing import Any
@@ -39,7 +39,7 @@ from tests.support.policy_harness import (
     policy_harness,
 )
 
-# -- how many ------------------------------------------------------------------------------------
+# -- number of approvals ---------------------------------------------------------------------------
 
 
 def test_any_one_of_the_approvers_decides() -> None:
@@ -165,7 +165,7 @@ def test_an_impossible_policy_is_refused_when_it_is_defined(
         Approval(**policy)
 
 
-# -- who -----------------------------------------------------------------------------------------
+# -- the approver ----------------------------------------------------------------------------------
 
 
 def test_the_requester_may_not_approve() -> None:
@@ -215,7 +215,7 @@ def test_a_failed_preview_neither_hides_the_request_nor_lowers_its_risk() -> Non
     assert broken.notices()[0].risk is Risk.HIGH
 
 
-# -- asked again -----------------------------------------------------------------------------------
+# -- repeated requests -----------------------------------------------------------------------------
 
 
 def test_an_identical_rejected_call_is_not_requested_again_immediately() -> None:
@@ -254,7 +254,7 @@ def test_a_call_rejected_by_its_deadline_may_be_requested_again() -> None:
     assert len(one.notices()) == 2
 
 
-# -- taking back, passing on -----------------------------------------------------------------------
+# -- withdrawal and reassignment -------------------------------------------------------------------
 
 
 def test_an_approval_can_be_withdrawn_until_the_request_is_closed() -> None:
@@ -374,7 +374,7 @@ def test_an_approver_who_is_reassigned_again_is_notified_again() -> None:
     assert passed.approve(ANN)
 
 
-# -- other arguments -------------------------------------------------------------------------------
+# -- edited arguments ------------------------------------------------------------------------------
 
 
 def test_an_edit_restarts_the_approval() -> None:
@@ -497,7 +497,7 @@ def test_an_edit_to_a_high_risk_call_needs_a_signed_in_approver() -> None:
     assert two.approve(BOB, via="session")
 
 
-# -- time ------------------------------------------------------------------------------------------
+# -- deadlines, escalations, reminders -------------------------------------------------------------
 
 
 def test_the_deadline_rejects_and_never_approves() -> None:
@@ -576,7 +576,7 @@ def test_pending_approvers_are_reminded_at_the_times_of_the_policy() -> None:
     assert len(two.notices()) == 3
 
 
-# -- the record ----------------------------------------------------------------------------------
+# -- audit -----------------------------------------------------------------------------------------
 
 
 def test_every_request_and_response_is_in_the_audit_in_order() -> None:
@@ -618,7 +618,7 @@ def test_a_request_keeps_its_policy_after_a_new_deployment() -> None:
 
 
 class Counting(InMemoryStore):
-    """Counts the commits that did not hold."""
+    """Counts the refused commits."""
 
     refused = 0
 

@@ -1,4 +1,4 @@
-"""Mail to approvers: whatever a model or a stranger wrote, it stays words in the body."""
+"""Mail to approvers: text of models and strangers stays text in the body."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ BENIGN = Markup(part(received(), "html")).found
 
 
 def check(mail: EmailMessage) -> None:
-    """Only what we set is there, and it is what we set."""
+    """Check that the mail has exactly the headers and parts of the library."""
     check_parts(mail, ADA)
     assert mail.defects == []
 

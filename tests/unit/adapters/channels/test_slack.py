@@ -1,4 +1,4 @@
-"""Slack's messages: only what the template wrote can be clicked, and only what is seen decided."""
+"""Slack messages: only the buttons of the template, and no decision on hidden arguments."""
 
 import logging
 from collections.abc import Iterator
@@ -57,11 +57,11 @@ def post(server: SlackServer, address: str = USER, approver: str = ADA, **more: 
 
 
 def buttons(server: SlackServer) -> dict[str, Any]:
-    """The buttons of the last message: where each leads, or nothing where it decides."""
+    """The buttons of the last message with their URLs; None for those that decide."""
     return {each["action_id"]: each.get("url") for each in server.messages[-1].buttons()}
 
 
-# -- what can be clicked ------------------------------------------------------------
+# -- buttons ---------------------------------------------------------------------------------------
 
 
 def test_a_request_that_is_shown_in_full_has_buttons_to_decide(server: SlackServer) -> None:
@@ -122,7 +122,7 @@ def test_a_doubt_has_the_wording_of_the_mail(server: SlackServer) -> None:
 
 
 def test_a_message_unfurls_no_links_and_parses_no_markup(server: SlackServer) -> None:
-    """The words beside the blocks are Slack's markup where nobody says that they are not."""
+    """By default, Slack parses the text beside the blocks as markup."""
     post(server)
     assert server.messages[-1].options == {
         "mrkdwn": False,
@@ -175,7 +175,7 @@ def test_slack_accepts_arguments_of_any_size(size: int, letter: str) -> None:
     check_message(made.blocks)
 
 
-# -- what Slack says ---------------------------------------------------------------------
+# -- errors of Slack -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_no_link_is_logged_even_at_debug_level(
     assert server.token not in caplog.text
 
 
-# -- who may ------------------------------------------------------------------------------
+# -- approvers -------------------------------------------------------------------------------------
 
 
 def test_a_request_without_approvers_cannot_be_decided() -> None:

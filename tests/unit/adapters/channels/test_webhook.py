@@ -1,4 +1,4 @@
-"""Webhooks: signed, to public addresses only, to exactly the address that was looked at."""
+"""Webhooks: signed, only to public addresses, and to exactly the address that was checked."""
 
 import json
 from base64 import b64encode
@@ -73,7 +73,7 @@ def server() -> Iterator[HookServer]:
 
 
 class Names:
-    """A resolver that gives one answer after another, and stays with the last."""
+    """A resolver that returns one answer after another, and then repeats the last."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -86,7 +86,7 @@ class Names:
 
 
 def notifier(server: HookServer, **more: Any) -> WebhookNotifier:
-    """One that takes loopback for public, as a test must."""
+    """A notifier that accepts loopback as public, which tests need."""
     given: dict[str, Any] = {
         "ports": (server.port,),
         "resolve": Names(["127.0.0.1"]),
@@ -100,7 +100,7 @@ def post(made: WebhookNotifier, url: str, **more: Any) -> None:
     made.deliver(example_notice(**more), url, "nobody")
 
 
-# -- what is sent ------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
 
 
 def test_the_reference_library_accepts_what_is_sent(server: HookServer) -> None:
@@ -164,7 +164,7 @@ def test_the_request_has_the_name_of_the_server(server: HookServer) -> None:
     assert received.headers["host"] == f"{HOST}:{server.port}"
 
 
-# -- what comes back ------------------------------------------------------------
+# -- responses -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -289,7 +289,7 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
 
 
 def test_the_connection_uses_the_address_that_was_checked(server: HookServer) -> None:
-    """DNS rebinding: what the name means a moment later is of no matter."""
+    """DNS rebinding: a later change of the name has no effect."""
     names = Names(["127.0.0.1"], ["10.0.0.1"])
     post(notifier(server, resolve=names), server.url)
     assert names.asked == [HOST]
@@ -328,7 +328,7 @@ def test_no_proxy_of_the_environment_is_used(
     assert len(server.received) == 1
 
 
-# -- whom it trusts, and what it posts to ---------------------------------------------------------
+# -- certificates and hosts ------------------------------------------------------------------------
 
 
 def test_a_certificate_for_another_name_is_not_trusted() -> None:

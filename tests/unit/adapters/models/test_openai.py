@@ -39,7 +39,7 @@ def request(**more: Any) -> ModelRequest:
 
 
 def in_turn(*answers: Reply | Fault) -> Callable[[Json], Reply | Fault]:
-    """The answers one after the other; the last one again and again."""
+    """The answers one after another; the last one is repeated."""
     left = list(answers)
     return lambda _body: left.pop(0) if len(left) > 1 else left[0]
 
@@ -161,7 +161,7 @@ def test_texts_in_every_script_are_sent_and_received_unchanged(serve: Serve) -> 
     assert asked.server.requests[0]["messages"][0]["content"] == said
 
 
-# -- faults that pass ------------------------------------------------------------------------------
+# -- transient faults ------------------------------------------------------------------------------
 
 
 def test_after_a_short_retry_after_the_request_is_sent_again(serve: Serve) -> None:
@@ -278,7 +278,7 @@ def test_a_body_that_is_not_a_completion_is_a_transient_fault(serve: Serve, body
     assert len(asked.server.requests) == TRIES
 
 
-# -- faults that stay ------------------------------------------------------------------------------
+# -- permanent faults ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
@@ -337,21 +337,21 @@ def anything(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has gone as far as it goes, and the requests that it made."""
+    """A run that cannot advance further, and the requests that it made."""
 
     view: RunView
     requests: list[Json]
 
     @property
     def told(self) -> str:
-        """What the model was told of its call, in the second request."""
+        """The result of the call, in the second request to the model."""
         content = self.requests[1]["messages"][-1]["content"]
         assert isinstance(content, str)
         return content
 
 
 def ran(*answers: Reply | Fault, tools: tuple[AnyTool, ...] = (add,), **options: Any) -> Ran:
-    """Run an agent over the socket; the server has found nothing wrong in any request."""
+    """Run an agent over the socket, and check that the server accepted every request."""
     with ModelServer(in_turn(*answers, Reply("done"))) as server:
         model = OpenAIModel(
             api_key="key",
@@ -371,7 +371,7 @@ def called(name: str, arguments: str | Json = "{}", **more: Any) -> Reply:
 
 
 def answered(*answers: Reply | Fault, tools: tuple[AnyTool, ...] = (add,)) -> Ran:
-    """A run in which something went wrong and the model could still finish."""
+    """A run with an error after which the model could still finish."""
     run = ran(*answers, tools=tools)
     assert (run.view.status, run.view.result) == (Status.COMPLETED, "done"), run.view
     return run
@@ -570,7 +570,7 @@ def test_a_run_beyond_its_turn_limit_fails_with_the_reason() -> None:
     assert (run.view.status, run.view.error) == (Status.FAILED, "the limit of 3 turns is reached")
 
 
-# -- what tools give back --------------------------------------------------------------------------
+# -- results of tools ------------------------------------------------------------------------------
 
 
 class Invoice(BaseModel):
@@ -687,7 +687,7 @@ def test_a_missing_argument_has_its_default_even_of_another_type() -> None:
     answered(called("find", {"name": "Ada"}), tools=(finder,))
 
 
-# -- faults under a run ----------------------------------------------------------------------------
+# -- faults during a run ---------------------------------------------------------------------------
 
 
 def test_a_run_waits_for_an_overloaded_model() -> None:

@@ -1,4 +1,4 @@
-"""Update expressions, and the updates of a head: each is one that DynamoDB would take."""
+"""Update expressions, and the updates of a head: DynamoDB would accept each."""
 
 from datetime import UTC, datetime
 from itertools import product
