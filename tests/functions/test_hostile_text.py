@@ -33,7 +33,7 @@ from tests.local.slack_rules import check_message, check_view
 from tests.support.email_messages import NOTIFIER, Markup, check_parts, part
 from tests.support.form_page import Browser
 from tests.support.hostile_run import HostileRun
-from tests.support.hostile_scenes import ANN, BOB, CARL, NAMES, MARKERS, SCENES, Words
+from tests.support.hostile_scenes import ANN, BOB, CARL, MARKERS, NAMES, SCENES, Words
 from tests.support.http_answers import Answer
 from tests.support.notices import ADA, HOSTILE
 
@@ -204,7 +204,7 @@ def test_hostile_text_that_was_typed_is_shown_again_exactly(words: Words) -> Non
 
 @pytest.mark.parametrize("text", ["x&next=evil", "\u00e9\u4e2d", "a=b;c", "<b>", "%0d%0aX:y", "'"])
 def test_a_hostile_address_stays_within_one_url_parameter(text: str) -> None:
-    answer = HostileRun("open", {place: place for place in MARKERS}).open_as_nobody(text, text)
+    answer = HostileRun("open", {each: each for each in MARKERS}).open_as_nobody(text, text)
     assert answer.status == 303
     way, _, query = answer.headers["location"].partition("?")
     assert way == "../../signin"

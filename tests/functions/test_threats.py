@@ -1,7 +1,7 @@
 """The threats to an approval, one by one.
 
-`ELSEWHERE` names the tests that hold a row up where they live; those below are the rows that belong
-to no single part, from the mail to the tool.
+`ELSEWHERE` names the tests of each threat in other files; the tests below cover the threats that
+concern several parts.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The page of a run in all the ways in which one can wait, be held, and be talked to.
+"""The page of a run: each kind of wait, pauses, and messages.
 
 The function is the deployed one; the runs are made in memory, on a clock that the tests move.
 """
