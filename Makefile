@@ -1,5 +1,5 @@
-# Everything that this project can do. On a fresh machine with Python 3.11+ each target makes what
-# it needs: environments stand in .venv and .cache, made once, made again when their lock changes.
+# All commands of this project. Each target needs only Python 3.11+: it creates the environments in
+# .venv and .cache at first use, and again when their lock changes.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -11,7 +11,7 @@ PACKAGES := layers/continuations/agent_continuations layers/agents/agents functi
 # Tests that need nothing but processors.
 SIMULATED := tests/simulation/test_simulator.py tests/simulation/test_ablations.py
 
-# What a deployment is built for; `make deploy RUNTIME=python3.12`.
+# The runtime that a deployment is built for; `make deploy RUNTIME=python3.12`.
 RUNTIME ?= python3.13
 export PYTHON_VERSION = $(RUNTIME:python%=%)
 
@@ -20,17 +20,17 @@ export PYTHON_VERSION = $(RUNTIME:python%=%)
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: tools .venv/.made ## bring the whole system up on this machine, until Ctrl-C
+run: tools .venv/.made ## run the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m tests.local
 
 test: tools browser .venv/.made ## run every test that needs no AWS account
 	$(BIN)/pytest $(SIMULATED:%=--ignore=%)
 	$(BIN)/pytest -n auto $(SIMULATED)
 
-soak: .venv/.made ## play 50,000 worlds of faults; tells the seed of each that breaks a promise
+soak: .venv/.made ## simulate 50,000 runs with faults; print the seed of each that breaks a promise
 	$(BIN)/python -m tests.simulation --seeds 50000
 
-bench: tools .venv/.made ## measure what a run costs, and keep it in tests/bench/results.json
+bench: tools .venv/.made ## measure the cost of runs; store it in tests/bench/results.json
 	$(BIN)/python -m tests.bench
 	@echo "for the README: $(BIN)/python -m tests.bench --markdown"
 
@@ -64,7 +64,7 @@ deploy: build ## sam build and sam deploy --guided
 # MiniStack's packages and SAM's must not mix with ours, or with the functions'.
 tools: .cache/ministack/.made .cache/sam/.made
 
-lock: $(UV) ## resolve the versions of everything anew
+lock: $(UV) ## update all locked versions
 	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
 	  pyproject.toml -o layers/continuations/requirements.txt
 	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
@@ -72,14 +72,14 @@ lock: $(UV) ## resolve the versions of everything anew
 	for each in ministack sam; do $(UV) pip compile -q -U --universal --generate-hashes \
 	  --python-version 3.11 --no-header --group $$each -o tests/local/$$each.txt; done
 
-# The browser test wants Chromium; without one, and without root to install it, it is skipped.
+# The browser test needs Chromium; without it, and without root to install it, it is skipped.
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q \
 	  && apt-get install -y -q --no-install-recommends chromium; } \
 	  || echo "no Chromium here: the browser test will be skipped"
 
-clean: ## remove what was built and the state of local runs
+clean: ## remove build results and the state of local runs
 	rm -rf .run .aws-sam .venv .cache
 
 $(UV):

@@ -22,10 +22,10 @@ count = counter("advance")
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Entry point for SQS: advance the run that each wake-up message names."""
 
-    def advance(hint: dict[str, Any]) -> None:
+    def advance(message: dict[str, Any]) -> None:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        status = runner().advance(hint["run_id"], deadline=datetime.now(UTC) + left)
-        logger.info("advanced", extra={"run_id": hint["run_id"], "status": status})
+        status = runner().advance(message["run_id"], deadline=datetime.now(UTC) + left)
+        logger.info("advanced", extra={"run_id": message["run_id"], "status": status})
         if status:
             count(f"Runs{status.value.title()}")
 

@@ -17,7 +17,7 @@ from agent_continuations.services.services import Services
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsContext:
-    """What the pages of approvers use."""
+    """The dependencies of the pages for approvers."""
 
     services: Services
     links: ApprovalLinks
@@ -29,8 +29,14 @@ class RequestAccess:
     """A visitor of a request, authenticated by link or session.
 
     Attributes:
-        csrf_scope: what the nonces of this visitor's pages are made for.
-        nonce: what the page carries in its forms, to show that a post came from it.
+        loaded: the run.
+        request: one of its requests.
+        approver: the approver that the visitor is identified as.
+        groups: the groups of a signed-in visitor.
+        via: link or session.
+        authentication: the means of identification, for the audit trail.
+        csrf_scope: the string that the CSRF nonces of this visitor's pages are made from.
+        nonce: the CSRF nonce in the forms of the page.
     """
 
     loaded: LoadedRun
@@ -49,7 +55,7 @@ class RequestAccess:
 
 
 def from_link(context: ApprovalsContext, token: str) -> RequestAccess:
-    """Who comes by a mailed link.
+    """The access of a visitor with an approval link.
 
     Raises:
         NotFound: the token is not valid, or its approver is not asked (any more).
@@ -71,7 +77,8 @@ def from_link(context: ApprovalsContext, token: str) -> RequestAccess:
 def from_session(
     context: ApprovalsContext, person: Identity, run_id: str, request_id: str
 ) -> RequestAccess:
-    """Who is signed in. Only those who are, or were, asked may know of a request.
+    """The access of a signed-in person. A request is visible only to its present and former
+    approvers.
 
     Raises:
         NotFound: no such request is visible to this person.

@@ -1,4 +1,4 @@
-"""HTTP for approvers: pages, which change nothing, and forms, which decide."""
+"""HTTP for approvers: read-only pages, and the forms that decide."""
 
 from http import HTTPStatus
 from typing import Any
@@ -58,7 +58,7 @@ def decide(token: str) -> Response[str]:
 
 @app.get("/approvals")
 def inbox_requests() -> Response[str]:
-    """All that waits for whoever is signed in."""
+    """List all requests that wait for the signed-in person."""
     person = _person()
     if person is None:
         return _sign_in("signin?next=/approvals")
@@ -123,8 +123,8 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
 def slack() -> Response[str]:
     """Handle an interaction in Slack, which must be answered within 3 s."""
     event = app.current_event
-    told = slack_interactions().handle(event.decoded_body or "", event.headers)
-    return json_response(told) if told else bare_response(HTTPStatus.OK)
+    response = slack_interactions().handle(event.decoded_body or "", event.headers)
+    return json_response(response) if response else bare_response(HTTPStatus.OK)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -168,7 +168,7 @@ def _shown(visit: RequestAccess) -> Response[str]:
 def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
     """Record the response in a form; `back` is the address of the page, relative to itself."""
     try:
-        settled = services().decisions.decide_loaded(
+        result = services().decisions.decide_loaded(
             visit.loaded, visit.request, form_parsing.to_response(visit, form, registry)
         )
     except Invalid as error:
@@ -188,13 +188,13 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
         )
     count("Decisions")
     if wants_page(app) and form["decision"] == "reassign":
-        # The page itself is gone now for whoever sent this.
+        # The sender has lost access to the page of the request.
         return rendering.of("passed.html", {"to": form["to"].strip()})
     if wants_page(app):
-        # Back to the page by a GET, so that a reload sends no second decision.
-        # Relative, because only the browser knows under which address it came here.
+        # Redirect to the page, so that a reload sends no second decision. The address is relative,
+        # because only the browser knows the address of the API.
         return rendering.see_other(back)
-    return json_response(decision_result_view(visit.loaded.head.run_id, settled))
+    return json_response(decision_result_view(visit.loaded.head.run_id, result))
 
 
 def _refusal(error: ContinuationError, back: str = "Back to request") -> Response[str]:

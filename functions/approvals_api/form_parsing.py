@@ -100,7 +100,7 @@ def of_inbox(event: APIGatewayProxyEvent) -> Batch | Revocation:
 def check_sender(
     links: ApprovalLinks, headers: Mapping[str, str], csrf_scope: str, nonce: str
 ) -> None:
-    """A browser must have been shown the page; what is no browser sends none of these headers.
+    """Check that a browser posts from the page itself. Other clients send none of these headers.
 
     Raises:
         Forbidden: the post comes from another page.
@@ -147,12 +147,12 @@ def _reason(text: str) -> str | None:
 def to_response(
     visit: RequestAccess, form: Mapping[str, str], registry: Callable[[], Registry]
 ) -> Response:
-    """What a form says to a request.
+    """The response in a posted form.
 
     Raises:
         Invalid: a field is missing or invalid.
     """
-    who: dict[str, Any] = {
+    attribution: dict[str, Any] = {
         "approver": visit.approver,
         "decided_by": visit.approver,
         "via": visit.via,
@@ -164,22 +164,22 @@ def to_response(
     match form.get("decision"):
         case "approve" if visit.request.kind == "question":
             answer = _arguments(visit, form, registry)
-            return Decide(verdict=Verdict.APPROVE, answer=answer, from_form=True, **who)
+            return Decide(verdict=Verdict.APPROVE, answer=answer, from_form=True, **attribution)
         case "approve":
             return Decide(
                 verdict=Verdict.APPROVE,
                 arguments=_arguments(visit, form, registry),
                 grant=_grant(visit, form),
-                **who,
+                **attribution,
             )
         case "reject":
             if form.get(ARGUMENTS, "").strip():
                 raise Invalid("the form is invalid", [(ARGUMENTS, "not allowed with a rejection")])
-            return Decide(verdict=Verdict.REJECT, **who)
+            return Decide(verdict=Verdict.REJECT, **attribution)
         case "withdraw":
-            return WithdrawApproval(**who)
+            return WithdrawApproval(**attribution)
         case "reassign":
-            return Reassign(to=form.get("to", "").strip(), **who)
+            return Reassign(to=form.get("to", "").strip(), **attribution)
         case _:
             raise Invalid("the form is invalid", [("decision", "must be approve or reject")])
 
@@ -207,7 +207,7 @@ def _grant(visit: RequestAccess, form: Mapping[str, str]) -> GrantTerms | None:
 def form_of(
     visit: RequestAccess, registry: Callable[[], Registry]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of what can be given with an approval, and what stands there now.
+    """The JSON schema of the values that can be given with an approval, and the present values.
 
     Raises:
         Conflict: the tool no longer exists.

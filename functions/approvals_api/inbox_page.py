@@ -17,7 +17,7 @@ from agent_continuations.html.durations import remaining
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.safe_text import escape, escape_json
 from agent_continuations.views.labels import REQUESTS
-from approvals_api import access, form_parsing, rendering, request_page
+from approvals_api import access, form_parsing, rendering, request_state
 from approvals_api.access import ApprovalsContext, RequestAccess
 
 MAX_SHOWN = 50
@@ -65,16 +65,16 @@ class Done:
 
 
 def csrf_scope(person: Identity) -> str:
-    """What the nonces of a person's inbox are made from."""
+    """The string that the CSRF nonces of a person's inbox are made from."""
     return sha256(f"inbox\n{person.name}".encode()).hexdigest()
 
 
 def of_inbox(
     context: ApprovalsContext, person: Identity, now: datetime, done: Sequence[Done] = ()
 ) -> Response[str]:
-    """The page of all that waits for a person, and what became of what was just answered."""
+    """The inbox page: open requests, standing approvals, and the results of the last answers."""
     mine = context.services.grants.all(person.name)
-    words = {
+    variables = {
         "person": person,
         "grants": [_granted(each, now) for each in mine if each.is_active(now)],
         "entries": list(_open(context, person, now)),
@@ -82,7 +82,7 @@ def of_inbox(
         "nonce": context.links.nonce(csrf_scope(person)),
         "most": MAX_SHOWN,
     }
-    return rendering.of("inbox.html", words)
+    return rendering.of("inbox.html", variables)
 
 
 def revoke(context: ApprovalsContext, person: Identity, form: form_parsing.Revocation) -> Done:
@@ -99,9 +99,7 @@ def revoke(context: ApprovalsContext, person: Identity, form: form_parsing.Revoc
 
 
 def answer(context: ApprovalsContext, person: Identity, form: form_parsing.Batch) -> list[Done]:
-    """Answer each chosen request by itself, as if it had been opened: one may be taken and
-    another refused.
-    """
+    """Answer each selected request independently: one may be accepted and another refused."""
     return [_answered(context, person, pick, form) for pick in form.picks]
 
 
@@ -122,16 +120,16 @@ def _answered(
             authentication=visit.authentication,
             arguments_hash=pick.arguments_hash,
         )
-        settled = context.services.decisions.decide_loaded(visit.loaded, visit.request, answer)
+        result = context.services.decisions.decide_loaded(visit.loaded, visit.request, answer)
     except ContinuationError as error:
         return Done(tool, path, str(error), taken=False, effect=effect)
     text = "approved" if form.verdict is Verdict.APPROVE else "rejected"
-    more = "" if settled.closed else "; waiting for the other approvers"
+    more = "" if result.closed else "; waiting for the other approvers"
     return Done(tool, path, text + more, taken=True, effect=effect)
 
 
 def _open(context: ApprovalsContext, person: Identity, now: datetime) -> Iterator[Entry]:
-    """What is open for a person. Whatever is answered leaves the inbox here."""
+    """The open requests of a person. Entries of closed requests are removed from the inbox."""
     inbox, tenant = context.inbox, context.services.runs.tenant
     seen: set[InboxEntry] = set()
     for name in (person.name, *person.groups):
@@ -140,7 +138,7 @@ def _open(context: ApprovalsContext, person: Identity, now: datetime) -> Iterato
                 continue
             seen.add(asked)
             visit = _try_access(context, person, asked)
-            state = request_page.state_of(visit, now)[0] if visit else "ended"
+            state = request_state.state_of(visit, now)[0] if visit else "ended"
             if visit and state == "open":
                 yield _entry(visit, now)
             elif state not in ("looking", "voted"):

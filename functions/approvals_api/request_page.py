@@ -9,18 +9,15 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.core.approvals.policy import Preview, normalized
+from agent_continuations.core.approvals.policy import Preview
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.core.voting import approver_name, eligible_stage, with_vote
-from agent_continuations.errors import Conflict, Forbidden
+from agent_continuations.core.voting import with_vote
 from agent_continuations.html.durations import humanize, remaining
-from agent_continuations.html.forms.form import FaultPlacement, fields
-from agent_continuations.html.forms.form import attach_faults as placed
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import escape, escape_json
 from agent_continuations.views.labels import REQUESTS
@@ -28,13 +25,11 @@ from agent_continuations.views.run import totals
 from agent_continuations.views.waiting import stage_views
 from approvals_api import rendering
 from approvals_api.access import RequestAccess
-from approvals_api.form_parsing import ARGUMENTS, form_of, grantable
+from approvals_api.request_forms import HOUR_SECONDS, MAX_EXCERPT_CHARACTERS, edit_form, grant_form
+from approvals_api.request_state import may_reassign, other_approvers, state_of
 
-HOUR_SECONDS = 3600
-_HOURS = (1, 4, 8, 24, 72, 168)
 MAX_DONE = 30
 MAX_ARGUMENTS_CHARACTERS = 100_000
-MAX_EXCERPT_CHARACTERS = 600
 MAX_EXPLANATION_CHARACTERS = 1200
 
 
@@ -56,19 +51,6 @@ class Change:
     name: str
     before: str | None
     after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class GrantForm:
-    """The form of a standing approval.
-
-    Attributes:
-        arguments: of each its name, its value, and whether it is an amount that can have a limit.
-        hours: how long the approval can last.
-    """
-
-    arguments: tuple[tuple[str, str, bool], ...]
-    hours: tuple[int, ...]
 
 
 def of_request(
@@ -101,8 +83,8 @@ def of_request(
         "state": state,
         "why": why,
         "reason": reason,
-        "form": _form(visit, registry, posted, faults) if edits and state == "open" else None,
-        "grant": _grant(visit) if grants and state == "open" else None,
+        "form": edit_form(visit, registry, posted, faults) if edits and state == "open" else None,
+        "grant": grant_form(visit) if grants and state == "open" else None,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
     return rendering.of("request.html", words, status)
@@ -131,14 +113,14 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "approver": visit.approver,
         "stages": stage_views(_last(approval, request.decision)) if approval else (),
         "votes": approval.counted if approval else (),
-        "others": _others(visit),
+        "others": other_approvers(visit),
         "by_link": visit.via == "link",
         "deadline": deadline,
         "left": remaining(deadline, now),
         "last_word": _last_word(visit.request),
         "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
-        "may_pass_on": _may_pass_on(visit),
+        "may_pass_on": may_reassign(visit),
         "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
@@ -177,91 +159,6 @@ def _answer(decision: Decision | None) -> str:
         return ""
     answer = decision.answer
     return _capped(escape(answer) if isinstance(answer, str) else escape_json(answer))
-
-
-# -- state and forms -------------------------------------------------------------------------------
-
-
-def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
-    """The state of the request for this visitor, and the reason where it needs one."""
-    head, request = visit.loaded.head, visit.request
-    approval = request.approval
-    if request.decision:
-        return "decided", ""
-    if head.cancelled or head.status.terminal:
-        return "ended", "cancelled" if head.cancelled else head.status.value
-    if request.already_resolved:
-        return "settled", ""
-    if approval and approval.expires_at <= now:
-        return "expired", ""
-    if approval and request.call.gate:
-        if any(
-            normalized(vote.approver) == normalized(visit.approver) for vote in approval.counted
-        ):
-            return "voted", ""
-        try:
-            requester = head.requester
-            gate = request.call.gate
-            eligible_stage(approval, gate, visit.approver, groups=visit.groups, requester=requester)
-        except Forbidden as error:
-            return "looking", str(error)
-    elif request.approvers and not approver_name(request.approvers, visit.approver, visit.groups):
-        return "looking", f"{visit.approver} was not asked for this decision"
-    return "open", ""
-
-
-def _form(
-    visit: RequestAccess,
-    registry: Callable[[], Registry],
-    posted: Mapping[str, str] | None,
-    faults: Sequence[tuple[str, str]],
-) -> FaultPlacement | None:
-    """The form to edit the arguments; None where the tool no longer exists to check them."""
-    try:
-        schema, standing = form_of(visit, registry)
-    except Conflict:
-        return None
-    drawn = fields(schema, standing, prefix=ARGUMENTS, posted=posted)
-    return placed(drawn, [(_field(name), fault) for name, fault in faults])
-
-
-def _field(name: str) -> str:
-    return name.removeprefix(f"{ARGUMENTS}.").removeprefix("answer.")
-
-
-def _grant(visit: RequestAccess) -> GrantForm | None:
-    gate, asked = visit.request.call.gate, visit.request.asked.arguments
-    longest = gate.grant_seconds // HOUR_SECONDS if gate else 0
-    if not longest:
-        return None
-    return GrantForm(
-        arguments=tuple(
-            (
-                escape(name),
-                escape_json(asked[name])[:MAX_EXCERPT_CHARACTERS],
-                _is_amount(asked[name]),
-            )
-            for name in grantable(visit)
-        ),
-        hours=(*(each for each in _HOURS if each < longest), longest),
-    )
-
-
-def _is_amount(value: object) -> bool:
-    return type(value) in (int, float) and bool(value >= 0)  # type: ignore[operator]
-
-
-def _may_pass_on(visit: RequestAccess) -> bool:
-    approval, gate = visit.request.call.approval, visit.request.call.gate
-    if approval is None or gate is None or gate.delegates == ():
-        return False
-    return normalized(visit.approver) in map(normalized, approval.pending_approvers)
-
-
-def _others(visit: RequestAccess) -> tuple[str, ...]:
-    return tuple(
-        each for each in visit.request.approvers if normalized(each) != normalized(visit.approver)
-    )
 
 
 def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:

@@ -44,7 +44,9 @@ class Callback(RootModel[Ended]):
 
 @app.post("/callbacks/<token>")
 def ended(token: str) -> Response[str]:
-    """Take the outcome of one call; the first one stands, and the same again is answered alike."""
+    """Store the outcome of one call. The first one stands; the same one again gets the same
+    response.
+    """
     run_id, path = callback_tokens().read(token)
     body = parsed_body(app, Callback).root
     if isinstance(body, Succeeded):

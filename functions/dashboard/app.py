@@ -102,7 +102,7 @@ def _operates() -> bool:
 
 
 def _sent_to(sign_in: str) -> Response[str]:
-    """Send a browser to sign in; tell a program."""
+    """Redirect a browser to sign in; answer a program with 401."""
     if wants_page(app):
         return PAGES.see_other(sign_in)
     return problem_response(problem(HTTPStatus.UNAUTHORIZED, "sign in first: GET /signin"))
@@ -115,5 +115,5 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
         logger.exception("the request failed")
     if not wants_page(app):
         return problem_response(document)
-    words = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}
-    return PAGES.render("problem.html", words, status)
+    variables = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}
+    return PAGES.render("problem.html", variables, status)

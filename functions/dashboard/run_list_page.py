@@ -15,7 +15,7 @@ PAGE_SIZE = 50
 
 
 def of_runs(runs: RunService, query: Mapping[str, str]) -> Response[str]:
-    """The page of those runs that a query asks for. A form sends what is empty, too.
+    """The page of the runs that a query selects. Empty fields of the filter form are ignored.
 
     Raises:
         Invalid: the status or the cursor is unknown.
@@ -28,7 +28,7 @@ def of_runs(runs: RunService, query: Mapping[str, str]) -> Response[str]:
         limit=PAGE_SIZE,
     )
     chosen = {name: value for name, value in wanted.items() if name != "cursor"}
-    words = {
+    variables = {
         "heads": found.heads,
         "statuses": [each.value for each in Status],
         "status": chosen.get("status", ""),
@@ -36,4 +36,4 @@ def of_runs(runs: RunService, query: Mapping[str, str]) -> Response[str]:
         "further": urlencode({**chosen, "cursor": found.next}) if found.next else "",
         "newest": f"?{urlencode(chosen)}" if "cursor" in wanted else "",
     }
-    return PAGES.render("runs.html", words)
+    return PAGES.render("runs.html", variables)

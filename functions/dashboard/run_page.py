@@ -71,7 +71,7 @@ def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Resp
     view = run_view(head, root, notices)
     happened, before = lines(loaded)
     every = REFRESH.get(head.status, 0)
-    words = {
+    variables = {
         **_about(loaded, view, now),
         "every": every,
         "refresh": 0 if still else every,
@@ -84,12 +84,12 @@ def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Resp
         "messages": message_rows(root),
         "spending": spending(root, PRICES),
     }
-    return PAGES.render("run.html", words)
+    return PAGES.render("run.html", variables)
 
 
 def _about(loaded: LoadedRun, view: RunView, now: datetime) -> dict[str, Any]:
     head, root = loaded.head, loaded.continuation
-    told = view.result if view.error is None else view.error
+    answer = view.result if view.error is None else view.error
     return {
         "run_id": head.run_id,
         "agent": head.agent,
@@ -103,7 +103,7 @@ def _about(loaded: LoadedRun, view: RunView, now: datetime) -> dict[str, Any]:
         "metadata": head.metadata,
         "parent": view.parent,
         "goal": text(root.input, MAX_TEXT_CHARACTERS, stands_open=1000),
-        "answer": text(told, MAX_TEXT_CHARACTERS, stands_open=4000) if told else None,
+        "answer": text(answer, MAX_TEXT_CHARACTERS, stands_open=4000) if answer else None,
     }
 
 
@@ -113,7 +113,7 @@ def _ago(at: datetime, now: datetime) -> str:
 
 
 def _places(view: RunView) -> Iterator[Path]:
-    """The calls where the run waits; a wait for the model has none."""
+    """The paths of the calls that wait; a wait for the model has none."""
     return (parse_path(each.path) for each in view.waiting if each.path)
 
 
@@ -124,17 +124,16 @@ def _wait(head: RunHead, waiting: Waiting, now: datetime) -> Wait:
     address = waiting.run_id or ""
     if waiting.kind in REQUEST_KINDS:
         address = f"../../approvals/{head.run_id}/{waiting.request_id}"
-    given, told = (
-        waiting.arguments,
-        waiting.kind == "approval",
-    )  # the message of other kinds contains it
+    given = waiting.arguments
+    # The message of every other kind contains the preview.
+    shows_preview = waiting.kind == "approval"
     return Wait(
         kind=waiting.kind,
         what=LABELS[waiting.kind].title,
         agents=waiting.agents,
         tool=waiting.tool or "",
         message=text(waiting.message, MAX_MESSAGE_CHARACTERS, stands_open=MAX_MESSAGE_CHARACTERS),
-        preview=(waiting.preview or "")[:MAX_MESSAGE_CHARACTERS] if told else "",
+        preview=(waiting.preview or "")[:MAX_MESSAGE_CHARACTERS] if shows_preview else "",
         arguments=text(escape_json(given), MAX_MESSAGE_CHARACTERS) if given else None,
         whom=waiting.approvers or (),
         until=until,

@@ -65,8 +65,8 @@ def message_rows(root: Continuation) -> list[MessageRow]:
 
 
 def _message_rows(root: Continuation) -> Iterator[MessageRow]:
-    heard = [message for turn in root.turns for message in turn.heard]
-    for known, messages in ((True, heard), (False, root.messages)):
+    included = [message for turn in root.turns for message in turn.heard]
+    for heard, messages in ((True, included), (False, root.messages)):
         for each in messages:
             sender = (each.sender or "")[:MAX_NAME_CHARACTERS]
-            yield MessageRow(each.at, sender, text(each.text, MAX_CHARACTERS), known)
+            yield MessageRow(each.at, sender, text(each.text, MAX_CHARACTERS), heard)

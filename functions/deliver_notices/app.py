@@ -13,9 +13,9 @@ logger = Logger(service="notify")
 count = counter("notify")
 
 
-def deliver(hint: dict[str, Any]) -> None:
-    """Deliver the notice that a hint names."""
-    notice = notice_dispatcher().deliver(hint["run_id"], hint["notice_id"])
+def deliver(message: dict[str, Any]) -> None:
+    """Deliver the notice that a message names."""
+    notice = notice_dispatcher().deliver(message["run_id"], message["notice_id"])
     if notice is None:
         return
     logger.info(

@@ -1,4 +1,4 @@
-"""HTTP for programs: start, read, list, decide, cancel. Each route parses, calls, and maps."""
+"""HTTP for programs: start, read, list, decide, cancel. A route parses, calls a service, maps."""
 
 from http import HTTPStatus
 from typing import Any
@@ -46,13 +46,13 @@ app = resolver(logger)
 
 @app.post("/runs")
 def start() -> Response[str]:
-    body, who, key = parsed_body(app, Start), caller(app), _key()
+    body, identity, key = parsed_body(app, Start), caller(app), _key()
     head = services().runs.start(
         body.agent,
         body.input,
         key=key,
         metadata=body.metadata,
-        requester=speaks_for(body.requester, who, "requester") or who,
+        requester=speaks_for(body.requester, identity, "requester") or identity,
     )
     count("RunsStarted")
     started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
@@ -107,17 +107,17 @@ def run_audit(run_id: str) -> Response[str]:
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
-    settled = services().decisions.decide(run_id, body.request_id, to_response(body, caller(app)))
+    result = services().decisions.decide(run_id, body.request_id, to_response(body, caller(app)))
     count("Decisions")
-    return json_response(decision_result_view(run_id, settled))
+    return json_response(decision_result_view(run_id, result))
 
 
 @app.post("/runs/<run_id>/messages")
 def message(run_id: str) -> Response[str]:
-    body, who = parsed_body(app, Say), caller(app)
-    sender = speaks_for(body.sender, who, "sender") or who
-    told = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
-    accepted = MessageView(run_id=run_id, message_id=told.message_id, at=told.at)
+    body, identity = parsed_body(app, Say), caller(app)
+    sender = speaks_for(body.sender, identity, "sender") or identity
+    stored = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
+    accepted = MessageView(run_id=run_id, message_id=stored.message_id, at=stored.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
 
 
@@ -141,9 +141,9 @@ def grants() -> Response[str]:
 
 @app.post("/grants/<grant_id>/revoke")
 def revoke(grant_id: str) -> Response[str]:
-    who = caller(app)
-    mine = None if may_speak_for_others() else who
-    grant = services().grants.revoke(grant_id, by=who, only_of=mine)
+    identity = caller(app)
+    only_of = None if may_speak_for_others() else identity
+    grant = services().grants.revoke(grant_id, by=identity, only_of=only_of)
     return json_response(grant_view(grant, utc_now()))
 
 

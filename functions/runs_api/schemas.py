@@ -90,7 +90,7 @@ def to_response(body: Decide, caller: str) -> Response:
         )
     if body.groups and not may_speak_for_others():
         raise Forbidden("callers can act only as themselves", [("groups", "not allowed here")])
-    who: dict[str, Any] = {
+    attribution: dict[str, Any] = {
         "approver": speaks_for(body.approver, caller, "approver"),
         "decided_by": caller,
         "via": "api",
@@ -101,19 +101,19 @@ def to_response(body: Decide, caller: str) -> Response:
     }
     match body.decision:
         case "withdraw":
-            return WithdrawApproval(**who)
+            return WithdrawApproval(**attribution)
         case "reassign":
             if body.to is None:
                 raise Invalid("a new approver is required", [("to", "required")])
-            return Reassign(to=body.to, **who)
+            return Reassign(to=body.to, **attribution)
         case "answer":
-            return responses.Decide(verdict=Verdict.APPROVE, answer=body.answer, **who)
+            return responses.Decide(verdict=Verdict.APPROVE, answer=body.answer, **attribution)
         case "approve" | "reject":
             return responses.Decide(
                 verdict=Verdict(body.decision),
                 arguments=body.arguments,
                 grant=GrantTerms(**dict(body.grant)) if body.grant else None,
-                **who,
+                **attribution,
             )
         case _:
             assert_never(body.decision)

@@ -1,4 +1,4 @@
-"""What a run costs: bytes, requests, capacity units and milliseconds, measured on one machine.
+"""The cost of a run: bytes, requests, capacity units and milliseconds, measured on one machine.
 
 `python -m tests.bench` is `make bench`. It needs no network and no Docker: the table is DynamoDB
 Local's, the bucket MiniStack's, the model a loopback server, and each is a child process.

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def measured(names: Sequence[str], scale: Scale) -> dict[str, Any]:
-    """The results of some benches, by name, and what they were measured on."""
+    """The results of some benchmarks, by name, and the machine they were measured on."""
     results: dict[str, Any] = {}
     with ground() as servers:
         for name in (each for each in report.BENCHES if each in names):

@@ -1,6 +1,6 @@
-"""What an approval costs: the deployed functions, from the start to the end, over the wire.
+"""The cost of an approval: requests of the deployed functions, from the start of a run to its end.
 
-The functions are imported and sent the events that AWS would send them. Their table is DynamoDB
+The functions are imported and receive the events that AWS would send. Their table is DynamoDB
 Local's; mail, queues, secrets and the bucket are moto's, in this process.
 """
 
@@ -43,7 +43,7 @@ def pay(amount: int, to: str) -> str:
     return f"Paid {amount} euros to {to}."
 
 
-# The smallest agent that asks; the other one is the example whose worker asks, two agents down.
+# The smallest agent that asks. In the other case, an agent two levels down asks.
 payer = Agent("payer", "You pay what you are asked to pay.", tools=[pay])
 
 
@@ -90,7 +90,7 @@ def _measured(ground: Ground, name: str, scale: Scale) -> dict[str, Any]:
 
 @contextmanager
 def _deployed(ground: Ground) -> Iterator[tuple[Deployment, Meter]]:
-    """The functions, wired to a table of their own, and what counts their requests."""
+    """The functions with a table of their own, and the meter of their requests."""
     meter = Meter()
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -132,7 +132,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:
-    """Those of the flat run."""
+    """The goals of the flat run."""
     flat = _sum(result["cases"]["flat"])
     every = flat["write"] + flat["write_indexes"]
     once = every - flat["twice_indexes"] / 2

@@ -1,7 +1,7 @@
-"""Many runs that wait, decided at once: none may be lost, and nothing may happen twice.
+"""Many suspended runs, decided at once: no run may be lost, and no tool may run twice.
 
-The library itself on DynamoDB Local: threads decide, threads take the hints from a queue and
-advance, as the functions would. Each hint is delivered twice, as SQS may. No Lambda is in it.
+The library runs on DynamoDB Local without Lambda: some threads decide, others receive wake-up
+messages from a queue and advance runs. Each message is delivered twice, as SQS may.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ DELIVERIES = 2
 
 
 class _Queue:
-    """The hints of all runs, each twice."""
+    """A queue that delivers each wake-up message twice."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[str | None] = SimpleQueue()
@@ -57,7 +57,7 @@ class _Clerk:
 
 
 class _Office:
-    """What starts, decides and advances; and how often each run's tool has run."""
+    """Starts, decides and advances runs, and counts how often each run's tool has run."""
 
     def __init__(self, place: Place) -> None:
         ledger: Counter[str] = Counter()
@@ -97,14 +97,14 @@ class _Office:
         self.services.decisions.decide(run_id, request.request_id, answer)
 
     def serve(self) -> None:
-        """Advance whatever is hinted at, until told to stop."""
+        """Advance the run of each message, until the queue delivers None."""
         while (run_id := self.queue.queue.get()) is not None:
             if self.runner.advance(run_id) is Status.COMPLETED:
                 self.ended[run_id] = perf_counter()
 
 
 def run(ground: Ground, scale: Scale) -> dict[str, Any]:
-    """Suspend them all, decide them all at once, and count."""
+    """Suspend all runs, decide all at once, and count the results."""
     runs = 20 if scale.quick else 1000
     with ground.place() as place:
         office = _Office(place)
@@ -153,9 +153,10 @@ def tables(result: dict[str, Any]) -> list[Table]:
     head += ["median wait s", "99th percentile", "store requests a run"]
     note = (
         f"The library on DynamoDB Local: {result['workers']} threads decide and as many advance, in"
-        " one process; each hint is delivered twice. The wait is from the decision to the end."
+        " one process; each wake-up message is delivered twice. The wait is from the decision to"
+        " the end."
     )
-    return [Table("A crowd decided at once", head, [row], note)]
+    return [Table("Many runs decided at once", head, [row], note)]
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:

@@ -13,7 +13,7 @@ from tests.bench.tables import Goal, Table
 from tests.bench.texts import zlib_ratio
 
 KIB = 1024
-LARGE = 128 * KIB  # compresses to more than a register keeps in its item
+LARGE = 128 * KIB  # compresses to more than a journal entry keeps in its item
 
 
 def run(ground: Ground, scale: Scale) -> dict[str, Any]:
@@ -106,13 +106,13 @@ def tables(result: dict[str, Any]) -> list[Table]:
     note = (
         f"Results are English prose, which zlib makes smaller by {ratios}."
         f" Growth exponent, {fits}; a start and an end cost 7 write units however long the run is."
-        " The largest results stand in S3."
+        " The largest results are stored in S3."
     )
     return [Table("How a run grows", head, rows, note)]
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:
-    """Those of 200 turns, the exponent, and that nothing changes at 10,000."""
+    """The goals of 200 turns, of the growth exponent, and of growth up to 10,000 turns."""
     found = {(row["size"], row["effect"], row["turns"]): row for row in result["rows"]}
     read, long = found[KIB, "read", 200], found[KIB, "read", 10_000]
     thousand = found[KIB, "read", 1000]

@@ -1,4 +1,4 @@
-"""What a cold start imports, in fresh interpreters that see the built layers and nothing else."""
+"""The imports of a cold start, in fresh interpreters that see only the built layers."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from tests.local.template import ROOT
 LAYERS = ("ContinuationsLayer", "AgentsLayer")
 BARE, ALONE = "bare interpreter", "boto3 + openai alone"
 ADVANCE, APPROVALS = "advance", "approvals_api"
-# What a function imports of the library when its first event comes, beyond its handler's module.
+# The modules of the library that a function imports at its first event, besides its handler.
 LATER = {
     ADVANCE: "agent_continuations.engine.runner, agent_continuations.adapters.models.openai,"
     " agent_continuations.adapters.queues.sqs, agents",
@@ -33,7 +33,7 @@ LATER = {
 
 
 def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
-    """Each function's imports, and what the layers weigh."""
+    """The imports of each function, and the size of the layers."""
     rounds = 1 if scale.quick else 5
     programs = {BARE: "pass", ALONE: "import boto3, openai"}
     for name, later in LATER.items():
@@ -41,7 +41,7 @@ def run(_ground: Ground, scale: Scale) -> dict[str, Any]:
             programs[f"{name}, the handler"] = f"import {name}.app"
         programs[name] = f"import {name}.app, {later}"
     with tempfile.TemporaryDirectory(prefix="layers-") as home:
-        # Building takes longer than a quick look may: that one sees this process's packages.
+        # A quick measurement does not build the layers; it uses this process's packages.
         layers = (
             {} if scale.quick else {each: built_layer(each, Path(home, each)) for each in LAYERS}
         )
@@ -120,7 +120,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:
-    """How light the approvals function is, and how near advance is to what it needs anyway."""
+    """The goals of the approvals function, and of advance against boto3 and openai alone."""
     programs, layer = result["programs"], result["layers"]["ContinuationsLayer"]
     return [
         Goal(

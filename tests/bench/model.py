@@ -1,6 +1,7 @@
-"""The model as a process of its own, so that its time is not ours: the same for whoever asks.
+"""A model server in a separate process, so that its CPU time is not measured with the caller's.
 
-`running` starts it; it ends with its standard input, and so outlives nobody.
+`running` starts the process. It exits when its standard input closes, so it never outlives its
+parent.
 """
 
 import re
@@ -16,13 +17,13 @@ NAME = "test-model"
 
 
 def task(turns: int) -> str:
-    """What to ask for, to have so many pages read."""
+    """The input of a run that reads so many pages."""
     return f"Read {turns} pages of the reference one after another, and say what is in them."
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The server's base URL, for as long as the block lasts."""
+    """Run the server during the block; gives its base URL."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.model"],
         cwd=ROOT,
@@ -39,18 +40,18 @@ def running() -> Iterator[str]:
 
 
 def respond(request: Json) -> Reply:
-    """Ask for one page after another, as many as the task says."""
+    """Call `look` for one page after another, as many as the task asks for."""
     messages = request["messages"]
-    asked = next(each["content"] for each in messages if each["role"] == "user")
-    wanted = re.search(r"\d+", asked)
-    said = sum(each["role"] == "assistant" for each in messages)
-    if wanted is None or said >= int(wanted[0]):
+    task_text = next(each["content"] for each in messages if each["role"] == "user")
+    pages = re.search(r"\d+", task_text)
+    turn = sum(each["role"] == "assistant" for each in messages)
+    if pages is None or turn >= int(pages[0]):
         return Reply(content="All pages are read.")
-    return Reply(tool_calls=(Call("look", {"page": said}),))
+    return Reply(tool_calls=(Call("look", {"page": turn}),))
 
 
-class _Forgetful(list[Json]):
-    """A list that keeps nothing: the server would keep every request."""
+class _Discarding(list[Json]):
+    """A list that keeps nothing, because the server would otherwise store every request."""
 
     def append(self, _request: Json) -> None:
         pass
@@ -58,7 +59,7 @@ class _Forgetful(list[Json]):
 
 def main() -> None:
     with ModelServer(respond) as server:
-        server.requests = _Forgetful()
+        server.requests = _Discarding()
         sys.stdout.write(f"{server.base_url}\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -1,4 +1,4 @@
-"""What a turn costs beside the model: the same calls by a bare `openai` loop, and by runs."""
+"""The cost of a turn without the model: the same calls by a bare `openai` loop, and by runs."""
 
 import json
 from collections.abc import Callable
@@ -72,18 +72,18 @@ def _described(tool: Any) -> dict[str, Any]:
 
 
 def _bare(client: Any, tools: list[dict[str, Any]], turns: int) -> None:
-    """What one writes without this library: nothing is checked, and nothing is kept."""
+    """The loop without this library: it validates nothing and stores nothing."""
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": model.task(turns)},
     ]
     while True:
         answer = client.chat.completions.create(model=model.NAME, messages=messages, tools=tools)
-        said = answer.choices[0].message
-        if not said.tool_calls:
+        reply = answer.choices[0].message
+        if not reply.tool_calls:
             return
-        messages.append(said.model_dump(exclude_none=True))
-        for call in said.tool_calls:
+        messages.append(reply.model_dump(exclude_none=True))
+        for call in reply.tool_calls:
             text = page(json.loads(call.function.arguments)["page"], KIB)
             messages.append({"role": "tool", "tool_call_id": call.id, "content": text})
 
@@ -94,7 +94,7 @@ def _ended(status: object) -> None:
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
-    """One row for each who makes the calls."""
+    """One row for the bare loop, and one for the library."""
     rows: list[Row] = [
         (
             f"{row['turns']} turns, {name}",
@@ -107,7 +107,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         for row in result["rows"]
         for name, of in row["of"].items()
     ]
-    head = ("who asks", "ms a turn", "ratio", "CPU ms a turn", "ratio", "store requests a turn")
+    head = ("caller", "ms a turn", "ratio", "CPU ms a turn", "ratio", "store requests a turn")
     note = (
         "One read tool call a turn with a result of 1 KiB, against one model server on loopback"
         f" that answers at once; in turn, medians of {result['rows'][0]['rounds']} rounds. CPU is"

@@ -1,4 +1,4 @@
-"""Where runs stand while they are measured: DynamoDB Local's table and MiniStack's bucket."""
+"""The table in DynamoDB Local and the bucket in MiniStack that measured runs are stored in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.local.ministack import MiniStack, client
 from tests.local.template import ROOT, create_table
 from tests.simulation.dynamodb import item_bytes
 
-# As `bootstrap` sets up the clients of AWS.
+# The same client settings as in `bootstrap`.
 AS_DEPLOYED: Any = {
     "retries": {"mode": "standard", "total_max_attempts": 5},
     "max_pool_connections": 64,
@@ -21,7 +21,7 @@ AS_DEPLOYED: Any = {
 
 @dataclass(frozen=True)
 class Stored:
-    """What lies in a table, or a run of it: items with their bytes, and the bucket's objects."""
+    """The contents of a table and its bucket: number and bytes of items and objects."""
 
     items: int
     bytes: int
@@ -31,7 +31,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Place:
-    """A table of its own and a bucket of the same name; the clients are counted."""
+    """A separate table and a bucket of the same name; `meter` counts the clients' requests."""
 
     dynamodb: Any
     s3: Any
@@ -44,12 +44,12 @@ class Place:
         )
 
     def items(self) -> list[dict[str, Any]]:
-        """Every item of the table, as it lies there."""
+        """All items of the table, as stored."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
         return [item for page in pages for item in page["Items"]]
 
     def stored(self) -> Stored:
-        """What the table and the bucket hold; this is not counted."""
+        """The contents of the table and the bucket. These requests are not counted."""
         items = self.items()
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.table)
         objects = [each["Size"] for page in pages for each in page.get("Contents", ())]
@@ -66,7 +66,7 @@ class Ground:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """A fresh table and bucket, which are gone afterwards."""
+        """Create a table and a bucket for the block, and delete the table after it."""
         meter = Meter()
         dynamodb = client("dynamodb", self.dynamodb_url, **AS_DEPLOYED)
         s3 = client("s3", self.s3_url, **AS_DEPLOYED)
@@ -84,10 +84,10 @@ class Ground:
 
 @contextmanager
 def ground() -> Iterator[Ground]:
-    """Both servers, for as long as the block lasts.
+    """Run both servers during the block.
 
     Raises:
-        Unavailable: there is no DynamoDB Local on this machine, and it cannot be got.
+        Unavailable: DynamoDB Local is not on this machine and cannot be downloaded.
         RuntimeError: MiniStack is not installed, or does not start.
     """
     with (

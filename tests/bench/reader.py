@@ -27,8 +27,8 @@ TASK = "Read the pages of the reference one after another, and say what is in th
 APPROVER = "editor@example.com"
 
 
-class LocalHints:
-    """Who measures advances the runs, so that nobody needs to be told."""
+class NoMessages:
+    """A queue without messages: the benchmark itself advances the runs."""
 
     def advance(self, run_id: str) -> None: ...
 
@@ -38,21 +38,21 @@ class LocalHints:
 
 
 class Reader:
-    """Plays the model in this process: calls `look` so many times, then whatever else, then ends.
+    """A model in this process: calls `look` so many times, then the tools in `then`, then ends.
 
-    It does not look at the messages, but the runner derives them for each call all the same.
+    It ignores the messages, but the runner derives them for each call nevertheless.
     """
 
     def __init__(self, turns: int, then: Sequence[str] = ()) -> None:
         self._turns = turns
         self._then = then
-        self._said = count()
+        self._turn = count()
         self.asked: Callable[[], None] = lambda: None
 
     def reply(self, request: ModelRequest) -> Reply:
         del request
         self.asked()
-        number, usage = next(self._said), Usage(input_tokens=1200, output_tokens=40)
+        number, usage = next(self._turn), Usage(input_tokens=1200, output_tokens=40)
         if number >= self._turns + len(self._then):
             return Reply(content="All pages are read.", usage=usage)
         name = "look" if number < self._turns else self._then[number - self._turns]
@@ -88,19 +88,19 @@ _page = page
 
 
 class Desk:
-    """What starts and advances runs of one agent on one store."""
+    """Starts and advances runs of one agent on one store."""
 
     def __init__(
         self, store: Store, model: Model, agent: Agent, limits: Limits | None = None
     ) -> None:
         registry = Registry([agent])
         self.agent = agent
-        self.services = Services.of(store=store, queue=LocalHints(), registry=lambda: registry)
+        self.services = Services.of(store=store, queue=NoMessages(), registry=lambda: registry)
         self.runner = Runner(
             store=store,
             model=model,
             registry=registry,
-            queue=LocalHints(),
+            queue=NoMessages(),
             limits=limits,
             recipients=lambda approvers: [f"email:{each}" for each in approvers],
         )

@@ -1,4 +1,4 @@
-"""What a run costs while it waits. This is calculated: bytes that were measured, times prices."""
+"""The cost of a suspended run, calculated: measured bytes times prices."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     head = ("a run that waits", "bytes in the table", "in S3", "$ a month", "$ a million runs")
     prices = result["prices"]
     note = (
-        "Calculated, not measured: the bytes that lie there, with AWS's overhead for each item and"
+        "Calculated, not measured: the stored bytes, with AWS's overhead for each item and"
         f" the indexes' entries, at ${prices['table']} a GB-month of DynamoDB and"
         f" ${prices['recovery']} of its recovery to a point in time, and ${prices['bucket']} of S3"
         f" (us-east-1, without the free tier; {PAGES})."
@@ -73,5 +73,5 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def goals(_result: dict[str, Any]) -> list[Goal]:
-    """None: prices are AWS's."""
+    """No goals, because the prices are AWS's."""
     return []

@@ -1,4 +1,4 @@
-"""Taking up a run that has waited: what is read, how long that takes, when the model is called."""
+"""Resuming a suspended run: the bytes read, the load time, and the time to the next model call."""
 
 from math import ceil
 from statistics import median
@@ -17,13 +17,13 @@ KIB = 1024
 
 
 def run(ground: Ground, scale: Scale) -> dict[str, Any]:
-    """Runs of so many messages that wait for an approval, loaded and gone on with."""
+    """Load and resume runs of several lengths that wait for an approval."""
     lengths = (20,) if scale.quick else (200, 2000)
     return {"rows": [_measured(ground, messages, scale) for messages in lengths]}
 
 
 def _measured(ground: Ground, messages: int, scale: Scale) -> dict[str, Any]:
-    """A turn is two messages: what the model said, and what the tool did."""
+    """Measure one length. A turn is two messages: the model's reply and the tool's result."""
     rounds = 3 if scale.quick else 31 if messages <= 200 else 11
     resumes = 1 if scale.quick else 7
     with ground.place() as place:
@@ -61,7 +61,7 @@ def _measured(ground: Ground, messages: int, scale: Scale) -> dict[str, Any]:
 
 
 def _to_the_model(waiting: Waiting, place: Place) -> tuple[float, int]:
-    """Decide, and take it up: the seconds to the next model call, and the store requests."""
+    """Approve and resume a run: the seconds to the next model call, and the store requests."""
     waiting.approve()
     found: list[tuple[float, int]] = []
 
@@ -76,7 +76,7 @@ def _to_the_model(waiting: Waiting, place: Place) -> tuple[float, int]:
 
 
 def _query(place: Place, run_id: str) -> list[dict[str, Any]]:
-    """The same items by boto3 alone, which whoever loads a run must wait for."""
+    """The same items by boto3 alone: the part of a load that no library can avoid."""
     condition = "pk = :pk AND sk BETWEEN :low AND :high"
     values = {":pk": {"S": f"R#{run_id}"}, ":low": {"S": "#"}, ":high": {"S": "J~"}}
     pages = place.dynamodb.get_paginator("query").paginate(
@@ -112,10 +112,10 @@ def tables(result: dict[str, Any]) -> list[Table]:
     head += ["of it folding ms", "to the model ms", "store requests"]
     note = (
         "Results of 1 KiB. The load is measured in turn with a boto3 query for the same items; both"
-        " include DynamoDB Local. To the model: from the hint to the next model call, with the"
-        " claim, the load, the approved tool's intent, the tool and its outcome."
+        " include DynamoDB Local. To the model: from the wake-up message to the next model"
+        " call, with the claim, the load, the approved tool's intent, the tool and its outcome."
     )
-    return [Table("Going on after a wait", head, rows, note)]
+    return [Table("Resuming after a wait", head, rows, note)]
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:

@@ -1,4 +1,4 @@
-"""Several things measured side by side, so that what else the machine does meets all of them."""
+"""Measures several functions in turn, so that other load on the machine affects all alike."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds that a thing took, a number for each round: by the clock, and of this process."""
+    """Seconds that a function took in each round: wall time, and CPU time of this process."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -30,11 +30,13 @@ def interleaved(
     warm: bool = True,
     cpu: Callable[[], float] = process_time,
 ) -> list[Taken]:
-    """Do each thing once a round, and begin each round with another one; see `Taken`.
+    """Call each function once a round; each round starts with another one. See `Taken`.
 
     Args:
-        warm: one round before is not counted.
-        cpu: the clock of the CPU time that is counted; that of this process where not given.
+        rounds: the number of rounds.
+        things: the functions.
+        warm: whether to start with a round that is not counted.
+        cpu: the clock of the CPU time; by default that of this process.
     """
     taken = [Taken() for _ in things]
     for number in range(0 if warm else 1, rounds + 1):

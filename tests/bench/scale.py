@@ -11,6 +11,6 @@ class Scale:
     quick: bool = False
 
     def say(self, line: str) -> None:
-        """Tell how far it is."""
+        """Print progress to standard error."""
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

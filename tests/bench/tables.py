@@ -1,4 +1,4 @@
-"""Tables, in plain text and in Markdown, and goals beside what was measured."""
+"""Tables in plain text and in Markdown, and goals beside the measured values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The bench works: a little of each, as `python -m tests.bench --quick` does it."""
+"""Every benchmark runs: a small measurement of each, by `python -m tests.bench --quick`."""
 
 import subprocess
 import sys
@@ -11,10 +11,10 @@ from tests.local import dynamodb_local
 TITLES = (
     "How a run grows",
     "What an approval costs",
-    "Going on after a wait",
+    "Resuming after a wait",
     "What a turn costs beside the model",
     "What a cold start imports",
-    "A crowd decided at once",
+    "Many runs decided at once",
     "What waiting costs",
 )
 
@@ -23,7 +23,7 @@ def test_a_little_of_each_can_be_measured() -> None:
     try:
         dynamodb_local.fetch(ROOT / ".cache")
     except dynamodb_local.Unavailable as reason:
-        pytest.skip(f"DynamoDB Local is not to be had: {reason}")
+        pytest.skip(f"DynamoDB Local is not available: {reason}")
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench", "--quick"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Real text for tools to give: windows of the Python language reference, as pydoc ships it."""
+"""Real text for tool results: excerpts of the Python language reference, as pydoc ships it."""
 
 import zlib
 from functools import cache
@@ -8,14 +8,14 @@ from statistics import median
 
 
 def page(number: int, size: int) -> str:
-    """Some prose of `size` bytes; another number, another place of the reference."""
+    """An excerpt of `size` bytes; each number selects another one."""
     text = _prose()
     at = Random(number).randrange(len(text) - size)
     return text[at : at + size]
 
 
 def zlib_ratio(size: int) -> float:
-    """How many times smaller zlib makes a page, by itself; the median of 200."""
+    """The median compression ratio of 200 pages, each compressed separately."""
     pages = [page(number, size).encode() for number in range(200)]
     return median(len(each) / len(zlib.compress(each, 6)) for each in pages)
 

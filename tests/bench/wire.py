@@ -1,4 +1,4 @@
-"""What goes over the wire to AWS, counted where it goes over: in botocore's events."""
+"""Counts the requests to AWS and their capacity units, by botocore's events."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-# Those that tell what they consumed, if they are asked to.
+# The operations whose responses can contain the consumed capacity.
 READS = ("GetItem", "BatchGetItem", "Query", "Scan")
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What was counted in a stretch of time.
+    """The counts of one interval.
 
     Attributes:
         operations: attempts by `service.Operation`, repeated ones included.
@@ -63,14 +63,14 @@ class Meter:
         self._units: Counter[str] = Counter()
 
     def attach(self, events: Any) -> None:
-        """Listen to a client's events, or to those of a session and all clients made of it."""
+        """Subscribe to the events of a client, or of a session and all its clients."""
         for name in READS + WRITES:
             events.register(f"before-parameter-build.dynamodb.{name}", self._ask)
             events.register(f"response-received.dynamodb.{name}", self._answered)
         events.register_first("before-send", self._sent)
 
     def take(self) -> Tally:
-        """What was counted since the last time."""
+        """The counts since the previous call."""
         with self._lock:
             operations, self._operations = self._operations, Counter()
             units, self._units = self._units, Counter()

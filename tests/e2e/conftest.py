@@ -169,7 +169,7 @@ class Client:
 
     def mail(self, request: Mapping[str, Any], to: str) -> dict[str, Any]:
         """The mail about a request, once it is there; the hash in it is that of one call only."""
-        asked = f"Hash:     {request['arguments_hash'][:12]}"
+        asked = f"Hash:         {request['arguments_hash'][:12]}"
 
         def look() -> dict[str, Any] | None:
             about = (mail for mail in self.mails() if mail["to"] == [to] and asked in mail["text"])

@@ -1,6 +1,6 @@
-"""The OpenAPI document of the HTTP face, made of the template's routes and the code's models.
+"""The OpenAPI document of the HTTP API, generated from the template's routes and the models.
 
     python -m tests.openapi
 
-writes `functions/openapi.json`; a test fails if that is not what this makes.
+writes `functions/openapi.json`; a test fails if the file is out of date.
 """

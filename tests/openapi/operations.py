@@ -1,4 +1,4 @@
-"""The operations of each route; the template says which callers may use them."""
+"""The operations of each route. The template defines the callers that may use them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ _PROBLEMS = {
     401: "not signed in, or the token is not valid",
     403: "the caller may not do this, or may not act for this person",
     404: "not found, or not visible to the caller",
-    409: "already done by somebody else, or too late",
+    409: "already done by another person, or too late",
     422: "the request is invalid; `errors` names the fields",
     429: "too many requests; sent by API Gateway",
     501: "no identity provider is configured",

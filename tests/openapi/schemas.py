@@ -31,7 +31,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 class _Shown(GenerateJsonSchema):
-    """What is answered holds every field, whether it has a default or not."""
+    """Schemas of responses, in which every field is required, with or without a default."""
 
     def field_is_required(
         self, field: ModelField | DataclassField | TypedDictField, total: bool
@@ -40,7 +40,7 @@ class _Shown(GenerateJsonSchema):
         return whole or super().field_is_required(field, total)
 
 
-# In `validation` mode what has a default may be missing: in requests, and where None is left out.
+# In `validation` mode fields with a default are optional: in requests, and where None is omitted.
 _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
     (bodies.Start, "validation"),
     (bodies.Decide, "validation"),
@@ -75,24 +75,27 @@ def components() -> dict[str, Any]:
 
 
 def _forms() -> dict[str, Any]:
-    """What pages post. No model reads them; a test compares them with the fields that are known."""
+    """The forms of pages. No model parses them; a test compares them with the known fields."""
     text = {"type": "string"}
     reason = {"type": "string", "maxLength": form_parsing.MAX_REASON_CHARACTERS}
     verdicts = [each.value for each in Verdict]
     answer = {
         "decision": {"enum": [*verdicts, "withdraw", "reassign"]},
         "reason": reason,
-        "arguments": {"type": "string", "description": "a JSON object, in place of the arguments"},
+        "arguments": {"type": "string", "description": "a JSON object that replaces the arguments"},
         "arguments_hash": {"type": "string", "description": "of the arguments that were shown"},
         "to": {"type": "string", "description": "the address to reassign it to"},
-        "nonce": {"type": "string", "description": "what the page holds; browsers need it"},
+        "nonce": {"type": "string", "description": "the page's CSRF nonce; required from browsers"},
     }
     pick = {"type": "string", "pattern": "^[^/]+/[^/]+/[^/]+$"}
     inbox = {
         "pick": {"type": "array", "items": pick, "description": "run/request/arguments_hash"},
         "decision": {"enum": verdicts},
         "reason": reason,
-        "revoke": {"type": "string", "description": "a grant's id, in place of an answer"},
+        "revoke": {
+            "type": "string",
+            "description": "the id of a standing approval to revoke, instead of an answer",
+        },
         "nonce": text,
     }
     return {

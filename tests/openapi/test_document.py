@@ -1,4 +1,4 @@
-"""The OpenAPI document is that of the code and the template, and is one."""
+"""The OpenAPI document is valid, and matches the code and the template."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
 def operations() -> dict[tuple[str, str], dict[str, Any]]:
-    """What stands in the file, by path and method."""
+    """The operations in the file, by path and method."""
     kept = json.loads(PLACE.read_text(encoding="utf-8"))
     return {
         (path, method): operation

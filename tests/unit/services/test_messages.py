@@ -10,7 +10,7 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.inbound import MAX_UNHEARD
+from agent_continuations.services.inbound import MAX_PENDING_INBOUND
 from agent_continuations.services.services import Services
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap, wait_any
 
@@ -105,7 +105,7 @@ def test_invalid_or_too_many_messages_are_refused() -> None:
     for text in (" ", "x" * 300_000):
         with pytest.raises(Invalid):
             harness.runner.message(view.run_id, text)
-    for number in range(MAX_UNHEARD):
+    for number in range(MAX_PENDING_INBOUND):
         harness.runner.message(view.run_id, str(number))
     with pytest.raises(Conflict):
         harness.runner.message(view.run_id, "one more")

@@ -1,9 +1,9 @@
-"""The Retry-After header of HTTP answers (RFC 9110, section 10.2.3)."""
+"""The Retry-After header of HTTP responses (RFC 9110, section 10.2.3)."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-# Nothing here waits for longer than a day, whatever a header says.
+# The longest delay that is accepted from a header.
 LONGEST_SECONDS = 24 * 3600.0
 
 
@@ -11,11 +11,11 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """The seconds to wait that a Retry-After header asks for, at most a day.
 
     Args:
-        value: of the header: seconds, with a fraction or without, or an HTTP date.
+        value: the header's value: seconds, with or without a fraction, or an HTTP date.
         now: the time from which a date is counted.
 
     Returns:
-        None where there is no header, or where it is neither.
+        None if there is no header, or if its value is invalid.
     """
     text = (value or "").strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():

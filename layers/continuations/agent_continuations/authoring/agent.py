@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_continuations.authoring.approval import Approval, ToolCall
 from agent_continuations.authoring.conditions import Condition
+from agent_continuations.authoring.models import ModelName
 from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
 from agent_continuations.authoring.tool import NAME, Tool
 from agent_continuations.core.approvals.policy import ApprovalPolicy
@@ -44,7 +45,7 @@ class Agent:
     name: str
     instructions: str = ""
     tools: Sequence["AnyTool"] = ()
-    model: str | None = None
+    model: ModelName | None = None
     max_turns: int = 100
     settings: Mapping[str, Any] = field(default_factory=dict)
     output_type: type[BaseModel] | None = None

@@ -1,4 +1,4 @@
-"""Clients of AWS, and the secrets that the deployment names."""
+"""AWS clients, and the secrets that the deployment names."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _Made = TypeVar("_Made")
 
 
 class _Refreshed(Generic[_Arguments, _Made]):
-    """A function of positional arguments whose result is kept for a while, and then made anew."""
+    """A function of positional arguments whose result is cached for `seconds`."""
 
     def __init__(self, make: Callable[_Arguments, _Made], seconds: int) -> None:
         anything: Callable[..., _Made] = make
@@ -28,15 +28,15 @@ class _Refreshed(Generic[_Arguments, _Made]):
         return self._in_period(int(time() // self._seconds), *args)
 
     def cache_clear(self) -> None:
-        """Forget what was made."""
+        """Drop the cached results."""
         self._in_period.cache_clear()
 
 
 def refreshed_every(
     seconds: int,
 ) -> Callable[[Callable[_Arguments, _Made]], _Refreshed[_Arguments, _Made]]:
-    """Decorates a function that reads a secret: its result is kept for so many seconds, so that a
-    rotation reaches containers that are warm.
+    """Decorator for a function that reads a secret. Its result is cached for so many seconds, so
+    that a rotated secret reaches warm containers.
     """
     return lambda make: _Refreshed(make, seconds)
 
@@ -51,7 +51,7 @@ def client(service: str) -> Any:
 
 
 def secret(arn: str) -> dict[str, Any]:
-    """The present value of a secret."""
+    """The current value of a secret."""
     value: dict[str, Any] = json.loads(
         client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
     )
@@ -65,6 +65,6 @@ def recent_secret(arn: str) -> dict[str, Any]:
 
 
 def keys(arn: str) -> list[str]:
-    """The keys of a secret: the present one, then older ones that are still accepted."""
+    """The keys of a secret: the current one, then older ones that are still accepted."""
     value = secret(arn)
     return [value["current"], *value.get("previous", [])]

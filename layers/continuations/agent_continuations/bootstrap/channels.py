@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 @cache
 def notice_dispatcher() -> NoticeDispatcher:
-    """Delivers notifications, each by its channel."""
-    # Not with the module: it loads a template engine.
+    """Delivers notices, each by its channel."""
+    # Imported here because it loads a template engine.
     from agent_continuations.adapters.channels.email import EmailNotifier
 
     notifiers: dict[str, Notifier] = {
@@ -42,7 +42,7 @@ def notice_dispatcher() -> NoticeDispatcher:
 
 
 class LazyNotifier:
-    """A channel that is imported when something goes through it: few deployments have it."""
+    """A channel that is imported at its first delivery, because few deployments use it."""
 
     def __init__(self, make: "Callable[[], Notifier]") -> None:
         self._make = make

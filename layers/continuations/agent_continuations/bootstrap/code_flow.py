@@ -9,7 +9,7 @@ from agent_continuations.bootstrap.sign_in import oidc_provider
 
 @refreshed_every(SECRET_SECONDS)
 def code_flow(base_url: str) -> CodeFlow:
-    """The way to the identity provider and back to `base_url`, where the API stands."""
+    """The OIDC code flow, which redirects back to the API at `base_url`."""
     return CodeFlow(
         oidc_provider(),
         keys(os.environ["SIGNING_SECRET"]),

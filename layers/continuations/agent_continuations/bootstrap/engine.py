@@ -1,6 +1,6 @@
 """The engine: the model service, and the runner that advances runs.
 
-Both are imported when the first run is advanced, and not with the module.
+Both are imported when the first run is advanced, not when this module is.
 """
 
 import logging
@@ -49,10 +49,10 @@ def runner() -> "Runner":
 
 
 def _end_process() -> None:
-    """End this Lambda's process, because a tool is still running that was given up on.
+    """End this Lambda's process, because an abandoned tool is still running in it.
 
-    When a handler returns, its process is only frozen: the next invocation would thaw the tool,
-    long after people were told that it can no longer be at work.
+    When a handler returns, its process is only frozen: the next invocation would resume the tool,
+    long after people were notified that it can no longer be running.
     """
     logging.shutdown()
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Signed addresses: links of approvers, and where jobs send their outcomes."""
+"""Signed addresses: links for approvers, and callback addresses for jobs."""
 
 import os
 from datetime import timedelta
@@ -30,13 +30,13 @@ def callback_url(run_id: str, path: str) -> str:
 
 
 def approval_link(notice: Notice, approver: str) -> str:
-    """An approver's own page, or for a group the one that asks to sign in."""
+    """The link to a request for one approver; for a group, the page that requires signing in."""
     from agent_continuations.notifications.routes import is_group
 
     if is_group(approver):
         return sign_in_page(notice)
     if notice.expires_at:
-        # A little longer than the request, so that a late click meets an explanation.
+        # Longer than the request, so that a late click shows an explanation.
         expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
     else:
         expires_at = notice.created_at + timedelta(seconds=DOUBT_LINK_SECONDS)

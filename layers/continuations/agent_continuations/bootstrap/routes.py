@@ -1,4 +1,4 @@
-"""Where notifications go: approvers as the deployment routes them, and machines."""
+"""Notification routes of the deployment: the channels of approvers, and those of machines."""
 
 import os
 
@@ -6,16 +6,16 @@ from agent_continuations.notifications.routes import NotificationRoutes, read_ro
 
 
 def addresses(text: str) -> tuple[str, ...]:
-    """The addresses in a text that separates them by commas."""
+    """The addresses in a comma-separated text."""
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def routes() -> NotificationRoutes:
-    """Approvers as the deployment routes them, the topic and the webhook for machines.
+    """The routes of the deployment: the channels of approvers, the topic and the webhook.
 
     Raises:
-        Fatal: what the deployment says cannot be read; then nothing is advanced, and an alarm
-            tells so, rather than that somebody is not asked.
+        Fatal: RECIPIENTS is invalid. Then no run is advanced and an alarm goes off, rather than
+            that an approver is not asked.
     """
     machines = {"topic": os.environ.get("TOPIC"), "webhook": os.environ.get("WEBHOOK_URL")}
     return NotificationRoutes(

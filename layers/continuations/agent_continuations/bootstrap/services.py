@@ -25,7 +25,7 @@ def store() -> Store:
 
 @cache
 def inbox() -> Inbox:
-    """What each approver was asked."""
+    """The inbox: the requests sent to each approver."""
     return DynamoDBInbox(client("dynamodb"), os.environ["TABLE"])
 
 

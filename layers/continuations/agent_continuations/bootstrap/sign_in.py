@@ -1,6 +1,4 @@
-"""The identity provider, and the way to it and back. Nothing here loads a client of AWS before a
-secret is needed.
-"""
+"""The identity provider. This module imports no AWS client, because the authorizer needs none."""
 
 import os
 from functools import cache

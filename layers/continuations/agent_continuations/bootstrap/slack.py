@@ -1,4 +1,4 @@
-"""Slack: the workspace, and what people click there."""
+"""Slack: the workspace, and the handler of its interactions."""
 
 import os
 from functools import lru_cache
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def slack_interactions() -> "SlackInteractions":
-    """Handles what people click and write in Slack.
+    """Handles clicks and submitted modals in Slack.
 
     Raises:
         NotFound: this deployment has no Slack.

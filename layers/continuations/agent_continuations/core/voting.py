@@ -22,14 +22,16 @@ def apply_to_request(
     match event:
         case Voted(decision=decision):
             return with_vote(request, decision)
-        case Withdrawn(word=word):
-            changes = _withdrawn(request, word.approver)
-        case Reassigned(word=word, to=to):
-            stages = tuple(_replace_approver(stage, word.approver, to) for stage in request.stages)
+        case Withdrawn(word=attribution):
+            changes = _withdrawn(request, attribution.approver)
+        case Reassigned(word=attribution, to=to):
+            stages = tuple(
+                _replace_approver(stage, attribution.approver, to) for stage in request.stages
+            )
             changes = {
                 "stages": stages,
                 # The delegate replaces the approver, so the approver's earlier vote is dropped.
-                "votes": _without_vote_of(request.votes, word.approver),
+                "votes": _without_vote_of(request.votes, attribution.approver),
                 # An approver who gets the request back is notified again.
                 "told": tuple(each for each in request.told if normalized(each) != normalized(to)),
             }

@@ -44,7 +44,7 @@ def due_condition(
         gate=condition.approval.pinned_policy(Preview(effect=why)),
     )
     turn = len(frame.turns)
-    before = sum(parse_path(place)[0].turn == turn for place in frame.holds)
+    before = sum(parse_path(key)[0].turn == turn for key in frame.holds)
     return ConditionReached(
         path=path_text((*at, Step(turn, CONDITION_INDEX_BASE + before))), plan=plan
     )
@@ -92,7 +92,7 @@ def _last_condition(frame: Continuation, name: str) -> _LastCondition | None:
     for call in frame.holds.values():
         plan, decision = call.plan, call.decision
         if isinstance(plan, ConditionPlan) and plan.tool == name and decision:
-            # The time until the decision is not counted as the agent's.
+            # The time until the decision does not count toward the limit.
             started_at = frame.started_at or decision.decided_at
             seconds = (decision.decided_at - started_at).total_seconds()
             found = _LastCondition(

@@ -146,7 +146,7 @@ class RunExecution:
     def _refresh_stop_reason(self) -> None:
         """Renew the lease if it is time, and read from the head whether to stop."""
         if self.stop_reason is StopReason.FENCED:
-            # The head of another execution's run has nothing to tell this one.
+            # Another execution holds the lease, and the stop reasons in the head are for that one.
             self.refresh_at = self._after(self.limits.lease_renewal)
             return
         self.refresh_at = self.run.refresh()

@@ -37,10 +37,10 @@ class PageRenderer:
         self._folder = folder
 
     def render(
-        self, template: str, words: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
+        self, template: str, variables: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
     ) -> Response[str]:
         """A page from a template."""
-        body = self.environment.get_template(template).render(words, style=self.style)
+        body = self.environment.get_template(template).render(variables, style=self.style)
         return Response(
             status.value, content_type="text/html; charset=utf-8", body=body, headers=self._headers
         )
@@ -55,8 +55,8 @@ class PageRenderer:
             sign_in: the address to sign in at; empty where that would not help.
             back: the text of the link back to the page that was asked for.
         """
-        words = {"problem": document, "sign_in": sign_in, "back": back}
-        return self.render("problem.html", words, HTTPStatus(document["status"]))
+        variables = {"problem": document, "sign_in": sign_in, "back": back}
+        return self.render("problem.html", variables, HTTPStatus(document["status"]))
 
     def see_other(self, location: str) -> Response[str]:
         """Redirect the browser to a page."""

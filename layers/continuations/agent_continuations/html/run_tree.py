@@ -47,14 +47,14 @@ def nodes(root: Continuation, here: Collection[Path]) -> tuple[Node, ...]:
 def _inside(
     frame: Continuation, path: Path, here: frozenset[Path], chosen: set[Path]
 ) -> Iterator[Node]:
-    places = [
+    calls = [
         ((*path, Step(number, index)), call)
         for number, turn in enumerate(frame.turns)
         for index, call in enumerate(turn.calls)
     ]
-    places += [((*path, *parse_path(place)), condition) for place, condition in frame.holds.items()]
-    included = [(at, call) for at, call in places if at in chosen]
-    if more := len(places) - len(included):
+    calls += [((*path, *parse_path(key)), condition) for key, condition in frame.holds.items()]
+    included = [(at, call) for at, call in calls if at in chosen]
+    if more := len(calls) - len(included):
         yield Node("", f"{more} more {'call' if more == 1 else 'calls'}", False, ())
     for at, call in included:
         inside = tuple(_inside(call.child, at, here, chosen)) if call.child else ()

@@ -122,7 +122,7 @@ class LocalRunner:
         Args:
             request_id: id of the request, from `waiting`.
             decision: `"approve"` or `"reject"`.
-            approver: approver who decides; optional if only one person is asked.
+            approver: name of the approver; optional if only one person is asked.
             arguments: edited arguments, which are validated against the tool's schema.
             reason: reason of the decision; a rejection's reason is passed to the model.
             groups: groups of the approver, as `group:name`.
@@ -170,7 +170,7 @@ class LocalRunner:
         Args:
             request_id: id of the question, from `waiting`.
             answer: JSON value of the question's answer type, without an `answer` wrapper.
-            approver: person who answers; optional if only one person is asked.
+            approver: name of the person that answers; optional if only one person is asked.
 
         Raises:
             NotFound, Forbidden, Invalid, AlreadyDecided, Conflict: see `DecisionService.decide`.

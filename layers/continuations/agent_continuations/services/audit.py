@@ -1,11 +1,11 @@
-"""A run's audit trail as a document that can be checked anywhere, by anybody, without the store.
+"""A run's audit trail as a document that can be verified anywhere, without the store.
 
     python -m agent_continuations.operations.verify_audit FILE [--expect DIGEST]
 
-says what is wrong with a document that `GET /runs/{id}/audit` gave. It finds an entry that was
-changed, removed or put elsewhere, and arguments or a policy that are not those that people saw.
-Whoever can write the whole document anew can make it whole again: against that, keep a digest of an
-earlier one elsewhere, and expect it.
+lists the faults of a document from `GET /runs/{id}/audit`: entries that were changed, removed or
+moved, and arguments or policies that differ from those that approvers saw. Rewriting the whole
+document leaves no such fault: against that, keep the digest of an earlier document elsewhere, and
+pass it to `--expect`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ def _read(path: str) -> str:
 
 
 class AuditedCall(BaseModel):
-    """A call that people were asked about, in full: what the hashes on the trail stand for."""
+    """A call that people were asked about, in full: the content of the hashes on the trail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,10 +52,11 @@ class Audit(BaseModel):
     """The document.
 
     Attributes:
-        items: the entries, in order. `digest` of each is what the next one holds as `previous`.
-        end: how many entries there are, and the last one's digest.
+        items: the entries, in order. The `digest` of each is the next one's `previous`.
+        end: the number of entries, and the last one's digest.
         calls: by path.
-        earlier: questions and answers from before there was a trail; they have no place in it.
+        earlier: the number of requests and responses stored before trails existed; `items` does
+            not contain them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,11 +104,11 @@ def audit(loaded: LoadedRun) -> Audit:
 
 
 def document_faults(document: Mapping[str, Any], expected: str | None = None) -> list[str]:
-    """What is wrong with a document, in words; empty if it is whole.
+    """The faults of a document, as text; empty if it is intact.
 
     Args:
-        document: as JSON gives it.
-        expected: the digest of an entry, as it was kept elsewhere.
+        document: the parsed JSON.
+        expected: the digest of an entry, from an earlier export.
     """
     try:
         read = Audit.model_validate(document)
@@ -123,7 +124,7 @@ def document_faults(document: Mapping[str, Any], expected: str | None = None) ->
 
 
 class _Hashed(BaseModel):
-    """What is hashed of a request, or of a decision with its edited arguments."""
+    """The hashes of a request, or of a decision with its edited arguments."""
 
     arguments_hash: str | None = None
     policy_hash: str | None = None
@@ -131,7 +132,7 @@ class _Hashed(BaseModel):
 
 
 class _Entry(BaseModel):
-    """What an entry says of a call. How entries follow each other is looked at as they stand."""
+    """An entry's statements about its call. `faults` checks the chain on the raw entries."""
 
     number: int
     path: str
@@ -140,7 +141,9 @@ class _Entry(BaseModel):
 
 
 def _hash_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
-    """Hashes on the trail that are not those of the arguments and policies beside it."""
+    """A line for each hash on the trail that does not match the arguments or the policy of its
+    call.
+    """
     for each in entries:
         call, where = read.calls.get(each.path), f"entry {each.number}"
         if call is None:

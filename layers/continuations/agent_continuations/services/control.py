@@ -16,7 +16,7 @@ class RunControl:
         self._clock = runs.clock
 
     def cancel(self, run_id: str) -> RunHead:
-        """Ask a run to end: nothing new begins, what is running is still recorded.
+        """Cancel a run: no new effect starts, and outcomes of running effects are still recorded.
 
         Raises:
             NotFound: there is no such run for this tenant.
@@ -24,7 +24,7 @@ class RunControl:
         """
         before = self._runs.head(run_id)
         if before.status is Status.PARKED:
-            # Nobody works on it who would end what it has started.
+            # No execution will advance a parked run, so its child runs are cancelled here.
             for _, child in child_run_ids(self._runs.load(run_id).continuation):
                 self._store.wake(child, now=self._clock(), cancel=True)
                 self._queue.resume(child)
@@ -38,7 +38,7 @@ class RunControl:
         return head
 
     def pause(self, run_id: str) -> RunHead:
-        """Hold a run: nothing new begins until it is resumed, but decisions are taken.
+        """Pause a run: no new effect starts until it is resumed. Decisions are still accepted.
 
         Raises:
             NotFound: there is no such run for this tenant.
@@ -47,7 +47,7 @@ class RunControl:
         return self._set_paused(run_id, paused=True)
 
     def resume(self, run_id: str) -> RunHead:
-        """Let a paused run go on; one that is not paused just looks at itself.
+        """Resume a paused run; one that is not paused is only woken.
 
         Raises:
             NotFound: there is no such run for this tenant.
@@ -58,7 +58,7 @@ class RunControl:
         return head
 
     def redrive(self, run_id: str) -> RunHead:
-        """Let a parked run go on, after what stopped it was mended.
+        """Retry a parked run, once the problem that stopped it is fixed.
 
         Raises:
             NotFound: there is no such run for this tenant.

@@ -19,7 +19,7 @@ class DecisionAttempt:
     Attributes:
         loaded: the run.
         request: one of its requests, open or closed.
-        response: what the approver, or a caller for them, sent.
+        response: the response of the approver, or of a caller for them.
         approver: the person for whom it counts.
         shown_hash: the hash of the call that the request shows.
         now: when it is checked.
@@ -70,7 +70,7 @@ def check_open(attempt: DecisionAttempt) -> None:
     """Check that the request is open, and open to responses from this source.
 
     Raises:
-        Conflict: the run has ended, the outcome is there, or the deadline has passed.
+        Conflict: the run has ended, the outcome is known, or the deadline has passed.
         Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
     head, request = attempt.loaded.head, attempt.request
@@ -86,7 +86,7 @@ def check_open(attempt: DecisionAttempt) -> None:
 
 
 def check_seen(attempt: DecisionAttempt) -> None:
-    """Check that the approver saw what the request asks now.
+    """Check that the approver saw the present arguments of the request.
 
     Raises:
         Conflict: the arguments have changed since.
@@ -100,7 +100,7 @@ def check_signed_in(response: Response) -> None:
     """Check that the source of a response proves the approver's identity.
 
     Raises:
-        Forbidden: it does not.
+        Forbidden: the source does not authenticate.
     """
     if response.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]

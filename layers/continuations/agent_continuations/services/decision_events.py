@@ -57,9 +57,9 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
     """The event that the response makes of an open request.
 
     Raises:
-        Invalid: the response is none that this request takes.
-        Forbidden: the approver is not one of those who are asked now.
-        Conflict: what the approver saw has changed.
+        Invalid: the request does not take this kind of response.
+        Forbidden: the approver is not eligible now.
+        Conflict: the arguments have changed since the approver saw them.
     """
     request, response = attempt.request, attempt.response
     approval, policy = request.approval, request.call.gate
@@ -77,8 +77,8 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
         case Reassign(to=to):
             requester = attempt.loaded.head.requester
             check_delegate(approval, policy, attempt.approver, to, requester)
-            word = _attribution(attempt)
-            return Reassigned(path=path, request_id=request_id, word=word, to=to)
+            attribution = _attribution(attempt)
+            return Reassigned(path=path, request_id=request_id, word=attribution, to=to)
         case _:
             assert_never(response)
 
@@ -149,9 +149,9 @@ def _vote(
         if with_vote(approval, decision).open_stage is not None:
             return Voted(path=path, request_id=request_id, decision=decision)
         if decision.arguments is None:
-            # What an earlier vote changed is what has been agreed to.
-            changes = {"arguments": approval.arguments, "preview": approval.preview}
-            decision = decision.model_copy(update=changes)
+            # The decision repeats the edits of earlier votes, because they are approved with it.
+            edits = {"arguments": approval.arguments, "preview": approval.preview}
+            decision = decision.model_copy(update=edits)
     return Decided(path=path, request_id=request_id, decision=decision)
 
 
@@ -173,7 +173,7 @@ def same_vote(one: Decision, other: Decision) -> bool:
 
 
 def same_content(one: Decision, other: Decision) -> bool:
-    """Whether two decisions say the same, whoever made them."""
+    """Whether two decisions have the same verdict, arguments and answer; approvers may differ."""
     mine, theirs = ((each.verdict, each.arguments_hash) for each in (one, other))
     return mine == theirs and canonical_json(one.answer) == canonical_json(other.answer)
 

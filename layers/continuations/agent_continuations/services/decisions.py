@@ -2,9 +2,9 @@
 
 A response is decided in six steps: find the request, resolve the approver and hash the call, check
 that the request is open, build the event that the response makes, prepare a grant where one is
-asked for, commit. The commit holds only if the run's audit trail has not moved since the run was
-loaded; otherwise all is done again on what stands then. So of all responses sent at once, one is
-first, and each is checked against what was decided before it.
+asked for, commit. The commit succeeds only if the run's audit trail has not grown since the run was
+loaded; otherwise the run is loaded again and all steps are repeated. So concurrent responses are
+stored one after another, and each is checked against those stored before it.
 """
 
 from agent_continuations.core.approvals.audit_chain import append
@@ -65,18 +65,18 @@ class DecisionService:
         """Answer a request. The first decision stands; the same one again gets the same result.
 
         Returns:
-            What stands.
+            The stored result.
 
         Raises:
             NotFound: there is no such run or request.
-            Forbidden: the approver is not one of those who are asked now, or has started the run,
-                or must be signed in.
-            Invalid: several were asked, and no approver is named; the edited arguments do not fit
-                the tool, or the request takes none; the request cannot be reassigned to this
+            Forbidden: the approver is not eligible now, has started the run, or must be signed in.
+            Invalid: several were asked, and no approver is named; the edited arguments are invalid
+                for the tool, or the request takes none; the request cannot be reassigned to this
                 person.
             AlreadyDecided: another decision stands.
-            Conflict: too late: the deadline has passed, or the run has ended, or what the approver
-                saw has changed.
+            Conflict: the deadline has passed, the run has ended, or the arguments have changed
+                since the approver saw them.
+            Retryable: too many responses are being stored at once.
         """
         return self.decide_loaded(*self._runs.find_request(run_id, request_id), response)
 
@@ -94,11 +94,11 @@ class DecisionService:
         raise Retryable("too many people are answering at once: try again")
 
     def _open(self, attempt: DecisionAttempt) -> DecisionResult:
-        """The request is open: its response is checked, built and stored."""
+        """Check and store the response to an open request."""
         response, approval = attempt.response, attempt.request.approval
         wanted = response.grant if isinstance(response, Decide) else None
-        # Prepared before, so that a grant that cannot be made leaves the request open; stored
-        # after, so that only an approver whose approval counts grants anything.
+        # Prepared before the commit, so that an invalid grant leaves the request open; stored after
+        # it, so that a grant needs an approval that counts.
         grant = self._grants.prepare(attempt.loaded, attempt.request, response, wanted)
         check_open(attempt)
         event = event_of(attempt, self._runs.registry)
@@ -111,9 +111,7 @@ class DecisionService:
         return result
 
     def _closed(self, attempt: DecisionAttempt) -> DecisionResult:
-        """The request is decided: the same response again gets the same result, another is too
-        late.
-        """
+        """The result of a decided request for a repeated response; any other is too late."""
         request, approval = attempt.request, attempt.request.approval
         stands = request.decision
         assert stands is not None

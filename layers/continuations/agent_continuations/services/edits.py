@@ -1,4 +1,4 @@
-"""What people give with an approval: other arguments, another limit, or a question's answer."""
+"""Checks the values given with an approval: edited arguments, a new limit, a question's answer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,34 +20,35 @@ from agent_continuations.errors import Conflict, Invalid
 
 
 def validated_changes(
-    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, said: Decide
+    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, response: Decide
 ) -> dict[str, Any]:
-    """What an answer adds to a decision, checked against the code as it is deployed now; nothing if
-    it changes nothing.
+    """The fields that a response adds to a decision, validated by the code that is deployed now;
+    empty if it changes nothing.
 
     Raises:
-        Invalid: it does not fit the tool, the question or the condition, or belongs to none.
-        Conflict: the tool is gone.
+        Invalid: the values are invalid for the tool, the question or the condition, or the request
+            takes none.
+        Conflict: the tool no longer exists.
     """
-    if said.verdict is Verdict.APPROVE and request.kind == "question":
-        return {"answer": _answer(registry, loaded, request, said)}
-    if said.answer is not None:
+    if response.verdict is Verdict.APPROVE and request.kind == "question":
+        return {"answer": _answer(registry, loaded, request, response)}
+    if response.answer is not None:
         raise Invalid("only a question takes an answer", [("answer", "not allowed here")])
-    if said.arguments is None:
+    if response.arguments is None:
         return {}
-    if request.kind not in ("approval", "condition") or said.verdict is Verdict.REJECT:
+    if request.kind not in ("approval", "condition") or response.verdict is Verdict.REJECT:
         fields = [("arguments", "can be edited only when approving a call")]
         raise Invalid("arguments cannot be edited here", fields)
-    return _edited(registry, loaded, request, said.arguments)
+    return _edited(registry, loaded, request, response.arguments)
 
 
 def schema_of(
     registry: Callable[[], Registry], loaded: LoadedRun, request: Request
 ) -> dict[str, Any]:
-    """The JSON schema of what people can give with an approval.
+    """The JSON schema of the values that approvers can give with an approval.
 
     Raises:
-        Conflict: the tool is gone.
+        Conflict: the tool no longer exists.
     """
     plan, question = request.call.plan, request.call.question
     if isinstance(plan, ConditionPlan):
@@ -58,9 +59,9 @@ def schema_of(
 
 
 def _answer(
-    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, said: Decide
+    registry: Callable[[], Registry], loaded: LoadedRun, request: Request, response: Decide
 ) -> Any:
-    if said.arguments is not None:
+    if response.arguments is not None:
         raise Invalid(
             "a question takes an answer, not arguments", [("arguments", "not allowed here")]
         )
@@ -68,9 +69,9 @@ def _answer(
     if isinstance(tool, AgentTool):
         raise Conflict(f"the tool {tool.name} no longer exists, so the answer cannot be checked")
     try:
-        if said.from_form:
-            return tool.answer.validate_fields(said.answer)
-        return tool.answer.validate(said.answer)
+        if response.from_form:
+            return tool.answer.validate_fields(response.answer)
+        return tool.answer.validate(response.answer)
     except ArgumentsRefused as error:
         raise Invalid("the answer is invalid", _under("answer", error)) from None
 
@@ -84,7 +85,7 @@ def _edited(
     plan, approval, pinned = request.call.plan, request.approval, request.call.gate
     assert approval is not None
     assert pinned is not None
-    now: ApprovalPolicy | None = pinned
+    policy: ApprovalPolicy | None = pinned
     try:
         if isinstance(plan, ConditionPlan):
             checked = checked_limit(plan, arguments)
@@ -92,7 +93,7 @@ def _edited(
             tool = _tool(registry, loaded, request)
             checked = tool.validate(arguments)
             name = loaded.continuation.frame_at(request.path[:-1]).agent
-            now = tool.policy_for(ToolCall(tool=plan.tool, arguments=checked, agent=name))
+            policy = tool.policy_for(ToolCall(tool=plan.tool, arguments=checked, agent=name))
     except ArgumentsRefused as error:
         fields = _under("arguments", error)
         raise Invalid("the edited arguments are invalid", fields) from None
@@ -100,8 +101,8 @@ def _edited(
         return {}
     return {
         "arguments": checked,
-        "preview": now.preview if now else None,
-        "further": additional_stages(approval, pinned, now),
+        "preview": policy.preview if policy else None,
+        "further": additional_stages(approval, pinned, policy),
     }
 
 

@@ -1,4 +1,4 @@
-"""Grants as people make, see and revoke them."""
+"""Makes, lists and revokes grants: standing approvals for similar calls."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +21,7 @@ MAX_USES = 1_000_000
 
 
 class GrantService:
-    """What approvers of one tenant have agreed to in advance."""
+    """The grants of one tenant's approvers."""
 
     def __init__(self, *, store: GrantStore, tenant: str, clock: Clock) -> None:
         self._store = store
@@ -34,13 +34,14 @@ class GrantService:
         """The grant of an approver for calls like the one of a request; it is not stored yet.
 
         Args:
-            loaded, request: the request, open yet.
+            loaded: the run.
+            request: the open request.
             response: the approval; its approver makes the grant.
             wanted: the terms of the grant; None where no grant is wanted.
 
         Raises:
-            Invalid: longer than the policy allows, or a rule that does not fit its argument.
-            Forbidden: the approver is not asked.
+            Invalid: longer than the policy allows, or a rule that its argument does not allow.
+            Forbidden: the approver is not eligible.
         """
         if wanted is None:
             return None
@@ -78,11 +79,11 @@ class GrantService:
         )
 
     def store(self, grant: Grant) -> None:
-        """Store a grant: from now on it votes."""
+        """Store a grant. It votes from then on."""
         self._store.grant(grant)
 
     def all(self, approver: str | None = None) -> list[Grant]:
-        """Grants that are kept, newest first, of one approver or of all; those that ended too."""
+        """All stored grants of one approver, or of all, newest first; ended ones are included."""
         found = self._store.grants(self._tenant)
         mine = [
             each
@@ -92,16 +93,16 @@ class GrantService:
         return sorted(mine, key=lambda each: each.made_at, reverse=True)
 
     def revoke(self, grant_id: str, *, by: str, only_of: str | None = None) -> Grant:
-        """End a grant. What it has decided stands.
+        """End a grant. Decisions that it has made stand.
 
         Args:
             grant_id: the grant.
-            by: who revokes it, for the record.
-            only_of: whose it must be.
+            by: the person who revokes it, for the record.
+            only_of: the approver that the grant must belong to; None for any.
 
         Raises:
             NotFound: there is no such grant.
-            Forbidden: it is another's.
+            Forbidden: the grant belongs to another approver.
         """
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):

@@ -1,4 +1,4 @@
-"""What comes to a run from outside after its start: messages, events, and outcomes of jobs."""
+"""Inbound data for runs after their start: messages, events, and outcomes of jobs."""
 
 from hashlib import sha256
 from secrets import token_bytes
@@ -23,11 +23,11 @@ from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
 from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
 from agent_continuations.services.runs import MAX_INPUT_BYTES, RunService
 
-MAX_UNHEARD = 100
+MAX_PENDING_INBOUND = 100
 
 
 class RunInbound:
-    """Stores what comes to the runs of one tenant from outside."""
+    """Stores inbound messages, events and job outcomes for the runs of one tenant."""
 
     def __init__(self, runs: RunService) -> None:
         self._runs = runs
@@ -38,19 +38,21 @@ class RunInbound:
     def message(
         self, run_id: str, text: str, *, key: str | None = None, sender: str | None = None
     ) -> Message:
-        """Say something to a run. Its model hears it with its next turn; a run that is completed
-        goes on with it.
+        """Send a message to a run. The run's next model turn includes it; a completed run continues
+        with it.
 
         Args:
-            key: with the same one again, it is the same message.
-            sender: who says it, as far as that is known.
+            run_id: the run.
+            text: the message.
+            key: idempotency key: the same key and text store one message.
+            sender: the sender's name, if it is known.
 
         Raises:
             NotFound: there is no such run for this tenant.
             Invalid: the text is empty or too large.
-            Conflict: the run has ended in another way, was started by another run and has given
-                its answer, or has not heard what was said to it before.
-            KeyReused: the key came with another text.
+            Conflict: the run has ended without completing, has already returned its result to the
+                run that started it, or has too many messages that no turn includes yet.
+            KeyReused: the key was used for another text.
         """
         if not text.strip() or len(text.encode()) > MAX_INPUT_BYTES:
             raise Invalid(
@@ -59,13 +61,13 @@ class RunInbound:
         loaded = self._runs.load(run_id)
         if loaded.head.status is Status.COMPLETED and loaded.head.parent:
             raise Conflict("the run has already returned its result to the run that started it")
-        if len(loaded.continuation.messages) >= MAX_UNHEARD:
-            raise Conflict(f"{MAX_UNHEARD} messages are already waiting")
+        if len(loaded.continuation.messages) >= MAX_PENDING_INBOUND:
+            raise Conflict(f"{MAX_PENDING_INBOUND} messages are already waiting")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self._clock())
-        stands = self._send_inbound(run_id, MessageReceived(message=message), reopen=True)
-        if not isinstance(stands, MessageReceived) or stands.message.text != text:
+        stored_event = self._send_inbound(run_id, MessageReceived(message=message), reopen=True)
+        if not isinstance(stored_event, MessageReceived) or stored_event.message.text != text:
             raise KeyReused("this Idempotency-Key was used for another message")
-        return stands.message
+        return stored_event.message
 
     def signal(
         self,
@@ -76,17 +78,21 @@ class RunInbound:
         correlation: str | None = None,
         key: str | None = None,
     ) -> Signal:
-        """Tell a run of an event. The first call that waits for it takes it; one that comes early
-        is kept.
+        """Send an event to a run. The first call that waits for it takes it; an early event is
+        kept.
 
         Args:
-            key: with the same one again, it is the same event.
+            run_id: the run.
+            name: the event's name.
+            payload: JSON for the call that waits.
+            correlation: a call that waits with a correlation takes only events with the same one.
+            key: idempotency key: the same key and event store one event.
 
         Raises:
             NotFound: there is no such run for this tenant.
-            Invalid: the name or the payload does not fit.
-            Conflict: the run has ended, or keeps too many events that nothing has waited for.
-            KeyReused: the key came with another event.
+            Invalid: the name, the correlation or the payload is invalid.
+            Conflict: the run has ended, or keeps too many events that no call has taken.
+            KeyReused: the key was used for another event.
         """
         for field, text in (("name", name), ("correlation", correlation)):
             if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
@@ -96,30 +102,39 @@ class RunInbound:
                 )
         if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
             raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
-        if len(self._runs.load(run_id).continuation.signals) >= MAX_UNHEARD:
-            raise Conflict(f"{MAX_UNHEARD} events are already waiting")
+        if len(self._runs.load(run_id).continuation.signals) >= MAX_PENDING_INBOUND:
+            raise Conflict(f"{MAX_PENDING_INBOUND} events are already waiting")
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self._clock()
         )
-        stands = self._send_inbound(run_id, SignalReceived(signal=signal))
-        if not isinstance(stands, SignalReceived) or not _same_signal(stands.signal, signal):
+        stored_event = self._send_inbound(run_id, SignalReceived(signal=signal))
+        if not isinstance(stored_event, SignalReceived) or not _same_signal(
+            stored_event.signal, signal
+        ):
             raise KeyReused("this Idempotency-Key was used for another event")
-        return stands.signal
+        return stored_event.signal
 
     def _send_inbound(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
-        """Store what came from outside; what stands then at its place."""
-        register = JournalEntry(inbound_entry_key(event), (event,))
-        stored = self._store.append_external(run_id, [register], reopen=reopen, now=self._clock())
+        """Store an inbound event. Returns the stored event, which is an earlier one if its key was
+        used before.
+        """
+        entry = JournalEntry(inbound_entry_key(event), (event,))
+        stored = self._store.append_external(run_id, [entry], reopen=reopen, now=self._clock())
         if stored is None:
             self._queue.resume(run_id)
-        return (stored or register).events[0]
+        return (stored or entry).events[0]
 
     def complete(self, run_id: str, path: str, outcome: Outcome) -> Outcome:
-        """Tell the outcome of what a call has started elsewhere. The first one stands.
+        """Store the outcome of the job that a call has started. The first outcome stands.
+
+        Args:
+            run_id: the run.
+            path: the call's path, as text.
+            outcome: the job's outcome.
 
         Raises:
-            NotFound: there is no such call, or it has started nothing.
-            Conflict: its outcome is known already, or the run has ended.
+            NotFound: there is no such call, or it does not wait for a job.
+            Conflict: another outcome is stored already, or the run has ended.
         """
         loaded = self._runs.load(run_id)
         try:
@@ -127,10 +142,10 @@ class RunInbound:
             call = loaded.continuation.call_at(at)
         except (ValueError, LookupError):
             raise NotFound(f"there is no call at {path!r}") from None
-        # It may call back before the tool has returned, but not before the tool may run.
-        other = call.wait is not None and not isinstance(call.wait, JobWait)
-        asked = call.gate is not None and call.decision is None
-        if not isinstance(call.plan, ToolPlan) or other or asked:
+        # The job may call back before the tool has returned, but not before the call is approved.
+        waits_for_other = call.wait is not None and not isinstance(call.wait, JobWait)
+        undecided = call.gate is not None and call.decision is None
+        if not isinstance(call.plan, ToolPlan) or waits_for_other or undecided:
             raise NotFound(f"the call at {path!r} is not waiting for a job")
         now = self._clock()
         event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
@@ -140,14 +155,14 @@ class RunInbound:
         if stored is None:
             self._queue.resume(run_id)
             return outcome
-        stands = next((e for e in stored.events if getattr(e, "path", None) == path), None)
-        if isinstance(stands, ToolReturned) and stands.outcome == outcome:
+        stored_event = next((e for e in stored.events if getattr(e, "path", None) == path), None)
+        if isinstance(stored_event, ToolReturned) and stored_event.outcome == outcome:
             return outcome
         raise Conflict("the outcome of this call is already known")
 
 
 def _id(key: str | None) -> str:
-    """What tells one thing that came from outside from another; the same for the same key."""
+    """The id of a message or an event: derived from its idempotency key, or random."""
     return opaque_id(sha256(key.encode()).digest()[:15] if key else token_bytes(15))
 
 

@@ -38,8 +38,12 @@ class RunService:
     """Starts the runs of one tenant, and reads them.
 
     Args:
-        registry: gives the agents; asked only where code is needed, to start a run and to check
-            edited arguments, so that whoever only looks or decides need not import any agent.
+        store: keeps the runs.
+        queue: carries wake-up messages.
+        registry: returns the agents; called only to start a run and to validate edited arguments
+            and answers, so that reading and deciding import no agent.
+        tenant: the tenant of the runs; the runs of others are not visible.
+        clock: returns the time.
     """
 
     def __init__(
@@ -69,12 +73,17 @@ class RunService:
         """Start a run, or find the one that the same `key` and request started before.
 
         Args:
-            requester: who asks for it, and so may not approve it, unless a policy allows that.
+            agent: the agent's name.
+            input: the input of its first turn.
+            key: idempotency key: the same key and request start one run.
+            metadata: labels, for the caller's own use.
+            requester: the person who requests the run. They may not approve its calls, unless a
+                policy allows it.
 
         Raises:
-            NotFound: there is no such agent to be started.
+            NotFound: there is no agent of this name that can be started.
             Invalid: the input is too large.
-            KeyReused: the key came with another request.
+            KeyReused: the key was used for another request.
         """
         found = self.registry().startable.get(agent)
         if found is None:
@@ -98,7 +107,7 @@ class RunService:
             status=Status.READY,
             created_at=now,
             updated_at=now,
-            # The hint comes first; the sweeper only where the hint was lost.
+            # The wake-up message comes first; the sweeper wakes the run only if it was lost.
             due=now + WAKE_UP_GRACE,
             metadata=dict(metadata or {}),
             requester=requester,
@@ -130,23 +139,25 @@ class RunService:
         *,
         after: str | None = None,
     ) -> None:
-        """Return once a run has ended or waits, or when so many seconds have passed.
+        """Return once a run has ended or is suspended, or after so many seconds.
 
         Args:
-            after: the time, as the run's `updated_at` told it, after which it must have changed.
+            run_id: the run.
+            seconds: the longest wait.
+            after: an earlier `updated_at` of the run: wait until it has changed.
 
         Raises:
             NotFound: there is no such run for this tenant.
         """
         for _ in range(int(seconds / WATCH_SECONDS)):
             head = self.head(run_id)
-            rests = head.status not in (Status.READY, Status.RUNNING)
-            if rests and moment(head.updated_at) != after:
+            at_rest = head.status not in (Status.READY, Status.RUNNING)
+            if at_rest and moment(head.updated_at) != after:
                 return
             pause_for(WATCH_SECONDS)
 
     def waiting(self, loaded: LoadedRun) -> list[Waiting]:
-        """All that a run waits for, and what the runs wait for that it has started."""
+        """Everything that a run and its child runs wait for."""
         found: list[Waiting] = []
         for each in waiting(loaded.head, loaded.continuation):
             found.append(each)
@@ -156,7 +167,7 @@ class RunService:
         return found
 
     def find_request(self, run_id: str, request_id: str) -> tuple[LoadedRun, Request]:
-        """A request of a run, or of one that it has started and waits for, with the run it is of.
+        """A request of a run or of one of its child runs, with the run that it belongs to.
 
         Raises:
             NotFound: there is no such run for this tenant, or no such request.
@@ -189,7 +200,7 @@ class RunService:
         """Heads of runs, newest first.
 
         Raises:
-            Invalid: the cursor is none of ours.
+            Invalid: the cursor is not one that this method returned.
         """
         return self.store.list_runs(
             self.tenant, status=status, agent=agent, cursor=cursor, limit=limit

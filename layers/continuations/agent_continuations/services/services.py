@@ -47,10 +47,10 @@ class Services:
         Args:
             store: keeps the runs.
             queue: carries wake-up messages.
-            registry: gives the agents; called only where code is needed, to start a run and to
-                check edited arguments and answers.
-            tenant: the owner of the runs; no other tenant's are visible.
-            clock: gives the time.
+            registry: returns the agents; called only to start a run and to validate edited
+                arguments and answers.
+            tenant: the tenant of the runs; the runs of others are not visible.
+            clock: returns the time.
         """
         runs = RunService(store=store, queue=queue, registry=registry, tenant=tenant, clock=clock)
         grants = GrantService(store=store, tenant=tenant, clock=clock)

@@ -46,10 +46,15 @@ def decision_result_view(run_id: str, result: DecisionResult) -> dict[str, Any]:
     match event:
         case Decided() | DoubtResolved() | Voted():
             fields = _decision_fields(event.decision)
-        case Withdrawn(word=word):
-            fields = {**dict(word), "decision": "withdraw", "decided_at": word.at}
-        case Reassigned(word=word, to=to):
-            fields = {**dict(word), "decision": "reassign", "decided_at": word.at, "to": to}
+        case Withdrawn(word=attribution):
+            fields = {**dict(attribution), "decision": "withdraw", "decided_at": attribution.at}
+        case Reassigned(word=attribution, to=to):
+            fields = {
+                **dict(attribution),
+                "decision": "reassign",
+                "decided_at": attribution.at,
+                "to": to,
+            }
         case _:
             assert_never(event)
     if not result.closed and request:
@@ -61,6 +66,6 @@ def _decision_fields(decision: Decision) -> dict[str, Any]:
     return {**dict(decision), "decision": decision.verdict.value}
 
 
-def _view(run_id: str, request_id: str, **said: Any) -> dict[str, Any]:
-    view = DecisionResultView(run_id=run_id, request_id=request_id, **said)
+def _view(run_id: str, request_id: str, **fields: Any) -> dict[str, Any]:
+    view = DecisionResultView(run_id=run_id, request_id=request_id, **fields)
     return view.model_dump(mode="json", exclude_none=True)

@@ -165,15 +165,21 @@ def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[En
             yield entry(kind="decision", request_id=event.request_id, **_decision_fields(decision))
         case DoubtResolved(decision=decision):
             yield entry(kind="answer", request_id=event.request_id, **_decision_fields(decision))
-        case Withdrawn(word=word):
-            text = f"{word.approver} took the approval back"
+        case Withdrawn(word=attribution):
+            text = f"{attribution.approver} took the approval back"
             yield entry(
-                kind="decision", request_id=event.request_id, text=text, **_attribution_fields(word)
+                kind="decision",
+                request_id=event.request_id,
+                text=text,
+                **_attribution_fields(attribution),
             )
-        case Reassigned(word=word, to=to):
-            text = f"{word.approver} passed this on to {to}"
+        case Reassigned(word=attribution, to=to):
+            text = f"{attribution.approver} passed this on to {to}"
             yield entry(
-                kind="decision", request_id=event.request_id, text=text, **_attribution_fields(word)
+                kind="decision",
+                request_id=event.request_id,
+                text=text,
+                **_attribution_fields(attribution),
             )
         case _:
             pass
@@ -191,13 +197,13 @@ def _decision_fields(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _attribution_fields(word: Attribution) -> dict[str, Any]:
+def _attribution_fields(attribution: Attribution) -> dict[str, Any]:
     return {
-        "at": word.at,
-        "approver": word.approver,
-        "decided_by": word.decided_by,
-        "via": word.via,
-        "reason": word.reason,
+        "at": attribution.at,
+        "approver": attribution.approver,
+        "decided_by": attribution.decided_by,
+        "via": attribution.via,
+        "reason": attribution.reason,
     }
 
 

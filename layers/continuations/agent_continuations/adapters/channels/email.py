@@ -66,7 +66,7 @@ class EmailNotifier:
         Raises:
             Fatal: the address is not an e-mail address.
         """
-        words = _words(notice, self._link(notice, approver), approver)
+        variables = _variables(notice, self._link(notice, approver), approver)
         message = EmailMessage()
         message["From"] = self._sender
         try:
@@ -81,13 +81,13 @@ class EmailNotifier:
             recipients = ()
         if len(recipients) != 1 or not (recipients[0].username and recipients[0].domain):
             raise Fatal("must be one e-mail address")
-        message["Subject"] = words["subject"]
+        message["Subject"] = variables["subject"]
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
         message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)
         message["X-Notice-Id"] = notice.notice_id
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self._pages.get_template("notice.txt").render(words))
-        html = self._pages.get_template("notice.html").render(words)
+        message.set_content(self._pages.get_template("notice.txt").render(variables))
+        html = self._pages.get_template("notice.html").render(variables)
         message.add_alternative(html, subtype="html")
         return message
 
@@ -101,7 +101,7 @@ class EmailNotifier:
         )
 
 
-def _words(notice: Notice, link: str, approver: str) -> dict[str, Any]:
+def _variables(notice: Notice, link: str, approver: str) -> dict[str, Any]:
     """The variables of the templates.
 
     Each text from outside is cut to one line, except for the arguments, which are JSON: so none

@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's Chat Completions, by the `openai` client.
 
-The client's own retries are off: a short wait is slept here, a long one is told to the caller, who
-makes a timer of it instead of paying for a process that sleeps.
+The client's own retries are off. A short wait is slept here; a long one is raised to the caller,
+which suspends the run with a timer instead of paying for a sleeping process.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ LONGEST_SLEEP_SECONDS = 5.0
 MAX_NAME_CHARACTERS = 200
 REQUEST_TIMEOUT_SECONDS = 300.0
 _PASSING = {408, 409, 425, 429}
-# Settings that are about the request and not in it: the names that `create` has for them, and ours.
+# Settings for the HTTP request instead of its body: the names in `create`, and those in `post`.
 _OPTIONS = {
     "extra_headers": "headers",
     "extra_query": "params",
@@ -44,10 +44,10 @@ class OpenAIModel:
     """A model behind Chat Completions.
 
     Args:
-        api_key, base_url: as the `openai` client knows them.
-        model: the model's name where an agent names none.
+        api_key, base_url: as in the `openai` client.
+        model: the default model, for agents that name none.
         timeout_seconds: for one request.
-        pause: sleeps; a test may count instead.
+        pause: sleeps; tests replace it.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class OpenAIModel:
         self._client = OpenAI(
             api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout_seconds
         )
-        # Whoever drops the model drops its connections: nobody need remember to close it.
+        # Connections close with the object, so that no caller must close it.
         finalize(self, self._client.close)
         self._model = model
         self._pause = pause
 
     def reply(self, request: ModelRequest) -> Reply:
-        """Ask for one reply; passing faults are tried again as long as the waits are short.
+        """Request one reply. Transient faults are retried as long as the waits are short.
 
         Raises:
             ModelUnavailable: the service asks for a longer wait, or did not recover.
-            ModelRefused: the service refuses the request for good.
+            ModelRefused: the service refuses the request permanently.
         """
         parameters: dict[str, Any] = {
             **request.settings,
@@ -98,16 +98,17 @@ class OpenAIModel:
     def _ask(self, parameters: Mapping[str, Any]) -> Reply:
         body = {name: value for name, value in parameters.items() if name not in _OPTIONS}
         options = {_OPTIONS[name]: parameters[name] for name in _OPTIONS if name in parameters}
-        options["security"] = {"bearer_auth": True}  # no other key that stands in the environment
+        options["security"] = {"bearer_auth": True}  # no other key from the environment
         try:
-            # Not by `chat.completions.create`: it walks through every message of every request by
-            # its types, which takes most of a turn's time, and changes nothing of what we send.
+            # Not by `chat.completions.create`: it checks every message of every request against
+            # its types, which takes most of a turn's time and leaves these requests unchanged.
             answer = self._client.post(
                 "/chat/completions", cast_to=str, body=body, options=cast(Any, options)
             )
             return _reply(answer)
         except APITimeoutError as error:
-            # It has taken its time already; a wait that is no sleep comes next.
+            # Too long for a sleep, so that the caller suspends the run: the request has already
+            # used up the time of this process.
             wait = LONGEST_SLEEP_SECONDS + 1
             raise ModelUnavailable("the model service did not answer in time", wait) from error
         except APIConnectionError as error:
@@ -148,11 +149,11 @@ class _Usage(BaseModel):
 
 
 class _Completion(BaseModel):
-    """What we read of a completion. The client does not check what a server sends; this does."""
+    """The fields that are read of a completion. The client does not validate responses."""
 
     choices: list[_Choice]
     usage: _Usage | None = None
-    model: Any = None  # a reply is no worse for a name that is none
+    model: Any = None  # an invalid name does not make the reply invalid
 
 
 def _reply(body: str) -> Reply:
@@ -160,24 +161,24 @@ def _reply(body: str) -> Reply:
         completion = _Completion.model_validate_json(body)
         choice = completion.choices[0]
     except (ValidationError, IndexError) as error:
-        # A half answer or a proxy's error page: the request is good, so it may be sent again.
+        # A truncated response or a proxy's error page: the request is valid and can be retried.
         raise ModelUnavailable(f"the model service sent no completion: {body[:200]!r}") from error
     used = completion.usage or _Usage()
     usage = Usage(input_tokens=used.prompt_tokens or 0, output_tokens=used.completion_tokens or 0)
     named = completion.model[:MAX_NAME_CHARACTERS] if isinstance(completion.model, str) else None
     content = choice.message.content or choice.message.refusal
-    said = partial(Reply, content=content, usage=usage, model=named)
+    make_reply = partial(Reply, content=content, usage=usage, model=named)
     requests = tuple(
         ToolRequest(name=call.function.name, arguments=call.function.arguments or "")
         for call in choice.message.tool_calls or ()
     )
     reason = choice.finish_reason
     if reason == "content_filter":
-        return said(fault="content_filter")
+        return make_reply(fault="content_filter")
     if reason == "length":
-        # Calls that were cut off may read as whole, with fewer arguments than were meant.
-        return said(fault="length")
+        # A call that was cut off may still parse, with fewer arguments than the model meant.
+        return make_reply(fault="length")
     if requests:
-        return said(requests=requests)
+        return make_reply(requests=requests)
     fault = None if content and content.strip() else "empty"
-    return said(fault=fault)
+    return make_reply(fault=fault)

@@ -1,4 +1,4 @@
-"""The scripted model: says what a test or a demonstration tells it to say."""
+"""A scripted model for tests and demonstrations: its replies are given in advance."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ Script: TypeAlias = Sequence[Reply] | Callable[[ModelRequest], Reply]
 
 
 def say(content: str) -> Reply:
-    """A reply in words, which ends an agent's work."""
+    """A text reply, which completes the agent."""
     return Reply(content=content, usage=Usage(input_tokens=1, output_tokens=1))
 
 
@@ -56,7 +56,7 @@ class ScriptedModel:
             raise ModelRefused(f"there is no script for the agent {request.agent}")
         if not isinstance(script, Sequence):
             return script(request)
-        # The place in the script comes from the conversation, so it survives every process.
+        # The position in the script is derived from the conversation, so no process must keep it.
         turn = sum(message["role"] == "assistant" for message in request.messages)
         if turn >= len(script):
             raise ModelRefused(f"the script of {request.agent} ends before turn {turn}")

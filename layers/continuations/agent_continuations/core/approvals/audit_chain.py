@@ -62,7 +62,7 @@ def digest(entry: Mapping[str, Any]) -> str:
 def faults(
     entries: Sequence[Mapping[str, Any]], chain: ChainHead, expected: str | None = None
 ) -> list[str]:
-    """The faults of an exported trail, in words; empty if the chain is intact.
+    """The faults of an exported trail, as text; empty if the chain is intact.
 
     Args:
         entries: all of them, in order.

@@ -108,17 +108,17 @@ def attach_faults(form_fields: Sequence[Field], faults: Sequence[FieldError]) ->
     found: dict[str, list[str]] = {}
     general: list[FieldError] = []
     for name, fault in faults:
-        # The name of an argument may have dots, too: the longest match is the owner.
-        owner = max(
+        # The name of an argument may contain dots, too, so the longest match counts.
+        argument = max(
             (each.argument for each in form_fields if f"{name}.".startswith(f"{each.argument}.")),
             key=len,
             default=None,
         )
-        if owner is None:
+        if argument is None:
             general.append((name, fault))
             continue
-        inside = name[len(owner) + 1 :]
-        found.setdefault(owner, []).append(f"{inside}: {fault}" if inside else fault)
+        inside = name[len(argument) + 1 :]
+        found.setdefault(argument, []).append(f"{inside}: {fault}" if inside else fault)
     placed = tuple(
         replace(each, fault="; ".join(found[each.argument])) if each.argument in found else each
         for each in form_fields

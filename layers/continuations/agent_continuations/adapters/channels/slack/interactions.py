@@ -134,7 +134,7 @@ class SlackInteractions:
                 return self._submitted(submitted)
 
     def _clicked(self, clicked: _Clicked) -> None:
-        action, place = clicked.actions[0], clicked.container
+        action, container = clicked.actions[0], clicked.container
         if action.action_id not in set(Verdict):
             return  # a button that is a link; Slack reports these clicks, too
         verdict = Verdict(action.action_id)
@@ -142,17 +142,22 @@ class SlackInteractions:
             asked = read_asked(action.value)
             if asked.kind in ("approval", "condition") and verdict is Verdict.APPROVE:
                 decided = self._decide(asked, verdict, clicked.user, reason=None)
-                self._workspace.update(place.channel_id, place.message_ts, decided)
+                self._workspace.update(container.channel_id, container.message_ts, decided)
                 return
             _, request, _ = self._find_request(asked, clicked.user)
             reason_dialog = ReasonDialog(
-                asked=asked, verdict=verdict, channel=place.channel_id, message=place.message_ts
+                asked=asked,
+                verdict=verdict,
+                channel=container.channel_id,
+                message=container.message_ts,
             )
             self._workspace.open(clicked.trigger_id, dialog(reason_dialog, request.call.plan.tool))
         except Retryable:
             raise
         except ContinuationError as error:
-            self._workspace.post_ephemeral(place.channel_id, clicked.user.id, message(str(error)))
+            self._workspace.post_ephemeral(
+                container.channel_id, clicked.user.id, message(str(error))
+            )
 
     def _submitted(self, submitted: _Submitted) -> dict[str, Any] | None:
         typed = submitted.view.state.values.get(REASON, {}).get(REASON)

@@ -67,7 +67,7 @@ def due_shard(run_id: str) -> str:
 def new_shard(run_id: str) -> str:
     """The partition of the due index for runs that were never claimed; the first claim moves them.
 
-    So the sweeper can tell new runs from suspended ones, which have queues of their own.
+    So the sweeper can distinguish new runs from suspended ones, which have a queue of their own.
     """
     return f"N#{shard(run_id)}"
 

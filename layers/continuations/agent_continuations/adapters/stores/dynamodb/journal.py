@@ -42,7 +42,7 @@ class Journal:
         """The item of an entry; a large value is uploaded first.
 
         Args:
-            write_id: tells this write from another one at the same key.
+            write_id: distinguishes this write from another one at the same key.
         """
         value = zlib.compress(_EVENTS.dump_json(entry.events), 6)
         key = {"pk": run_partition(run_id), "sk": f"J#{entry.key}"}

@@ -55,7 +55,7 @@ class RunRecord:
         )
 
     def can_begin(self, intents: Mapping[str, Intent]) -> bool:
-        """Whether intents can be recorded: the run goes on, and each attempt is a new one."""
+        """Whether intents can be recorded: the run is not stopped, and each attempt is new."""
         recorded = self.head.intents
         repeated = any(
             path in recorded and recorded[path].attempt >= intent.attempt
