@@ -15,7 +15,7 @@ from tests.support.lambda_invocation import REGION
 
 @pytest.fixture(scope="module", autouse=True)
 def aws() -> Iterator[None]:
-    """AWS in this process. Clients are made anew for it, and not used outside of it."""
+    """AWS in this process, with new clients that are not used elsewhere."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         aws_clients.cache_clear()
@@ -33,14 +33,14 @@ def model() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[IssuerServer]:
-    """Where people sign in, if a test lets the deployment trust it."""
+    """The identity provider, for tests whose deployment trusts it."""
     with IssuerServer() as server:
         yield server
 
 
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> Iterator[Deployment]:
-    """Whatever a test does, no link may have got into the log, and no hint may have been lost."""
+    """Check after each test that the log has no link and no wake-up message was lost."""
     deployed = Deployment(monkeypatch, model.base_url)
     yield deployed
     log = deployed.log.getvalue()

@@ -1,4 +1,4 @@
-"""Deciding by link: only from the page, or from what is no browser; only once; only what fits."""
+"""Decisions by link: only from the page or a program, only once, only valid ones."""
 
 import time
 from base64 import b64encode
@@ -279,7 +279,7 @@ def test_after_the_deadline_a_call_is_rejected_and_never_approved(
     deployment.answer(token, APPROVE, headers=CURL).refused(409)
 
 
-# -- a call that was lost ----------------------------------------------
+# -- calls in doubt --------------------------------------------------------------------------------
 
 
 def lost(deployment: Deployment) -> tuple[str, str]:

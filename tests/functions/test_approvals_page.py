@@ -1,4 +1,4 @@
-"""The approver's page: what it shows, to whom, and that looking at it changes nothing."""
+"""The approver's page: its content, its access, and that opening it changes nothing."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Agreeing in advance, by page and by program; seen and revoked in the inbox."""
+"""Standing approvals by page and by program; shown and revoked in the inbox."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def issuer(deployment: Deployment) -> Iterator[IssuerServer]:
 
 
 def agreed(deployment: Deployment, **rules: str) -> str:
-    """The lead approves chairs, and such calls in advance."""
+    """The lead approves chairs and grants similar calls."""
     run_id = deployment.suspended("procurement", CHAIRS)
     token = deployment.token(LEAD)
     page = deployment.http("approval-page", params={"token": token}, query={"grant": "1"})
@@ -36,7 +36,7 @@ def agreed(deployment: Deployment, **rules: str) -> str:
 
 
 def ordered(deployment: Deployment, input: str) -> bool:
-    """Whether an order goes through without anybody being asked."""
+    """Whether an order completes without a request for approval."""
     mails, run_id = len(deployment.mails()), deployment.started("procurement", input)
     deployment.drain()
     asked = len(deployment.mails()) > mails

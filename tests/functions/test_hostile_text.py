@@ -1,5 +1,5 @@
-"""Whatever models, tools, callers and approvers write, it stays words: on every page, in mail, in
-Slack and in JSON. Each output is compared with the one that is made from harmless words.
+"""Text of models, tools, callers and approvers stays text: on every page, in mail, in Slack and
+in JSON. Each output is compared with the output for harmless text.
 """
 
 import json
@@ -33,7 +33,7 @@ from tests.local.slack_rules import check_message, check_view
 from tests.support.email_messages import NOTIFIER, Markup, check_parts, part
 from tests.support.form_page import Browser
 from tests.support.hostile_run import HostileRun
-from tests.support.hostile_scenes import ANN, BOB, CARL, NAMES, PLACES, SCENES, Words
+from tests.support.hostile_scenes import ANN, BOB, CARL, MARKERS, NAMES, SCENES, Words
 from tests.support.http_answers import Answer
 from tests.support.notices import ADA, HOSTILE
 
@@ -58,7 +58,7 @@ STRANGE = [
     "".join(SHAPELESS),
 ]
 texts = st.sampled_from(STRANGE) | st.text(max_size=40)
-strange = st.fixed_dictionaries(dict.fromkeys(PLACES, texts)).map(
+strange = st.fixed_dictionaries(dict.fromkeys(MARKERS, texts)).map(
     lambda found: {place: f"{place}{text}x" for place, text in found.items()}
 )
 few = settings(
@@ -72,7 +72,7 @@ ACTING = {"href", "src", "action", "method", "type", "class", "style", "role", "
 
 
 def harmless(words: Words) -> Words:
-    """Words for which the same controls are drawn, and which do nothing."""
+    """Harmless texts for which the forms have the same controls."""
     return {place: f"{place}{_kind(text)}".ljust(len(text), "a") for place, text in words.items()}
 
 
@@ -83,7 +83,7 @@ def _kind(text: str) -> str:
 
 
 class Skeleton(HTMLParser):
-    """A page without its words."""
+    """A page without its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def assert_same_but_for_the_words(hostile: Answer, plain: Answer) -> None:
 
 
 def hidden(text: str) -> list[str]:
-    """Whatever cannot be seen in a text."""
+    """The invisible characters of a text."""
     unseen = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
     others = set(re.findall(r"[^\x20-\x7e\n\t]", text))
     return [each for each in others if unicodedata.category(each) in unseen or _FREE.match(each)]
@@ -136,7 +136,7 @@ _FREE = re.compile(
 
 
 def pages(name: str, words: Words) -> Iterator[Answer]:
-    """Every page that somebody can see of a scene."""
+    """Every page of a scene."""
     world = HostileRun(name, words)
     for who in (ANN, CARL):
         yield world.open(who)
@@ -204,7 +204,7 @@ def test_hostile_text_that_was_typed_is_shown_again_exactly(words: Words) -> Non
 
 @pytest.mark.parametrize("text", ["x&next=evil", "\u00e9\u4e2d", "a=b;c", "<b>", "%0d%0aX:y", "'"])
 def test_a_hostile_address_stays_within_one_url_parameter(text: str) -> None:
-    answer = HostileRun("open", {place: place for place in PLACES}).open_as_nobody(text, text)
+    answer = HostileRun("open", {each: each for each in MARKERS}).open_as_nobody(text, text)
     assert answer.status == 303
     way, _, query = answer.headers["location"].partition("?")
     assert way == "../../signin"
@@ -257,7 +257,7 @@ def test_hostile_text_stays_text_in_mail(words: Words, occasion: str) -> None:
 
 
 def slack(words: Words) -> Iterator[dict[str, Any]]:
-    """All that is ever said in Slack, as it is sent."""
+    """Every message and dialog for Slack, as it is sent."""
     for notice in notices(words):
         asked = RequestRef.of(notice)
         for told in (

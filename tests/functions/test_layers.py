@@ -1,4 +1,4 @@
-"""The layers as they are shipped: whole, compiled, and no more imported than a trigger needs.
+"""The layers as they are shipped: complete, compiled, and without unneeded imports.
 
 The local emulator lets functions see its own packages and the host's, so a dependency that is
 missing from the layer would go unnoticed there. Here each function is imported in an interpreter

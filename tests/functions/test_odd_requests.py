@@ -1,4 +1,4 @@
-"""Requests that nobody sends by mistake: each is answered, and by a document of bearable size."""
+"""Hostile requests: each gets a response, and one of limited size."""
 
 import json
 from typing import Any
@@ -78,7 +78,7 @@ def test_a_request_is_not_reassigned_to_an_invalid_address(deployment: Deploymen
     assert deployment.state() == before
 
 
-# -- the route is the one that IAM and the authorizer have looked at -------------------------------
+# -- routes match what IAM and the authorizer checked ----------------------------------------------
 
 
 @pytest.mark.parametrize("run_id", ["\n", "/", "x/timeline", "..", "\0", "\ud800", "a%2Fb"])
@@ -104,7 +104,7 @@ def test_an_odd_token_matches_no_link_and_no_other_route(
     assert answer["multiValueHeaders"]["Content-Type"] == ["text/html; charset=utf-8"]
 
 
-# -- nothing is kept by anybody on the way ---------------------------------------------------------
+# -- no response is cached -------------------------------------------------------------------------
 
 
 def test_a_response_without_a_body_is_not_cached_either(deployment: Deployment) -> None:

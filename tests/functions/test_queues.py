@@ -1,4 +1,4 @@
-"""The functions behind queues and the schedule: nothing is lost, nothing is done twice."""
+"""The functions behind queues and the schedule: no work is lost or repeated."""
 
 import json
 import random

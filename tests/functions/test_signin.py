@@ -62,7 +62,7 @@ class Browser:
 
 
 def fill_in(url: str, **form: str) -> dict[str, str]:
-    """Fill in the provider's form; what it sends the browser back with."""
+    """Fill in the provider's form. Returns the query of the callback."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc)
     connection.request("POST", f"{parts.path}?{parts.query}", urlencode(form), FORM)
@@ -75,7 +75,7 @@ def fill_in(url: str, **form: str) -> dict[str, str]:
 
 @pytest.fixture
 def browser(deployment: Deployment, issuer: IssuerServer) -> Iterator[Browser]:
-    """A browser; nothing that it was given may have got into the log."""
+    """A browser. Checks afterwards that the log has none of its cookies."""
     issuer.redirect_uris = {f"{BASE}/signin/callback"}
     deployment.trust(issuer)
     browser = Browser(deployment)
@@ -194,7 +194,7 @@ def test_other_authorization_schemes_are_ignored(browser: Browser, value: str) -
     assert browser.me(Authorization=value).status == 200
 
 
-def test_an_unreachable_provider_is_an_error_and_not_a_missing_identity(
+def test_a_failing_provider_is_an_error_and_not_a_missing_identity(
     browser: Browser, issuer: IssuerServer
 ) -> None:
     browser.sign_in()
@@ -212,7 +212,7 @@ def test_a_header_or_query_cannot_set_the_identity(browser: Browser) -> None:
     answer.refused(401)
 
 
-# -- what can go wrong on the way ----------------------------------------
+# -- errors during sign-in -------------------------------------------------------------------------
 
 
 def test_a_refusal_at_the_provider_is_shown(browser: Browser) -> None:
@@ -247,7 +247,7 @@ def test_sign_in_does_not_redirect_to_another_site(browser: Browser, path: str) 
     browser.open("signin", query={"next": path}, headers=CURL).refused(422)
 
 
-def test_an_unreachable_provider_is_shown(browser: Browser, issuer: IssuerServer) -> None:
+def test_a_failing_provider_is_shown(browser: Browser, issuer: IssuerServer) -> None:
     issuer.broken = True
     page = browser.open("signin")
     assert page.status == 503 and "the identity provider" in page.body

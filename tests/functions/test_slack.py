@@ -1,4 +1,4 @@
-"""Slack, from the question to the answer: who may decide there, and who may not."""
+"""Slack, from the notification to the decision, and requests that are refused."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ HEAD = "U0HEAD"
 
 @pytest.fixture
 def slack(deployment: Deployment) -> Iterator[SlackServer]:
-    """A workspace that the deployment is an app of, and that its approver is a member of."""
+    """A workspace with the app of the deployment and its approver as a member."""
     with SlackServer() as server:
         server.join(HEAD, SECURITY)
         deployment.parameters["SlackApiUrl"] = server.url
@@ -41,7 +41,7 @@ def posted(deployment: Deployment, sent: Sent) -> Answer:
 
 
 def asked(deployment: Deployment, slack: SlackServer) -> tuple[str, Message]:
-    """A run that waits, and the message that asks for its approval."""
+    """A waiting run, and the message that requests its approval."""
     run_id = deployment.suspended()
     return run_id, slack.messages[-1]
 
@@ -56,7 +56,7 @@ def nothing_is_decided(deployment: Deployment, run_id: str) -> bool:
     return len(waits) == 1 and not decided and not deployment.messages("ResumeQueue")
 
 
-# -- the question ------------------------------------------------------------
+# -- the notification ------------------------------------------------------------------------------
 
 
 def test_an_approver_is_notified_in_slack_and_not_by_mail(
@@ -95,7 +95,7 @@ def test_a_group_in_a_channel_is_asked_to_sign_in(
     assert "confidential" not in message.words()
 
 
-# -- the answer ------------------------------------------------------------
+# -- the decision ----------------------------------------------------------------------------------
 
 
 def test_a_click_approves(deployment: Deployment, slack: SlackServer) -> None:
@@ -241,7 +241,7 @@ def test_a_high_risk_request_is_not_decided_in_slack(
     assert nothing_is_decided(deployment, run_id)
 
 
-# -- a call that was lost ----------------------------------------------------------
+# -- calls in doubt --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_doubt_is_answered_with_what_was_found(
     assert f"Answered: {words} by {SECURITY}" in doubt.words()
 
 
-# -- who may not --------------------------------------------------------------------
+# -- refused requests ------------------------------------------------------------------------------
 
 
 STRANGERS: dict[str, dict[str, Any]] = {

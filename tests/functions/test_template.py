@@ -1,4 +1,4 @@
-"""What the template gives each function is what the function's code asks for."""
+"""The template gives each function the variables and rights that its code needs."""
 
 import ast
 import json

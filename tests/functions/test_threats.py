@@ -1,7 +1,7 @@
-"""What must not be possible around an approval, row by row.
+"""The threats to an approval, one by one.
 
-`ELSEWHERE` names the tests that hold a row up where they live; those below are the rows that belong
-to no single part, from the mail to the tool.
+`ELSEWHERE` names the tests of each threat in other files; the tests below cover the threats that
+concern several parts.
 """
 
 import ast
@@ -65,7 +65,7 @@ ELSEWHERE = {
     },
     "other arguments run than were seen": {
         "unit/engine/test_runner.py": ["test_a_call_runs_only_as_it_was_approved"],
-        "unit/services/test_policies.py": ["test_whoever_saw_something_else_does_not_approve"],
+        "unit/services/test_policies.py": ["test_an_approval_of_other_arguments_is_refused"],
         "functions/test_inbox.py": [
             "test_a_request_that_changed_since_it_was_shown_is_not_approved"
         ],
@@ -89,7 +89,7 @@ ELSEWHERE = {
             "test_a_signed_in_person_who_is_no_approver_does_not_see_the_request",
             "test_a_link_alone_does_not_decide_a_high_risk_request",
         ],
-        "unit/services/test_policies.py": ["test_whoever_started_the_run_may_not_approve_it"],
+        "unit/services/test_policies.py": ["test_the_requester_may_not_approve"],
         "functions/test_signin.py": ["test_a_header_or_query_cannot_set_the_identity"],
     },
     "hostile text in the page, the mail, Slack": {
@@ -104,7 +104,7 @@ ELSEWHERE = {
         "contract/test_notifier.py": ["test_text_never_becomes_structure"],
     },
     "the token, or another secret, leaks": {
-        "unit/adapters/channels/test_slack.py": ["test_no_link_is_logged_even_where_everything_is"],
+        "unit/adapters/channels/test_slack.py": ["test_no_link_is_logged_even_at_debug_level"],
         "contract/test_notifier.py": ["test_private_details_are_sent_to_private_channels_only"],
         "functions/test_queues.py": ["test_the_topic_notifies_machines_without_a_link"],
         "functions/test_signin.py": ["test_each_response_is_private_and_without_scripts"],
@@ -128,15 +128,17 @@ ELSEWHERE = {
             "test_a_forged_slack_request_is_refused",
             "test_a_slack_request_with_another_secret_or_body_is_refused",
         ],
-        "unit/adapters/channels/test_slack.py": ["test_where_nobody_was_asked_nobody_may_answer"],
+        "unit/adapters/channels/test_slack.py": [
+            "test_a_request_without_approvers_cannot_be_decided"
+        ],
     },
     "a webhook to a private address": {
         "unit/adapters/channels/test_webhook.py": [
             "test_a_webhook_target_on_a_private_address_is_refused",
             "test_a_name_with_one_private_address_among_public_ones_is_refused",
-            "test_a_name_that_has_moved_to_a_private_address_is_refused_then",
+            "test_a_name_that_moved_to_a_private_address_is_refused",
             "test_a_redirect_to_a_private_address_is_not_followed",
-            "test_what_is_no_plain_https_address_is_refused",
+            "test_an_address_that_is_not_plain_https_is_refused",
         ],
         "functions/test_slack.py": ["test_a_webhook_on_a_private_address_is_not_retried"],
     },
@@ -203,7 +205,7 @@ def test_after_reassignment_only_the_new_approvers_link_decides(deployment: Depl
     assert said["approver"] == DEPUTY
 
 
-# -- who -------------------------------------------------------------------------------------------
+# -- the approver ----------------------------------------------------------------------------------
 
 
 def test_a_form_or_body_cannot_set_the_approver(deployment: Deployment) -> None:
@@ -235,7 +237,7 @@ def test_the_requester_cannot_approve_by_any_route(deployment: Deployment) -> No
     assert deployment.state() == before
 
 
-# -- what leaks ------------------------------------------------------------------------------------
+# -- leaks -----------------------------------------------------------------------------------------
 
 
 def test_tokens_and_keys_are_in_no_log(deployment: Deployment) -> None:
@@ -272,7 +274,7 @@ def test_the_page_and_its_links_leak_no_address(deployment: Deployment) -> None:
         assert token not in answer.body
 
 
-# -- what the function may do ----------------------------------------------------------------------
+# -- permissions of the function -------------------------------------------------------------------
 
 
 def test_the_approvals_function_may_only_decide() -> None:

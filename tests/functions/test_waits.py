@@ -1,4 +1,4 @@
-"""Runs that wait for something else than an approval, through the deployed functions."""
+"""Runs that wait for anything but an approval, through the deployed functions."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def kinds(deployment: Deployment, run_id: str) -> list[str]:
     return [each["kind"] for each in deployment.read(run_id)["waiting"]]
 
 
-# -- one order, from door to door ------------------------------------------------------------------
+# -- one order from start to end -------------------------------------------------------------------
 
 
 def test_an_order_is_delivered(deployment: Deployment) -> None:
@@ -119,11 +119,11 @@ def test_a_question_can_be_declined(deployment: Deployment, model: ModelServer) 
     assert any("I never ordered this." in json.dumps(each) for each in model.requests)
 
 
-# -- agents of our own -----------------------------------------------------------------------------
+# -- agents for these tests ------------------------------------------------------------------------
 
 
 class Played:
-    """An agent that calls one tool, and then says what it came to."""
+    """An agent that calls one tool and then answers with its result."""
 
     def __init__(self, patch: pytest.MonkeyPatch, model: ModelServer, agent: Agent) -> None:
         patch.setattr(agents, "AGENTS", [agent])
@@ -153,7 +153,7 @@ def export(context: ToolContext) -> Job:
 def exporting(
     deployment: Deployment, patch: pytest.MonkeyPatch, model: ModelServer
 ) -> tuple[str, str]:
-    """A run that waits for a job, and the token of its address."""
+    """A run that waits for a job, and the token of its callback address."""
     Played(patch, model, Agent("exporter", tools=[export]))
     run_id = deployment.suspended("exporter", "go")
     base, _, token = URLS[-1].rpartition("/")
@@ -301,7 +301,7 @@ def test_a_condition_can_end_the_run(
 def test_questions_and_conditions_have_no_bulk_decision(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, model: ModelServer
 ) -> None:
-    """Their inbox entries have no box to be chosen by; see `test_inbox` for the rest."""
+    """Their inbox entries have no checkbox; see `test_inbox` for the rest."""
 
     @tool(effect="read")
     def ask() -> Question:
@@ -315,7 +315,7 @@ def test_questions_and_conditions_have_no_bulk_decision(
     assert refused.status == 422
 
 
-# -- the conversation and the operator -------------------------------------------------------------
+# -- messages and operators ------------------------------------------------------------------------
 
 
 def test_a_completed_run_continues_with_the_next_message(
@@ -385,7 +385,7 @@ def test_a_long_poll_returns_when_the_run_changes(
         assert poll(wait=wrong).faults() == {"wait"}
 
 
-# -- runs of their own -----------------------------------------------------------------------------
+# -- child runs ------------------------------------------------------------------------------------
 
 
 def test_a_parent_run_shows_the_waits_of_its_child_runs(

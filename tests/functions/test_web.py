@@ -1,4 +1,4 @@
-"""The pages for operators: who may see them, the list of runs, and a run in each state."""
+"""The pages for operators: access, the list of runs, and a run in each state."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ LOOPBACK = "http://127.0.0.1:8000"
 
 @pytest.fixture
 def opened(deployment: Deployment) -> Deployment:
-    """A stack on somebody's own machine."""
+    """A stack on the developer's machine."""
     deployment.parameters |= {"WebIsOpen": "yes", "PublicUrl": LOOPBACK}
     return deployment
 
@@ -54,7 +54,7 @@ def runs_on(answer: Answer) -> list[str]:
     return re.findall(r'href="web/runs/(\w+)"', answer.body)
 
 
-# -- who may look ----------------------------------------------------------------------------------
+# -- access ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The page of a run in all the ways in which one can wait, be held, and be talked to.
+"""The page of a run: each kind of wait, pauses, and messages.
 
 The function is the deployed one; the runs are made in memory, on a clock that the tests move.
 """
@@ -27,7 +27,7 @@ from agent_continuations.adapters.models.scripted import Script
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Intent
-from agent_continuations.core.decisions.responses import Decide as Said
+from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.local.queue import LocalWorkQueue
@@ -173,9 +173,9 @@ def test_a_call_in_doubt_is_shown_as_a_question(page: Page) -> None:
 
 
 def lose(harness: LocalHarness, run_id: str, request_id: str) -> None:
-    """Approve the one call, and let its process be gone in the middle of it."""
-    said = Said(verdict=Verdict.APPROVE, approver=ANN, via="local")
-    services_of(harness).decisions.decide(run_id, request_id, said)
+    """Approve the one call, and lose its process while the tool runs."""
+    response = Decide(verdict=Verdict.APPROVE, approver=ANN, via="local")
+    services_of(harness).decisions.decide(run_id, request_id, response)
     until = harness.now + timedelta(seconds=1)
     head = harness.store.claim(run_id, holder="gone", now=harness.now, lease_until=until)
     assert head

@@ -83,7 +83,7 @@ class DeployedStack:
         self.keep_secret("SigningSecret", json.dumps(value))
 
     def trust(self, issuer: IssuerServer) -> None:
-        """Let people sign in there."""
+        """Use this identity provider."""
         self.parameters |= {"OidcIssuer": issuer.url, "OidcClientId": issuer.client_id}
         self.keep_secret("OidcSecret", json.dumps({"client_secret": issuer.client_secret}))
 
@@ -143,7 +143,7 @@ class DeployedStack:
 
     @contextmanager
     def _logging(self) -> Iterator[None]:
-        """Send all that a function prints or logs to `log`."""
+        """Redirect the output and logs of a function to `log`."""
         own = StreamHandler(self.log)
         services = (
             *("runs-api", "approvals-api", "advance", "notify", "sweep"),

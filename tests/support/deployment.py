@@ -121,7 +121,7 @@ class Deployment(DeployedStack):
     # -- what SQS and the schedule do --------------------------------------------------------------
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """Take what a queue holds, as events."""
+        """Receive and delete the messages of a queue. Returns them as events."""
         taken = []
         url = self.physical[queue]
         while found := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10):
@@ -147,7 +147,7 @@ class Deployment(DeployedStack):
         return self.invoke(consumer(queue), event)
 
     def drain(self) -> list[str]:
-        """Deliver every message until the queues are empty; which functions were invoked."""
+        """Deliver every message until the queues are empty. Returns the invoked functions."""
         invoked: list[str] = []
         while batch := [(queue, event) for queue in QUEUES for event in self.messages(queue)]:
             for queue, event in batch:
@@ -168,7 +168,7 @@ class Deployment(DeployedStack):
         return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
     def state(self) -> Any:
-        """All that a function could have changed."""
+        """The state that a function could have changed."""
         objects = self.s3.list_objects_v2(Bucket=self.table).get("Contents", [])
         wanted = ["ApproximateNumberOfMessages"]
         waiting = [

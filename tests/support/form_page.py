@@ -26,7 +26,7 @@ def page(fields: Iterable[Field]) -> str:
 
 
 class Browser(HTMLParser):
-    """What stands on a page, and what its form posts when nothing is touched.
+    """The content of a page, and the values that its untouched form posts.
 
     It does what the HTML Standard makes of a value: line breaks of the page become LF, the first
     one of a textarea is dropped, a line has none, a date control drops what is no date, a list

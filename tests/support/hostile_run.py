@@ -82,7 +82,7 @@ class HostileRun:
         return self._http("inbox-decision", {}, form=form, person=filled(who, self.words))
 
     def open_as_nobody(self, run_id: str, request_id: str) -> Response:
-        """Without having signed in, open the page for those who have."""
+        """Open the page for signed-in people without a session."""
         return self._http("signed-in-page", {"token": run_id, "request_id": request_id})
 
     def open_as_operator(self) -> tuple[Response, Response]:

@@ -35,7 +35,7 @@ from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
 
 MARK = re.compile("zz([a-z]+)zz")
-PLACES = (
+MARKERS = (
     *("chief", "clerk", "goal", "input", "explains", "refused", "key", "to", "what", "result"),
     *("ann", "bob", "carl", "group", "requester", "why", "other", "metadata"),
 )

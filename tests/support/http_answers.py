@@ -22,7 +22,7 @@ CURL: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back from an HTTP function; header names in lower case, cookies apart."""
+    """The response of an HTTP function; header names in lower case, cookies apart."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""A run of one agent approverse only tool needs approval by a given policy."""
+"""A run of one agent whose only tool needs approval by a given policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ def _number(linked: tuple[Any, Any]) -> int:
 
 @dataclass
 class PolicyHarness:
-    """One agent approverse tool needs approval by a policy, and a clock that the test moves."""
+    """One agent whose tool needs approval by a policy, and a clock that the test moves."""
 
     policy: Approval
     now: datetime = START

@@ -1,4 +1,4 @@
-"""How long a Retry-After header asks to wait."""
+"""The pause of a Retry-After header."""
 
 from datetime import UTC, datetime
 
@@ -33,5 +33,5 @@ NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
         ("Fri, 99 Dec 99999 23:59:59 GMT", None),
     ],
 )
-def test_it_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
     assert retry_after_seconds(value, NOW) == seconds

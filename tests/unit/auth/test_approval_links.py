@@ -1,4 +1,4 @@
-"""Links and nonces: what was made here is read back, and nothing else is."""
+"""Links and nonces: own ones are read back, all others are refused."""
 
 import string
 from datetime import UTC, datetime, timedelta
@@ -36,9 +36,7 @@ def refused(token: str, *keys: str) -> bool:
 
 @settings(deadline=None)
 @given(run_ids, request_ids, approvers, times)
-def test_a_token_gives_back_what_it_was_made_for(
-    run: str, request: str, approver: str, until: datetime
-) -> None:
+def test_a_token_is_read_back(run: str, request: str, approver: str, until: datetime) -> None:
     both = ApprovalLinks([KEY])
     read = both.read(both.token(run, request, approver, until))
     assert (read.run_id, read.request_id) == (run, request)
@@ -56,7 +54,7 @@ def test_a_token_is_short_and_safe_in_a_url(
     assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
 
 
-def test_a_token_is_the_same_each_time() -> None:
+def test_a_token_is_deterministic() -> None:
     assert ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL) == TOKEN
 
 
@@ -84,17 +82,17 @@ def test_a_token_belongs_to_its_approver_alone() -> None:
 
 
 @pytest.mark.parametrize("place", range(len(TOKEN) - 1))
-def test_no_letter_of_a_token_can_be_another(place: int) -> None:
+def test_a_token_with_any_letter_changed_is_refused(place: int) -> None:
     for letter in set(string.ascii_letters + string.digits + "-_.=!%é") - {TOKEN[place]}:
         assert refused(TOKEN[:place] + letter + TOKEN[place + 1 :]), letter
 
 
-def test_the_last_letter_of_a_token_cannot_be_another() -> None:
+def test_a_token_with_another_last_letter_is_refused() -> None:
     for letter in set(string.ascii_letters + string.digits + "-_.=!%é") - {TOKEN[-1]}:
         assert refused(TOKEN[:-1] + letter), letter
 
 
-def test_no_letter_of_a_token_can_be_its_twin_in_the_other_base64() -> None:
+def test_a_token_in_the_other_base64_alphabet_is_refused() -> None:
     for seed in range(20):
         until = UNTIL + timedelta(seconds=seed)
         payload, _, signature = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, until).rpartition(".")
@@ -103,24 +101,24 @@ def test_no_letter_of_a_token_can_be_its_twin_in_the_other_base64() -> None:
 
 
 @pytest.mark.parametrize("spelling", [f"{TOKEN}=", f"{TOKEN}====", f"{TOKEN[:80]}!!!!{TOKEN[80:]}"])
-def test_nothing_can_be_put_into_a_token(spelling: str) -> None:
+def test_a_token_with_an_insertion_is_refused(spelling: str) -> None:
     assert refused(spelling)
 
 
 @pytest.mark.parametrize("place", range(len(TOKEN)))
-def test_a_token_cannot_be_cut(place: int) -> None:
+def test_a_truncated_token_is_refused(place: int) -> None:
     assert refused(TOKEN[:place])
     assert refused(TOKEN[place + 1 :])
     assert refused(TOKEN[:place] + TOKEN[place + 1 :])
 
 
 @pytest.mark.parametrize("place", range(len(TOKEN) - 1))
-def test_neighbours_cannot_change_places(place: int) -> None:
+def test_a_token_with_two_letters_swapped_is_refused(place: int) -> None:
     changed = TOKEN[:place] + TOKEN[place + 1] + TOKEN[place] + TOKEN[place + 2 :]
     assert changed == TOKEN or refused(changed)
 
 
-def test_half_of_one_token_does_not_fit_half_of_another() -> None:
+def test_a_token_of_two_halves_is_refused() -> None:
     make = ApprovalLinks([KEY]).token
     whole = TOKEN.partition(".")
     mine = make(RUN, REQUEST, "eve@example.com", UNTIL).partition(".")
@@ -144,19 +142,19 @@ def test_keys_can_be_changed_without_breaking_links() -> None:
     assert not refused(new, OTHER)
 
 
-def test_a_page_made_before_the_keys_changed_still_works() -> None:
+def test_a_page_from_before_a_key_rotation_still_works() -> None:
     nonce = ApprovalLinks([KEY]).nonce(TOKEN)
     assert ApprovalLinks([OTHER, KEY]).accepts(TOKEN, nonce)
     assert not ApprovalLinks([OTHER]).accepts(TOKEN, nonce)
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["k" * 31], [KEY, "short"], ["short", KEY]])
-def test_keys_that_are_missing_or_short_are_refused(keys: list[str]) -> None:
+def test_missing_or_short_keys_are_refused(keys: list[str]) -> None:
     with pytest.raises(ValueError, match="32 characters"):
         ApprovalLinks(keys)
 
 
-def test_a_nonce_fits_its_token_alone() -> None:
+def test_a_nonce_belongs_to_one_token() -> None:
     both = ApprovalLinks([KEY])
     nonce = both.nonce(TOKEN)
     assert both.accepts(TOKEN, nonce)
@@ -183,7 +181,7 @@ def test_a_nonce_is_no_token_and_a_token_no_nonce() -> None:
 @example(".")
 @example("." * 94)
 @example("é." + TOKEN.partition(".")[2])
-def test_no_other_text_is_a_token_and_none_breaks_the_reader(text: str) -> None:
+def test_any_other_text_is_refused_as_a_token(text: str) -> None:
     assert refused(text)
 
 
@@ -191,13 +189,13 @@ def test_no_other_text_is_a_token_and_none_breaks_the_reader(text: str) -> None:
 @given(st.text(), st.text())
 @example(TOKEN, "\ud800")
 @example(TOKEN, "é")
-def test_no_other_text_is_a_nonce_and_none_breaks_the_reader(token: str, nonce: str) -> None:
+def test_any_other_text_is_refused_as_a_nonce(token: str, nonce: str) -> None:
     assert not ApprovalLinks([KEY]).accepts(token, nonce)
 
 
 @settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 6))
-def test_no_few_letters_of_a_payload_can_be_others(random: Random, changes: int) -> None:
+def test_a_token_with_a_few_letters_changed_is_refused(random: Random, changes: int) -> None:
     payload, _, signature = TOKEN.rpartition(".")
     letters = list(payload)
     for _ in range(changes):
@@ -207,12 +205,12 @@ def test_no_few_letters_of_a_payload_can_be_others(random: Random, changes: int)
     assert changed == payload or refused(f"{changed}.{signature}")
 
 
-def test_deadlines_reach_into_the_next_century() -> None:
+def test_deadlines_in_the_next_century_are_supported() -> None:
     late = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
     both = ApprovalLinks([KEY])
     assert both.read(both.token(RUN, REQUEST, ADA, late)).expires_at == late
 
 
 @pytest.mark.parametrize("nonce", ["\ud800", "QUJD"])
-def test_half_a_character_does_not_break_the_reader_of_nonces(nonce: str) -> None:
+def test_a_lone_surrogate_is_refused_as_a_nonce(nonce: str) -> None:
     assert not ApprovalLinks([KEY]).accepts("\ud800", nonce)

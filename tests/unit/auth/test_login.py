@@ -1,4 +1,4 @@
-"""Signing in: whose tokens are believed, and the way to the provider and back."""
+"""Sign-in: accepted and refused tokens, and the way to the provider and back."""
 
 import json
 import time
@@ -30,7 +30,7 @@ FIRST, STRANGE = Key.new(), Key.new()
 
 
 class Clock:
-    """A clock that a test turns on by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -67,7 +67,7 @@ def flow_of(server: IssuerServer, *keys: str, client_secret: str = CLIENT_SECRET
 
 
 def at_the_provider(url: str, **form: str) -> dict[str, str]:
-    """Sign in as a person does in the provider's form; what it sends the browser back with."""
+    """Sign in by the provider's form. Returns the query of the callback."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -84,7 +84,7 @@ def at_the_provider(url: str, **form: str) -> dict[str, str]:
 # -- tokens --------------------------------------------------------------
 
 
-def test_a_token_of_the_provider_names_a_person(server: IssuerServer) -> None:
+def test_a_token_of_the_provider_identifies_a_person(server: IssuerServer) -> None:
     token = server.token("Ada@Example.com", ["finance", "admins"], sub="a 1", amr=["pwd", "mfa"])
     person = issuer_of(server).verify(token)
     assert person == Identity(
@@ -95,7 +95,7 @@ def test_a_token_of_the_provider_names_a_person(server: IssuerServer) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_keys_of_each_kind_will_do(server: IssuerServer, algorithm: str) -> None:
+def test_each_kind_of_key_is_supported(server: IssuerServer, algorithm: str) -> None:
     server.rotate(algorithm)
     assert issuer_of(server).verify(server.token(ADA)).name == ADA
 
@@ -172,7 +172,7 @@ WRONG: dict[str, Callable[[IssuerServer], str]] = {
 
 
 @pytest.mark.parametrize("way", WRONG)
-def test_a_token_that_is_not_right_is_refused(server: IssuerServer, way: str) -> None:
+def test_an_invalid_token_is_refused(server: IssuerServer, way: str) -> None:
     token = WRONG[way](server)
     with pytest.raises(Forbidden) as refusal:
         issuer_of(server).verify(token)
@@ -182,24 +182,26 @@ def test_a_token_that_is_not_right_is_refused(server: IssuerServer, way: str) ->
 @given(st.text())
 @example("..")
 @example("e30.e30.e30")
-def test_no_other_text_breaks_the_reader(shared: IssuerServer, text: str) -> None:
+def test_any_other_text_is_refused(shared: IssuerServer, text: str) -> None:
     with pytest.raises(Forbidden):
         issuer_of(shared).verify(text)
 
 
-def test_a_clock_that_is_a_little_off_does_no_harm(server: IssuerServer) -> None:
+def test_a_small_clock_skew_is_tolerated(server: IssuerServer) -> None:
     now = int(time.time())
     token = server.token(ADA, iat=now + 10, nbf=now + 10, exp=now - 10)
     assert issuer_of(server).verify(token).name == ADA
 
 
-def test_several_audiences_will_do_if_we_are_the_party(server: IssuerServer) -> None:
+def test_several_audiences_are_accepted_with_the_client_as_authorized_party(
+    server: IssuerServer,
+) -> None:
     token = server.token(ADA, aud=["another", server.client_id], azp=server.client_id)
     assert issuer_of(server).verify(token).name == ADA
 
 
 @pytest.mark.parametrize("said", [True, "true", None])
-def test_an_address_is_believed_if_it_is_verified_or_nothing_is_said(
+def test_an_address_is_accepted_unless_it_is_marked_as_unverified(
     server: IssuerServer, said: bool | str | None
 ) -> None:
     assert issuer_of(server).verify(server.token(ADA, email_verified=said)).name == ADA
@@ -209,7 +211,7 @@ def test_an_address_is_believed_if_it_is_verified_or_nothing_is_said(
     ("said", "groups"),
     [(["a", "b c"], ("group:a", "group:b c")), ("a", ("group:a",)), ([], ()), (None, ())],
 )
-def test_groups_come_as_a_list_or_one_or_none(
+def test_groups_are_a_list_a_string_or_missing(
     server: IssuerServer, said: Any, groups: tuple[str, ...]
 ) -> None:
     issuer = issuer_of(server, groups_claim="cognito:groups")
@@ -217,7 +219,7 @@ def test_groups_come_as_a_list_or_one_or_none(
     assert issuer.verify(token).groups == groups
 
 
-def test_what_the_provider_says_cannot_look_like_our_words(server: IssuerServer) -> None:
+def test_claims_of_the_provider_are_escaped(server: IssuerServer) -> None:
     token = server.token(ADA, sub="x amr=mfa\nsub=root", amr=["pwd sub=y"])
     told = issuer_of(server).verify(token).authentication
     assert told == f"oidc {server.url} sub=x%20amr%3Dmfa%0Asub%3Droot amr=pwd%20sub%3Dy"
@@ -226,7 +228,7 @@ def test_what_the_provider_says_cannot_look_like_our_words(server: IssuerServer)
 # -- keys ----------------------------------------------------------------
 
 
-def test_keys_are_read_once_and_again_when_they_are_old(server: IssuerServer) -> None:
+def test_keys_are_cached_until_they_expire(server: IssuerServer) -> None:
     clock = Clock()
     issuer = issuer_of(server, clock=clock)
     assert server.reads == 0
@@ -238,7 +240,7 @@ def test_keys_are_read_once_and_again_when_they_are_old(server: IssuerServer) ->
     assert server.reads == 2
 
 
-def test_a_new_key_is_found_and_the_old_one_is_no_longer_good(server: IssuerServer) -> None:
+def test_a_new_key_is_found_and_the_old_one_is_refused(server: IssuerServer) -> None:
     clock = Clock()
     issuer = issuer_of(server, clock=clock)
     old = server.token(ADA)
@@ -250,7 +252,7 @@ def test_a_new_key_is_found_and_the_old_one_is_no_longer_good(server: IssuerServ
         issuer.verify(old)
 
 
-def test_invented_keys_do_not_make_us_ask_all_the_time(server: IssuerServer) -> None:
+def test_unknown_key_ids_do_not_reload_the_keys_each_time(server: IssuerServer) -> None:
     clock = Clock()
     issuer = issuer_of(server, clock=clock)
     for _ in range(20):
@@ -282,7 +284,7 @@ def test_a_published_secret_is_not_a_key(server: IssuerServer) -> None:
         issuer_of(server).verify(server.token(ADA, key=secret))
 
 
-def test_a_token_that_names_no_key_is_good_only_if_there_is_one(server: IssuerServer) -> None:
+def test_a_token_without_a_key_id_needs_a_single_key(server: IssuerServer) -> None:
     claims = jwt.decode(server.token(ADA), options={"verify_signature": False})
     token = jwt.encode(claims, server.keys[0].private, "RS256")
     assert issuer_of(server).verify(token).name == ADA
@@ -294,7 +296,7 @@ def test_a_token_that_names_no_key_is_good_only_if_there_is_one(server: IssuerSe
 # -- the provider --------------------------------------------------------
 
 
-def test_a_provider_that_does_not_answer_is_no_refusal(server: IssuerServer) -> None:
+def test_a_failing_provider_is_not_a_refusal(server: IssuerServer) -> None:
     server.broken = True
     with pytest.raises(Retryable):
         issuer_of(server).verify(server.token(ADA))
@@ -302,32 +304,32 @@ def test_a_provider_that_does_not_answer_is_no_refusal(server: IssuerServer) -> 
         flow_of(server).begin("/")
 
 
-def test_a_provider_that_is_not_there_is_no_refusal() -> None:
+def test_an_unreachable_provider_is_not_a_refusal() -> None:
     with IssuerServer() as gone:
         token = gone.token(ADA)
     with pytest.raises(Retryable):
         issuer_of(gone).verify(token)
 
 
-def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server: IssuerServer) -> None:
+def test_an_issuer_in_another_spelling_is_refused(server: IssuerServer) -> None:
     issuer = OidcProvider(f"{server.url}/", server.client_id)
     with pytest.raises(Fatal, match="the issuer is"):
         issuer.verify(server.token(ADA))
 
 
-def test_a_provider_that_is_not_one_is_told(server: IssuerServer) -> None:
+def test_an_invalid_provider_is_reported(server: IssuerServer) -> None:
     with pytest.raises(Fatal, match="404"):
         OidcProvider(f"{server.url}/realms/x", server.client_id).verify(server.token(ADA))
 
 
 @pytest.mark.parametrize("url", ["http://idp.example.com", "ftp://127.0.0.1", "file:///etc", "x"])
-def test_a_provider_is_asked_over_https_only(url: str) -> None:
+def test_a_provider_is_called_over_https_only(url: str) -> None:
     with pytest.raises(Fatal, match="must use https"):
         OidcProvider(url, "client").verify(jwt.encode({"sub": ADA}, STRANGE.private, "RS256"))
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "jwks_uri"])
-def test_a_provider_may_not_send_us_where_others_listen(name: str) -> None:
+def test_an_insecure_endpoint_of_the_provider_is_refused(name: str) -> None:
     class Careless(IssuerServer):
         def configuration(self) -> dict[str, Any]:
             return {**super().configuration(), name: "http://idp.example.com/x"}
@@ -340,7 +342,7 @@ def test_a_provider_may_not_send_us_where_others_listen(name: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_the_way_there_and_back(server: IssuerServer, method: str) -> None:
+def test_a_sign_in_from_redirect_to_callback(server: IssuerServer, method: str) -> None:
     server.auth_methods = [method]
     flow = flow_of(server)
     url, cookie = flow.begin("/approvals/x?y=1")
@@ -371,7 +373,7 @@ def test_the_browser_carries_neither_secret_nor_verifier_to_the_provider(
     assert query["code_challenge_method"] == "S256"
 
 
-def test_a_code_is_good_once(server: IssuerServer) -> None:
+def test_a_code_is_accepted_once(server: IssuerServer) -> None:
     flow = flow_of(server)
     url, cookie = flow.begin("/")
     back = at_the_provider(url)
@@ -380,7 +382,7 @@ def test_a_code_is_good_once(server: IssuerServer) -> None:
         flow.finish(back["code"], back["state"], cookie)
 
 
-def test_an_answer_is_good_only_in_the_browser_that_asked(server: IssuerServer) -> None:
+def test_a_callback_is_accepted_only_in_the_browser_of_the_sign_in(server: IssuerServer) -> None:
     flow = flow_of(server)
     url, mine = flow.begin("/")
     back = at_the_provider(url)
@@ -400,7 +402,7 @@ def test_a_forged_state_is_refused(server: IssuerServer, state: str) -> None:
         flow.finish(back["code"], state, cookie)
 
 
-def test_a_stolen_code_is_worth_nothing_in_another_sign_in(server: IssuerServer) -> None:
+def test_a_stolen_code_is_refused_in_another_sign_in(server: IssuerServer) -> None:
     flow = flow_of(server)
     stolen = at_the_provider(flow.begin("/")[0])["code"]
     url, cookie = flow.begin("/")
@@ -420,7 +422,7 @@ def test_a_token_for_another_sign_in_is_refused(server: IssuerServer) -> None:
         flow.finish(back["code"], back["state"], cookie)
 
 
-def test_a_sign_in_that_took_too_long_is_refused(
+def test_an_expired_sign_in_is_refused(
     server: IssuerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = flow_of(server)
@@ -433,7 +435,7 @@ def test_a_sign_in_that_took_too_long_is_refused(
         flow.finish(back["code"], back["state"], cookie)
 
 
-def test_keys_can_be_changed_while_somebody_is_at_the_provider(server: IssuerServer) -> None:
+def test_keys_can_be_rotated_during_a_sign_in(server: IssuerServer) -> None:
     url, cookie = flow_of(server, KEY).begin("/")
     back = at_the_provider(url)
     with pytest.raises(Forbidden):
@@ -445,7 +447,7 @@ def test_keys_can_be_changed_while_somebody_is_at_the_provider(server: IssuerSer
     assert flow_of(server, OTHER).finish(back["code"], back["state"], cookie), "the newest signs"
 
 
-def test_a_wrong_client_secret_is_a_matter_for_the_deployer(server: IssuerServer) -> None:
+def test_a_wrong_client_secret_is_a_configuration_error(server: IssuerServer) -> None:
     flow = flow_of(server, client_secret="wrong")
     url, cookie = flow.begin("/")
     back = at_the_provider(url)
@@ -454,7 +456,7 @@ def test_a_wrong_client_secret_is_a_matter_for_the_deployer(server: IssuerServer
 
 
 @pytest.mark.parametrize("secret", ["a:b", "ü&=+ %", "wörd: / ?"])
-def test_any_secret_can_be_sent(server: IssuerServer, secret: str) -> None:
+def test_any_client_secret_is_encoded(server: IssuerServer, secret: str) -> None:
     server.client_secret = secret
     flow = flow_of(server, client_secret=secret)
     url, cookie = flow.begin("/")
@@ -462,13 +464,13 @@ def test_any_secret_can_be_sent(server: IssuerServer, secret: str) -> None:
     assert flow.finish(back["code"], back["state"], cookie)
 
 
-# -- where to go on to ---------------------------------------------------
+# -- the address after sign-in ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/inbox", "/approvals/AAA.bbb-_?x=1&y=%20", "/a//b", "/a:b@c", "/?next=/"]
 )
-def test_a_path_of_ours_may_be_next(path: str) -> None:
+def test_a_relative_path_may_be_next(path: str) -> None:
     assert local_path(path) == path
 
 
@@ -497,7 +499,7 @@ def test_a_path_of_ours_may_be_next(path: str) -> None:
         "/inbox\n",
     ],
 )
-def test_nothing_else_may_be_next(server: IssuerServer, path: str) -> None:
+def test_any_other_address_may_not_be_next(server: IssuerServer, path: str) -> None:
     with pytest.raises(Invalid):
         flow_of(server).begin(path)
     assert server.reads == 0
@@ -506,7 +508,7 @@ def test_nothing_else_may_be_next(server: IssuerServer, path: str) -> None:
 # -- cookies and context -------------------------------------------------
 
 
-def test_a_cookie_is_for_this_host_and_no_script() -> None:
+def test_a_cookie_is_limited_to_its_host_and_hidden_from_scripts() -> None:
     assert set_cookie("session", "a.b.c", secure=True) == (
         "__Host-session=a.b.c; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
@@ -515,7 +517,7 @@ def test_a_cookie_is_for_this_host_and_no_script() -> None:
     )
 
 
-def test_a_token_that_no_browser_would_keep_is_told() -> None:
+def test_a_token_too_large_for_a_browser_is_reported() -> None:
     with pytest.raises(Invalid, match="too large"):
         set_cookie("session", "a" * 4001, secure=True)
 
@@ -527,16 +529,16 @@ def test_a_cookie_is_found_among_others() -> None:
     assert read_cookie([], "session", secure=True) == ""
 
 
-def test_a_cookie_of_the_plain_name_is_not_the_one_of_https() -> None:
+def test_a_cookie_without_the_prefix_is_ignored_over_https() -> None:
     assert read_cookie(["session=planted-by-a-neighbour"], "session", secure=True) == ""
 
 
-def test_the_authorizers_word_is_read_back() -> None:
+def test_the_context_of_the_authorizer_is_parsed() -> None:
     ada = Identity(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1")
     assert identity.signed_in({**ada.context(), "principalId": ADA}) == ada
     assert all(isinstance(value, str) for value in ada.context().values())
 
 
 @pytest.mark.parametrize("context", [{}, {"signed_in": "no"}, {"name": ADA, "principalId": ADA}])
-def test_without_the_authorizers_word_nobody_is_signed_in(context: dict[str, str]) -> None:
+def test_without_the_authorizer_context_there_is_no_identity(context: dict[str, str]) -> None:
     assert identity.signed_in(context) is None

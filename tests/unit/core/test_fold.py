@@ -49,7 +49,7 @@ ROOT_FRAME = Continuation(agent="root", instructions="be", input="go", max_turns
 
 @dataclass
 class SimulatedRun:
-    """The stored journal, and the model calls and tools that have really run."""
+    """The stored journal of a run, and the model calls and tools that were really executed."""
 
     data: st.DataObject
     journal: dict[str, Event] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Forms for arguments: nothing that was not touched is altered, nothing that was typed is lost."""
+"""Forms for arguments: untouched fields are unchanged, typed values are never lost."""
 
 import json
 import re
@@ -63,13 +63,13 @@ def drawn(annotation: Any, value: Any = ..., default: Any = ...) -> FormField:
 
 
 def typed(annotation: Any, text: str, value: Any = ..., default: Any = ...) -> Read:
-    """What is read if this is typed where that value stood."""
+    """The result of typing this text in place of that value."""
     arguments = {} if value is ... else {"a": value}
     return parse(made(annotation, default), {"arguments.a": text}, arguments, prefix=PREFIX)
 
 
 def untouched(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> Read:
-    """What comes back from the form as a browser posts it, if a person changes nothing."""
+    """The result of posting the form unchanged, as a browser does."""
     browser = Browser(page(fields(schema, arguments, prefix=PREFIX)))
     return parse(schema, browser.posted, arguments, prefix=PREFIX)
 
@@ -80,7 +80,7 @@ def fault(result: Read) -> str:
     return told
 
 
-# -- nothing that was not touched is altered -------------------------------------------------------
+# -- untouched fields are unchanged ----------------------------------------------------------------
 
 texts = st.text() | st.sampled_from([*HIDDEN, *HOSTILE, "", " ", "\n", "\n\na", "a\n", "\t"])
 texts |= st.lists(st.sampled_from(["\n", "\r", "a", " ", "<", "&"])).map("".join)
@@ -132,7 +132,7 @@ of_type: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 @st.composite
 def schemas_with_arguments(draw: st.DrawFn) -> tuple[type[BaseModel], dict[str, Any]]:
-    """A model with some arguments, each needed, nullable, or with a default; and valid values."""
+    """A model whose arguments are required, nullable or have a default, and valid values."""
     some = draw(st.lists(st.tuples(st.sampled_from(of_type), st.integers(0, 3)), max_size=6))
     members: dict[str, Any] = {}
     arguments: dict[str, Any] = {}
@@ -150,7 +150,7 @@ def schemas_with_arguments(draw: st.DrawFn) -> tuple[type[BaseModel], dict[str, 
 
 @settings(deadline=None, max_examples=300)
 @given(schemas_with_arguments())
-def test_a_form_that_nobody_touched_gives_the_same_arguments(
+def test_an_unchanged_form_returns_the_same_arguments(
     case: tuple[type[BaseModel], dict[str, Any]],
 ) -> None:
     model, arguments = case
@@ -165,7 +165,7 @@ def test_a_form_that_nobody_touched_gives_the_same_arguments(
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b"]) | texts.filter(bool), json_values, max_size=3))
 @example({"a": {"\r\n": "\r\n"}, "b": 2**64})
-def test_even_arguments_that_do_not_fit_come_back_as_they_are(arguments: dict[str, Any]) -> None:
+def test_an_unchanged_form_returns_even_invalid_arguments(arguments: dict[str, Any]) -> None:
     schema = schema_of(a=(int, ...), b=(Colour | None, None))
     back = untouched(schema, arguments)
     assert dict(back.faults).keys() <= {"a"} - arguments.keys()
@@ -192,25 +192,25 @@ def test_even_arguments_that_do_not_fit_come_back_as_they_are(arguments: dict[st
 @pytest.mark.parametrize(
     "annotation", [str, str | None, Annotated[str, Field(max_length=999)], Any]
 )
-def test_a_text_comes_back_to_the_last_space(value: str, annotation: Any) -> None:
+def test_a_text_keeps_every_space(value: str, annotation: Any) -> None:
     assert untouched(made(annotation), {"a": value}).arguments == {"a": value}
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, 10**40, 1e22, -0.0, 0.1, 5e-324, 1.0, 1], ids=repr)
-def test_a_number_comes_back_to_the_last_digit(value: float) -> None:
+def test_a_number_keeps_every_digit(value: float) -> None:
     (back,) = untouched(made(float), {"a": value}).arguments.values()
     assert (repr(back), type(back)) == (repr(value), type(value))
 
 
 @pytest.mark.parametrize("arguments", [{}, {"a": None}, {"a": ""}], ids=["absent", "null", "empty"])
-def test_absent_null_and_empty_stay_apart(arguments: dict[str, Any]) -> None:
+def test_absent_null_and_empty_stay_distinct(arguments: dict[str, Any]) -> None:
     schema = made(str | None, "default")
     (field,) = fields(schema, arguments, prefix=PREFIX)
     assert field.value == ""
     assert untouched(schema, arguments) == Read(arguments, ())
 
 
-def test_what_was_not_posted_stays_as_it_is() -> None:
+def test_a_field_that_was_not_posted_is_unchanged() -> None:
     schema = schema_of(a=(int, ...), b=(str, ...))
     posted = {"arguments.a": "2", "decision": "approve"}
     assert parse(schema, posted, {"a": 1, "b": "\r"}, prefix=PREFIX).arguments == {
@@ -219,7 +219,7 @@ def test_what_was_not_posted_stays_as_it_is() -> None:
     }
 
 
-def test_an_argument_that_the_schema_does_not_name_is_shown_too() -> None:
+def test_an_argument_outside_the_schema_is_shown_too() -> None:
     found = fields(made(int), {"a": 1, "b": "x"}, prefix=PREFIX)
     assert [(each.argument, each.kind, each.value) for each in found] == [
         ("a", "integer", "1"),
@@ -227,12 +227,12 @@ def test_an_argument_that_the_schema_does_not_name_is_shown_too() -> None:
     ]
 
 
-def test_a_schema_may_begin_with_a_reference() -> None:
+def test_a_schema_may_be_a_reference() -> None:
     found = fields(Address.model_json_schema(), {"street": "Lane"}, prefix=PREFIX)
     assert [each.argument for each in found] == ["street", "zip", "before"]
 
 
-# -- which control ---------------------------------------------------------------------------------
+# -- controls --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,14 +269,14 @@ def test_a_schema_may_begin_with_a_reference() -> None:
         (str, 5, "json"),
     ],
 )
-def test_the_simplest_control_that_holds_the_value_is_drawn(
+def test_a_field_uses_the_simplest_control_for_its_value(
     annotation: Any, value: Any, kind: str
 ) -> None:
     assert drawn(annotation, value).kind == kind
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
-def test_a_text_in_which_something_hides_stands_as_json(hidden: str) -> None:
+def test_a_text_with_invisible_characters_is_shown_as_json(hidden: str) -> None:
     field = drawn(str, f"a{hidden}b")
     assert field.kind == "json"
     assert hidden not in field.value
@@ -285,7 +285,7 @@ def test_a_text_in_which_something_hides_stands_as_json(hidden: str) -> None:
     assert typed(str, '"a b"', f"a{hidden}b").arguments == {"a": "a b"}
 
 
-def test_a_phone_shows_digits_only_where_nothing_else_is_needed() -> None:
+def test_a_numeric_keyboard_is_requested_only_for_digits() -> None:
     assert drawn(Annotated[int, Field(ge=0)], 1).inputmode == "numeric"
     assert drawn(Annotated[int | None, Field(gt=0)], None).inputmode == "numeric"
     assert drawn(Annotated[int, Field(ge=-1)], 1).inputmode == ""
@@ -293,7 +293,7 @@ def test_a_phone_shows_digits_only_where_nothing_else_is_needed() -> None:
     assert drawn(AnyUrl, "https://example.com").inputmode == "url"
 
 
-def test_limits_are_told_in_words() -> None:
+def test_limits_are_described() -> None:
     assert drawn(Annotated[int, Field(ge=1, lt=9, multiple_of=2)], 1).notes == (
         "At least 1, less than 9, a multiple of 2.",
     )
@@ -302,7 +302,7 @@ def test_limits_are_told_in_words() -> None:
     )
 
 
-def test_what_json_is_wanted_is_told() -> None:
+def test_the_expected_json_is_described() -> None:
     assert drawn(Address, {}).notes == ("JSON object with street, zip, before.",)
     assert drawn(Annotated[list[int], Field(min_length=1)], [1]).notes == (
         "1 or more items.",
@@ -312,7 +312,7 @@ def test_what_json_is_wanted_is_told() -> None:
     assert "in quotes" in drawn(str, "\x00").notes[0]
 
 
-def test_the_name_of_a_class_is_not_the_name_of_the_argument() -> None:
+def test_the_title_of_a_class_is_not_the_label_of_an_argument() -> None:
     field = drawn(Address, {"street": "Lane"})
     assert (field.label, field.description) == ("a", "Where somebody lives.")
     own = drawn(Annotated[Address, Field(title="Home", description="Told.")], {"street": "Lane"})
@@ -338,7 +338,7 @@ def test_choices_keep_the_types_of_their_values() -> None:
         assert (back, type(back)) == (value, type(value))
 
 
-def test_yes_no_and_neither_are_three_choices() -> None:
+def test_an_optional_boolean_has_three_choices() -> None:
     assert offered(drawn(bool, True)) == [("true", "yes"), ("false", "no")]
     assert offered(drawn(bool | None, None))[2:] == [("null", "(none)")]
     assert offered(drawn(bool, default=False)) == [
@@ -349,7 +349,7 @@ def test_yes_no_and_neither_are_three_choices() -> None:
     assert typed(bool, "false", True).arguments == {"a": False}
 
 
-def test_nobody_chooses_by_leaving_a_list_alone() -> None:
+def test_an_untouched_list_selects_nothing() -> None:
     field = drawn(Colour)
     assert offered(field)[0] == ("", "Please choose")
     posted = Browser(page([field])).posted
@@ -357,7 +357,7 @@ def test_nobody_chooses_by_leaving_a_list_alone() -> None:
     assert fault(parse(made(Colour), posted, {}, prefix=PREFIX)) == "Required"
 
 
-def test_whoever_chose_can_go_back_to_what_stood() -> None:
+def test_a_choice_can_be_reset_to_the_original_value() -> None:
     for standing, text in (({}, ""), ({"a": "green"}, '"green"')):
         schema = made(Colour, Colour.RED)
         posted = {"arguments.a": '"blue"'}
@@ -366,21 +366,21 @@ def test_whoever_chose_can_go_back_to_what_stood() -> None:
         assert parse(schema, {"arguments.a": text}, standing, prefix=PREFIX).arguments == standing
 
 
-def test_a_standing_value_that_is_no_choice_is_one_more() -> None:
+def test_an_original_value_outside_the_choices_is_added() -> None:
     field = drawn(Colour, "green")
     assert offered(field)[0] == ('"green"', '"green"')
     assert untouched(made(Colour), {"a": "green"}).arguments == {"a": "green"}
     assert typed(Colour, '"blue"', "green").arguments == {"a": "blue"}
 
 
-def test_what_is_no_choice_is_refused_and_shown_again() -> None:
+def test_an_invalid_choice_is_refused_and_shown_again() -> None:
     assert "options" in fault(typed(Colour, '"green"', "red"))
     posted = {"arguments.a": '"green"'}
     (again,) = fields(made(Colour), {"a": "red"}, prefix=PREFIX, posted=posted)
     assert Browser(page([again])).posted == posted
 
 
-# -- what is typed ---------------------------------------------------------------------------------
+# -- typed values ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_what_is_no_choice_is_refused_and_shown_again() -> None:
         (Any, "[1, null, 1e2]", [1, None, 100.0]),
     ],
 )
-def test_what_is_typed_is_read(annotation: Any, text: str, value: Any) -> None:
+def test_typed_values_are_parsed(annotation: Any, text: str, value: Any) -> None:
     (back,) = typed(annotation, text).arguments.values()
     assert (back, type(back)) == (value, type(value))
 
@@ -439,11 +439,11 @@ def test_what_is_typed_is_read(annotation: Any, text: str, value: Any) -> None:
         (str, "", "Required"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_words(annotation: Any, text: str, told: str) -> None:
+def test_a_value_that_cannot_be_parsed_is_explained(annotation: Any, text: str, told: str) -> None:
     assert told in fault(typed(annotation, text))
 
 
-def test_a_decimal_keeps_every_digit_that_was_typed() -> None:
+def test_a_decimal_keeps_every_typed_digit() -> None:
     digits = "0.1000000000000000055511151231257827"
     assert typed(Decimal, digits, "1.5").arguments == {"a": digits}
     assert typed(Decimal, digits).arguments == {"a": digits}
@@ -467,7 +467,7 @@ def test_a_decimal_keeps_every_digit_that_was_typed() -> None:
         (date | None, None, "2026-11-22", {"a": None}, "If empty: none."),
     ],
 )
-def test_the_form_says_what_an_empty_control_means_and_keeps_to_it(
+def test_an_empty_control_has_the_meaning_that_the_form_shows(
     annotation: Any, default: Any, value: Any, meaning: dict[str, Any], told: str | None
 ) -> None:
     assert typed(annotation, "", value, default) == Read(meaning, ())
@@ -478,11 +478,11 @@ def test_the_form_says_what_an_empty_control_means_and_keeps_to_it(
 
 
 @pytest.mark.parametrize(("annotation", "value"), [(int, 1), (date, "2026-11-22"), (Any, [1])])
-def test_what_is_needed_cannot_be_left_empty(annotation: Any, value: Any) -> None:
+def test_a_required_field_cannot_be_empty(annotation: Any, value: Any) -> None:
     assert fault(typed(annotation, " ", value)) == "Required"
 
 
-def test_a_name_that_the_form_does_not_have_is_a_fault() -> None:
+def test_an_unknown_field_name_is_an_error() -> None:
     posted = {"arguments.a": "1", "arguments.b": "2", "arguments.a.c": "3", "arguments": "x"}
     result = parse(made(int), posted, {"a": 1}, prefix=PREFIX)
     assert result.faults == (("a.c", "unknown"), ("b", "unknown"))
@@ -490,7 +490,7 @@ def test_a_name_that_the_form_does_not_have_is_a_fault() -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from([kind for kind, _ in of_type]), texts, st.booleans())
-def test_any_text_is_read_or_refused_and_never_lost(
+def test_any_text_is_parsed_or_refused_and_never_lost(
     annotation: Any, text: str, optional: bool
 ) -> None:
     schema = made(Optional[annotation] if optional else annotation)  # noqa: UP045
@@ -504,11 +504,11 @@ def test_any_text_is_read_or_refused_and_never_lost(
         assert Browser(page([again])).posted["arguments.a"].replace("\r\n", "\n") == again.value
 
 
-# -- faults find their controls --------------------------------------------------------------------
+# -- errors at their controls ----------------------------------------------------------------------
 
 
 def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:
-    """The form after a post that was refused, by us or by the tool."""
+    """The form after a post that the form or the tool refused."""
     result = parse(made.schema, posted, PAID, prefix=PREFIX)
     faults = result.faults
     if not faults:
@@ -518,7 +518,7 @@ def shown_again(made: Tool, posted: Mapping[str, str]) -> FaultPlacement:
     return attach_faults(fields(made.schema, PAID, prefix=PREFIX, posted=posted), faults)
 
 
-def test_a_fault_of_the_tool_stands_at_its_control() -> None:
+def test_an_error_of_the_tool_is_shown_at_its_control() -> None:
     posted = {"arguments.amount": "1,50", "arguments.to": '{"zip": "x", "street": "Lane"}'}
     placed = shown_again(pay, posted)
     told = {each.name: each.fault for each in placed.fields if each.fault}
@@ -529,7 +529,7 @@ def test_a_fault_of_the_tool_stands_at_its_control() -> None:
     assert placed.general == ()
 
 
-def test_a_fault_that_belongs_to_no_control_is_kept() -> None:
+def test_an_error_without_a_control_is_kept() -> None:
     placed = attach_faults(
         fields(made(int), {"a": 1}, prefix=PREFIX), [("ab", "no"), ("body", "neither")]
     )
@@ -537,13 +537,13 @@ def test_a_fault_that_belongs_to_no_control_is_kept() -> None:
     assert placed.fields[0].fault is None
 
 
-def test_names_with_dots_own_their_faults_and_several_stand_together() -> None:
+def test_errors_of_names_with_dots_and_several_errors_at_one_control() -> None:
     found = fields({}, {"a": 1, "a.b": 2}, prefix=PREFIX)
     placed = attach_faults(found, [("a.b.0", "one"), ("a.b", "two"), ("a.c", "three")])
     assert [each.fault for each in placed.fields] == ["c: three", "0: one; two"]
 
 
-# -- the drawn form --------------------------------------------------------------------------------
+# -- the rendered form -----------------------------------------------------------------------------
 
 
 def assert_everybody_can_use(text: str, drawn: tuple[FormField, ...]) -> Browser:
@@ -567,7 +567,7 @@ def assert_everybody_can_use(text: str, drawn: tuple[FormField, ...]) -> Browser
     return browser
 
 
-def test_every_control_has_a_label_and_its_faults() -> None:
+def test_every_control_has_a_label_and_its_errors() -> None:
     posted = {"arguments.count": "three", "arguments.when": "soon", "arguments.colour": "mauve"}
     placed = shown_again(pay, posted)
     browser = assert_everybody_can_use(page(placed.fields), placed.fields)
@@ -579,7 +579,7 @@ def test_every_control_has_a_label_and_its_faults() -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_makes_no_markup(hostile: str) -> None:
+def test_hostile_text_adds_no_markup(hostile: str) -> None:
     described = Annotated[Any, Field(title=hostile, description=hostile)]
     schema = schema_of(
         a=(described, hostile),
@@ -603,7 +603,7 @@ def test_hostile_text_makes_no_markup(hostile: str) -> None:
     assert parse(schema, browser.posted, arguments, prefix=PREFIX) == Read(arguments, ())
 
 
-def test_what_hides_in_a_typed_text_is_pointed_out() -> None:
+def test_invisible_characters_in_a_typed_text_are_pointed_out() -> None:
     posted = {"arguments.a": "x\u202ey"}
     (again,) = fields(made(str), {"a": "x"}, prefix=PREFIX, posted=posted)
     assert again.value == "x\u202ey"

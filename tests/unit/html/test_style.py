@@ -1,4 +1,4 @@
-"""The pages' colours: every text can be read on what it stands on, by day and by night.
+"""The colours of the pages: every text has enough contrast, in light and dark mode.
 
 The ratio, and how small it may be: WCAG 2.2, 1.4.3 for text and 1.4.11 for controls.
 """
@@ -16,7 +16,7 @@ GROUNDS = ("paper", "card")
 
 
 def palette(scheme: str) -> dict[str, str]:
-    """The variables of `:root`, by day or by night."""
+    """The variables of `:root`, in light or dark mode."""
     day, night = re.findall(r":root\{([^}]*)\}", STYLE)
     pairs = dict(re.findall(r"--(\w+):(#\w+)", day))
     return pairs | (dict(re.findall(r"--(\w+):(#\w+)", night)) if scheme == "dark" else {})
@@ -35,13 +35,13 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_black_on_white_is_21() -> None:
+def test_the_contrast_of_black_on_white_is_21() -> None:
     assert contrast("#000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#fff") == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read(scheme: str) -> None:
+def test_every_text_has_enough_contrast(scheme: str) -> None:
     colours = palette(scheme)
     # Texts by their variables, on the page and on a card; and a button's, which is the card's.
     pairs = [
@@ -60,13 +60,13 @@ def test_every_text_can_be_read(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_controls_can_be_told_from_what_is_around_them(scheme: str) -> None:
+def test_controls_have_enough_contrast_with_their_surroundings(scheme: str) -> None:
     colours = palette(scheme)
     (edge,) = set(re.findall(r"border:1px solid var\(--(\w+)\);border-radius:8px;padding", STYLE))
     for colour in (edge, "blue"):  # the focus is shown in blue
         assert all(contrast(colours[colour], colours[ground]) >= CONTROL for ground in GROUNDS)
 
 
-def test_no_colour_is_named_outside_the_palette() -> None:
+def test_no_colour_is_outside_the_palette() -> None:
     rules = re.sub(r":root\{[^}]*\}", "", STYLE)
     assert re.findall(r"#[0-9a-f]{3,8}\b|rgba?\(|:(?:white|black)\b", rules) == []

@@ -1,4 +1,4 @@
-"""The audit trail: whatever is changed, removed or put elsewhere in a document is found."""
+"""The audit: any change, removal or move of an entry in a document is detected."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def document() -> Document:
     return document
 
 
-def test_the_trail_says_who_when_how_and_what_they_saw(document: Document) -> None:
+def test_the_audit_names_people_times_channels_and_the_arguments_seen(document: Document) -> None:
     asked, ann, bob, told, carl = document["items"]
     assert [each["number"] for each in document["items"]] == [1, 2, 3, 4, 5]
     assert asked["request"]["stages"] == [{"approvers": [ANN, BOB, CARL], "needed": 2}]
@@ -60,7 +60,7 @@ def changed(document: Document, number: int, *names: str, to: Any) -> None:
 
 
 def last_rewritten(document: Document) -> None:
-    """The end is made to fit, which only an expected digest can show."""
+    """The last digest is recomputed, which only an expected digest can reveal."""
     changed(document, -1, "decision", "reason", to="I never said so")
     document["end"]["digest"] = digest(document["items"][-1])
 
@@ -95,12 +95,12 @@ TAMPERED: dict[str, Callable[[Document], Any]] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_a_document_that_was_tampered_with_is_found_out(document: Document, name: str) -> None:
+def test_a_changed_audit_document_is_detected(document: Document, name: str) -> None:
     TAMPERED[name](document)
     assert document_faults(document) != []
 
 
-def test_a_trail_that_was_made_anew_is_found_out_by_a_digest_kept_elsewhere(
+def test_a_rebuilt_audit_chain_is_detected_by_a_separate_digest(
     document: Document,
 ) -> None:
     kept = document["end"]["digest"]
@@ -110,7 +110,7 @@ def test_a_trail_that_was_made_anew_is_found_out_by_a_digest_kept_elsewhere(
     assert document_faults(document, kept) != []
 
 
-def test_the_command_says_what_is_wrong(
+def test_the_command_reports_the_error(
     document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "audit.json"

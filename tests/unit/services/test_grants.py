@@ -1,4 +1,4 @@
-"""Agreeing in advance: to calls like one that was seen, for a while, and never to more."""
+"""Grants: they cover calls like one that was shown, for a limited time, and no others."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def agree(
     via: Any = "link",
     **more: Any,
 ) -> Grant:
-    """Approve what is asked, and calls like it."""
+    """Approve the request and grant similar calls."""
     rules = {"amount": "up_to"} if rules is None else rules
     wanted = GrantTerms(seconds=seconds, rules=rules, max_uses=max_uses)
     answer = Decide(verdict=Verdict.APPROVE, approver=who, via=via, grant=wanted, **more)
@@ -43,13 +43,13 @@ def agree(
 
 
 def again(one: PolicyHarness, amount: int) -> Status:
-    """Another run of the same agent, which wants this amount."""
+    """The status of another run of the same agent, with this amount."""
     one.next_amount = amount
     one.start()
     return one.status
 
 
-def test_a_call_like_one_that_was_approved_asks_nobody() -> None:
+def test_a_call_under_a_grant_needs_no_request() -> None:
     one = granting(ANN, BOB)
     grant = agree(one)
     assert again(one, 700) is Status.COMPLETED
@@ -66,7 +66,7 @@ def test_a_call_like_one_that_was_approved_asks_nobody() -> None:
 
 
 @pytest.mark.parametrize("amount", [701, -1])
-def test_what_was_not_agreed_to_is_asked(amount: int) -> None:
+def test_a_call_outside_the_grant_is_requested(amount: int) -> None:
     one = granting(ANN)
     agree(one)
     assert again(one, amount) is Status.SUSPENDED
@@ -74,14 +74,14 @@ def test_what_was_not_agreed_to_is_asked(amount: int) -> None:
     assert one.paid == [700]
 
 
-def test_without_a_rule_an_argument_must_be_the_same() -> None:
+def test_an_argument_without_a_rule_must_be_equal() -> None:
     one = granting(ANN)
     agree(one, rules={})
     assert again(one, 699) is Status.SUSPENDED
     assert again(one, 700) is Status.COMPLETED
 
 
-def test_a_grant_ends_at_its_time() -> None:
+def test_a_grant_expires() -> None:
     one = granting(ANN)
     agree(one, seconds=HOUR)
     one.now += timedelta(seconds=HOUR - 1)
@@ -90,14 +90,14 @@ def test_a_grant_ends_at_its_time() -> None:
     assert again(one, 5) is Status.SUSPENDED
 
 
-def test_a_grant_ends_after_its_uses() -> None:
+def test_a_grant_ends_after_its_maximal_uses() -> None:
     one = granting(ANN)
     agree(one, max_uses=1)
     assert again(one, 5) is Status.COMPLETED
     assert again(one, 5) is Status.SUSPENDED
 
 
-def test_a_revoked_grant_opens_nothing_any_more() -> None:
+def test_a_revoked_grant_approves_no_call() -> None:
     one = granting(ANN)
     grant = agree(one)
     with pytest.raises(Forbidden):
@@ -111,7 +111,7 @@ def test_a_revoked_grant_opens_nothing_any_more() -> None:
         one.services.grants.revoke("unknown", by=ANN)
 
 
-def test_a_grant_is_one_vote_of_several() -> None:
+def test_a_grant_counts_as_one_vote() -> None:
     two = granting(ANN, BOB, CARL, needed=2)
     agree(two)
     assert again(two, 700) is Status.SUSPENDED
@@ -121,7 +121,7 @@ def test_a_grant_is_one_vote_of_several() -> None:
     assert two.paid == [700]
 
 
-def test_two_grants_are_enough_where_two_must_agree() -> None:
+def test_two_grants_approve_a_call_that_needs_two_approvers() -> None:
     two = granting(ANN, BOB, CARL, needed=2)
     agree(two, ANN)
     agree(two, BOB)
@@ -129,7 +129,7 @@ def test_two_grants_are_enough_where_two_must_agree() -> None:
     assert two.paid == [700, 700]
 
 
-def test_two_grants_of_one_person_are_one_vote() -> None:
+def test_two_grants_of_one_approver_are_one_vote() -> None:
     two = granting(ANN, BOB, needed=2)
     agree(two, ANN)
     two.start()
@@ -140,7 +140,7 @@ def test_two_grants_of_one_person_are_one_vote() -> None:
     assert two.notified_approvers() == [(BOB,)]
 
 
-def test_a_grant_does_not_reach_another_stage() -> None:
+def test_a_grant_does_not_count_in_another_stage() -> None:
     staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB])], grant_seconds=DAY))
     staged.start()
     agree(staged)
@@ -150,7 +150,7 @@ def test_a_grant_does_not_reach_another_stage() -> None:
     assert staged.approve(BOB)
 
 
-def test_who_starts_a_run_does_not_approve_it_by_a_grant() -> None:
+def test_a_grant_of_the_requester_does_not_approve_the_run() -> None:
     one = granting(ANN, BOB)
     agree(one)
     one.start(requester=ANN)
@@ -158,21 +158,21 @@ def test_who_starts_a_run_does_not_approve_it_by_a_grant() -> None:
     assert one.notified_approvers() == [(BOB,)]
 
 
-def test_who_is_not_asked_any_more_approves_nothing_by_a_grant() -> None:
+def test_a_grant_of_a_former_approver_approves_no_call() -> None:
     one = granting(ANN)
     agree(one)
     one.redeploy(Approval([BOB], grant_seconds=DAY))
     assert again(one, 5) is Status.SUSPENDED
 
 
-def test_a_policy_that_allows_grants_no_more_ends_them() -> None:
+def test_a_policy_without_grants_ends_earlier_grants() -> None:
     one = granting(ANN)
     agree(one)
     one.redeploy(Approval([ANN]))
     assert again(one, 5) is Status.SUSPENDED
 
 
-def test_a_grant_made_by_a_link_does_not_open_what_is_of_high_risk() -> None:
+def test_a_grant_made_by_a_link_does_not_approve_a_high_risk_call() -> None:
     one = granting(ANN)
     agree(one)
     one.redeploy(Approval([ANN], risk="high", grant_seconds=DAY))
@@ -181,7 +181,7 @@ def test_a_grant_made_by_a_link_does_not_open_what_is_of_high_risk() -> None:
     assert again(one, 6) is Status.COMPLETED
 
 
-def test_a_grant_is_for_one_tool_of_one_agent_as_it_was() -> None:
+def test_a_grant_covers_one_version_of_one_tool_of_one_agent() -> None:
     one = granting(ANN)
     grant = agree(one)
     about = {"agent": "clerk", "tool": "pay", "schema_version": grant.schema_version}
@@ -200,24 +200,24 @@ def test_a_grant_is_for_one_tool_of_one_agent_as_it_was() -> None:
         ({"max_uses": 0}, "number"),
     ],
 )
-def test_no_more_is_granted_than_the_policy_allows(change: dict[str, Any], fault: str) -> None:
+def test_a_grant_beyond_the_policy_is_refused(change: dict[str, Any], fault: str) -> None:
     one = granting(ANN)
     with pytest.raises(Invalid, match=fault):
         agree(one, **change)
     assert one.status is Status.SUSPENDED
 
 
-def test_nothing_is_granted_where_the_policy_does_not_say_so() -> None:
+def test_a_grant_without_a_policy_for_grants_is_refused() -> None:
     with pytest.raises(Invalid, match="no standing approval"):
         agree(policy_harness(ANN))
 
 
-def test_who_is_not_asked_grants_nothing() -> None:
+def test_a_grant_by_another_person_than_an_approver_is_refused() -> None:
     with pytest.raises(Forbidden):
         agree(granting(ANN), CARL)
 
 
-def test_nothing_is_granted_on_what_is_closed() -> None:
+def test_a_grant_on_a_closed_request_is_refused() -> None:
     one = granting(ANN)
     one.approve(ANN)
     with pytest.raises(AlreadyDecided):
@@ -225,7 +225,7 @@ def test_nothing_is_granted_on_what_is_closed() -> None:
     assert one.services.grants.all() == []
 
 
-def test_a_text_has_no_upper_limit() -> None:
+def test_an_upper_limit_covers_only_numbers_from_zero() -> None:
     condition = ArgumentRule(rule="up_to", value=5)
     grant = agree(granting(ANN))
     bounded = grant.model_copy(update={"conditions": {"amount": condition}})
@@ -237,7 +237,7 @@ def test_a_text_has_no_upper_limit() -> None:
 
 
 @given(st.integers(0, 700), st.integers(-50, 1500))
-def test_a_call_is_opened_only_if_every_argument_is_agreed_to(limit: int, amount: int) -> None:
+def test_a_grant_covers_a_call_only_if_every_argument_matches(limit: int, amount: int) -> None:
     condition = ArgumentRule(rule="up_to", value=limit)
     base = agree(granting(ANN))
     grant = base.model_copy(update={"conditions": {"amount": condition}})
@@ -250,7 +250,7 @@ def test_a_call_is_opened_only_if_every_argument_is_agreed_to(limit: int, amount
     assert admitted == (0 <= amount <= limit)
 
 
-def test_a_preview_of_high_risk_wants_a_grant_of_somebody_who_was_signed_in() -> None:
+def test_a_high_risk_preview_needs_a_grant_of_a_signed_in_approver() -> None:
     one = PolicyHarness(
         Approval([ANN], grant_seconds=DAY),
         preview=lambda given: Preview(

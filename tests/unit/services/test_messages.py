@@ -1,4 +1,4 @@
-"""Talking to a run: messages, answers that must fit, and operators who hold it."""
+"""Messages to a run, validated answers, and operators who pause it."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def told(request: ModelRequest) -> list[tuple[str, Any]]:
     return [(message["role"], message["content"]) for message in request.messages]
 
 
-def test_a_completed_run_goes_on_with_the_next_message() -> None:
+def test_a_completed_run_continues_with_the_next_message() -> None:
     harness = LocalHarness(script=[say("hello"), say("fine"), say("bye")])
     view = harness.runner.start("a", "hi")
     assert view.result == "hello"
@@ -37,7 +37,7 @@ def test_a_completed_run_goes_on_with_the_next_message() -> None:
     ]
 
 
-def test_a_message_to_a_run_that_waits_is_heard_with_its_next_turn() -> None:
+def test_a_message_to_a_waiting_run_is_in_its_next_turn() -> None:
     harness = LocalHarness(nap, script=[calls(("nap", {"minutes": 1})), say("done")])
     view = harness.runner.start("a", "hi")
     harness.runner.message(view.run_id, "one")
@@ -50,7 +50,7 @@ def test_a_message_to_a_run_that_waits_is_heard_with_its_next_turn() -> None:
     assert told(harness.model.requests[-1])[-2:] == [("user", "one"), ("user", "two")]
 
 
-def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> None:
+def test_a_message_during_a_model_call_is_in_the_next_turn() -> None:
     def script(request: ModelRequest) -> Reply:
         heard = [content for role, content in told(request) if role == "user"]
         if heard == ["hi"]:
@@ -71,7 +71,7 @@ def test_a_message_that_comes_during_a_model_call_is_heard_with_the_next() -> No
     assert [[each.text for each in turn.heard] for turn in turns] == [[], ["and?"]]
 
 
-def test_the_same_message_again_is_one_message() -> None:
+def test_a_repeated_message_is_stored_once() -> None:
     harness = LocalHarness(wait_any, script=[calls(("wait_any", {})), say("done")])
     view = harness.runner.start("a", "hi")
     services = harness.runner._services
@@ -91,7 +91,7 @@ def test_turns_are_counted_from_the_last_message() -> None:
         assert view.result == number
 
 
-def test_who_has_failed_or_was_cancelled_hears_nothing() -> None:
+def test_a_failed_or_cancelled_run_accepts_no_message() -> None:
     harness = LocalHarness(wait_any, script=[calls(("wait_any", {}))])
     view = harness.runner.start("a", "hi")
     harness.runner.cancel(view.run_id)
@@ -99,7 +99,7 @@ def test_who_has_failed_or_was_cancelled_hears_nothing() -> None:
         harness.runner.message(view.run_id, "hello?")
 
 
-def test_messages_that_do_not_fit_are_refused_and_so_are_too_many() -> None:
+def test_invalid_or_too_many_messages_are_refused() -> None:
     harness = LocalHarness(wait_any, script=[calls(("wait_any", {}))])
     view = harness.runner.start("a", "hi")
     for text in (" ", "x" * 300_000):
@@ -111,7 +111,7 @@ def test_messages_that_do_not_fit_are_refused_and_so_are_too_many() -> None:
         harness.runner.message(view.run_id, "one more")
 
 
-# -- answers that must fit -------------------------------------------------------------------------
+# -- validated answers -----------------------------------------------------------------------------
 
 
 class Verdict(BaseModel):
@@ -124,13 +124,13 @@ def judge(*replies: str) -> LocalHarness:
     return LocalHarness(agents=[agent], scripts={"a": [say(each) for each in replies]})
 
 
-def test_an_answer_that_fits_is_the_result() -> None:
+def test_a_valid_answer_is_the_result() -> None:
     harness = judge('{"marks": 5, "good": true}')
     assert harness.runner.start("a", "judge").result == '{"good": true, "marks": 5}'
     assert harness.model.requests[0].output == Verdict.model_json_schema()
 
 
-def test_an_answer_that_does_not_fit_goes_back_with_what_is_wrong() -> None:
+def test_an_invalid_answer_is_returned_to_the_model_with_the_errors() -> None:
     harness = judge('{"good": true, "marks": 9}', "Very good!", '{"good": true, "marks": 5}')
     view = harness.runner.start("a", "judge")
     assert (view.status, view.turns) == (Status.COMPLETED, 3)
@@ -140,7 +140,7 @@ def test_an_answer_that_does_not_fit_goes_back_with_what_is_wrong() -> None:
     assert "not JSON" in third[1]
 
 
-def test_it_goes_back_a_bounded_number_of_times() -> None:
+def test_the_number_of_invalid_answers_is_limited() -> None:
     harness = judge(*["nonsense"] * 9)
     view = harness.runner.start("a", "judge")
     assert view.status is Status.FAILED
@@ -149,7 +149,7 @@ def test_it_goes_back_a_bounded_number_of_times() -> None:
     assert "output" in view.error
 
 
-def test_a_sub_agents_answer_must_fit_too() -> None:
+def test_the_answer_of_a_sub_agent_is_validated_too() -> None:
     inner = Agent("inner", output_type=Verdict)
     outer = Agent("outer", tools=[inner.as_tool(description="Judge.")])
     scripts = {
@@ -164,7 +164,7 @@ def test_a_sub_agents_answer_must_fit_too() -> None:
 # -- operators -------------------------------------------------------------------------------------
 
 
-def test_a_paused_run_takes_decisions_and_does_not_move() -> None:
+def test_a_paused_run_accepts_decisions_and_does_not_advance() -> None:
     ran: list[str] = []
 
     @tool(approval=Approval([ANN]))
@@ -196,7 +196,7 @@ def test_a_paused_run_takes_decisions_and_does_not_move() -> None:
         harness.runner.resume(view.run_id)
 
 
-def test_a_run_that_is_paused_while_it_works_begins_nothing_more() -> None:
+def test_a_running_run_that_is_paused_starts_nothing_more() -> None:
     ran: list[str] = []
     hold: list[Any] = []
 
@@ -233,7 +233,7 @@ def test_a_paused_run_can_be_cancelled() -> None:
     assert (cancelled.status, cancelled.paused) == (Status.CANCELLED, False)
 
 
-def test_a_run_that_ends_while_it_is_paused_is_held_no_more() -> None:
+def test_a_run_that_ends_is_not_paused_any_more() -> None:
     harness = LocalHarness(script=lambda request: ending(request))
     ran: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Who may say what to a request, how many must agree, and what time says where nobody does."""
+"""Approval policies: approvers, number of approvals, edits, deadlines, and the audit."""
 
 from datetime import timedelta
 from typing import Any
@@ -39,7 +39,7 @@ from tests.support.policy_harness import (
     policy_harness,
 )
 
-# -- how many ------------------------------------------------------------------------------------
+# -- number of approvals ---------------------------------------------------------------------------
 
 
 def test_any_one_of_the_approvers_decides() -> None:
@@ -48,7 +48,7 @@ def test_any_one_of_the_approvers_decides() -> None:
     assert one.paid == [700]
 
 
-def test_all_must_agree_where_the_policy_says_all() -> None:
+def test_a_policy_can_require_all_approvers() -> None:
     all_of_them = policy_harness(ANN, BOB, CARL, needed="all")
     assert not all_of_them.approve(BOB)
     assert not all_of_them.approve(ANN)
@@ -58,7 +58,7 @@ def test_all_must_agree_where_the_policy_says_all() -> None:
     assert all_of_them.paid == [700]
 
 
-def test_two_of_three_are_enough_where_two_are_needed() -> None:
+def test_a_policy_can_require_two_of_three_approvers() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     assert not two.approve(CARL)
     assert two.approve(ANN)
@@ -84,7 +84,7 @@ def test_one_rejection_is_enough() -> None:
         two.approve(CARL)
 
 
-def test_stages_are_asked_one_after_the_other() -> None:
+def test_stages_are_requested_in_order() -> None:
     manager_then_finance = PolicyHarness(
         Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed="all")])
     )
@@ -111,7 +111,7 @@ def test_a_stage_can_apply_above_an_amount_only() -> None:
     assert large.paid == [5000]
 
 
-def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
+def test_an_approval_in_one_stage_does_not_count_in_another() -> None:
     both = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([ANN, BOB])]))
     both.start()
     both.approve(ANN)
@@ -120,7 +120,7 @@ def test_who_has_agreed_in_one_stage_does_not_count_in_another() -> None:
     assert both.approve(BOB)
 
 
-def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
+def test_verified_group_members_decide_for_a_group() -> None:
     finance = policy_harness("group:finance", needed=2)
     with pytest.raises(Forbidden, match="not asked"):
         finance.approve(ANN)
@@ -133,7 +133,7 @@ def test_a_group_answers_by_those_who_are_known_to_be_in_it() -> None:
     assert finance.approve(BOB, groups=("group:finance", "group:legal"))
 
 
-def test_nobody_is_a_group() -> None:
+def test_a_group_name_alone_does_not_decide() -> None:
     finance = policy_harness("group:finance")
     with pytest.raises(Forbidden):
         finance.approve("group:finance")
@@ -158,17 +158,17 @@ def test_nobody_is_a_group() -> None:
         ({"approvers": [ANN], "grant_seconds": -1}, "grant"),
     ],
 )
-def test_a_policy_that_cannot_work_is_refused_when_it_is_written(
+def test_an_impossible_policy_is_refused_when_it_is_defined(
     policy: dict[str, Any], fault: str
 ) -> None:
     with pytest.raises(ValueError, match=fault):
         Approval(**policy)
 
 
-# -- who -----------------------------------------------------------------------------------------
+# -- the approver ----------------------------------------------------------------------------------
 
 
-def test_whoever_started_the_run_may_not_approve_it() -> None:
+def test_the_requester_may_not_approve() -> None:
     own = policy_harness(ANN, BOB, start=False)
     own.start(requester=ANN)
     assert own.notified_approvers() == [(BOB,)]
@@ -179,14 +179,14 @@ def test_whoever_started_the_run_may_not_approve_it() -> None:
     assert own.approve(BOB)
 
 
-def test_a_policy_can_allow_it() -> None:
+def test_a_policy_can_allow_the_requester_to_approve() -> None:
     own = policy_harness(ANN, self_approval=True, start=False)
     own.start(requester=ANN)
     assert own.approve(ANN)
 
 
 @pytest.mark.parametrize("via", ["link", "slack"])
-def test_high_risk_is_not_decided_by_a_link_alone(via: str) -> None:
+def test_a_high_risk_request_is_not_decided_by_a_link_alone(via: str) -> None:
     risky = policy_harness(ANN, risk="high")
     for verdict in Verdict:
         with pytest.raises(Forbidden, match="sign in"):
@@ -195,7 +195,7 @@ def test_high_risk_is_not_decided_by_a_link_alone(via: str) -> None:
     assert risky.paid == [700]
 
 
-def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
+def test_a_preview_can_make_a_call_high_risk() -> None:
     risky = PolicyHarness(
         Approval([ANN]),
         preview=lambda _: Preview(effect="Pays a lot.", reversible=False, risk=Risk.HIGH),
@@ -208,17 +208,17 @@ def test_a_tools_author_can_say_that_a_call_is_of_high_risk() -> None:
     assert (notice.risk, notice.preview.effect) == (Risk.HIGH, "Pays a lot.")
 
 
-def test_a_preview_that_fails_hides_nothing_and_opens_nothing() -> None:
+def test_a_failed_preview_neither_hides_the_request_nor_lowers_its_risk() -> None:
     broken = PolicyHarness(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
     broken.start()
     assert broken.notices()[0].preview is None
     assert broken.notices()[0].risk is Risk.HIGH
 
 
-# -- asked again -----------------------------------------------------------------------------------
+# -- repeated requests -----------------------------------------------------------------------------
 
 
-def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
+def test_an_identical_rejected_call_is_not_requested_again_immediately() -> None:
     one = policy_harness(ANN, start=False)
     one.replies = [call("pay", amount=700), call("pay", amount=700), call("pay", amount=700)]
     one.start()
@@ -232,7 +232,7 @@ def test_the_very_call_that_was_rejected_is_not_asked_again_at_once() -> None:
         assert "the invoice is wrong" in again.outcome.content
 
 
-def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
+def test_after_another_call_a_rejected_call_may_be_requested_again() -> None:
     one = policy_harness(ANN, start=False)
     one.replies = [call("pay", amount=amount) for amount in (700, 699, 700)]
     one.start()
@@ -245,7 +245,7 @@ def test_another_call_is_asked_and_then_the_first_may_be_asked_again() -> None:
     assert one.status is Status.COMPLETED
 
 
-def test_what_was_rejected_by_time_may_be_asked_again() -> None:
+def test_a_call_rejected_by_its_deadline_may_be_requested_again() -> None:
     one = policy_harness(ANN, timeout_seconds=DAY, start=False)
     one.replies = [call("pay", amount=700), call("pay", amount=700)]
     one.start()
@@ -254,10 +254,10 @@ def test_what_was_rejected_by_time_may_be_asked_again() -> None:
     assert len(one.notices()) == 2
 
 
-# -- taking back, passing on -----------------------------------------------------------------------
+# -- withdrawal and reassignment -------------------------------------------------------------------
 
 
-def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
+def test_an_approval_can_be_withdrawn_until_the_request_is_closed() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.withdraw(ANN)
@@ -270,7 +270,7 @@ def test_an_approval_can_be_taken_back_until_the_request_is_closed() -> None:
     assert two.audit_kinds() == ["approval_requested", "voted", "withdrawn", "voted", "decided"]
 
 
-def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
+def test_repeating_an_approval_returns_a_later_rejection() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.decide(REJECT, BOB)
@@ -279,7 +279,7 @@ def test_who_approved_hears_of_the_rejection_when_he_says_it_again() -> None:
     assert (told.value.decision["decision"], told.value.decision["approver"]) == ("reject", BOB)
 
 
-def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
+def test_repeating_an_approval_returns_the_decision() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB)
@@ -288,14 +288,14 @@ def test_who_approved_hears_what_stands_when_he_says_it_again() -> None:
     assert stands.closed and stands.decision.approver == BOB
 
 
-def test_who_approved_and_then_rejects_has_rejected() -> None:
+def test_a_rejection_replaces_an_earlier_approval() -> None:
     two = policy_harness(ANN, BOB, needed=2)
     two.approve(ANN)
     assert two.decide(REJECT, ANN)
     assert two.paid == []
 
 
-def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
+def test_an_earlier_stage_reopens_when_its_approval_is_withdrawn() -> None:
     staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB, CARL], needed=2)]))
     staged.start()
     staged.approve(ANN)
@@ -307,7 +307,7 @@ def test_an_earlier_stage_opens_again_when_its_approval_is_taken_back() -> None:
     assert staged.approve(CARL)
 
 
-def test_a_reassigned_approvers_place_is_anothers() -> None:
+def test_a_reassigned_request_belongs_to_the_new_approver() -> None:
     passed = policy_harness(ANN, BOB)
     passed.reassign(ANN, CARL)
     assert passed.notified_approvers() == [(ANN, BOB), (CARL,)]
@@ -327,7 +327,7 @@ def test_a_reassigned_approvers_place_is_anothers() -> None:
         ("carl", "reassigned only to"),
     ],
 )
-def test_a_place_is_not_passed_on_to_just_anybody(to: str, fault: str) -> None:
+def test_an_invalid_reassignment_is_refused(to: str, fault: str) -> None:
     passed = policy_harness(ANN, BOB, start=False)
     passed.start(requester=DORA)
     with pytest.raises(Invalid, match=fault):
@@ -335,7 +335,7 @@ def test_a_place_is_not_passed_on_to_just_anybody(to: str, fault: str) -> None:
     assert passed.request.approvers == (ANN, BOB)
 
 
-def test_a_policy_says_to_whom_a_place_can_be_passed() -> None:
+def test_a_policy_lists_the_approvers_for_reassignment() -> None:
     outside = policy_harness(ANN, delegates=["*@audit.example", CARL])
     with pytest.raises(Invalid, match="reassigned only to"):
         outside.reassign(ANN, DORA)
@@ -345,7 +345,7 @@ def test_a_policy_says_to_whom_a_place_can_be_passed() -> None:
         nobody.reassign(ANN, CARL)
 
 
-def test_who_has_answered_has_no_place_to_pass_on() -> None:
+def test_an_approver_who_has_decided_cannot_reassign() -> None:
     two = policy_harness(ANN, BOB, needed=2)
     two.approve(ANN)
     with pytest.raises(Forbidden, match="is not asked by name"):
@@ -354,7 +354,7 @@ def test_who_has_answered_has_no_place_to_pass_on() -> None:
         two.reassign(DORA, CARL)
 
 
-def test_a_place_counts_once_whoever_has_it() -> None:
+def test_a_reassigned_approver_counts_once() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
@@ -366,7 +366,7 @@ def test_a_place_counts_once_whoever_has_it() -> None:
     assert two.paid == [700]
 
 
-def test_who_gets_a_place_back_is_told_again() -> None:
+def test_an_approver_who_is_reassigned_again_is_notified_again() -> None:
     passed = policy_harness(ANN, BOB)
     passed.reassign(ANN, CARL)
     passed.reassign(CARL, ANN)
@@ -374,10 +374,10 @@ def test_who_gets_a_place_back_is_told_again() -> None:
     assert passed.approve(ANN)
 
 
-# -- other arguments -------------------------------------------------------------------------------
+# -- edited arguments ------------------------------------------------------------------------------
 
 
-def test_an_edit_asks_everybody_again() -> None:
+def test_an_edit_restarts_the_approval() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     seen = two.request.arguments_hash
     two.approve(ANN)
@@ -389,7 +389,7 @@ def test_an_edit_asks_everybody_again() -> None:
     assert two.paid == [500]
 
 
-def test_the_same_edit_again_is_answered_alike() -> None:
+def test_a_repeated_edit_returns_the_same_result() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     seen = two.request.arguments_hash
     for _ in range(2):
@@ -397,7 +397,7 @@ def test_the_same_edit_again_is_answered_alike() -> None:
     assert two.audit_kinds() == ["approval_requested", "voted", "told"]
 
 
-def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_models() -> None:
+def test_sending_the_edited_arguments_unchanged_approves_the_edit() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
@@ -405,7 +405,7 @@ def test_who_sends_the_edited_arguments_unchanged_agrees_to_them_and_not_to_the_
     assert two.paid == [500]
 
 
-def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
+def test_an_escalation_drops_the_stages_that_an_edit_added() -> None:
     finance = Stage([DORA], when=lambda call: call.arguments["amount"] > 1000)
     late = PolicyHarness(
         Approval(
@@ -423,7 +423,7 @@ def test_an_escalation_forgets_whom_an_edit_would_have_asked_as_well() -> None:
     assert late.approve(BOB)
 
 
-def test_taking_an_edit_back_brings_the_models_arguments_back() -> None:
+def test_withdrawing_an_edit_restores_the_arguments_of_the_model() -> None:
     two = policy_harness(ANN, BOB, CARL, needed=2)
     two.approve(ANN)
     two.approve(BOB, arguments={"amount": 500})
@@ -437,14 +437,14 @@ def large(call: ToolCall) -> bool:
 
 
 @pytest.mark.parametrize("seen", ["0" * 64, "", "é", "\u202e"])
-def test_whoever_saw_something_else_does_not_approve(seen: str) -> None:
+def test_an_approval_of_other_arguments_is_refused(seen: str) -> None:
     made = policy_harness(ANN)
     with pytest.raises(Conflict, match="changed since you saw"):
         made.approve(ANN, arguments_hash=seen)
     assert made.paid == []
 
 
-def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
+def test_an_edit_does_not_bypass_the_stages_of_the_edited_call() -> None:
     staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]))
     staged.start()
     assert not staged.approve(ANN, arguments={"amount": 5000})
@@ -454,7 +454,7 @@ def test_an_edit_does_not_get_around_who_must_agree_to_such_a_call() -> None:
     assert staged.paid == [5000]
 
 
-def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
+def test_an_edit_never_removes_a_required_approver() -> None:
     staged = PolicyHarness(Approval(stages=[Stage([ANN]), Stage([BOB], when=large)]), amount=5000)
     staged.start()
     assert not staged.approve(ANN, arguments={"amount": 5})
@@ -462,7 +462,7 @@ def test_an_edit_never_takes_anybody_away_who_must_agree() -> None:
     assert staged.paid == [5]
 
 
-def test_with_the_edit_goes_who_had_to_agree_to_it_alone() -> None:
+def test_withdrawing_an_edit_removes_the_stages_that_it_added() -> None:
     staged = PolicyHarness(Approval(stages=[Stage([ANN, CARL], 2), Stage([BOB], when=large)]))
     staged.start()
     staged.approve(ANN, arguments={"amount": 5000})
@@ -472,21 +472,21 @@ def test_with_the_edit_goes_who_had_to_agree_to_it_alone() -> None:
     assert staged.paid == [700]
 
 
-def _told(arguments: Any) -> Preview:
+def _preview_by_amount(arguments: Any) -> Preview:
     risk = Risk.HIGH if arguments["amount"] > 1000 else Risk.LOW
     return Preview(effect=f"Pays {arguments['amount']}.", risk=risk)
 
 
-def test_what_is_said_of_a_call_is_said_of_its_edited_arguments() -> None:
-    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_told)
+def test_the_preview_of_an_edited_call_uses_the_edited_arguments() -> None:
+    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_preview_by_amount)
     two.start()
     two.approve(ANN, arguments={"amount": 500})
     assert two.notices()[-1].preview == Preview(effect="Pays 500.")
     assert two.services.runs.load(two.run_id).head.status is Status.SUSPENDED
 
 
-def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> None:
-    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_told)
+def test_an_edit_to_a_high_risk_call_needs_a_signed_in_approver() -> None:
+    two = PolicyHarness(Approval([ANN, BOB], needed=2), preview=_preview_by_amount)
     two.start()
     with pytest.raises(Forbidden, match="sign in"):
         two.approve(ANN, arguments={"amount": 5000})
@@ -497,7 +497,7 @@ def test_an_edit_to_what_is_of_high_risk_needs_somebody_who_is_signed_in() -> No
     assert two.approve(BOB, via="session")
 
 
-# -- time ------------------------------------------------------------------------------------------
+# -- deadlines, escalations, reminders -------------------------------------------------------------
 
 
 def test_the_deadline_rejects_and_never_approves() -> None:
@@ -510,7 +510,7 @@ def test_the_deadline_rejects_and_never_approves() -> None:
         two.approve(BOB)
 
 
-def test_a_decision_after_the_deadline_is_refused_while_the_request_still_stands() -> None:
+def test_a_decision_after_the_deadline_is_refused_before_the_run_advances() -> None:
     one = policy_harness(ANN, timeout_seconds=DAY)
     one.now += timedelta(days=1, seconds=1)
     with pytest.raises(Conflict, match="deadline"):
@@ -525,7 +525,7 @@ def test_the_deadline_can_fail_the_run() -> None:
     assert "before the deadline" in (one.services.runs.load(one.run_id).head.note or "")
 
 
-def test_the_deadline_can_ask_others_instead() -> None:
+def test_the_deadline_can_escalate_to_other_approvers() -> None:
     late = policy_harness(
         ANN,
         BOB,
@@ -559,7 +559,7 @@ def test_after_the_last_escalation_the_deadline_rejects() -> None:
     assert late.status is Status.COMPLETED
 
 
-def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says() -> None:
+def test_pending_approvers_are_reminded_at_the_times_of_the_policy() -> None:
     two = policy_harness(
         ANN, BOB, CARL, needed=2, timeout_seconds=DAY, remind_after_seconds=[3600, 7200]
     )
@@ -576,10 +576,10 @@ def test_those_who_owe_an_answer_are_reminded_at_the_times_that_the_policy_says(
     assert len(two.notices()) == 3
 
 
-# -- the record ----------------------------------------------------------------------------------
+# -- audit -----------------------------------------------------------------------------------------
 
 
-def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
+def test_every_request_and_response_is_in_the_audit_in_order() -> None:
     late = policy_harness(
         ANN,
         BOB,
@@ -607,7 +607,7 @@ def test_every_question_and_every_word_is_on_the_trail_in_order() -> None:
     ]
 
 
-def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
+def test_a_request_keeps_its_policy_after_a_new_deployment() -> None:
     two = policy_harness(ANN, BOB, needed=2)
     two.redeploy(Approval([CARL]))
     with pytest.raises(Forbidden):
@@ -618,7 +618,7 @@ def test_the_policy_that_applied_stays_whatever_is_deployed() -> None:
 
 
 class Counting(InMemoryStore):
-    """Counts the commits that did not hold."""
+    """Counts the refused commits."""
 
     refused = 0
 
@@ -628,7 +628,7 @@ class Counting(InMemoryStore):
         return written
 
 
-def test_an_owner_that_runs_a_tool_beside_a_question_asks_the_next_one_at_once() -> None:
+def test_an_execution_that_runs_a_tool_requests_the_next_stage_at_once() -> None:
     @tool(effect="idempotent")
     def note() -> str:
         """Note."""

@@ -1,4 +1,4 @@
-"""Mail to approvers: whatever a model or a stranger wrote, it stays words in the body."""
+"""Mail to approvers: text of models and strangers stays text in the body."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ BENIGN = Markup(part(received(), "html")).found
 
 
 def check(mail: EmailMessage) -> None:
-    """Only what we set is there, and it is what we set."""
+    """Check that the mail has exactly the headers and parts of the library."""
     check_parts(mail, ADA)
     assert mail.defects == []
 
@@ -49,7 +49,7 @@ def check(mail: EmailMessage) -> None:
 @given(st.dictionaries(texts_with_surrogates, json_values, max_size=4))
 @example({"to": "\r\nBcc: eve@example.com\r\n\r\n<b>"})
 @example({"\ud800": "\udfff"})
-def test_arguments_stay_words(arguments: dict[str, Any]) -> None:
+def test_arguments_stay_text(arguments: dict[str, Any]) -> None:
     mail = received(arguments=arguments)
     check(mail)
     assert Markup(part(mail, "html")).found == BENIGN
@@ -57,14 +57,14 @@ def test_arguments_stay_words(arguments: dict[str, Any]) -> None:
 
 @settings(deadline=None)
 @given(texts_with_surrogates)
-def test_the_goal_stays_words(goal: str) -> None:
+def test_the_goal_stays_text(goal: str) -> None:
     mail = received(goal=goal)
     check(mail)
     assert Markup(part(mail, "html")).found == BENIGN
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_words_stay_words_wherever_they_stand(text: str) -> None:
+def test_hostile_text_stays_text_in_each_field(text: str) -> None:
     mail = received(arguments={text: [text]}, goal=text, agents=(text, text))
     check(mail)
     assert Markup(part(mail, "html")).found == BENIGN
@@ -72,14 +72,14 @@ def test_hostile_words_stay_words_wherever_they_stand(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.lists(hostile_texts, min_size=1, max_size=3))
-def test_agents_stay_words_even_with_names_that_no_agent_can_have(agents: list[str]) -> None:
+def test_agent_names_stay_text_even_if_invalid(agents: list[str]) -> None:
     mail = received(agents=tuple(agents))
     check(mail)
     assert Markup(part(mail, "html")).found == BENIGN
 
 
 @pytest.mark.parametrize("name", [each for each in HOSTILE if len(each) < 60])
-def test_no_agent_can_have_a_hostile_name(name: str) -> None:
+def test_an_agent_with_a_hostile_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="an agent's name"):
         Agent(name=name)
 
@@ -93,7 +93,7 @@ def test_the_subject_names_the_tool(tool: str, kind: str) -> None:
     assert mail["Subject"] == asked
 
 
-def test_a_reminder_says_so_and_high_risk_too() -> None:
+def test_reminders_and_high_risk_are_marked() -> None:
     subjects = {
         ("asked", "low"): "Approval needed: pay",
         ("reminder", "low"): "Reminder: Approval needed: pay",
@@ -108,7 +108,7 @@ def test_a_reminder_says_so_and_high_risk_too() -> None:
         assert (">Reminder<" in part(mail, "html")) == (occasion == "reminder")
 
 
-def test_for_high_risk_one_is_told_to_sign_in() -> None:
+def test_a_high_risk_mail_requires_sign_in() -> None:
     mail = received(risk="high")
     for body in (part(mail, "plain"), part(mail, "html")):
         assert "High risk: you must sign in to decide." in body
@@ -121,9 +121,7 @@ def test_for_high_risk_one_is_told_to_sign_in() -> None:
     ("reversible", "said"),
     [(True, "Reversible"), (False, "Cannot be undone"), (None, None)],
 )
-def test_the_tools_author_says_what_a_call_would_do(
-    reversible: bool | None, said: str | None
-) -> None:
+def test_the_preview_of_the_tool_is_in_the_mail(reversible: bool | None, said: str | None) -> None:
     mail = received(preview=Preview(effect="Pays Bob <b>.", reversible=reversible))
     assert "Effect: Pays Bob <b>.\n" in part(mail, "plain")
     assert "Pays Bob &lt;b&gt;.</p>" in part(mail, "html")
@@ -134,7 +132,7 @@ def test_the_tools_author_says_what_a_call_would_do(
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_an_effect_with_a_strangers_words_in_it_stays_words(text: str) -> None:
+def test_an_effect_with_hostile_text_stays_text(text: str) -> None:
     harmless, hostile = (
         received(preview=Preview(effect=f"Pays {each}.", reversible=False), risk="high")
         for each in ("Bob", text[:1000])
@@ -147,7 +145,7 @@ def test_an_effect_with_a_strangers_words_in_it_stays_words(text: str) -> None:
 
 @settings(deadline=None)
 @given(texts_with_surrogates)
-def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
+def test_invisible_characters_are_escaped(text: str) -> None:
     mail = received(arguments={"to": text}, goal=text)
     for body in (part(mail, "plain"), part(mail, "html")):
         assert not re.search(
@@ -157,18 +155,18 @@ def test_nothing_hides_in_what_people_are_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029"])
-def test_no_line_breaks_hide_in_what_people_are_shown(separator: str) -> None:
+def test_unusual_line_breaks_are_escaped(separator: str) -> None:
     assert escape(f"one{separator}two") == f"one\\u{{{ord(separator):x}}}two"
 
 
-def test_a_goal_cannot_put_a_line_of_its_own_into_the_text() -> None:
+def test_a_goal_cannot_add_a_line_to_the_text() -> None:
     goal = "Pay.\n\nView everything and decide:\n\nhttps://evil.example/\n"
     lines = part(received(goal=goal), "plain").split("\n")
     assert lines.count("View everything and decide:") == 1
     assert "https://evil.example/" not in lines
 
 
-def test_both_parts_tell_what_is_asked_and_by_whom() -> None:
+def test_both_parts_describe_the_request_and_its_agents() -> None:
     mail = received(arguments={"to": "Müller & Söhne", "amount": 12.5})
     for body in (part(mail, "plain"), part(mail, "html")):
         assert "clerk asks to call" in body
@@ -180,7 +178,7 @@ def test_both_parts_tell_what_is_asked_and_by_whom() -> None:
     assert "chief > clerk" in part(mail, "plain")
 
 
-def test_a_doubt_is_put_as_a_question() -> None:
+def test_a_doubt_is_a_question() -> None:
     mail = received(kind="doubt", expires_at=None)
     check(mail)
     for body in (part(mail, "plain"), part(mail, "html")):
@@ -191,7 +189,7 @@ def test_a_doubt_is_put_as_a_question() -> None:
         assert "if nobody answers" not in words
 
 
-def test_each_recipient_gets_his_own_link() -> None:
+def test_each_recipient_gets_a_personal_link() -> None:
     link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
     ses = boto3.client(
         "sesv2", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t"
@@ -203,7 +201,7 @@ def test_each_recipient_gets_his_own_link() -> None:
         assert f"https://x.example/{who}" in part(mail, "plain")
 
 
-def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
+def test_a_mail_to_another_address_has_the_approvers_link() -> None:
     link: Callable[[Notice, str], str] = lambda _notice, who: f"https://x.example/{who}"  # noqa: E731
     mine = EmailNotifier(ses=NOTIFIER._ses, sender=SENDER, link=link)
     mail = mine.message(example_notice(), "desk@example.com", ADA)
@@ -212,7 +210,7 @@ def test_the_link_is_the_approvers_wherever_the_mail_goes() -> None:
     assert "This link is personal" in part(mail, "plain")
 
 
-def test_a_group_is_asked_to_sign_in() -> None:
+def test_a_group_signs_in_to_decide() -> None:
     mail = NOTIFIER.message(example_notice(), "finance@example.com", "group:fi\u202enance\nX")
     check_parts(mail, "finance@example.com")
     for body in (part(mail, "plain"), part(mail, "html")):
@@ -239,5 +237,5 @@ def test_a_recipient_is_exactly_one_address(recipient: str) -> None:
         NOTIFIER.message(example_notice(), recipient, ADA)
 
 
-def test_a_megabyte_of_arguments_still_is_a_mail() -> None:
+def test_a_megabyte_of_arguments_fits_into_a_mail() -> None:
     check(received(arguments={"text": "é<" * 500_000}))

@@ -1,4 +1,4 @@
-"""Slack's messages: only what the template wrote can be clicked, and only what is seen decided."""
+"""Slack messages: only the buttons of the template, and no decision on hidden arguments."""
 
 import logging
 from collections.abc import Iterator
@@ -57,14 +57,14 @@ def post(server: SlackServer, address: str = USER, approver: str = ADA, **more: 
 
 
 def buttons(server: SlackServer) -> dict[str, Any]:
-    """The buttons of the last message: where each leads, or nothing where it decides."""
+    """The buttons of the last message with their URLs; None for those that decide."""
     return {each["action_id"]: each.get("url") for each in server.messages[-1].buttons()}
 
 
-# -- what can be clicked ------------------------------------------------------------
+# -- buttons ---------------------------------------------------------------------------------------
 
 
-def test_a_person_can_decide_where_everything_is_seen(server: SlackServer) -> None:
+def test_a_request_that_is_shown_in_full_has_buttons_to_decide(server: SlackServer) -> None:
     post(server)
     assert buttons(server) == {"approve": None, "reject": None, "open": OWN}
     approve = server.messages[-1].button("approve")
@@ -74,7 +74,7 @@ def test_a_person_can_decide_where_everything_is_seen(server: SlackServer) -> No
     assert asked.shown_hash == "0123456789abcdef" * 4
 
 
-def test_a_high_risk_is_decided_on_its_page_only(server: SlackServer) -> None:
+def test_a_high_risk_request_is_decided_on_its_page_only(server: SlackServer) -> None:
     post(server, risk="high")
     assert buttons(server) == {"open": OWN}
     assert "high risk" in server.messages[-1].text
@@ -88,7 +88,7 @@ def test_a_high_risk_is_decided_on_its_page_only(server: SlackServer) -> None:
         {"…": "9000 characters, too much for a message; the page shows them all"},
     ],
 )
-def test_what_is_not_seen_in_full_is_decided_on_its_page_only(
+def test_a_request_that_is_not_shown_in_full_is_decided_on_its_page_only(
     server: SlackServer, arguments: dict[str, Any]
 ) -> None:
     post(server, arguments=arguments)
@@ -96,7 +96,7 @@ def test_what_is_not_seen_in_full_is_decided_on_its_page_only(
     assert "the page shows everything" in server.messages[-1].words()
 
 
-def test_a_group_signs_in_wherever_it_is_asked(server: SlackServer) -> None:
+def test_a_group_signs_in_from_a_direct_message_or_a_channel(server: SlackServer) -> None:
     for address in (USER, "C0ALL"):
         post(server, address, "group:finance")
         assert buttons(server) == {"open": PAGE}
@@ -104,14 +104,14 @@ def test_a_group_signs_in_wherever_it_is_asked(server: SlackServer) -> None:
         assert "personal" not in server.messages[-1].words()
 
 
-def test_a_persons_own_link_is_never_in_a_channel(server: SlackServer) -> None:
+def test_a_personal_link_is_never_in_a_channel(server: SlackServer) -> None:
     post(server, "C0ALL", ADA, arguments={"iban": "SECRET"}, goal="SECRET")
     assert buttons(server) == {"open": PAGE}
     assert "SECRET" not in server.messages[-1].words()
     assert "abcdefgh23456723" in server.messages[-1].words()
 
 
-def test_a_doubt_is_put_in_the_words_of_the_mail(server: SlackServer) -> None:
+def test_a_doubt_has_the_wording_of_the_mail(server: SlackServer) -> None:
     post(server, kind="doubt", expires_at=None)
     message = server.messages[-1]
     assert message.button("approve")["text"]["text"] == "It happened"
@@ -121,8 +121,8 @@ def test_a_doubt_is_put_in_the_words_of_the_mail(server: SlackServer) -> None:
     assert "nobody answers" not in words
 
 
-def test_nothing_is_looked_up_or_joined_to_a_message(server: SlackServer) -> None:
-    """The words beside the blocks are Slack's markup where nobody says that they are not."""
+def test_a_message_unfurls_no_links_and_parses_no_markup(server: SlackServer) -> None:
+    """By default, Slack parses the text beside the blocks as markup."""
     post(server)
     assert server.messages[-1].options == {
         "mrkdwn": False,
@@ -137,7 +137,7 @@ def test_nothing_is_looked_up_or_joined_to_a_message(server: SlackServer) -> Non
 
 
 @given(texts_with_surrogates, st.integers(min_value=2, max_value=200))
-def test_a_text_is_never_markup_and_never_too_long(text: str, limit: int) -> None:
+def test_a_text_is_escaped_and_truncated(text: str, limit: int) -> None:
     made = plain(text, limit)
     assert len(made) <= limit or made == "(blank)"
     assert not {"<", ">"} & set(made)
@@ -147,7 +147,7 @@ def test_a_text_is_never_markup_and_never_too_long(text: str, limit: int) -> Non
 
 
 @given(st.text())
-def test_a_text_that_fits_is_shown_whole(text: str) -> None:
+def test_a_text_within_the_limit_is_not_truncated(text: str) -> None:
     made = plain(text, 10 * len(escape(text)) + 10)
     decoded = made.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     assert decoded == (escape(text) if text.strip() else "(blank)")
@@ -159,7 +159,7 @@ def test_a_text_that_fits_is_shown_whole(text: str) -> None:
     texts_with_surrogates,
     st.sampled_from(["approval", "doubt"]),
 )
-def test_slack_takes_every_notice(arguments: dict[str, Any], text: str, kind: str) -> None:
+def test_slack_accepts_every_notice(arguments: dict[str, Any], text: str, kind: str) -> None:
     notice = example_notice(
         arguments=arguments, goal=text, kind=kind, agents=(text,) * 20, approvers=(text,) * 20
     )
@@ -170,18 +170,18 @@ def test_slack_takes_every_notice(arguments: dict[str, Any], text: str, kind: st
 
 @pytest.mark.parametrize("size", [1, 2900, 2999, 3000, 3001, 8000, 29_000, 31_000, 300_000])
 @pytest.mark.parametrize("letter", ["x", "&", " ", "\u202e", "\n"])
-def test_slack_takes_arguments_of_any_size(size: int, letter: str) -> None:
+def test_slack_accepts_arguments_of_any_size(size: int, letter: str) -> None:
     made = private_notice(example_notice(arguments={"text": letter * size}), OWN, own=True)
     check_message(made.blocks)
 
 
-# -- what Slack says ---------------------------------------------------------------------
+# -- errors of Slack -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "code", ["channel_not_found", "is_archived", "user_not_found", "cannot_dm_bot", "msg_too_long"]
 )
-def test_what_slack_refuses_for_good_is_final(server: SlackServer, code: str) -> None:
+def test_a_permanent_slack_error_is_final(server: SlackServer, code: str) -> None:
     server.fault = Fault(code)
     with pytest.raises(Fatal, match=code):
         post(server)
@@ -201,14 +201,14 @@ def test_what_slack_refuses_for_good_is_final(server: SlackServer, code: str) ->
         "what nobody knows yet",
     ],
 )
-def test_what_can_pass_or_be_mended_is_tried_again(server: SlackServer, code: str) -> None:
+def test_a_transient_or_fixable_slack_error_is_retried(server: SlackServer, code: str) -> None:
     server.fault = Fault(code)
     with pytest.raises(Retryable, match=code):
         post(server)
 
 
 @pytest.mark.parametrize("after, seconds", [("30", 30.0), (None, None), ("soon", None)])
-def test_slack_is_given_the_time_that_it_asks_for(
+def test_retry_after_of_slack_is_respected(
     server: SlackServer, after: str | None, seconds: float | None
 ) -> None:
     server.fault = Fault("ratelimited", status=429, retry_after=after)
@@ -219,25 +219,27 @@ def test_slack_is_given_the_time_that_it_asks_for(
 
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"[1]", b"null", b"\xff"])
 @pytest.mark.parametrize("status", [200, 502])
-def test_what_is_not_slacks_answer_may_pass(server: SlackServer, status: int, body: bytes) -> None:
+def test_a_response_that_is_not_from_slack_is_retried(
+    server: SlackServer, status: int, body: bytes
+) -> None:
     server.fault = Fault(status=status, body=body)
     with pytest.raises(Retryable):
         post(server)
 
 
-def test_a_wrong_token_is_told_and_can_be_mended(server: SlackServer) -> None:
+def test_a_wrong_bot_token_is_reported_and_retried(server: SlackServer) -> None:
     made = workspace(server, bot_token="xoxb-another")
     with pytest.raises(Retryable, match="invalid_auth"):
         made.user_id(ADA)
 
 
-def test_whom_slack_does_not_know_cannot_be_reached(server: SlackServer) -> None:
+def test_an_address_unknown_to_slack_is_a_final_error(server: SlackServer) -> None:
     for address in ("nobody@example.com", "U0GONE", "C0GONE"):
         with pytest.raises(Fatal, match="not_found"):
             post(server, address)
 
 
-def test_a_dialog_opens_once_and_at_once(server: SlackServer) -> None:
+def test_a_dialog_opens_once_and_within_three_seconds(server: SlackServer) -> None:
     made = workspace(server)
     view: dict[str, Any] = {"type": "modal", "blocks": [{"type": "divider"}]}
     view |= {name: {"type": "plain_text", "text": name} for name in ("title", "submit", "close")}
@@ -249,7 +251,7 @@ def test_a_dialog_opens_once_and_at_once(server: SlackServer) -> None:
     assert len(server.views) == 1
 
 
-def test_no_link_is_logged_even_where_everything_is(
+def test_no_link_is_logged_even_at_debug_level(
     server: SlackServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -258,16 +260,16 @@ def test_no_link_is_logged_even_where_everything_is(
     assert server.token not in caplog.text
 
 
-# -- who may ------------------------------------------------------------------------------
+# -- approvers -------------------------------------------------------------------------------------
 
 
-def test_where_nobody_was_asked_nobody_may_answer() -> None:
+def test_a_request_without_approvers_cannot_be_decided() -> None:
     for email in (ADA, "", "operator"):
         with pytest.raises(Forbidden):
             approver_of([], email)
 
 
-def test_an_approver_is_known_by_the_whole_address() -> None:
+def test_an_approver_is_identified_by_the_whole_address() -> None:
     assert approver_of(["bob@example.com", ADA], "Ada@Example.com") == ADA
     for email in ("", "ada", "ada@example.co", "ada@example.com.evil.example", "\u00e5da@x"):
         with pytest.raises(Forbidden):

@@ -1,4 +1,4 @@
-"""Webhooks: signed, to public addresses only, to exactly the address that was looked at."""
+"""Webhooks: signed, only to public addresses, and to exactly the address that was checked."""
 
 import json
 from base64 import b64encode
@@ -73,7 +73,7 @@ def server() -> Iterator[HookServer]:
 
 
 class Names:
-    """A resolver that gives one answer after another, and stays with the last."""
+    """A resolver that returns one answer after another, and then repeats the last."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -86,7 +86,7 @@ class Names:
 
 
 def notifier(server: HookServer, **more: Any) -> WebhookNotifier:
-    """One that takes loopback for public, as a test must."""
+    """A notifier that accepts loopback as public, which tests need."""
     given: dict[str, Any] = {
         "ports": (server.port,),
         "resolve": Names(["127.0.0.1"]),
@@ -100,7 +100,7 @@ def post(made: WebhookNotifier, url: str, **more: Any) -> None:
     made.deliver(example_notice(**more), url, "nobody")
 
 
-# -- what is sent ------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
 
 
 def test_the_reference_library_accepts_what_is_sent(server: HookServer) -> None:
@@ -118,7 +118,7 @@ def test_the_reference_library_accepts_what_is_sent(server: HookServer) -> None:
         Webhook(KEY).verify(received.body + b" ", dict(received.headers))
 
 
-def test_while_keys_rotate_each_of_them_signs(server: HookServer) -> None:
+def test_during_a_rotation_each_key_signs(server: HookServer) -> None:
     made = WebhookNotifier(
         lambda: [KEY, OLDER.removeprefix("whsec_")],
         ports=(server.port,),
@@ -134,7 +134,7 @@ def test_while_keys_rotate_each_of_them_signs(server: HookServer) -> None:
 
 
 @pytest.mark.parametrize("keys", [[], ["whsec_c2hvcnQ="], ["whsec_not base64"], ["whsec_"]])
-def test_nothing_is_sent_without_a_good_key(server: HookServer, keys: list[str]) -> None:
+def test_nothing_is_sent_without_a_valid_key(server: HookServer, keys: list[str]) -> None:
     made = WebhookNotifier(
         lambda: keys,
         ports=(server.port,),
@@ -147,7 +147,7 @@ def test_nothing_is_sent_without_a_good_key(server: HookServer, keys: list[str])
     assert server.received == []
 
 
-def test_it_tells_facts_and_nothing_private(server: HookServer) -> None:
+def test_the_webhook_sends_no_private_details(server: HookServer) -> None:
     post(notifier(server), server.url, arguments={"iban": "SECRET-1"}, goal="SECRET-2")
     [received] = server.received
     assert b"SECRET" not in received.body
@@ -157,32 +157,32 @@ def test_it_tells_facts_and_nothing_private(server: HookServer) -> None:
     assert not {"arguments", "goal", "link", "undelivered"} & set(told)
 
 
-def test_the_server_is_asked_for_by_its_name(server: HookServer) -> None:
+def test_the_request_has_the_name_of_the_server(server: HookServer) -> None:
     post(notifier(server), server.url)
     [received] = server.received
     assert received.asked_for == HOST
     assert received.headers["host"] == f"{HOST}:{server.port}"
 
 
-# -- what comes back ------------------------------------------------------------
+# -- responses -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_any_success_is_delivered(server: HookServer, status: int) -> None:
+def test_any_success_status_is_a_delivery(server: HookServer, status: int) -> None:
     server.says = Says(status)
     post(notifier(server), server.url)
     assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 451])
-def test_a_refusal_is_for_good(server: HookServer, status: int) -> None:
+def test_a_refusal_is_final(server: HookServer, status: int) -> None:
     server.says = Says(status)
     with pytest.raises(Fatal, match=str(status)):
         post(notifier(server), server.url)
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 599])
-def test_what_may_pass_is_tried_again(server: HookServer, status: int) -> None:
+def test_a_transient_error_is_retried(server: HookServer, status: int) -> None:
     server.says = Says(status)
     with pytest.raises(Retryable, match=str(status)):
         post(notifier(server), server.url)
@@ -192,7 +192,7 @@ def test_what_may_pass_is_tried_again(server: HookServer, status: int) -> None:
     "text, seconds",
     [("120", 120.0), ("0", 0.0), ("soon", None), ("-5", None), ("9" * 400, 86400.0)],
 )
-def test_it_waits_as_long_as_it_is_asked_to(
+def test_retry_after_in_seconds_is_respected(
     server: HookServer, text: str, seconds: float | None
 ) -> None:
     server.says = Says(429, {"Retry-After": text})
@@ -201,7 +201,7 @@ def test_it_waits_as_long_as_it_is_asked_to(
     assert caught.value.after_seconds == seconds
 
 
-def test_it_waits_until_the_time_it_is_told(server: HookServer) -> None:
+def test_retry_after_as_a_date_is_respected(server: HookServer) -> None:
     now = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
     until = format_datetime(now + timedelta(seconds=90), usegmt=True)
     server.says = Says(503, {"Retry-After": until})
@@ -210,12 +210,12 @@ def test_it_waits_until_the_time_it_is_told(server: HookServer) -> None:
     assert caught.value.after_seconds == 90.0
 
 
-def test_an_answer_without_end_is_not_read(server: HookServer) -> None:
+def test_an_endless_response_is_not_read(server: HookServer) -> None:
     server.says = Says(200, endless=True)
     post(notifier(server), server.url)
 
 
-def test_a_server_that_drips_is_left(server: HookServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_response_times_out(server: HookServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "WHOLE_SECONDS", 0.4)
     server.says = Says(200, {"X": "y" * 1000}, drips=0.05)
     begun = datetime.now(UTC)
@@ -224,9 +224,7 @@ def test_a_server_that_drips_is_left(server: HookServer, monkeypatch: pytest.Mon
     assert datetime.now(UTC) - begun < timedelta(seconds=3)
 
 
-def test_a_server_that_says_nothing_is_left(
-    server: HookServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_server_times_out(server: HookServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "READ_SECONDS", 0.2)
     server.says = Says(200, drips=5)
     with pytest.raises(Retryable):
@@ -244,12 +242,12 @@ def test_a_private_address_is_not_public(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e"]
 )
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_an_internet_address_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
 @given(st.ip_addresses(v=4))
-def test_no_spelling_of_an_address_in_ipv6_makes_it_public(address: Any) -> None:
+def test_a_private_address_within_ipv6_is_not_public(address: Any) -> None:
     for inside in ("::ffff:", "64:ff9b::", "::"):
         assert not is_public(ip_address(f"{inside}{address}"))
     assert not is_public(ip_address((0x2002 << 112) | (int(address) << 80)))
@@ -290,15 +288,15 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
         post(made, server.url)
 
 
-def test_the_connection_goes_to_the_address_that_was_looked_at(server: HookServer) -> None:
-    """DNS rebinding: what the name means a moment later is of no matter."""
+def test_the_connection_uses_the_address_that_was_checked(server: HookServer) -> None:
+    """DNS rebinding: a later change of the name has no effect."""
     names = Names(["127.0.0.1"], ["10.0.0.1"])
     post(notifier(server, resolve=names), server.url)
     assert names.asked == [HOST]
     assert len(server.received) == 1
 
 
-def test_a_name_that_has_moved_to_a_private_address_is_refused_then(server: HookServer) -> None:
+def test_a_name_that_moved_to_a_private_address_is_refused(server: HookServer) -> None:
     made = notifier(server, resolve=Names(["127.0.0.1"], ["10.0.0.1"]))
     post(made, server.url)
     with pytest.raises(Fatal, match="not public"):
@@ -316,7 +314,7 @@ def test_a_redirect_to_a_private_address_is_not_followed(server: HookServer, sta
     assert {each.path for each in server.received} == {"/in?from=agents"}
 
 
-def test_the_next_address_is_tried_where_the_first_is_not_there(server: HookServer) -> None:
+def test_the_next_address_is_tried_if_the_first_is_unreachable(server: HookServer) -> None:
     post(notifier(server, resolve=Names(["127.0.0.2", "127.0.0.1"])), server.url)
     assert len(server.received) == 1
 
@@ -330,7 +328,7 @@ def test_no_proxy_of_the_environment_is_used(
     assert len(server.received) == 1
 
 
-# -- whom it trusts, and what it posts to ---------------------------------------------------------
+# -- certificates and hosts ------------------------------------------------------------------------
 
 
 def test_a_certificate_for_another_name_is_not_trusted() -> None:
@@ -373,14 +371,14 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(server: HookServer
         "",
     ],
 )
-def test_what_is_no_plain_https_address_is_refused(url: str) -> None:
+def test_an_address_that_is_not_plain_https_is_refused(url: str) -> None:
     names = Names(["93.184.216.34"])
     with pytest.raises(Fatal):
         post(WebhookNotifier(lambda: [KEY], resolve=names), url)
     assert names.asked == []
 
 
-def test_only_listed_hosts_are_posted_to_where_there_is_a_list(server: HookServer) -> None:
+def test_only_allowed_hosts_receive_webhooks_if_there_is_a_list(server: HookServer) -> None:
     post(notifier(server, hosts=["Hooks.Example.com"]), server.url)
     for host in ("evil.example", f"{HOST}.evil.example", f"evil{HOST}"):
         with pytest.raises(Fatal, match="not an allowed host"):
@@ -388,14 +386,14 @@ def test_only_listed_hosts_are_posted_to_where_there_is_a_list(server: HookServe
     assert len(server.received) == 1
 
 
-def test_nobody_at_home_may_pass(server: HookServer) -> None:
+def test_an_unreachable_server_is_retried(server: HookServer) -> None:
     with HookServer(AUTHORITY) as gone:
         url, made = gone.url, notifier(gone)
     with pytest.raises(Retryable, match="cannot be reached"):
         post(made, url)
 
 
-def test_a_name_that_has_no_address_may_get_one() -> None:
+def test_a_name_without_an_address_is_retried() -> None:
     with pytest.raises(Retryable, match="cannot be resolved"):
         resolve("no-such-host.invalid", 443)
     with pytest.raises(Retryable, match="no address"):

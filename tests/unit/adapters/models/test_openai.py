@@ -39,7 +39,7 @@ def request(**more: Any) -> ModelRequest:
 
 
 def in_turn(*answers: Reply | Fault) -> Callable[[Json], Reply | Fault]:
-    """The answers one after the other; the last one again and again."""
+    """The answers one after another; the last one is repeated."""
     left = list(answers)
     return lambda _body: left.pop(0) if len(left) > 1 else left[0]
 
@@ -83,13 +83,13 @@ Serve = Callable[..., Asked]
 # -- one request -----------------------------------------------------------------------------------
 
 
-def test_words_come_back_with_what_they_cost(serve: Serve) -> None:
+def test_a_text_reply_has_its_usage(serve: Serve) -> None:
     reply = serve(HELLO).model().reply(request())
     assert (reply.content, reply.requests, reply.fault) == ("hello there", (), None)
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (7, 2)
 
 
-def test_tool_calls_come_back_as_the_model_wrote_them(serve: Serve) -> None:
+def test_tool_calls_are_returned_as_the_model_wrote_them(serve: Serve) -> None:
     answer = Reply("wait", tool_calls=(Call("add", {"a": 1}), Call("add", '{"a": oops')))
     reply = serve(answer).model().reply(request())
     assert [(each.name, each.arguments) for each in reply.requests] == [
@@ -99,7 +99,7 @@ def test_tool_calls_come_back_as_the_model_wrote_them(serve: Serve) -> None:
     assert reply.content == "wait"
 
 
-def test_the_deployments_model_is_asked_where_the_agent_names_none(serve: Serve) -> None:
+def test_an_agent_without_a_model_uses_the_deployments(serve: Serve) -> None:
     asked = serve(HELLO)
     model = asked.model()
     model.reply(request())
@@ -110,14 +110,14 @@ def test_the_deployments_model_is_asked_where_the_agent_names_none(serve: Serve)
 @pytest.mark.parametrize(
     ("named", "kept"), [('"gpt-5-mini-2025-08-07"', "gpt-5-mini-2025-08-07"), ("5", None)]
 )
-def test_a_reply_keeps_which_model_it_is_of(serve: Serve, named: str, kept: str | None) -> None:
+def test_a_reply_names_its_model(serve: Serve, named: str, kept: str | None) -> None:
     choices = '[{"message": {"content": "hello"}, "finish_reason": "stop"}]'
     answer = Fault(status=200, body=f'{{"model": {named}, "choices": {choices}}}'.encode())
     reply = serve(answer).model().reply(request())
     assert (reply.content, reply.model) == ("hello", kept)
 
 
-def test_settings_go_over_the_wire_and_cannot_replace_what_is_ours(serve: Serve) -> None:
+def test_settings_are_sent_and_cannot_replace_fields_of_the_library(serve: Serve) -> None:
     asked = serve(HELLO)
     settings = {"temperature": 0.5, "max_tokens": 9, "model": "other", "messages": []}
     asked.model().reply(request(settings=settings))
@@ -126,20 +126,20 @@ def test_settings_go_over_the_wire_and_cannot_replace_what_is_ours(serve: Serve)
     assert sent["messages"] == [{"role": "user", "content": "hi"}]
 
 
-def test_settings_about_the_request_do_not_stand_in_it(serve: Serve) -> None:
+def test_settings_of_the_http_request_are_not_in_its_body(serve: Serve) -> None:
     asked = serve(HELLO)
     about: Json = {"extra_headers": {"X-A": "b"}, "extra_query": {"c": "d"}, "timeout": 20}
     asked.model().reply(request(settings={**about, "extra_body": {"top_p": 0.5}}))
     assert asked.server.requests[0].keys() == {"model", "messages", "top_p"}
 
 
-def test_tools_are_left_out_where_there_are_none(serve: Serve) -> None:
+def test_a_request_without_tools_has_no_tools_field(serve: Serve) -> None:
     asked = serve(HELLO)
     asked.model().reply(request())
     assert "tools" not in asked.server.requests[0]
 
 
-def test_tools_go_over_the_wire_as_they_are(serve: Serve) -> None:
+def test_tools_are_sent_unchanged(serve: Serve) -> None:
     asked = serve(HELLO)
     described = {
         "type": "function",
@@ -153,7 +153,7 @@ def test_tools_go_over_the_wire_as_they_are(serve: Serve) -> None:
     assert asked.server.requests[0]["tools"] == [described]
 
 
-def test_words_of_every_script_survive_the_wire(serve: Serve) -> None:
+def test_texts_in_every_script_are_sent_and_received_unchanged(serve: Serve) -> None:
     said = 'Grüße, 世界 🌍 \u202e \x00 "quotes" \\ \u2028'
     asked = serve(Reply(said))
     reply = asked.model().reply(request(messages=[{"role": "user", "content": said}]))
@@ -161,24 +161,24 @@ def test_words_of_every_script_survive_the_wire(serve: Serve) -> None:
     assert asked.server.requests[0]["messages"][0]["content"] == said
 
 
-# -- faults that pass ------------------------------------------------------------------------------
+# -- transient faults ------------------------------------------------------------------------------
 
 
-def test_a_short_wait_is_slept_and_the_request_sent_again(serve: Serve) -> None:
+def test_after_a_short_retry_after_the_request_is_sent_again(serve: Serve) -> None:
     asked = serve(Fault(429, retry_after="2"), HELLO)
     assert asked.model().reply(request()).content == "hello there"
     assert asked.pauses == [2.0]
     assert len(asked.server.requests) == 2
 
 
-def test_a_long_wait_is_told_and_not_slept(serve: Serve) -> None:
+def test_a_long_retry_after_is_raised_without_sleeping(serve: Serve) -> None:
     asked = serve(Fault(429, retry_after="120"))
     assert asked.unavailable().after_seconds == 120
     assert asked.pauses == []
     assert len(asked.server.requests) == 1
 
 
-def test_a_wait_may_be_told_as_a_date(serve: Serve) -> None:
+def test_retry_after_may_be_a_date(serve: Serve) -> None:
     until = datetime.now(UTC) + timedelta(seconds=90)
     asked = serve(Fault(503, retry_after=format_datetime(until, usegmt=True)))
     after = asked.unavailable().after_seconds
@@ -186,14 +186,14 @@ def test_a_wait_may_be_told_as_a_date(serve: Serve) -> None:
     assert 80 < after <= 90
 
 
-def test_a_date_that_has_passed_means_now(serve: Serve) -> None:
+def test_a_retry_after_date_in_the_past_means_now(serve: Serve) -> None:
     asked = serve(Fault(429, retry_after="Sun, 06 Nov 1994 08:49:37 GMT"), HELLO)
     assert asked.model().reply(request()).content == "hello there"
     assert asked.pauses == [0.0]
 
 
 @pytest.mark.parametrize("header", ["soon", "", "-", "Sun, 99 Nov 1994", "1994-11-06"])
-def test_a_wait_that_nobody_understands_is_as_none(serve: Serve, header: str) -> None:
+def test_an_invalid_retry_after_is_ignored(serve: Serve, header: str) -> None:
     asked = serve(Fault(429, retry_after=header), HELLO)
     assert asked.model().reply(request()).content == "hello there"
     assert len(asked.pauses) == 1
@@ -207,13 +207,13 @@ def test_a_wait_that_nobody_understands_is_as_none(serve: Serve, header: str) ->
         "Sun, 06 Nov 2094 08:49:37 +99999999999999999999",
     ],
 )
-def test_a_date_beyond_all_calendars_is_as_none(serve: Serve, header: str) -> None:
+def test_a_retry_after_date_out_of_range_is_ignored(serve: Serve, header: str) -> None:
     asked = serve(Fault(429, retry_after=header), HELLO)
     assert asked.model().reply(request()).content == "hello there"
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 529])
-def test_a_passing_fault_is_tried_three_times(serve: Serve, status: int) -> None:
+def test_a_transient_fault_is_tried_three_times(serve: Serve, status: int) -> None:
     asked = serve(Fault(status))
     error = asked.unavailable()
     assert str(status) in str(error)
@@ -222,12 +222,12 @@ def test_a_passing_fault_is_tried_three_times(serve: Serve, status: int) -> None
     assert len(asked.pauses) == TRIES - 1
 
 
-def test_a_fault_that_passes_leaves_no_trace(serve: Serve) -> None:
+def test_a_transient_fault_does_not_change_the_reply(serve: Serve) -> None:
     asked = serve(Fault(500), Fault(cut="before"), HELLO)
     assert asked.model().reply(request()).content == "hello there"
 
 
-def test_silence_ends_at_the_timeout(serve: Serve) -> None:
+def test_a_silent_model_server_times_out(serve: Serve) -> None:
     asked = serve(Fault(delay_seconds=30))
     error = asked.unavailable(timeout_seconds=0.2)
     assert "did not answer in time" in str(error)
@@ -238,13 +238,13 @@ def test_silence_ends_at_the_timeout(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("cut", ["before", "middle"])
-def test_a_cut_connection_is_tried_again(serve: Serve, cut: Any) -> None:
+def test_a_dropped_connection_is_retried(serve: Serve, cut: Any) -> None:
     asked = serve(Fault(cut=cut))
     assert "cannot be reached" in str(asked.unavailable())
     assert len(asked.server.requests) == TRIES
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_an_unreachable_server_is_unavailable() -> None:
     with ModelServer(lambda _: HELLO) as server:
         base_url = server.base_url
     model = OpenAIModel(api_key="k", model="m", base_url=base_url, pause=lambda _: None)
@@ -272,13 +272,13 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         b"\xff\xfe\x00",
     ],
 )
-def test_a_body_that_is_no_completion_is_a_passing_fault(serve: Serve, body: bytes) -> None:
+def test_a_body_that_is_not_a_completion_is_a_transient_fault(serve: Serve, body: bytes) -> None:
     asked = serve(Fault(200, body=body))
     assert "no completion" in str(asked.unavailable())
     assert len(asked.server.requests) == TRIES
 
 
-# -- faults that stay ------------------------------------------------------------------------------
+# -- permanent faults ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
@@ -290,7 +290,7 @@ def test_a_refused_request_is_not_sent_again(serve: Serve, status: int) -> None:
     assert asked.pauses == []
 
 
-def test_a_wrong_key_is_refused_and_not_told_to_anybody(serve: Serve) -> None:
+def test_a_wrong_key_is_refused_and_not_repeated_in_the_error(serve: Serve) -> None:
     asked = serve(HELLO, api_key="the right one")
     with pytest.raises(ModelRefused, match="401") as caught:
         asked.model(api_key="sk-a-wrong-one").reply(request())
@@ -304,7 +304,7 @@ def test_a_wrong_address_is_refused(serve: Serve) -> None:
         model.reply(request())
 
 
-def test_what_the_service_says_of_a_bad_request_is_told(serve: Serve) -> None:
+def test_the_error_of_the_service_is_reported(serve: Serve) -> None:
     with pytest.raises(ModelRefused, match="temperature"):
         serve(HELLO).model().reply(request(settings={"temperature": "hot"}))
 
@@ -337,21 +337,21 @@ def anything(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has gone as far as it goes, and the requests that it made."""
+    """A run that cannot advance further, and the requests that it made."""
 
     view: RunView
     requests: list[Json]
 
     @property
     def told(self) -> str:
-        """What the model was told of its call, in the second request."""
+        """The result of the call, in the second request to the model."""
         content = self.requests[1]["messages"][-1]["content"]
         assert isinstance(content, str)
         return content
 
 
 def ran(*answers: Reply | Fault, tools: tuple[AnyTool, ...] = (add,), **options: Any) -> Ran:
-    """Run an agent over the socket; the server has found nothing wrong in any request."""
+    """Run an agent over the socket, and check that the server accepted every request."""
     with ModelServer(in_turn(*answers, Reply("done"))) as server:
         model = OpenAIModel(
             api_key="key",
@@ -371,7 +371,7 @@ def called(name: str, arguments: str | Json = "{}", **more: Any) -> Reply:
 
 
 def answered(*answers: Reply | Fault, tools: tuple[AnyTool, ...] = (add,)) -> Ran:
-    """A run in which something went wrong and the model could still finish."""
+    """A run with an error after which the model could still finish."""
     run = ran(*answers, tools=tools)
     assert (run.view.status, run.view.result) == (Status.COMPLETED, "done"), run.view
     return run
@@ -403,19 +403,19 @@ def test_a_run_answers_over_the_socket() -> None:
         "[" * 200_000,
     ],
 )
-def test_arguments_that_are_no_json_are_told_and_shown_to_the_model(arguments: str) -> None:
+def test_arguments_that_are_invalid_json_are_reported_to_the_model(arguments: str) -> None:
     run = answered(called("add", arguments))
     assert "this is not JSON" in run.told
     assert f"You had sent: {arguments[:50]}" in run.told
 
 
 @pytest.mark.parametrize("arguments", ["[1, 2]", "1", '"a"', "null", "true"])
-def test_arguments_that_are_no_object_are_told_to_the_model(arguments: str) -> None:
+def test_arguments_that_are_not_an_object_are_reported_to_the_model(arguments: str) -> None:
     assert "a JSON object is needed" in answered(called("add", arguments)).told
 
 
 @pytest.mark.parametrize("arguments", ["", "  \n", "{}"])
-def test_no_arguments_are_an_empty_object(arguments: str) -> None:
+def test_missing_arguments_are_an_empty_object(arguments: str) -> None:
     assert "a: Field required" in answered(called("add", arguments)).told
 
 
@@ -431,44 +431,44 @@ def test_no_arguments_are_an_empty_object(arguments: str) -> None:
         ({"b": 1}, "a: Field required"),
     ],
 )
-def test_arguments_of_the_wrong_types_are_told_by_field(arguments: Json, fault: str) -> None:
+def test_arguments_of_the_wrong_types_are_reported_by_field(arguments: Json, fault: str) -> None:
     assert fault in answered(called("add", arguments)).told
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_number_that_json_does_not_have_is_told_to_the_model(number: str) -> None:
+def test_a_number_outside_json_is_reported_to_the_model(number: str) -> None:
     run = answered(called("keep", f'{{"value": {number}}}'), tools=(keep,))
     assert "value: Input should be a finite number" in run.told
 
 
 @pytest.mark.parametrize("value", ["NaN", "[1, Infinity]", '{"deep": NaN}'])
-def test_no_such_number_hides_in_an_argument_of_any_type(value: str) -> None:
+def test_a_number_outside_json_is_refused_in_an_argument_of_any_type(value: str) -> None:
     run = answered(called("anything", f'{{"value": {value}}}'), tools=(anything,))
     assert "the arguments do not fit anything" in run.told
 
 
-def test_a_number_of_ten_thousand_digits_is_told_to_the_model() -> None:
+def test_a_number_of_ten_thousand_digits_is_reported_to_the_model() -> None:
     assert "This call was not made" in answered(called("add", f'{{"a": {"9" * 10_000}}}')).told
 
 
-def test_arguments_nested_a_hundred_deep_are_told_to_the_model() -> None:
+def test_arguments_nested_a_hundred_deep_are_reported_to_the_model() -> None:
     deep = "[" * 100 + "]" * 100
     run = answered(called("anything", f'{{"value": {deep}}}'), tools=(anything,))
     assert "nested deeper than 32" in run.told
 
 
-def test_arguments_with_half_a_character_are_told_to_the_model() -> None:
+def test_arguments_with_a_lone_surrogate_are_reported_to_the_model() -> None:
     for arguments in ('{"value": "\\ud800"}', '{"value": 1, "\\ud800": 2}'):
         run = answered(called("anything", arguments), tools=(anything,))
         assert "the arguments do not fit anything" in run.told
 
 
-def test_a_name_that_is_no_tool_is_told_with_those_that_are() -> None:
+def test_an_unknown_tool_is_reported_with_the_known_ones() -> None:
     run = answered(called("subtract", {"a": 1}), tools=(add, keep))
     assert "there is no tool named 'subtract'; there are: add, keep" in run.told
 
 
-def test_an_agent_without_tools_is_told_that_there_are_none() -> None:
+def test_a_call_to_an_agent_without_tools_is_reported_to_the_model() -> None:
     run = answered(called("add"), tools=())
     assert "there are: none" in run.told
     assert "tools" not in run.requests[1]
@@ -478,12 +478,12 @@ def test_an_agent_without_tools_is_told_that_there_are_none() -> None:
     "name",
     ["functions.add", "add\n", "", "é", "a b", "add" * 1000, "\u202e", "../add", "{}", "\x00"],
 )
-def test_a_name_that_no_server_takes_is_made_fit_for_history(name: str) -> None:
+def test_an_invalid_tool_name_is_replaced_in_the_history(name: str) -> None:
     run = answered(called(name, {"a": 1}))
     assert "there is no tool named" in run.told
 
 
-def test_call_ids_that_repeat_do_not_confuse_anybody() -> None:
+def test_repeated_call_ids_are_kept_apart() -> None:
     twice = Reply(tool_calls=(Call("add", {"a": 1}, "c"), Call("add", {"a": 2}, "c")))
     run = answered(twice, twice)
     last = run.requests[2]["messages"]
@@ -492,7 +492,7 @@ def test_call_ids_that_repeat_do_not_confuse_anybody() -> None:
     assert len(set(ids)) == 4
 
 
-def test_more_calls_than_one_turn_can_have_are_told_to_the_model() -> None:
+def test_too_many_calls_in_one_turn_are_reported_to_the_model() -> None:
     many = Reply(tool_calls=tuple(Call("add", {"a": n}) for n in range(MAX_CALLS_PER_TURN + 2)))
     told = [each["content"] for each in answered(many).requests[1]["messages"][3:]]
     assert told[:MAX_CALLS_PER_TURN] == [str(n) for n in range(MAX_CALLS_PER_TURN)]
@@ -500,7 +500,7 @@ def test_more_calls_than_one_turn_can_have_are_told_to_the_model() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "  \n"])
-def test_an_empty_reply_is_answered_with_what_to_do(content: str | None) -> None:
+def test_an_empty_reply_is_answered_with_instructions(content: str | None) -> None:
     assert "Your reply was empty" in answered(Reply(content)).told
 
 
@@ -511,17 +511,17 @@ def test_three_empty_replies_end_the_run_with_the_reason() -> None:
     assert len(run.requests) == 3
 
 
-def test_words_that_were_cut_off_are_not_taken_for_the_answer() -> None:
+def test_a_truncated_text_is_not_the_answer() -> None:
     run = answered(Reply("The result is", finish_reason="length"))
     assert "cut off at the length limit" in run.told
 
 
-def test_calls_that_were_cut_off_in_their_arguments_are_told_to_the_model() -> None:
+def test_calls_with_truncated_arguments_are_reported_to_the_model() -> None:
     run = answered(called("add", '{"a": 1, "b": 2', finish_reason="length"))
     assert "cut off at the length limit" in run.told
 
 
-def test_a_call_that_was_cut_off_before_its_arguments_does_not_run() -> None:
+def test_a_call_truncated_before_its_arguments_does_not_run() -> None:
     purged: list[int] = []
 
     @tool
@@ -534,12 +534,12 @@ def test_a_call_that_was_cut_off_before_its_arguments_does_not_run() -> None:
     assert purged == []
 
 
-def test_withheld_words_are_not_taken_for_the_answer() -> None:
+def test_a_filtered_text_is_not_the_answer() -> None:
     run = answered(Reply("The", finish_reason="content_filter"))
     assert "withheld by the content filter" in run.told
 
 
-def test_calls_in_a_withheld_reply_do_not_run() -> None:
+def test_calls_in_a_filtered_reply_do_not_run() -> None:
     run = answered(called("add", {"a": 1}, finish_reason="content_filter"))
     assert "withheld by the content filter" in run.told
 
@@ -556,7 +556,7 @@ def test_an_answer_of_five_megabytes_is_the_result() -> None:
     assert run.view.result == words
 
 
-def test_five_megabytes_beside_a_call_are_told_in_the_next_request() -> None:
+def test_five_megabytes_beside_a_call_are_in_the_next_request() -> None:
     words = "x" * 5_000_000
     run = answered(
         Reply(words, tool_calls=(Call("anything", {"value": words}),)), tools=(anything,)
@@ -565,12 +565,12 @@ def test_five_megabytes_beside_a_call_are_told_in_the_next_request() -> None:
     assert len(run.told) == len(words) + 2
 
 
-def test_a_model_that_never_ends_is_ended_with_the_reason() -> None:
+def test_a_run_beyond_its_turn_limit_fails_with_the_reason() -> None:
     run = ran(*[called("add", {"a": 1})] * 5, max_turns=3)
     assert (run.view.status, run.view.error) == (Status.FAILED, "the limit of 3 turns is reached")
 
 
-# -- what tools give back --------------------------------------------------------------------------
+# -- results of tools ------------------------------------------------------------------------------
 
 
 class Invoice(BaseModel):
@@ -627,18 +627,18 @@ def giving(result: Any) -> Any:
     ],
     ids=lambda value: repr(value)[:30].encode("ascii", "backslashreplace").decode(),
 )
-def test_whatever_a_tool_gives_the_model_reads_as_text(result: Any, told: str) -> None:
+def test_any_result_of_a_tool_is_text_for_the_model(result: Any, told: str) -> None:
     assert answered(called("give"), tools=(giving(result),)).told == told
 
 
-def test_a_result_that_contains_itself_is_told_somehow() -> None:
+def test_a_result_that_contains_itself_is_rendered() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert answered(called("give"), tools=(giving(loop),)).told == "[[...]]"
 
 
 @pytest.mark.parametrize("data", [b"\xff", "\ud800", object()], ids=["bytes", "half", "object"])
-def test_a_model_without_a_json_form_is_told_as_it_looks(data: Any) -> None:
+def test_a_pydantic_model_without_a_json_form_is_rendered(data: Any) -> None:
     run = answered(called("give"), tools=(giving(Opaque(data=data)),))
     assert "The tool failed" not in run.told
 
@@ -655,18 +655,18 @@ def test_a_model_without_a_json_form_is_told_as_it_looks(data: Any) -> None:
         (StopIteration("end"), "The tool failed. StopIteration: end"),
     ],
 )
-def test_whatever_a_tool_raises_is_told_to_the_model(error: BaseException, told: str) -> None:
+def test_any_exception_of_a_tool_is_reported_to_the_model(error: BaseException, told: str) -> None:
     assert answered(called("give"), tools=(giving(error),)).told == told
 
 
 @pytest.mark.parametrize(
     "error", [Mute(), asyncio.CancelledError("stopped")], ids=["mute", "async"]
 )
-def test_an_error_of_an_odd_kind_is_told_to_the_model_too(error: BaseException) -> None:
+def test_an_odd_exception_is_reported_to_the_model_too(error: BaseException) -> None:
     assert "The tool failed" in answered(called("give"), tools=(giving(error),)).told
 
 
-def test_an_async_tool_runs_to_its_end() -> None:
+def test_an_async_tool_is_awaited() -> None:
     assert answered(called("give_later"), tools=(give_later,)).told == "later"
 
 
@@ -675,7 +675,7 @@ def test_several_async_tools_run_in_one_turn() -> None:
     assert [each["content"] for each in run.requests[1]["messages"][3:]] == ["later"] * 5
 
 
-def test_an_argument_that_is_left_out_is_its_default_even_if_that_has_another_type() -> None:
+def test_a_missing_argument_has_its_default_even_of_another_type() -> None:
     def find(name: str, city: str = None) -> str:  # type: ignore[assignment] # noqa: RUF013
         """Find somebody."""
         return f"{name} of {city}"
@@ -687,10 +687,10 @@ def test_an_argument_that_is_left_out_is_its_default_even_if_that_has_another_ty
     answered(called("find", {"name": "Ada"}), tools=(finder,))
 
 
-# -- faults under a run ----------------------------------------------------------------------------
+# -- faults during a run ---------------------------------------------------------------------------
 
 
-def test_a_run_waits_for_a_model_that_is_overloaded() -> None:
+def test_a_run_waits_for_an_overloaded_model() -> None:
     before = datetime.now(UTC)
     run = ran(Fault(429, retry_after="600"))
     assert run.view.status is Status.SUSPENDED
@@ -700,29 +700,29 @@ def test_a_run_waits_for_a_model_that_is_overloaded() -> None:
     assert run.view.created_at >= before
 
 
-def test_a_run_outlives_faults_that_pass() -> None:
+def test_a_run_survives_transient_faults() -> None:
     cut = Fault(cut="middle")
     run = answered(Fault(500), cut, called("add", {"a": 1}), Fault(200, body=b"{"), Fault(503))
     assert run.requests[-1]["messages"][-1]["content"] == "1"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_run_is_parked_with_the_reason_where_the_model_refuses(status: int) -> None:
+def test_a_run_is_parked_with_the_reason_if_the_model_refuses(status: int) -> None:
     run = ran(Fault(status))
     assert run.view.status is Status.PARKED
     assert f"the model service answered {status}" in (run.view.error or "")
 
 
-def test_a_run_survives_a_wait_without_end() -> None:
+def test_a_run_survives_an_endless_retry_after() -> None:
     assert ran(Fault(429, retry_after="9" * 30)).view.status is Status.SUSPENDED
 
 
 @pytest.mark.parametrize("header", ["inf", "1e400", "-1", "nan", "soon"])
-def test_a_wait_that_is_no_number_is_as_none(header: str) -> None:
+def test_a_retry_after_that_is_not_a_number_is_ignored(header: str) -> None:
     assert ran(Fault(429, retry_after=header)).view.status is Status.COMPLETED
 
 
-def test_a_setting_that_the_service_does_not_know_parks_the_run_with_the_reason() -> None:
+def test_an_unknown_setting_parks_the_run_with_the_reason() -> None:
     with ModelServer(in_turn(Reply("hello"))) as server:
         model = OpenAIModel(api_key="key", model="standard", base_url=server.base_url)
         agent = Agent("helper", settings={"top_k": 3})
@@ -732,7 +732,7 @@ def test_a_setting_that_the_service_does_not_know_parks_the_run_with_the_reason(
     assert "top_k" in (view.error or "")
 
 
-def test_arguments_survive_as_history() -> None:
+def test_arguments_are_unchanged_in_the_history() -> None:
     arguments = {"value": {"nested": ["é", 1, None, {"\u202e": "x"}]}}
     run = answered(called("anything", arguments), tools=(anything,))
     call = run.requests[1]["messages"][2]["tool_calls"][0]

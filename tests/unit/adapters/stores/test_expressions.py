@@ -1,4 +1,4 @@
-"""Update expressions, and the updates of a head: each is one that DynamoDB would take."""
+"""Update expressions, and the updates of a head: DynamoDB would accept each."""
 
 from datetime import UTC, datetime
 from itertools import product
@@ -54,7 +54,7 @@ def test_empty_parameters_are_left_out() -> None:
     assert UpdateExpression().render() == {}
 
 
-def test_a_value_without_a_placeholder_is_refused_even_if_a_longer_name_is_used() -> None:
+def test_an_unused_value_is_refused_even_if_a_longer_name_is_used() -> None:
     UpdateExpression(sets=("a = :a10",), values={":a10": 10})
     with pytest.raises(ValueError, match=r"\[':a1'\]"):
         UpdateExpression(sets=("a = :a10",), values={":a1": 1, ":a10": 10})
@@ -70,7 +70,7 @@ def test_a_placeholder_without_a_value_or_a_name_is_refused(text: str) -> None:
         UpdateExpression(conditions=(text,))
 
 
-def test_two_updates_add_up_to_one() -> None:
+def test_two_updates_are_merged() -> None:
     one = UpdateExpression(("a = :now",), ("b",), ("c = :c",), {":now": 1, ":c": 2})
     other = UpdateExpression(
         ("d = :now",), ("e.#f",), ("g = :g",), {":now": 1, ":g": 3}, {"#f": "f"}
@@ -83,7 +83,7 @@ def test_two_updates_add_up_to_one() -> None:
     assert one + UpdateExpression() == one
 
 
-def test_a_placeholder_has_one_value_in_a_sum() -> None:
+def test_a_placeholder_has_one_value_in_a_merged_update() -> None:
     one = UpdateExpression(sets=("a = :now",), values={":now": 1})
     with pytest.raises(ValueError, match=r"two values: \[':now'\]"):
         one + UpdateExpression(sets=("b = :now",), values={":now": 2})
@@ -92,7 +92,7 @@ def test_a_placeholder_has_one_value_in_a_sum() -> None:
         named + UpdateExpression(removes=("b.#r0",), names={"#r0": "b"})
 
 
-def test_many_intents_have_placeholders_of_their_own() -> None:
+def test_each_of_many_intents_has_separate_placeholders() -> None:
     intents = {
         f"0.{number}": Intent(attempt=1, started_at=NOW, deadline=NOW) for number in range(11)
     }
