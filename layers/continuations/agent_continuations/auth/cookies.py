@@ -1,12 +1,8 @@
 """Cookies of the session and of a sign-in."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from agent_continuations.errors import Invalid
-
-if TYPE_CHECKING:
-    pass
 
 SESSION, SIGN_IN = "session", "signin"
 # A browser drops a cookie whose name and value are longer together than 4096 bytes

@@ -1,7 +1,7 @@
 """AWS clients, and the secrets that the deployment names."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, update_wrapper
 from time import time
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -43,6 +43,7 @@ def refreshed_every(
 
 @cache
 def client(service: str) -> Any:
+    """A client of an AWS service."""
     retries: Any = {"mode": "standard", "total_max_attempts": 5}
     return boto3.client(
         service,  # type: ignore[call-overload]
@@ -64,7 +65,6 @@ def recent_secret(arn: str) -> dict[str, Any]:
     return secret(arn)
 
 
-def keys(arn: str) -> list[str]:
-    """The keys of a secret: the current one, then older ones that are still accepted."""
-    value = secret(arn)
+def keys(value: Mapping[str, Any]) -> list[str]:
+    """The keys in a secret's value: the current one, then older ones that are still accepted."""
     return [value["current"], *value.get("previous", [])]

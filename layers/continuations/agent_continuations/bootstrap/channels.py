@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent_continuations.adapters.channels.inbox import InboxNotifier
 from agent_continuations.adapters.channels.sns import SnsNotifier
-from agent_continuations.bootstrap.aws import client, recent_secret
+from agent_continuations.bootstrap.aws import client, keys, recent_secret
 from agent_continuations.bootstrap.links import approval_link, sign_in_page
 from agent_continuations.bootstrap.routes import addresses
 from agent_continuations.bootstrap.services import inbox, store
@@ -66,5 +66,4 @@ def _webhook_notifier() -> "WebhookNotifier":
 
 
 def _webhook_keys() -> list[str]:
-    secret = recent_secret(os.environ["WEBHOOK_SECRET"])
-    return [secret["current"], *secret.get("previous", [])]
+    return keys(recent_secret(os.environ["WEBHOOK_SECRET"]))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.auth.callback_tokens import CallbackTokens
-from agent_continuations.bootstrap.aws import SECRET_SECONDS, keys, refreshed_every
+from agent_continuations.bootstrap.aws import SECRET_SECONDS, keys, refreshed_every, secret
 from agent_continuations.core.notice import Notice
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
@@ -15,13 +15,13 @@ DOUBT_LINK_SECONDS = 90 * 24 * 3600
 @refreshed_every(SECRET_SECONDS)
 def approval_links() -> ApprovalLinks:
     """Signs and reads the tokens in approvers' links."""
-    return ApprovalLinks(keys(os.environ["SIGNING_SECRET"]))
+    return ApprovalLinks(keys(secret(os.environ["SIGNING_SECRET"])))
 
 
 @refreshed_every(SECRET_SECONDS)
 def callback_tokens() -> CallbackTokens:
     """Signs and reads the tokens in jobs' addresses."""
-    return CallbackTokens(keys(os.environ["CALLBACK_SECRET"]))
+    return CallbackTokens(keys(secret(os.environ["CALLBACK_SECRET"])))
 
 
 def callback_url(run_id: str, path: str) -> str:
