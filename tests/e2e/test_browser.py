@@ -139,7 +139,7 @@ def test_an_approver_approves_other_arguments(client: Client, system: System, ta
     page.get_by_role("link", name="Edit and approve").tap()
     page.get_by_label("amount").fill("lots")
     page.get_by_role("button", name="Approve with these arguments").tap()
-    expect(page.locator("main")).to_contain_text("Not right: a whole number is needed")
+    expect(page.locator("main")).to_contain_text("Enter a whole number, e.g. 12")
     expect(page.get_by_label("amount")).to_be_focused()
     assert client.run(run_id)["waiting"] == [asked]
 

@@ -61,7 +61,7 @@ def test_a_mistake_in_an_edit_is_told_beside_it_and_the_edited_call_runs(
     page.get_by_label("item").fill("three stools")
     page.get_by_label("amount").fill("two thousand")
     page.get_by_label("express").select_option("yes")
-    page.get_by_label("Why", exact=False).fill("stools will do")
+    page.get_by_label("Reason", exact=False).fill("stools will do")
     lead.press(page, "Approve with these arguments")
 
     wrong = page.get_by_label("amount")

@@ -106,7 +106,7 @@ def test_a_colleague_takes_over_and_the_old_link_is_dead(
         page.get_by_text("Reassign to a colleague").tap()
     page.get_by_label("E-mail address").fill("bea@example.com")
     lead.press(page, "Reassign")
-    expect(page.locator("h1")).to_have_text("Passed on to bea@example.com")
+    expect(page.locator("h1")).to_have_text("Reassigned to bea@example.com")
     assert client.send("GET", link).status == 404
     assert client.post(link, decision="approve").status == 404
 
