@@ -32,7 +32,7 @@ soak: .venv/.made ## simulate 50,000 runs with faults; print the seed of each th
 
 bench: tools .venv/.made ## measure the cost of runs; store it in tests/bench/results.json
 	$(BIN)/python -m tests.bench
-	@echo "for the README: $(BIN)/python -m tests.bench --markdown"
+	@echo "to rewrite tests/bench/README.md: $(BIN)/python -m tests.bench --markdown"
 
 check: format lint types template security test ## all that CI checks
 
