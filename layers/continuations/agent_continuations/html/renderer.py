@@ -23,7 +23,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 def _about(heading: str, agent: str, tool: str) -> Markup:
     """A heading of `views.labels` with its names, the tool's as code."""
     code = Markup("<code>{}</code>").format(escape(tool))
-    return Markup(heading).format(agent=escape(agent), tool=code)
+    # The heading is a label of `views.labels`, and what is put into it is escaped.
+    return Markup(heading).format(agent=escape(agent), tool=code)  # nosec B704
 
 
 class PageRenderer:
