@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import boto3
 import pytest
 import urllib3
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.local.front import Front, Inbox
 from tests.local.issuer import IssuerServer
@@ -34,7 +34,8 @@ from tests.local.script import respond
 from tests.local.stack import SAM, UV, Parameters, Provider, Stack
 from tests.local.template import ROOT, template
 
-WAIT_SECONDS = 60.0
+# Room for a loaded machine: a wait ends as soon as there is something to see.
+WAIT_SECONDS = 180.0
 FORM = "application/x-www-form-urlencoded"
 PROBLEM = "application/problem+json"
 FUNCTIONS = [
@@ -454,6 +455,7 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip(f"none of {', '.join(PROGRAMS)} is on the path")
+    expect.set_options(timeout=WAIT_SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser

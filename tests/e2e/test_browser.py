@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import Client, System
+from tests.e2e.conftest import WAIT_SECONDS, Client, System
 
 CFO = "cfo@example.com"
 SECURITY = "security@example.com"
@@ -43,7 +43,7 @@ def tabs(browser: Browser, scripts: bool) -> Iterator[Tabs]:
         has_touch=True,
         java_script_enabled=scripts,
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT_SECONDS * 1000)
     yield Tabs(context)
     context.close()
 

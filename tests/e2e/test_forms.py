@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.html.forms.form import Read, attach_faults, fields, parse
+from tests.e2e.conftest import WAIT_SECONDS
 from tests.support.form_page import Browser as Simulated
 from tests.support.form_page import page as drawn
 from tests.support.form_schemas import PAID, PREFIX, pay, schema_of
@@ -95,7 +96,7 @@ def phone(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context(
         viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
     ) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_SECONDS * 1000)
         yield context
 
 
