@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +19,6 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
 from agent_continuations.handlers.responses import json_response, page_headers, problem_response
 from agent_continuations.handlers.routing import resolver, wants_page
-from agent_continuations.safe_text import escape as escape_invisible
 
 ME = "/signin/me"
 
@@ -135,39 +133,13 @@ def _see_other(location: str, *cookies: str) -> Response[str]:
 
 
 def _page(status: HTTPStatus, text: str, cookies: Sequence[str] = ()) -> Response[str]:
-    body = _PAGE.format(
-        style=_STYLE, text=escape(escape_invisible(text)), url=escape(f"{_base_url()}/signin")
-    )
-    return Response(
-        status.value,
-        content_type="text/html; charset=utf-8",
-        headers=_headers(cookies),
-        body=body,
-    )
+    # Not with the module: it loads a template engine, and most answers here are redirects.
+    from signin.rendering import PAGES
+
+    page = PAGES.render("page.html", {"text": text, "url": f"{_base_url()}/signin"}, status)
+    page.headers = {**page.headers, "Set-Cookie": list(cookies)}
+    return page
 
 
 def _headers(cookies: Sequence[str]) -> dict[str, str | list[str]]:
-    return {**page_headers(_STYLE), "Set-Cookie": list(cookies)}
-
-
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;"
-    "margin:0 auto;padding:1rem}h1{font-size:1.35rem;overflow-wrap:anywhere}"
-    "h1::first-letter{text-transform:uppercase}a{display:inline-block;padding:.625rem 0}"
-)
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{text}</h1>
-<p><a href="{url}">Sign in</a></p>
-</main>
-</body>
-</html>
-"""
+    return {**page_headers(""), "Set-Cookie": list(cookies)}
