@@ -16,20 +16,23 @@ _Made = TypeVar("_Made")
 
 
 class _Refreshed(Generic[_Arguments, _Made]):
-    """A function of positional arguments whose result is cached for `seconds`."""
+    """A function whose result is cached for `seconds`."""
 
     def __init__(self, make: Callable[_Arguments, _Made], seconds: int) -> None:
         anything: Callable[..., _Made] = make
         self._seconds = seconds
-        self._in_period = lru_cache(maxsize=4)(lambda _period, *args: anything(*args))
+        self._cached = lru_cache(maxsize=4)(
+            lambda _period, *args, **kwargs: anything(*args, **kwargs)
+        )
         update_wrapper(self, make)
 
-    def __call__(self, *args: _Arguments.args, **_none: _Arguments.kwargs) -> _Made:
-        return self._in_period(int(time() // self._seconds), *args)
+    def __call__(self, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Made:
+        cached: Callable[..., _Made] = self._cached
+        return cached(int(time() // self._seconds), *args, **kwargs)
 
     def cache_clear(self) -> None:
         """Drop the cached results."""
-        self._in_period.cache_clear()
+        self._cached.cache_clear()
 
 
 def refreshed_every(

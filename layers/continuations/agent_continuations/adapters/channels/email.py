@@ -80,7 +80,7 @@ class EmailNotifier:
         ):  # the parser raises all of these
             recipients = ()
         if len(recipients) != 1 or not (recipients[0].username and recipients[0].domain):
-            raise Fatal("must be one e-mail address")
+            raise Fatal("not a mail address, or more than one")
         message["Subject"] = variables["subject"]
         domain = self._sender.rpartition("@")[2].rstrip(">") or "localhost"
         message["Message-ID"] = make_msgid(idstring=notice.notice_id, domain=domain)

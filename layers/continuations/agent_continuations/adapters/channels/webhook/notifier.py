@@ -119,7 +119,7 @@ class WebhookNotifier:
         """A connection to an address of the host, after all its addresses were checked."""
         addresses = list(dict.fromkeys(self._resolve(target.host, target.port)))
         if not all(self._allows(each) for each in addresses):
-            raise Fatal(f"{target.host} resolves to an address that is not public")
+            raise Fatal(f"{target.host} has an address that is not public")
         failure = OSError("no address found")
         for address in addresses[:_TRIED_ADDRESSES]:
             try:
@@ -133,20 +133,20 @@ class WebhookNotifier:
 
     def _target(self, address: str) -> _Target:
         if not address.isascii() or not address.isprintable() or {" ", "\\"} & set(address):
-            raise Fatal("the address has characters that a URL cannot have")
+            raise Fatal("the address has characters that no URL has")
         try:
             parts = urlsplit(address)
             host, port = parts.hostname or "", 443 if parts.port is None else parts.port
         except ValueError as error:
-            raise Fatal(f"the address is not a valid URL: {error}") from None
+            raise Fatal(f"the address is no URL: {error}") from None
         if parts.scheme != "https" or not host:
-            raise Fatal("the address must start with https://")
+            raise Fatal("only https:// addresses are posted to")
         if "@" in parts.netloc:
-            raise Fatal("the address must not contain a user name or password")
+            raise Fatal("the address carries a name or a password")
         if port not in self._ports:
-            raise Fatal(f"port {port} is not allowed")
+            raise Fatal(f"port {port} is not one that is posted to")
         if self._hosts and host not in self._hosts:
-            raise Fatal(f"{host} is not an allowed host")
+            raise Fatal(f"{host} is not among the hosts that are allowed")
         query = f"?{parts.query}" if parts.query else ""
         return _Target(host.rstrip("."), port, parts.netloc, (parts.path or "/") + query)
 
@@ -171,10 +171,10 @@ class WebhookNotifier:
         if 200 <= status < 300:
             return
         if status >= 500 or status in _TRANSIENT_STATUSES:
-            raise Retryable(f"HTTP {status}", retry_after_seconds(after, self._clock()))
+            raise Retryable(f"it answers {status}", retry_after_seconds(after, self._clock()))
         if 300 <= status < 400:
-            raise Fatal(f"HTTP {status}: redirects are not followed")
-        raise Fatal(f"HTTP {status}")
+            raise Fatal(f"it answers {status}, and redirects are not followed")
+        raise Fatal(f"it answers {status}")
 
 
 @contextmanager
