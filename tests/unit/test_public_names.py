@@ -12,8 +12,27 @@ ROOT = Path(__file__).parents[2]
 # What people have written in their programs: add to it, and drop nothing without a reason.
 PUBLIC = {
     *("Agent", "Approval", "Condition", "DynamoDBStore", "Escalation", "EveryCost", "EverySeconds"),
-    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "OpenAIModel", "Pending"),
-    *("Preview", "Price", "Question", "ScriptedModel", "Sleep", "Stage", "ToolCall", "ToolContext"),
+    *(
+        "EveryTokens",
+        "EveryTurns",
+        "InMemoryStore",
+        "Job",
+        "LocalRunner",
+        "ModelRequest",
+        "OpenAIModel",
+    ),
+    *(
+        "Pending",
+        "Preview",
+        "Price",
+        "Question",
+        "Reply",
+        "ScriptedModel",
+        "Sleep",
+        "Stage",
+        "ToolCall",
+        "ToolContext",
+    ),
     *("WaitFor", "call", "calls", "say", "tool"),
 }
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from agent_continuations.authoring.tool import tool
     from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
     from agent_continuations.core.approvals.policy import Escalation, Preview
+    from agent_continuations.core.replies import Reply
     from agent_continuations.local.runner import LocalRunner
+    from agent_continuations.ports.model import ModelRequest
 
 __all__ = [
     "Agent",
@@ -41,11 +43,13 @@ __all__ = [
     "InMemoryStore",
     "Job",
     "LocalRunner",
+    "ModelRequest",
     "OpenAIModel",
     "Pending",
     "Preview",
     "Price",
     "Question",
+    "Reply",
     "ScriptedModel",
     "Sleep",
     "Stage",
@@ -71,11 +75,13 @@ _MODULES = {
     "InMemoryStore": "adapters.stores.memory",
     "Job": "authoring.waits",
     "LocalRunner": "local.runner",
+    "ModelRequest": "ports.model",
     "OpenAIModel": "adapters.models.openai",
     "Pending": "authoring.waits",
     "Preview": "core.approvals.policy",
     "Price": "authoring.pricing",
     "Question": "authoring.waits",
+    "Reply": "core.replies",
     "ScriptedModel": "adapters.models.scripted",
     "Sleep": "authoring.waits",
     "Stage": "authoring.approval",

@@ -22,9 +22,10 @@ def call(tool: str, **arguments: Any) -> Reply:
     return calls((tool, arguments))
 
 
-def calls(*requests: tuple[str, Mapping[str, Any]]) -> Reply:
-    """A reply that calls several tools at once."""
+def calls(*requests: tuple[str, Mapping[str, Any]], content: str | None = None) -> Reply:
+    """A reply that calls several tools at once, with a text beside them if `content` is given."""
     return Reply(
+        content=content,
         requests=tuple(
             ToolRequest(name=name, arguments=json.dumps(arguments)) for name, arguments in requests
         ),
