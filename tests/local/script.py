@@ -7,9 +7,9 @@ request identify it.
 import runpy
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from agent_continuations.adapters.models.scripted import Script, ScriptedModel
 from agent_continuations.authoring.agent import Agent
@@ -47,7 +47,8 @@ class ScriptedReplies:
     """
 
     def __init__(self, agents: Sequence[Agent], script: Mapping[str, Script], file: Path) -> None:
-        self._agents = list(Registry(agents)._all.values())
+        self._registry = Registry(agents)
+        self._agents = list(self._registry._all.values())
         self._model = ScriptedModel(script)
         self._file = file
 
@@ -72,6 +73,27 @@ class ScriptedReplies:
             # An error that is not retried: the run is parked, and can be redriven once it is fixed.
             message = f"the script of {agent} raised {type(error).__name__}: {error}"
             return Fault(status=400, body=error_body(400, message))
+
+    def answer(self, request: Json) -> Json:
+        """The reply as plain JSON, for another process; see `reply_of`."""
+        reply = self.respond(request)
+        if isinstance(reply, Fault):
+            return {"fault": (reply.body or b"").decode()}
+        return asdict(reply)
+
+    def described(self) -> list[Json]:
+        """The agents for a reader: their names, tools, and whether there is a script for them."""
+        startable = set(self._registry.startable)
+        return [
+            {
+                "name": agent.name,
+                "startable": agent.name in startable,
+                "instructions": agent.instructions,
+                "tools": [tool.name for tool in agent.tools],
+                "scripted": agent.name in self._model.scripts,
+            }
+            for agent in self._agents
+        ]
 
     def _asking(self, request: Json) -> str | None:
         """The name of the agent whose request this is; None if it is unknown."""
@@ -101,6 +123,14 @@ def _on_the_wire(reply: ModelReply) -> Reply:
     )
 
 
+def reply_of(answer: Json) -> Reply | Fault:
+    """The reply in the JSON of `ScriptedReplies.answer`."""
+    if "fault" in answer:
+        return Fault(status=400, body=answer["fault"].encode())
+    calls = tuple(Call(**each) for each in answer["tool_calls"])
+    return Reply(**{**answer, "tool_calls": calls})
+
+
 @cache
 def _examples() -> ScriptedReplies:
     from agents import AGENTS
@@ -108,6 +138,8 @@ def _examples() -> ScriptedReplies:
     return ScriptedReplies(AGENTS, load_script(EXAMPLE), EXAMPLE)
 
 
-def respond(request: Json) -> Any:
+def respond(request: Json) -> Reply:
     """The scripted reply to a request of an example agent."""
-    return _examples().respond(request)
+    reply = _examples().respond(request)
+    assert isinstance(reply, Reply)
+    return reply
