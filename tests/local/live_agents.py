@@ -24,8 +24,9 @@ from tests.local.script import reply_of
 from tests.local.template import ROOT
 
 IMPORT_SECONDS = 60.0
+RETIRE_SECONDS = 60.0
 # An editor saves several files, or one in several steps.
-DEBOUNCE_MS, STEP_MS = 150, 50
+DEBOUNCE_MS, STEP_MS, LOOK_MS = 150, 50, 500
 
 
 class AgentsProcess:
@@ -80,6 +81,12 @@ class AgentsProcess:
             if pipe:
                 with suppress(OSError):
                     pipe.close()
+
+    def retire(self) -> None:
+        """Ends the process once it has given the reply that it is busy with."""
+        if self._lock.acquire(timeout=RETIRE_SECONDS):
+            self._lock.release()
+        self.close()
 
     def _first_line(self) -> Any:
         lines: SimpleQueue[str] = SimpleQueue()
@@ -139,6 +146,7 @@ class LiveAgents:
         self._hold = hold
         self._live: BuiltAgents | None = None
         self._process: AgentsProcess | None = None
+        self._tried: str | None = None  # the digest of the folder that was deployed, or failed
 
     def load(self) -> None:
         """Imports the agents and plays their script, before there is anything to deploy them to.
@@ -154,6 +162,7 @@ class LiveAgents:
         Raises:
             AgentsFault: it cannot be imported; the functions keep what they have.
         """
+        self._tried = self.folder.digest()
         built = self.folder.build(self._home)
         process = AgentsProcess(built, self._library_folders())
         try:
@@ -174,24 +183,38 @@ class LiveAgents:
         try:
             return process.reply(request)
         except (OSError, ValueError):
-            return Fault(status=503)  # the process was replaced meanwhile
+            if process is not self._process:
+                return self.respond(request)  # it was replaced meanwhile
+            return Fault(status=503)
 
     def watch(self, stop: Event) -> None:
         """Deploys each change until `stop` is set."""
         while not stop.is_set():
-            try:
-                for _changes in watch(
-                    self.folder.path,
-                    debounce=DEBOUNCE_MS,
-                    step=STEP_MS,
-                    stop_event=stop,
-                    rust_timeout=500,
-                    yield_on_timeout=False,
-                    raise_interrupt=False,
-                ):
+            watched = self._inode()
+            if watched is None:
+                stop.wait(LOOK_MS / 1000)
+                continue
+            fresh = True  # something may have changed before the watch began
+            for changes in watch(
+                self.folder.path,
+                debounce=DEBOUNCE_MS,
+                step=STEP_MS,
+                rust_timeout=LOOK_MS,
+                yield_on_timeout=True,
+                stop_event=stop,
+                raise_interrupt=False,
+            ):
+                if (changes or fresh) and self.folder.digest() != self._tried:
                     self._try_to_deploy()
-            except FileNotFoundError:  # the folder is being replaced
-                stop.wait(0.5)
+                fresh = False
+                if self._inode() != watched:  # another folder has this name now: watch that one
+                    break
+
+    def _inode(self) -> int | None:
+        try:
+            return self.folder.path.stat().st_ino
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Ends the agents' process."""
@@ -205,7 +228,7 @@ class LiveAgents:
     def _serve(self, process: AgentsProcess) -> None:
         before, self._process = self._process, process
         if before:
-            before.close()
+            Thread(target=before.retire, daemon=True).start()
         self.agents = process.agents
 
     def _try_to_deploy(self) -> None:
