@@ -1,3 +1,0 @@
-from rich.text import Text
-def log_line(text: str) -> Text:
-    return Text(text)
