@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from agent_continuations.cli.commands import agents, decisions, messages, runs
+from agent_continuations.cli.commands import agents, decisions, grants, messages, runs
 from agent_continuations.cli.exit_codes import ExitCode
 from agent_continuations.cli.options import shared_options
 
@@ -31,7 +31,7 @@ SECTIONS = {
         *(runs.cancel, runs.pause, runs.resume, runs.redrive),
     ),
     "Decisions, messages and events": (
-        *(decisions.approve, decisions.reject, decisions.answer),
+        *(decisions.approve, decisions.reject, decisions.answer, grants.grants),
         *(messages.message, messages.event),
     ),
     "Agents": (agents.agents,),
