@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from agent_continuations.cli.commands import agents, browser, decisions, grants, messages, runs
+from agent_continuations.cli.commands import (
+    agents,
+    browser,
+    decisions,
+    grants,
+    logs,
+    messages,
+    runs,
+)
 from agent_continuations.cli.exit_codes import ExitCode
 from agent_continuations.cli.options import shared_options
 
@@ -27,8 +35,8 @@ before an argument that starts with a dash.
 # The commands, as the help lists them.
 SECTIONS = {
     "Runs": (
-        *(runs.start, runs.list_runs, runs.show, runs.tail, browser.open_page, runs.audit),
-        *(runs.cancel, runs.pause, runs.resume, runs.redrive),
+        *(runs.start, runs.list_runs, runs.show, runs.tail, browser.open_page, logs.logs),
+        *(runs.audit, runs.cancel, runs.pause, runs.resume, runs.redrive),
     ),
     "Decisions, messages and events": (
         *(decisions.approve, decisions.reject, decisions.answer, grants.grants),

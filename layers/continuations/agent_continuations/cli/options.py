@@ -15,6 +15,7 @@ from agent_continuations.cli.exit_codes import InvalidUsage
 from agent_continuations.safe_text import escape_json
 
 LOCAL_ADDRESS_FILE = Path(".run") / "api_url"
+LOCAL_LOG_FILE = Path(".run") / "log.jsonl"
 UNWRAPPED_WIDTH = 10_000_000
 
 CommandFunction: TypeAlias = Callable[..., Any]
