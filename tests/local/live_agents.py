@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any
 
+import pydantic
 from watchfiles import watch
 
 from tests.local.agents_folder import PYTHON, AgentsFault, AgentsFolder, BuiltAgents
@@ -117,7 +118,7 @@ class LiveAgents:
     Args:
         folder: the developer's.
         home: folder for what is built.
-        library: the built layer of the library; as long as there is none, that of this process.
+        library: folder of the built library and its packages.
         release: gives built agents to the functions.
         say: prints a line of progress.
         hold: holds requests back as long as the functions change.
@@ -154,7 +155,10 @@ class LiveAgents:
         Raises:
             AgentsFault: they cannot be imported.
         """
-        self._serve(AgentsProcess(self.folder.build(self._home), self._library_folders()))
+        # The library that is built is of the last start; this one will be built.
+        packages = Path(pydantic.__file__).parents[1]
+        library = [ROOT / "layers" / "continuations", packages]
+        self._serve(AgentsProcess(self.folder.build(self._home), library))
 
     def deploy(self) -> None:
         """Deploys the folder as it is now.
@@ -164,7 +168,7 @@ class LiveAgents:
         """
         self._tried = self.folder.digest()
         built = self.folder.build(self._home)
-        process = AgentsProcess(built, self._library_folders())
+        process = AgentsProcess(built, [self._library])
         try:
             if built != self._live:
                 with self._hold():
@@ -241,10 +245,3 @@ class LiveAgents:
             return
         names = ", ".join(each["name"] for each in self.agents if each["startable"])
         self._say(f"live in {time.monotonic() - started:.1f} s: {names}")
-
-    def _library_folders(self) -> list[Path]:
-        if (self._library / "agent_continuations").exists():
-            return [self._library]
-        import pydantic
-
-        return [ROOT / "layers" / "continuations", Path(pydantic.__file__).parents[1]]

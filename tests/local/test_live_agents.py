@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import pydantic
 import pytest
 
 from tests.local import live_agents
@@ -42,14 +43,14 @@ pytestmark = pytest.mark.skipif(not UV.exists(), reason="run `make tools`")
 class Fixture:
     """A folder of agents, and what was released of it."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path, library: Path) -> None:
         self.folder = folder
         self.released: list[BuiltAgents] = []
         self.said: list[str] = []
         self.live = LiveAgents(
             AgentsFolder(folder),
             home,
-            home / "no-library",
+            library,
             self.released.append,
             self.said.append,
         )
@@ -60,12 +61,27 @@ class Fixture:
         (place / name).write_text(code)
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library's layer: its code, and of the packages only those that it needs to import."""
+    folder = tmp_path_factory.mktemp("library")
+    code = ROOT / "layers" / "continuations" / "agent_continuations"
+    (folder / "agent_continuations").symlink_to(code)
+    packages = Path(pydantic.__file__).parents[1]
+    for name in (
+        *("pydantic", "pydantic_core", "annotated_types", "typing_inspection", "docstring_parser"),
+        "typing_extensions.py",
+    ):
+        (folder / name).symlink_to(packages / name)
+    return folder
+
+
 @pytest.fixture(params=["a layer's folder", "a package"])
-def agents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fixture]:
+def agents(request: pytest.FixtureRequest, tmp_path: Path, library: Path) -> Iterator[Fixture]:
     folder = tmp_path / "mine"
     package = folder / "agents" if request.param == "a layer's folder" else folder
     package.mkdir(parents=True)
-    fixture = Fixture(tmp_path / "home", folder)
+    fixture = Fixture(tmp_path / "home", folder, library)
     fixture.write(AGENT)
     fixture.write(SCRIPT, "script.py")
     yield fixture
@@ -110,6 +126,7 @@ def test_what_agents_print_does_not_disturb_the_description(agents: Fixture) -> 
     [
         ("AGENTS = [\n", "SyntaxError"),
         ("import nobody_has_this\n", "No module named 'nobody_has_this'"),
+        ("import rich\n", "No module named 'rich'"),  # installed here, and not for functions
         ("AGENTS = None\n", "TypeError"),
         ("", "cannot import name 'AGENTS'"),
         (AGENT.replace("[greet]", "[greet, greet]"), "greeter has two tools named greet"),
