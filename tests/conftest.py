@@ -6,5 +6,5 @@ from tests.local.ministack import isolate_from_aws
 
 isolate_from_aws()
 # A loaded machine is no fault of the code: no example has a deadline.
-settings.register_profile("no deadline")
+settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
