@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from logging import getLogger
 from typing import Any, Literal, TypeAlias
 
+from agent_continuations.authoring.result_text import error_text
+from agent_continuations.authoring.running import run_function
 from agent_continuations.core.approvals.policy import (
     GROUP,
     ApprovalPolicy,
@@ -16,12 +19,18 @@ from agent_continuations.core.approvals.policy import Stage as PolicyStage
 WEEK_SECONDS = 7 * 24 * 3600
 MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
 
+_log = getLogger(__name__)
+
 Needed: TypeAlias = int | Literal["any", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """Input of a policy's predicate: a call with validated arguments, and the calling agent."""
+    """Input of a policy's predicate: a call, and the calling agent.
+
+    Attributes:
+        arguments: the values that the tool's function gets, by parameter name.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
@@ -132,14 +141,21 @@ class Approval:
         if not 0 <= self.grant_seconds <= MAX_TIMEOUT_SECONDS:
             raise ValueError(f"grant_seconds is from 0 to {MAX_TIMEOUT_SECONDS}")
 
-    def policy_for(self, call: ToolCall, preview: Preview | None = None) -> ApprovalPolicy | None:
-        """Returns the policy that applies to a call, or None if the call needs no approval."""
+    def policy_for(
+        self, call: Callable[[], ToolCall], preview: Callable[[], Preview | None] = lambda: None
+    ) -> ApprovalPolicy | None:
+        """Returns the policy that applies to a call, or None if the call needs no approval.
+
+        Args:
+            call: makes the call, anew for each predicate.
+            preview: makes the author's preview of the call.
+        """
         if not _applies(self.when, call):
             return None
         stages = tuple(
             each.to_policy_stage() for each in self._stages() if _applies(each.when, call)
         )
-        return self._build_policy(stages, preview)
+        return self._build_policy(stages, preview())
 
     def pinned_policy(self, preview: Preview) -> ApprovalPolicy:
         """Returns the policy of a request without a call, such as a question; ignores `when`."""
@@ -166,10 +182,25 @@ class Approval:
         return self.stages or (Stage(self.approvers, self.needed),)
 
 
-def _applies(when: Predicate | None, call: ToolCall) -> bool:
+def check_approval_type(tool: str, approval: Any) -> None:
+    """Refuses what is no policy.
+
+    Raises:
+        TypeError: the message names the fix.
+    """
+    if approval is not None and not isinstance(approval, Approval):
+        raise TypeError(
+            f'{tool}: approval is an Approval(["name@example.com"]), and not {approval!r}'
+        )
+
+
+def _applies(when: Predicate | None, call: Callable[[], ToolCall]) -> bool:
+    """Whether a predicate holds. One that fails, or decides nothing, must not skip the approval."""
     if when is None:
         return True
     try:
-        return bool(when(call))
-    except Exception:  # noqa: BLE001 - a failing predicate must not skip the approval
+        applies = run_function(when, call())
+        return applies is None or bool(applies)
+    except Exception as error:  # noqa: BLE001 - whatever the author's function raises
+        _log.warning("a predicate of an approval failed", extra={"fault": error_text(error)})
         return True

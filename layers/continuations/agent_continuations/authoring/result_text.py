@@ -1,28 +1,81 @@
-"""Conversion of tool results to text for the model."""
+"""Conversion of tool results and exceptions to text for the model."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
+MAX_ERROR_DEPTH = 5
+MAX_ERROR_CHARACTERS = 8000
+
 
 def result_text(result: Any) -> str:
-    """Converts a tool's result to text: strings unchanged, other values as JSON if possible."""
+    """Converts a tool's result to text: strings unchanged, other values as JSON if possible.
+
+    The call has happened, so it is never a failure if its result has no text.
+    """
     if isinstance(result, str):
-        text = result
-    else:
-        try:
-            if isinstance(result, BaseModel):
-                text = result.model_dump_json()
-            else:
-                text = json.dumps(result, ensure_ascii=False, default=_to_json_value)
-        except Exception:  # noqa: BLE001 - the call succeeded, so this is not a tool failure
-            text = repr(result)
-    # Lone surrogates have no UTF-8 encoding, which the store and the model require.
+        return storable(result)
+    try:
+        if isinstance(result, BaseModel):
+            return storable(result.model_dump_json())
+        return storable(json.dumps(result, ensure_ascii=False, default=_to_json_value))
+    except Exception:  # noqa: BLE001 - the call succeeded, so this is not a tool failure
+        return storable(_represented(result))
+
+
+def error_text(error: BaseException) -> str:
+    """An exception as text: its type and message, its notes, its cause, the members of a group."""
+    return storable("\n".join(_error_lines(error, MAX_ERROR_DEPTH)))[:MAX_ERROR_CHARACTERS]
+
+
+def storable(text: str) -> str:
+    """A text as the store and the model can take it: lone surrogates have no UTF-8 encoding."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _error_lines(error: BaseException, depth: int) -> list[str]:
+    name = type(error).__name__
+    message = _said(lambda: f"{name}: {error}", name)
+    notes = _said(lambda: [str(each) for each in getattr(error, "__notes__", ())], [])
+    lines = [message, *notes]
+    if depth <= 0:
+        return lines
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions[:20]:
+            lines += [f"- {line}" for line in _error_lines(each, depth - 1)]
+    cause = error.__cause__
+    if cause is not None:
+        first, *rest = _error_lines(cause, depth - 1)
+        lines += [f"caused by {first}", *rest]
+    return lines
+
+
+def _said(make: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return make()
+    except Exception:  # noqa: BLE001 - the exception's own `__str__` fails
+        return otherwise
 
 
 def _to_json_value(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return str(value)
+    if isinstance(value, BaseException):
+        return error_text(value)
+    return _represented(value, str)
+
+
+def _represented(value: Any, convert: Callable[[Any], Any] = repr) -> str:
+    """The value in words; a sentence if it has none."""
+    kind = type(value)
+    sentence = f"The call is done. Its result, of the type {kind.__name__}, has no text."
+    if callable(value) or not _has_own_text(kind):
+        return sentence
+    return str(_said(lambda: convert(value), sentence))
+
+
+def _has_own_text(kind: type[Any]) -> bool:
+    """Whether a type says more of its values than where they are in memory."""
+    return any(name in vars(each) for each in kind.__mro__[:-1] for name in ("__str__", "__repr__"))

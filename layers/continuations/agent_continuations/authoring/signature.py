@@ -1,14 +1,19 @@
 """Conversion of a function's signature and docstring to a pydantic model of its arguments."""
 
 import inspect
-import json
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, get_args, get_type_hints
+from types import FrameType
+from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_model
+from pydantic.fields import FieldInfo
 
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.core.ids import canonical_json
+from agent_continuations.authoring.schema import ArgumentsRefused, ObjectSchema
+from agent_continuations.authoring.shown import unfit_type
+
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 def arguments_model(
@@ -25,9 +30,10 @@ def arguments_model(
         The model, and the name of the `ToolContext` parameter, if the function has one.
 
     Raises:
-        TypeError: a parameter is variadic, positional-only or has no type, or a default is invalid.
+        TypeError: a parameter is variadic, positional-only or has no type, no JSON value has its
+            type, or its default is invalid.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = _Hints(function, name)
     fields: dict[str, Any] = {}
     context_parameter = None
     for parameter in inspect.signature(function).parameters.values():
@@ -35,26 +41,80 @@ def arguments_model(
             raise TypeError(f"{name}: a tool cannot take *{parameter.name}")
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise TypeError(f"{name}: {parameter.name} cannot be positional-only")
-        if parameter.name not in hints:
+        if parameter.annotation is parameter.empty:
             raise TypeError(f"{name}: {parameter.name} needs a type")
-        if _is_context(hints[parameter.name]):
+        hint = hints.of(parameter.name)
+        if _is_context(hint):
             if context_parameter:
                 raise TypeError(f"{name}: only one parameter can be the ToolContext")
             context_parameter = parameter.name
             continue
-        default = ... if parameter.default is parameter.empty else parameter.default
-        options: dict[str, Any] = (
-            {"description": descriptions[parameter.name]} if parameter.name in descriptions else {}
-        )
-        # The alias permits any parameter name, even one that pydantic reserves.
-        fields[f"parameter_{len(fields)}"] = (
-            hints[parameter.name],
-            Field(default, alias=parameter.name, **options),
-        )
-    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
-    model = create_model(f"{name}_arguments", __config__=config, **fields)
-    _check_defaults(name, model)
-    return model, context_parameter
+        definition = _field(parameter, hint, descriptions.get(parameter.name))
+        fields[f"parameter_{len(fields)}"] = definition
+    _check(name, fields)
+    return create_model(f"{name}_arguments", __config__=_CONFIG, **fields), context_parameter
+
+
+class _Hints:
+    """The types of a function's parameters. The type of its result is never needed."""
+
+    def __init__(self, function: Callable[..., Any], tool: str) -> None:
+        self._tool = tool
+        inner = inspect.unwrap(function)
+        inner = getattr(inner, "__func__", inner)
+        self._annotations = {**getattr(inner, "__annotations__", {})}
+        self._globals = getattr(inner, "__globals__", {})
+        self._locals = _enclosing_names(self._globals)
+
+    def of(self, parameter: str) -> Any:
+        """The type of a parameter.
+
+        Raises:
+            TypeError: a name in it cannot be found.
+        """
+
+        class Only:
+            __annotations__ = {parameter: self._annotations[parameter]}
+
+        try:
+            return get_type_hints(Only, self._globals, self._locals, include_extras=True)[parameter]
+        except NameError as error:
+            raise TypeError(
+                f"{self._tool}: the type of {parameter} is not known where the tool is made"
+                f" ({error}): import it outside of TYPE_CHECKING, or define it in the module"
+            ) from None
+
+
+def _enclosing_names(names: Mapping[str, Any]) -> dict[str, Any]:
+    """The local names that a postponed annotation may use: those of the functions that are making
+    the tool, in the module with these global names.
+    """
+    found: dict[str, Any] = {}
+    frame: FrameType | None = sys._getframe(1)
+    frames = []
+    while frame:
+        if frame.f_globals is names and frame.f_locals is not names:
+            frames.append(frame.f_locals)
+        frame = frame.f_back
+    for each in reversed(frames):  # the innermost wins
+        found.update(each)
+    return found
+
+
+def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> tuple[Any, Any]:
+    """The definition of a parameter's field; its alias permits any name, even a reserved one."""
+    options: dict[str, Any] = {"description": description} if description else {}
+    if isinstance(parameter.default, FieldInfo):
+        # Its own settings come last, but for the alias.
+        field = Field(alias=parameter.name, **options)
+        return Annotated[hint, field], FieldInfo.from_field(**_own_settings(parameter.default))
+    default = ... if parameter.default is parameter.empty else parameter.default
+    return hint, Field(default, alias=parameter.name, **options)
+
+
+def _own_settings(field: FieldInfo) -> dict[str, Any]:
+    settings = dict(field._attributes_set)
+    return {name: value for name, value in settings.items() if "alias" not in name}
 
 
 def _is_context(hint: Any) -> bool:
@@ -65,17 +125,38 @@ def _is_context(hint: Any) -> bool:
     return hint is ToolContext or any(_is_context(inner) for inner in get_args(hint))
 
 
-def _check_defaults(name: str, model: type[BaseModel]) -> None:
-    for field in model.model_fields.values():
-        if field.is_required():
-            continue
-        annotation: Any = field.annotation
-        field_model = create_model(name, __config__=model.model_config, value=(annotation, field))
+def _check(tool: str, fields: Mapping[str, Any]) -> None:
+    """Checks that JSON can have the type of each parameter, and that its default is valid.
+
+    Raises:
+        TypeError: the message names the tool, the parameter and the fix.
+    """
+    for definition in fields.values():
+        parameter = _alias_of(definition)
         try:
-            default = field_model().model_dump(mode="json", by_alias=True)
-            field_model.model_validate(json.loads(canonical_json(default)))
-        except ValueError as error:
-            raise TypeError(f"{name}: the default of {field.alias} is invalid: {error}") from None
+            model = create_model(tool, __config__=_CONFIG, value=definition)
+            fault = unfit_type(model)
+            model.model_json_schema()
+        except PydanticUserError as error:
+            fault = str(error).partition("\n")[0]
+        if fault:
+            raise TypeError(
+                f"{tool}: JSON cannot give {parameter} its type ({fault}): use a type that JSON"
+                " has, or get the value inside of the function"
+            )
+        if model.model_fields["value"].is_required():
+            continue
+        try:
+            ObjectSchema(model).read("{}")
+        except ArgumentsRefused as error:
+            raise TypeError(f"{tool}: the default of {parameter} is invalid: {error}") from None
+
+
+def _alias_of(definition: tuple[Any, Any]) -> str:
+    """The parameter's name, which is the alias of its field."""
+    annotation, field = definition
+    alias = field.alias or get_args(annotation)[1].alias
+    return str(alias)
 
 
 def parse_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

@@ -1,23 +1,24 @@
 """Tools: Python functions with a schema from their signature, an effect and a policy."""
 
-import asyncio
-import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from logging import getLogger
 from typing import Any, Literal, TypeAlias, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PydanticUserError
 
-from agent_continuations.authoring.approval import Approval, ToolCall
+from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.authoring.result_text import result_text
-from agent_continuations.authoring.schema import AnswerSchema, validate_arguments
+from agent_continuations.authoring.result_text import error_text, result_text
+from agent_continuations.authoring.running import run_function
+from agent_continuations.authoring.schema import AnswerSchema, Arguments, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
-from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
@@ -31,6 +32,7 @@ PreviewFunction: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
 PollFunction: TypeAlias = Callable[[Any, ToolContext], Any]
 
 _TEXT = AnswerSchema(str)
+_log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Tool:
         return self.function(*args, **kwargs)
 
     @cached_property
+    def arguments(self) -> ObjectSchema:
+        """The schema that reads the arguments of a call."""
+        return ObjectSchema(self.model)
+
+    @cached_property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
         schema = self.model.model_json_schema()
@@ -66,33 +73,42 @@ class Tool:
         return sha256(canonical_json(self.schema).encode()).hexdigest()[:12]
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Validates the arguments of a call and returns them as plain JSON values.
+        """Validates the arguments of a call, as JSON values; returns them as they are shown.
 
         Raises:
             ArgumentsRefused: the arguments do not match the schema.
         """
-        checked = validate_arguments(self.model, arguments)
-        return checked.model_dump(mode="json", by_alias=True)
+        return self.arguments.read(json.dumps(dict(arguments))).shown
 
-    def policy_for(self, call: ToolCall) -> ApprovalPolicy | None:
+    def policy_for(self, arguments: Arguments, agent: str) -> ApprovalPolicy | None:
         """Returns the approval policy that applies to a call, or None if it needs no approval."""
-        return (
-            self.approval.policy_for(call, self.preview_call(call.arguments))
-            if self.approval
-            else None
-        )
+        if self.approval is None:
+            return None
 
-    def preview_call(self, arguments: Mapping[str, Any]) -> Preview | None:
-        """Returns the author's preview of a call's effect, or None without one."""
+        def call() -> ToolCall:
+            return ToolCall(tool=self.name, arguments=arguments.typed(), agent=agent)
+
+        return self.approval.policy_for(call, lambda: self.preview_call(arguments))
+
+    def preview_call(self, arguments: Arguments) -> Preview | None:
+        """Returns the author's preview of a call's effect, or None without one.
+
+        A preview that fails is unknown: the call counts as one of high risk.
+        """
         if self.preview is None:
             return None
         try:
-            preview = self.preview(arguments)
+            preview = run_function(self.preview, arguments.typed())
             if isinstance(preview, str):
-                return Preview(effect=preview[:MAX_EFFECT_CHARACTERS])
-            return preview
-        except Exception:  # noqa: BLE001 - approvers still see the arguments
-            return None
+                return Preview(effect=preview)
+            if isinstance(preview, Preview):
+                return preview
+            fault = f"it is no text, but of the type {type(preview).__name__}"
+        except Exception as error:  # noqa: BLE001 - approvers still see the arguments
+            fault = error_text(error)
+        _log.warning("a preview failed", extra={"tool": self.name, "fault": fault})
+        effect = f"The author's description of this call failed ({fault}). Read the arguments."
+        return Preview(effect=effect[:MAX_EFFECT_CHARACTERS], risk=Risk.HIGH)
 
     def run(
         self, arguments: Mapping[str, Any], context: ToolContext, now: Clock = utc_now
@@ -100,7 +116,7 @@ class Tool:
         """Runs the function, sync or async.
 
         Args:
-            arguments: arguments of the call.
+            arguments: the typed arguments by parameter name.
             context: context of the call.
             now: clock that waits are measured by.
 
@@ -108,18 +124,13 @@ class Tool:
             The result as text for the model, or the wait that the function returned.
 
         Raises:
-            ArgumentsRefused: the arguments do not match the schema.
             TypeError: the tool cannot wait in this way.
-            Exception: the function raised it.
+            BaseException: the function raised it.
         """
-        checked = validate_arguments(self.model, arguments)
-        parameters = {
-            field.alias or name: getattr(checked, name)
-            for name, field in type(checked).model_fields.items()
-        }
+        parameters = dict(arguments)
         if self.context_parameter:
             parameters[self.context_parameter] = context
-        result = _resolve(self.function(**parameters))
+        result = run_function(self.function, **parameters)
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -146,12 +157,18 @@ class Tool:
         """
         if self.poll is None:
             raise TypeError(f"{self.name} has no poll function")
-        result = _resolve(self.poll(handle, context))
+        result = run_function(self.poll, handle, context)
         return None if isinstance(result, Pending) else result_text(result)
 
 
-def _resolve(result: Any) -> Any:
-    return asyncio.run(_await(result)) if inspect.isawaitable(result) else result
+def _answer(tool: str, answer: Any) -> AnswerSchema:
+    try:
+        schema = AnswerSchema(answer)
+        _ = schema.schema
+    except (TypeError, PydanticUserError) as error:
+        text = str(error).partition("\n")[0]
+        raise TypeError(f"{tool}: JSON cannot give answer={answer!r} ({text})") from None
+    return schema
 
 
 @overload
@@ -205,6 +222,10 @@ def tool(
         if not hasattr(decorated, "__name__"):
             raise TypeError(f"a tool is made of a function, not of {decorated!r}")
         tool_name = name or decorated.__name__
+        check_approval_type(tool_name, approval)
+        for option, function in (("preview", preview), ("poll", poll)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{tool_name}: {option} is a function, and not {function!r}")
         if not NAME.fullmatch(tool_name):
             raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {tool_name!r}")
         summary, descriptions = parse_docstring(decorated)
@@ -219,11 +240,7 @@ def tool(
             model=model,
             preview=preview,
             poll=poll,
-            answer=_TEXT if answer is str else AnswerSchema(answer),
+            answer=_TEXT if answer is str else _answer(tool_name, answer),
         )
 
     return make if function is None else make(function)
-
-
-async def _await(result: Any) -> Any:
-    return await result

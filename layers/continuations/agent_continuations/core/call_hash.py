@@ -34,7 +34,7 @@ def call_hash_of(head: RunHead, call: Call, path: Path) -> str:
         path=path,
         tool=call.plan.tool,
         schema_version=call.plan.schema_version,
-        arguments=hashed_content(call.arguments, question_of(call)),
+        arguments=hashed_content(call.arguments, question_of(call), call.raw_digest),
     )
 
 
@@ -45,10 +45,15 @@ def question_of(call: Call) -> dict[str, Any] | None:
 
 
 def hashed_content(
-    arguments: Mapping[str, Any], question: Mapping[str, Any] | None
+    arguments: Mapping[str, Any], question: Mapping[str, Any] | None, raw_digest: str | None
 ) -> Mapping[str, Any]:
-    """The content that the hash of a request covers, apart from its path."""
-    return {"question": question, "arguments": arguments} if question else arguments
+    """The content that the hash of a request covers, apart from its path: what is shown, and the
+    text that the arguments are read from, by its digest.
+
+    Plans of earlier code have no digest; their hashes cover what is shown alone.
+    """
+    content = {"shown": arguments, "raw": raw_digest} if raw_digest else arguments
+    return {"question": question, "arguments": content} if question else content
 
 
 def check_approval(head: RunHead, root: Continuation, path: Path) -> None:

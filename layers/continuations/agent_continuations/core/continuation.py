@@ -13,6 +13,7 @@ from pydantic import Field
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.base import FrozenModel
+from agent_continuations.core.inbound import Message, Signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import ConditionPlan, Plan, RefusedPlan
@@ -26,25 +27,6 @@ MAX_CALLS_WITH_RUNS = 256
 MAX_FAULTY_TURNS = 3
 # Conditions use call indices from 900 on, above any real call.
 CONDITION_INDEX_BASE = 900
-
-
-class Message(FrozenModel):
-    """A message to a run after its start."""
-
-    message_id: str
-    text: str
-    sender: str | None = None
-    at: datetime
-
-
-class Signal(FrozenModel):
-    """An event from outside that is kept until a call takes it."""
-
-    event_id: str
-    name: str
-    correlation: str | None = None
-    payload: Any = None
-    at: datetime
 
 
 class Intent(FrozenModel):
@@ -107,6 +89,20 @@ class Call(FrozenModel):
         else:
             edited = self.approval.arguments if self.approval else None
         return self.plan.arguments if edited is None else edited
+
+    @property
+    def edited_raw(self) -> str | None:
+        """The text that an approver's edited arguments are read from; None if unchanged."""
+        edits = self.decision or self.approval
+        return edits.raw if edits else None
+
+    @property
+    def raw_digest(self) -> str | None:
+        """The digest of the text that the arguments are read from, if an approval covers it."""
+        edits = self.decision or self.approval
+        if edits and edits.arguments is not None:
+            return edits.raw_digest
+        return None if isinstance(self.plan, RefusedPlan | ConditionPlan) else self.plan.raw_digest
 
     @property
     def risk(self) -> Risk:
@@ -276,6 +272,18 @@ class Continuation(FrozenModel):
         if frame is None:
             raise LookupError(path)
         return frame
+
+    def raw_at(self, path: Path) -> str:
+        """The text that the arguments of the call at `path` are read from.
+
+        Raises:
+            LookupError: there is no call at this path that a model has asked for.
+        """
+        edited = self.call_at(path).edited_raw
+        if edited is not None:
+            return edited
+        step = path[-1]
+        return self.frame_at(path[:-1]).turns[step.turn].reply.requests[step.call].arguments
 
     def agents_to(self, path: Path) -> tuple[str, ...]:
         """The names of the agents from the root to the one that made the call at `path`."""

@@ -7,7 +7,8 @@ from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.awaiting import Await
 from agent_continuations.core.base import FrozenModel
-from agent_continuations.core.continuation import Call, Continuation, Intent, Signal
+from agent_continuations.core.continuation import Call, Continuation, Intent
+from agent_continuations.core.inbound import Signal
 from agent_continuations.core.path import ROOT, Path, Step
 from agent_continuations.core.plans import AgentPlan, ConditionPlan, Effect, RefusedPlan, ToolPlan
 from agent_continuations.core.waits import Wait

@@ -12,7 +12,8 @@ from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Attribution, Decision
 from agent_continuations.core.base import FrozenModel
-from agent_continuations.core.continuation import Continuation, Doubt, Intent, Message, Signal
+from agent_continuations.core.continuation import Continuation, Doubt, Intent
+from agent_continuations.core.inbound import Message, Signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.plans import ConditionPlan, Plan
 from agent_continuations.core.replies import Reply

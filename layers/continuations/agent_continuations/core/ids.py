@@ -35,6 +35,11 @@ def arguments_hash(
     return _digest(tenant, run_id, path_text(path), tool, schema_version, dict(arguments)).hex()
 
 
+def raw_digest(text: str) -> str:
+    """SHA-256, in hex, of the text that a call's arguments are read from."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def policy_hash(policy: FrozenModel) -> str:
     """SHA-256, in hex, over the policy that applies to a request."""
     return _digest("policy", policy.model_dump(mode="json", exclude_none=True)).hex()

@@ -22,13 +22,25 @@ class Effect(StrEnum):
 
 
 class ToolPlan(FrozenModel):
-    """A call of a tool, with validated arguments. `gate` is the approval policy, if any."""
+    """A call of a tool.
+
+    Attributes:
+        arguments: the arguments as people are shown them.
+        form: 2 if the tool gets what the text of the request says; 1 for plans of earlier code,
+            whose tools get `arguments`.
+        raw_digest: the digest of that text, which an approval covers; only with a policy.
+        masked: arguments that may hold a masked secret.
+        gate: the approval policy, if the call needs approval.
+    """
 
     kind: Literal["tool"] = "tool"
     tool: str
     arguments: dict[str, Any]
     effect: Effect
     schema_version: str
+    form: Literal[1, 2] = 1
+    raw_digest: str | None = None
+    masked: tuple[str, ...] = ()
     gate: ApprovalPolicy | None = None
 
 
@@ -38,7 +50,7 @@ class AgentPlan(FrozenModel):
     Attributes:
         output: the JSON schema of its answer, if it has one.
         spawn: whether the call starts a child run instead of a frame in this run.
-        gate: the approval policy, if the call needs approval.
+        form, raw_digest, gate: as in `ToolPlan`.
     """
 
     kind: Literal["agent"] = "agent"
@@ -50,6 +62,8 @@ class AgentPlan(FrozenModel):
     output: dict[str, Any] | None = None
     spawn: bool = False
     schema_version: str
+    form: Literal[1, 2] = 1
+    raw_digest: str | None = None
     gate: ApprovalPolicy | None = None
 
 

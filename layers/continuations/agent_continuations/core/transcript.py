@@ -11,7 +11,7 @@ from weakref import ref
 
 from agent_continuations.core.approvals.request import Decision
 from agent_continuations.core.continuation import Call, Continuation, Turn
-from agent_continuations.core.continuation import Message as InboundMessage
+from agent_continuations.core.inbound import Message as InboundMessage
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.replies import Reply, ToolRequest

@@ -66,6 +66,8 @@ def with_vote(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
     changes = {
         "votes": votes,
         "arguments": decision.arguments,
+        "raw": decision.raw,
+        "raw_digest": decision.raw_digest,
         "arguments_hash": decision.arguments_hash,
         "original_hash": request.original_hash or request.arguments_hash,
         "preview": decision.preview,
@@ -85,6 +87,8 @@ def _withdrawn(request: ApprovalRequest, approver: str) -> dict[str, object]:
         # Without the approver who edited the arguments, the model's arguments apply again.
         changes |= {
             "arguments": None,
+            "raw": None,
+            "raw_digest": None,
             "arguments_hash": request.original_hash,
             "preview": None,
             "stages": request.stages[: len(request.stages) - request.further],

@@ -4,17 +4,18 @@ The call that an approver saw is the call that runs: right before it runs, the h
 schema version and arguments is computed again and compared with the hash that was decided on.
 """
 
-from asyncio import CancelledError
+import json
 from collections.abc import Callable
 
 from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.registry import Registry
-from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.authoring.result_text import error_text
+from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.call_hash import check_approval
-from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.ids import canonical_json, idempotency_key
+from agent_continuations.core.continuation import Call, Continuation
+from agent_continuations.core.ids import canonical_json, idempotency_key, raw_digest
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import ToolPlan
@@ -24,6 +25,8 @@ from agent_continuations.core.waits import JobWait, Wait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import IllegalEvent, Vanished
 from agent_continuations.ports.model import ModelRequest
+
+MAX_SHOWN_CHARACTERS = 500
 
 
 def model_request(
@@ -75,20 +78,17 @@ def bind_tool(
     plan, tool = _tool(context.registry, root, path)
     if tool.effect is not plan.effect:
         raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
-    try:
-        arguments = tool.validate(call.arguments)
-    except ArgumentsRefused as error:
-        raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
-    if plan.gate and canonical_json(arguments) != canonical_json(call.arguments):
-        raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
+    arguments = _arguments(root, path, plan, call, tool)
     tool_context = _tool_context(context, head, path, attempt)
 
     def run() -> Outcome | Wait:
         try:
-            result = tool.run(arguments, tool_context, context.clock)
-        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
-            return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
+            result = tool.run(arguments.typed(), tool_context, context.clock)
+        except KeyboardInterrupt:
+            raise  # it is for the process
+        except BaseException as error:  # noqa: BLE001 - the model sees it
+            return Outcome(kind="error", content=f"The tool failed. {error_text(error)}")
         return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
     return run
@@ -113,11 +113,38 @@ def bind_poll(
     def poll() -> Outcome | None:
         try:
             result = tool.poll_job(wait.handle, tool_context)
-        except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - the next poll will try again
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - the next poll will try again
             return None
         return None if result is None else Outcome(kind="ok", content=result)
 
     return poll
+
+
+def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool: Tool) -> Arguments:
+    """The arguments of a call, read from its text by the tool as it is deployed now.
+
+    Raises:
+        Vanished: the tool no longer takes the text, or what people were shown of it has changed.
+        IllegalEvent: the text is not the one that was approved.
+    """
+    # Earlier code kept only what was shown.
+    has_text = plan.form == 2 or call.edited_raw is not None
+    raw = root.raw_at(path) if has_text else json.dumps(call.arguments)
+    if call.raw_digest and raw_digest(raw) != call.raw_digest:
+        raise IllegalEvent(f"{path_text(path)} is not the text that was approved")
+    try:
+        arguments = tool.arguments.read(raw)
+    except ArgumentsRefused as error:
+        raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
+    now, before = canonical_json(arguments.shown), canonical_json(call.arguments)
+    if plan.gate and now != before:
+        raise Vanished(
+            f"the tool {plan.tool} would now run with {now[:MAX_SHOWN_CHARACTERS]}, and people"
+            f" decided on {before[:MAX_SHOWN_CHARACTERS]}"
+        )
+    return arguments
 
 
 def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:
@@ -142,11 +169,3 @@ def _tool_context(context: EngineContext, head: RunHead, path: Path, attempt: in
         idempotency_key=idempotency_key(head.run_id, path),
         _callback_url=(lambda: called_back(head.run_id, text)) if called_back else None,
     )
-
-
-def _error_text(error: BaseException) -> str:
-    name = type(error).__name__
-    try:
-        return f"{name}: {error}".encode("utf-8", "replace").decode()
-    except Exception:  # noqa: BLE001 - the error's own `__str__` fails
-        return name

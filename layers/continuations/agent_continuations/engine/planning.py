@@ -1,12 +1,10 @@
 """Planning of a model's calls: the needs of each call are determined once, and stored."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from agent_continuations.authoring.agent import Agent, AgentTool
-from agent_continuations.authoring.approval import ToolCall
-from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.core.approvals.request import Decision, Verdict
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
@@ -15,7 +13,7 @@ from agent_continuations.core.continuation import (
     Continuation,
     Turn,
 )
-from agent_continuations.core.ids import canonical_json
+from agent_continuations.core.ids import canonical_json, raw_digest
 from agent_continuations.core.path import Path
 from agent_continuations.core.plans import AgentPlan, Plan, RefusedPlan, ToolPlan
 from agent_continuations.core.replies import Reply, ToolRequest
@@ -37,11 +35,9 @@ def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
     if reply.requests or reply.fault or frame.output is None or agent.output is None:
         return reply
     try:
-        answer = agent.output.validate(json.loads(reply.content or ""))
+        answer = agent.output.read(reply.content or "no text")
     except ArgumentsRefused as error:
         return reply.model_copy(update={"fault": "output", "detail": str(error)})
-    except (ValueError, RecursionError) as error:
-        return reply.model_copy(update={"fault": "output", "detail": f"This is not JSON: {error}"})
     return reply.model_copy(update={"content": json.dumps(answer, ensure_ascii=False)})
 
 
@@ -77,69 +73,59 @@ def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn])
         names = ", ".join(each.name for each in agent.tools) or "none"
         return _refused(request, f"there is no tool named {request.name!r}; there are: {names}")
     try:
-        arguments = found.validate(_parsed(request.arguments))
+        arguments = found.arguments.read(request.arguments)
     except ArgumentsRefused as error:
         return _refused(request, f"the arguments do not fit {request.name}: {error}")
     if rejected := _just_rejected(turns, found.name, arguments):
         why = f"{found.name} with these very arguments was rejected by a person just now"
         reason = f", who said: {rejected.reason}" if rejected.reason else ""
         return _refused(request, f"{why}{reason}; nobody is asked again")
-    call = ToolCall(tool=found.name, arguments=arguments, agent=agent.name)
-    policy = found.policy_for(call)
+    policy = found.policy_for(arguments, agent.name)
+    digest = raw_digest(request.arguments) if policy else None
     if isinstance(found, AgentTool):
         if len(path) >= MAX_DEPTH:
             return _refused(request, f"agents may be nested {MAX_DEPTH} deep, not deeper")
         return AgentPlan(
             tool=found.name,
-            arguments=arguments,
+            arguments=arguments.shown,
             agent=found.agent.name,
             instructions=found.agent.instructions,
             max_turns=found.agent.max_turns,
             output=found.agent.output.schema if found.agent.output else None,
             spawn=found.spawn,
             schema_version=found.schema_version,
+            form=2,
+            raw_digest=digest,
             gate=policy,
         )
     return ToolPlan(
         tool=found.name,
-        arguments=arguments,
+        arguments=arguments.shown,
         effect=found.effect,
         schema_version=found.schema_version,
+        form=2,
+        raw_digest=digest,
+        masked=tuple(each for each in found.arguments.masked if each in arguments.shown),
         gate=policy,
     )
 
 
-def _just_rejected(
-    turns: Sequence[Turn], tool: str, arguments: Mapping[str, Any]
-) -> Decision | None:
+def _just_rejected(turns: Sequence[Turn], tool: str, arguments: Arguments) -> Decision | None:
     """The rejection of the same call by a person, if no other call was tried since."""
-    wanted = canonical_json(dict(arguments))
+    wanted = canonical_json(arguments.shown)
     for turn in reversed(turns):
-        for call in turn.calls:
+        for call, request in zip(turn.calls, turn.reply.requests, strict=True):
             decision = call.decision
             if decision is None or decision.verdict is not Verdict.REJECT:
                 continue
             same = call.plan.tool == tool and canonical_json(call.arguments) == wanted
+            if arguments.schema.masked:  # two secrets look the same
+                same = same and request.arguments == arguments.raw
             if same and decision.via != "deadline":
                 return decision
         if any(call.plan.kind != "refused" for call in turn.calls):
             return None
     return None
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    """The arguments as an object. Models send an empty text for no arguments.
-
-    Raises:
-        ArgumentsRefused: the text is not a JSON object.
-    """
-    try:
-        value = json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise ArgumentsRefused([("arguments", f"this is not JSON ({error})")]) from None
-    if not isinstance(value, dict):
-        raise ArgumentsRefused([("arguments", "a JSON object is needed")])
-    return value
 
 
 def _refused(request: ToolRequest, reason: str) -> RefusedPlan:

@@ -23,7 +23,7 @@ from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.call_hash import hashed_content, question_of
 from agent_continuations.core.ids import arguments_hash, canonical_json, policy_hash
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.plans import ConditionPlan, RefusedPlan
 from agent_continuations.core.run import LoadedRun
 
 FORM = 1
@@ -44,6 +44,7 @@ class AuditedCall(BaseModel):
     tool: str
     schema_version: str
     arguments: dict[str, Any]
+    raw_digest: str | None = None
     question: dict[str, Any] | None = None
     policy: ApprovalPolicy | None = None
 
@@ -88,6 +89,7 @@ def audit(loaded: LoadedRun) -> Audit:
             tool=call.plan.tool,
             schema_version=call.plan.schema_version,
             arguments=call.plan.arguments,
+            raw_digest=None if isinstance(call.plan, ConditionPlan) else call.plan.raw_digest,
             question=question_of(call),
             policy=call.gate,
         )
@@ -129,6 +131,7 @@ class _Hashed(BaseModel):
     arguments_hash: str | None = None
     policy_hash: str | None = None
     arguments: dict[str, Any] | None = None
+    raw_digest: str | None = None
 
 
 class _Entry(BaseModel):
@@ -153,19 +156,23 @@ def _hash_faults(read: Audit, entries: Sequence[_Entry]) -> Iterator[str]:
         policy = request.policy_hash if request else None
         if policy not in (None, call.policy and policy_hash(call.policy)):
             yield f"{where}: the policy is not the one that applied"
-        if request and request.arguments_hash != _hash(read, call, call.arguments):
+        if request and request.arguments_hash != _hash(read, call, call.arguments, call.raw_digest):
             yield f"{where}: the arguments are not those that people were shown"
         edited = decision.arguments
-        if edited is not None and decision.arguments_hash != _hash(read, call, edited):
+        if edited is not None and decision.arguments_hash != _hash(
+            read, call, edited, decision.raw_digest
+        ):
             yield f"{where}: the edited arguments are not those that were approved"
 
 
-def _hash(read: Audit, call: AuditedCall, arguments: Mapping[str, Any]) -> str:
+def _hash(
+    read: Audit, call: AuditedCall, arguments: Mapping[str, Any], raw_digest: str | None
+) -> str:
     return arguments_hash(
         tenant=read.tenant,
         run_id=read.run_id,
         path=parse_path(call.path),
         tool=call.tool,
         schema_version=call.schema_version,
-        arguments=hashed_content(arguments, call.question),
+        arguments=hashed_content(arguments, call.question, raw_digest),
     )

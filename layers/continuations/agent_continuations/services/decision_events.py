@@ -150,8 +150,8 @@ def _vote(
             return Voted(path=path, request_id=request_id, decision=decision)
         if decision.arguments is None:
             # The decision repeats the edits of earlier votes, because they are approved with it.
-            edits = {"arguments": approval.arguments, "preview": approval.preview}
-            decision = decision.model_copy(update=edits)
+            edits = ("arguments", "raw", "raw_digest", "preview")
+            decision = decision.model_copy(update={name: getattr(approval, name) for name in edits})
     return Decided(path=path, request_id=request_id, decision=decision)
 
 

@@ -97,11 +97,12 @@ class DecisionService:
         """Check and store the response to an open request."""
         response, approval = attempt.response, attempt.request.approval
         wanted = response.grant if isinstance(response, Decide) else None
-        # Prepared before the commit, so that an invalid grant leaves the request open; stored after
-        # it, so that a grant needs an approval that counts.
-        grant = self._grants.prepare(attempt.loaded, attempt.request, response, wanted)
         check_open(attempt)
         event = event_of(attempt, self._runs.registry)
+        edited = event.decision.arguments if isinstance(event, Voted | Decided) else None
+        # Prepared before the commit, so that an invalid grant leaves the request open; stored after
+        # it, so that a grant needs an approval that counts.
+        grant = self._grants.prepare(attempt.loaded, attempt.request, response, wanted, edited)
         if approval and isinstance(event, Voted) and event.decision in approval.votes:
             result = DecisionResult(event, approval)  # the same vote again
         else:

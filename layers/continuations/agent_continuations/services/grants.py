@@ -1,8 +1,9 @@
 """Makes, lists and revokes grants: standing approvals for similar calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from secrets import token_bytes
+from typing import Any
 
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
 from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
@@ -10,7 +11,7 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, GrantTerms, Response
 from agent_continuations.core.ids import is_opaque_id, opaque_id
-from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.plans import RefusedPlan, ToolPlan
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
@@ -29,7 +30,12 @@ class GrantService:
         self._clock = clock
 
     def prepare(
-        self, loaded: LoadedRun, request: Request, response: Response, wanted: GrantTerms | None
+        self,
+        loaded: LoadedRun,
+        request: Request,
+        response: Response,
+        wanted: GrantTerms | None,
+        edited: Mapping[str, Any] | None = None,
     ) -> Grant | None:
         """The grant of an approver for calls like the one of a request; it is not stored yet.
 
@@ -38,6 +44,7 @@ class GrantService:
             request: the open request.
             response: the approval; its approver makes the grant.
             wanted: the terms of the grant; None where no grant is wanted.
+            edited: the arguments as they are shown, if the response has edited them.
 
         Raises:
             Invalid: longer than the policy allows, or a rule that its argument does not allow.
@@ -59,7 +66,8 @@ class GrantService:
         _, group = eligible_stage(
             approval, policy, response.approver, groups=response.groups, requester=head.requester
         )
-        arguments = response.arguments or request.asked.arguments
+        arguments = request.asked.arguments if edited is None else edited
+        masked = call.plan.masked if isinstance(call.plan, ToolPlan) else ()
         return Grant(
             grant_id=opaque_id(token_bytes(10)),
             tenant=self._tenant,
@@ -68,7 +76,7 @@ class GrantService:
             agent=loaded.continuation.frame_at(request.path[:-1]).agent,
             tool=call.plan.tool,
             schema_version=call.plan.schema_version,
-            conditions=_argument_rules(arguments, wanted.rules),
+            conditions=_argument_rules(arguments, wanted.rules, masked),
             made_at=now,
             expires_at=now + timedelta(seconds=wanted.seconds),
             via=response.via,
@@ -123,7 +131,7 @@ def _check(policy: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
 
 
 def _argument_rules(
-    arguments: Mapping[str, object], rules: Mapping[str, Rule]
+    arguments: Mapping[str, object], rules: Mapping[str, Rule], masked: Sequence[str]
 ) -> dict[str, ArgumentRule]:
     unknown = [(f"grant.rules.{name}"[:100], "unknown") for name in rules if name not in arguments]
     if unknown:
@@ -131,6 +139,9 @@ def _argument_rules(
     rules_by_name = {}
     for name, value in arguments.items():
         rule = rules.get(name, "is")
+        if rule != "any" and name in masked:
+            fields = [(f"grant.rules.{name}", "must be any, because the value is masked")]
+            raise Invalid("a masked value cannot stand in a standing approval", fields)
         if rule == "up_to" and (type(value) not in (int, float) or value < 0):  # type: ignore[operator]
             fields = [(f"grant.rules.{name}", "up_to needs a number that is not negative")]
             raise Invalid("this rule is not possible for the argument", fields)

@@ -4,7 +4,6 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
-from agent_continuations.core.continuation import Message, Signal
 from agent_continuations.core.events import (
     Event,
     InboundEvent,
@@ -13,6 +12,7 @@ from agent_continuations.core.events import (
     ToolReturned,
 )
 from agent_continuations.core.ids import canonical_json, opaque_id
+from agent_continuations.core.inbound import Message, Signal
 from agent_continuations.core.keys import call_key, inbound_entry_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path

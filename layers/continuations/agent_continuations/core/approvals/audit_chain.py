@@ -12,6 +12,12 @@ from typing import Any, TypeVar
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.ids import canonical_json
 
+_NOT_IN_THE_TRAIL: dict[str, Any] = {
+    "link": True,
+    "decision": {"raw": True},
+    "request": {"raw": True},
+}
+
 
 class Link(FrozenModel):
     """The link of an entry in its trail. `previous` is the digest of the entry before it."""
@@ -46,11 +52,12 @@ def append(chain: ChainHead, event: EventT) -> tuple[ChainHead, EventT]:
 def audit_entry(event: AuditedEvent) -> dict[str, Any]:
     """The trail's entry for an event, as it is hashed and exported.
 
-    Fields that are None are left out, so a field that is added later changes no earlier entry.
+    Fields that are None are left out, so a field that is added later changes no earlier entry. The
+    text of edited arguments is left out, because it may hold secrets; its digest is an entry's.
     """
     if event.link is None:
         raise ValueError("an event without a place in the trail")
-    fields = event.model_dump(mode="json", exclude={"link"}, exclude_none=True)
+    fields = event.model_dump(mode="json", exclude=_NOT_IN_THE_TRAIL, exclude_none=True)
     return {"number": event.link.number, "previous": event.link.previous, **fields}
 
 

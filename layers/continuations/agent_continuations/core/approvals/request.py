@@ -54,7 +54,9 @@ class Decision(FrozenModel):
         authentication: how that identity was verified.
         member_of: the group for which the approver answered, if a group was asked.
         stage: the stage in which it counts.
-        arguments: the approver's edited arguments; None if unchanged.
+        arguments: the approver's edited arguments, as they are shown; None if unchanged.
+        raw: the edited text that the tool's arguments are read from. It may hold secrets.
+        raw_digest: the digest of that text, which the approval covers.
         grant_id: the grant that cast it.
         preview: the tool author's preview of the edited arguments.
         further: additional stages that the edited arguments need.
@@ -70,6 +72,8 @@ class Decision(FrozenModel):
     stage: int = 0
     reason: str | None = None
     arguments: dict[str, Any] | None = None
+    raw: str | None = None
+    raw_digest: str | None = None
     arguments_hash: str
     grant_id: str | None = None
     preview: Preview | None = None
@@ -83,7 +87,8 @@ class ApprovalRequest(FrozenModel):
 
     Attributes:
         stages: the current stages, after reassignments, edits and escalations.
-        arguments: an approver's edited arguments, while others must still agree.
+        arguments, raw, raw_digest: an approver's edited arguments, while others must still agree;
+            as in `Decision`.
         votes: approvals, each for the arguments that its approver saw.
         told: approvers who were notified.
         notices: how many notices were sent.
@@ -102,6 +107,8 @@ class ApprovalRequest(FrozenModel):
     requested_at: datetime
     expires_at: datetime
     arguments: dict[str, Any] | None = None
+    raw: str | None = None
+    raw_digest: str | None = None
     votes: tuple[Decision, ...] = ()
     told: tuple[str, ...] = ()
     notices: int = 1
