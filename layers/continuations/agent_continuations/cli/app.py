@@ -42,7 +42,7 @@ SECTIONS = {
         *(decisions.approve, decisions.reject, decisions.answer, grants.grants),
         *(messages.message, messages.event),
     ),
-    "Agents": (agents.agents,),
+    "Agents": (agents.agents, agents.new),
 }
 
 
