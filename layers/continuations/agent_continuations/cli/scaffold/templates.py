@@ -3,9 +3,9 @@
 from string import Template
 
 AGENT = Template('''\
-"""The agent $NAME refunds orders.
+"""The agent $NAME, which refunds orders.
 
-It is a start: replace its tools and instructions with your own.
+A starting point: replace its tools and instructions with your own.
 """
 
 from agent_continuations import Agent, Approval, tool
