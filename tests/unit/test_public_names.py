@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[2]
 PUBLIC = {
     *("Agent", "Approval", "Condition", "DynamoDBStore", "Escalation", "EveryCost", "EverySeconds"),
     *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "OpenAIModel", "Pending"),
-    *("Preview", "Price", "Question", "ScriptedModel", "Sleep", "Stage", "ToolCall", "ToolContext"),
-    *("WaitFor", "call", "calls", "say", "tool"),
+    *("Preview", "Price", "Question", "Reply", "Script", "ScriptedModel", "Sleep", "Stage"),
+    *("ToolCall", "ToolContext", "ToolRequest", "WaitFor", "by_input", "call", "calls", "say"),
+    *("tool",),
 }
 
 
