@@ -22,6 +22,11 @@ class Registry:
             if self._all.setdefault(agent.name, agent) is not agent:
                 raise ValueError(f"two agents are named {agent.name}")
 
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """All agents and sub-agents."""
+        return tuple(self._all.values())
+
     def find(self, name: str) -> Agent | None:
         """Returns the agent or sub-agent with this name, or None."""
         return self._all.get(name)
