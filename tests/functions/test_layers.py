@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.stack import UV, built_layer
+from tests.local.agents_folder import UV
+from tests.local.stack import built_layer
 from tests.local.template import ROOT, template
 
 FUNCTIONS = sorted(

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 # What people have written in their programs: add to it, and drop nothing without a reason.
 PUBLIC = {
     *("Agent", "Approval", "Condition", "DynamoDBStore", "Escalation", "EveryCost", "EverySeconds"),
-    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "OpenAIModel", "Pending"),
-    *("Preview", "Price", "Question", "Reply", "Script", "ScriptedModel", "Sleep", "Stage"),
-    *("ToolCall", "ToolContext", "ToolRequest", "WaitFor", "by_input", "call", "calls", "say"),
-    *("tool",),
+    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "ModelRequest"),
+    *("OpenAIModel", "Pending", "Preview", "Price", "Question", "Reply", "Script", "ScriptedModel"),
+    *("Sleep", "Stage", "ToolCall", "ToolContext", "ToolRequest", "WaitFor", "by_input", "call"),
+    *("calls", "say", "tool"),
 }
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agent_continuations.core.approvals.policy import Escalation, Preview
     from agent_continuations.core.replies import Reply, ToolRequest
     from agent_continuations.local.runner import LocalRunner
+    from agent_continuations.ports.model import ModelRequest
 
 __all__ = [
     "Agent",
@@ -49,6 +50,7 @@ __all__ = [
     "InMemoryStore",
     "Job",
     "LocalRunner",
+    "ModelRequest",
     "OpenAIModel",
     "Pending",
     "Preview",
@@ -83,6 +85,7 @@ _MODULES = {
     "InMemoryStore": "adapters.stores.memory",
     "Job": "authoring.waits",
     "LocalRunner": "local.runner",
+    "ModelRequest": "ports.model",
     "OpenAIModel": "adapters.models.openai",
     "Pending": "authoring.waits",
     "Preview": "core.approvals.policy",

@@ -27,7 +27,7 @@ def call(tool: str, **arguments: Any) -> Reply:
 
 
 def calls(*requests: tuple[str, Mapping[str, Any]], content: str | None = None) -> Reply:
-    """A reply that calls several tools at once, with a text or without."""
+    """A reply that calls several tools at once, with a text beside them if `content` is given."""
     return Reply(
         content=content,
         requests=tuple(
