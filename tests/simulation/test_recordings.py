@@ -27,7 +27,6 @@ def recordings_differ(world: World) -> list[str]:
     documents = [
         json.loads(record(run_id, load).model_dump_json()) for run_id in world.all_run_ids()
     ]
-    assert all(each["continuation"]["turns"] for each in documents[:1])
     return [str(found) for each in documents if (found := check_recording(each, agents))]
 
 

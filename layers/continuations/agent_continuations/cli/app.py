@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from agent_continuations.cli.commands import decisions, messages, runs
+from agent_continuations.cli.commands import decisions, messages, recordings, runs
 from agent_continuations.cli.exit_codes import ExitCode
 from agent_continuations.cli.options import shared_options
 
@@ -47,5 +47,6 @@ for command in (
     *(runs.cancel, runs.pause, runs.resume, runs.redrive),
     *(decisions.approve, decisions.reject, decisions.answer),
     *(messages.message, messages.event),
+    recordings.record,
 ):
     cli.add_command(command)

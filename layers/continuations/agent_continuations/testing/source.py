@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from agent_continuations.safe_text import is_visible
+
 # The default of ruff and Black. A longer limit leaves the text as it is, because what does not fit
 # is written with one item a line and a trailing comma.
 LINE_CHARACTERS = 88
@@ -83,7 +85,15 @@ def string(text: str) -> str:
     """A string literal in the quotes that need fewer escapes, double ones if both need the same."""
     quote = "'" if text.count('"') > text.count("'") else '"'
     # `repr` of a text without these quotes escapes no quote.
-    return quote + f"\\{quote}".join(repr(part)[1:-1] for part in text.split(quote)) + quote
+    body = f"\\{quote}".join(repr(part)[1:-1] for part in text.split(quote))
+    return quote + "".join(map(_visible, body)) + quote
+
+
+def _visible(character: str) -> str:
+    if is_visible(character):
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def source_text(
