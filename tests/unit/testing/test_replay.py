@@ -1,5 +1,6 @@
 """Replay of a recorded run: every change of an agent is found, and no change gives none."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -615,6 +616,22 @@ def test_only_read_tools_that_exist_are_run_again() -> None:
         check_recording(RECORDED, office(), run=["transfer"])
     with pytest.raises(ValueError, match="no agent has a tool blance; there are: ask_account, bal"):
         check_recording(RECORDED, office(), run=["blance"])
+
+
+def test_an_async_tool_is_run_again_inside_a_running_loop() -> None:
+    @tool(effect="read")
+    async def look(at: int) -> str:
+        """Look."""
+        await asyncio.sleep(0)
+        return str(at)
+
+    agents = [Agent("a", tools=[look])]
+    recorded = record_run(agents, {"a": [call("look", at=3), say("done")]})
+
+    async def test() -> Difference | None:
+        return check_recording(recorded, agents, run=["look"])
+
+    assert asyncio.run(test()) is None
 
 
 def waits(

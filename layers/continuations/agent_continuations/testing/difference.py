@@ -96,10 +96,6 @@ def _value_text(value: Any) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a text; an overlong line is split, so that a change in it can be seen."""
-    size = MAX_LINE_CHARACTERS
-    return [
-        line[start : start + size]
-        for line in text.split("\n")
-        for start in range(0, max(len(line), 1), size)
-    ]
+    """The lines of a text. A long line is split after a backslash, so that a change is in view."""
+    long_part = rf".{{{MAX_LINE_CHARACTERS}}}(?=.)"
+    return re.sub(long_part, lambda part: part[0] + "\\\n", text).split("\n")
