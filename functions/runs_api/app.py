@@ -21,6 +21,7 @@ from agent_continuations.handlers.routing import (
 )
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.services.audit import audit
+from agent_continuations.views.agent import agent_page
 from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.grant import grant_view
 from agent_continuations.views.run import (
@@ -129,6 +130,12 @@ def send_event(run_id: str, name: str) -> Response[str]:
     )
     accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
+
+
+@app.get("/agents")
+def agents() -> Response[str]:
+    check_parameters(app.current_event.query_string_parameters or {}, ())
+    return json_response(agent_page(services().runs.registry()))
 
 
 @app.get("/grants")

@@ -58,7 +58,8 @@ def test_an_invalid_key_is_named(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("agent", ["nobody", "", "account_agent"])
 def test_only_agents_that_are_listed_can_be_started(deployment: Deployment, agent: str) -> None:
-    deployment.post_run({**HR, "agent": agent}).refused(404)
+    problem = deployment.post_run({**HR, "agent": agent}).refused(404)
+    assert problem["detail"].endswith(": hr, treasury, procurement, logistics")
 
 
 @pytest.mark.parametrize(

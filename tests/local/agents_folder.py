@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -61,6 +60,13 @@ class AgentsFolder:
     def script(self) -> Path:
         """The file with the replies of the scripted model, beside the agents."""
         return self.path / "script.py"
+
+    def digest(self) -> str:
+        """The digest of all its files; empty as long as it cannot be read."""
+        try:
+            return _digest(self.path)
+        except OSError:  # a file has gone meanwhile
+            return ""
 
     def place(self, layer: Path) -> None:
         """Makes a layer's folder of this one. The layer's Makefile is ours, unless it has its own.
@@ -135,10 +141,8 @@ def _make(layer: str, source: Path, artifacts: Path, **more: str) -> None:
 
 def _digest(folder: Path) -> str:
     digest = sha256()
-    for path in sorted(_files(folder)):
-        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+            digest.update(name + b"\0" + sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())

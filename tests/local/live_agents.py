@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any
 
+import pydantic
 from watchfiles import watch
 
 from tests.local.agents_folder import PYTHON, AgentsFault, AgentsFolder, BuiltAgents
@@ -24,8 +25,9 @@ from tests.local.script import reply_of
 from tests.local.template import ROOT
 
 IMPORT_SECONDS = 60.0
+RETIRE_SECONDS = 60.0
 # An editor saves several files, or one in several steps.
-DEBOUNCE_MS, STEP_MS = 150, 50
+DEBOUNCE_MS, STEP_MS, LOOK_MS = 150, 50, 500
 
 
 class AgentsProcess:
@@ -81,6 +83,12 @@ class AgentsProcess:
                 with suppress(OSError):
                     pipe.close()
 
+    def retire(self) -> None:
+        """Ends the process once it has given the reply that it is busy with."""
+        if self._lock.acquire(timeout=RETIRE_SECONDS):
+            self._lock.release()
+        self.close()
+
     def _first_line(self) -> Any:
         lines: SimpleQueue[str] = SimpleQueue()
         output = self._process.stdout
@@ -110,7 +118,7 @@ class LiveAgents:
     Args:
         folder: the developer's.
         home: folder for what is built.
-        library: the built layer of the library; as long as there is none, that of this process.
+        library: folder of the built library and its packages.
         release: gives built agents to the functions.
         say: prints a line of progress.
         hold: holds requests back as long as the functions change.
@@ -139,6 +147,7 @@ class LiveAgents:
         self._hold = hold
         self._live: BuiltAgents | None = None
         self._process: AgentsProcess | None = None
+        self._tried: str | None = None  # the digest of the folder that was deployed, or failed
 
     def load(self) -> None:
         """Imports the agents and plays their script, before there is anything to deploy them to.
@@ -146,7 +155,10 @@ class LiveAgents:
         Raises:
             AgentsFault: they cannot be imported.
         """
-        self._serve(AgentsProcess(self.folder.build(self._home), self._library_folders()))
+        # The library that is built is of the last start; this one will be built.
+        packages = Path(pydantic.__file__).parents[1]
+        library = [ROOT / "layers" / "continuations", packages]
+        self._serve(AgentsProcess(self.folder.build(self._home), library))
 
     def deploy(self) -> None:
         """Deploys the folder as it is now.
@@ -154,8 +166,9 @@ class LiveAgents:
         Raises:
             AgentsFault: it cannot be imported; the functions keep what they have.
         """
+        self._tried = self.folder.digest()
         built = self.folder.build(self._home)
-        process = AgentsProcess(built, self._library_folders())
+        process = AgentsProcess(built, [self._library])
         try:
             if built != self._live:
                 with self._hold():
@@ -174,24 +187,38 @@ class LiveAgents:
         try:
             return process.reply(request)
         except (OSError, ValueError):
-            return Fault(status=503)  # the process was replaced meanwhile
+            if process is not self._process:
+                return self.respond(request)  # it was replaced meanwhile
+            return Fault(status=503)
 
     def watch(self, stop: Event) -> None:
         """Deploys each change until `stop` is set."""
         while not stop.is_set():
-            try:
-                for _changes in watch(
-                    self.folder.path,
-                    debounce=DEBOUNCE_MS,
-                    step=STEP_MS,
-                    stop_event=stop,
-                    rust_timeout=500,
-                    yield_on_timeout=False,
-                    raise_interrupt=False,
-                ):
+            watched = self._inode()
+            if watched is None:
+                stop.wait(LOOK_MS / 1000)
+                continue
+            fresh = True  # something may have changed before the watch began
+            for changes in watch(
+                self.folder.path,
+                debounce=DEBOUNCE_MS,
+                step=STEP_MS,
+                rust_timeout=LOOK_MS,
+                yield_on_timeout=True,
+                stop_event=stop,
+                raise_interrupt=False,
+            ):
+                if (changes or fresh) and self.folder.digest() != self._tried:
                     self._try_to_deploy()
-            except FileNotFoundError:  # the folder is being replaced
-                stop.wait(0.5)
+                fresh = False
+                if self._inode() != watched:  # another folder has this name now: watch that one
+                    break
+
+    def _inode(self) -> int | None:
+        try:
+            return self.folder.path.stat().st_ino
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Ends the agents' process."""
@@ -205,7 +232,7 @@ class LiveAgents:
     def _serve(self, process: AgentsProcess) -> None:
         before, self._process = self._process, process
         if before:
-            before.close()
+            Thread(target=before.retire, daemon=True).start()
         self.agents = process.agents
 
     def _try_to_deploy(self) -> None:
@@ -218,10 +245,3 @@ class LiveAgents:
             return
         names = ", ".join(each["name"] for each in self.agents if each["startable"])
         self._say(f"live in {time.monotonic() - started:.1f} s: {names}")
-
-    def _library_folders(self) -> list[Path]:
-        if (self._library / "agent_continuations").exists():
-            return [self._library]
-        import pydantic
-
-        return [ROOT / "layers" / "continuations", Path(pydantic.__file__).parents[1]]

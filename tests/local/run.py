@@ -1,7 +1,9 @@
 """`make run`: the whole system on this machine, until Ctrl-C."""
 
 import fcntl
+import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -23,7 +25,7 @@ from tests.local.live_agents import LiveAgents
 from tests.local.live_functions import LiveFunctions
 from tests.local.ministack import isolate_from_aws
 from tests.local.model_server import ModelServer
-from tests.local.pages import LocalPages
+from tests.local.pages import EXAMPLES, LocalPages
 from tests.local.stack import Parameters, Provider, Stack
 from tests.local.template import ROOT
 
@@ -206,17 +208,19 @@ class LocalRun:
         worker.join()
 
     def _welcome(self, url: str, live: LiveAgents) -> None:
-        agents = ", ".join(each["name"] for each in live.agents if each["startable"])
-        self._console.print(
-            _WELCOME.format(url=url, agents=agents, folder=live.folder.path, log=self._log)
+        names = [each["name"] for each in live.agents if each["startable"]]
+        first = names[0] if names else "AGENT"
+        body = json.dumps({"agent": first, "input": EXAMPLES.get(first, "Hello")})
+        welcome = _WELCOME.format(
+            url=url,
+            agents=", ".join(names),
+            folder=live.folder.path,
+            log=self._log,
+            body=shlex.quote(body),
         )
-        if self._scripted and live.folder.script.exists():
-            self._console.print(f"The model is the script {live.folder.script}\n")
-        elif self._scripted:
-            self._console.print(
-                f"There is no model: set OPENAI_API_KEY or OPENAI_BASE_URL, or write the replies"
-                f" into {live.folder.script}:\n\n{_EXAMPLE_SCRIPT}"
-            )
+        if self._scripted and not live.folder.script.exists():
+            welcome += _NO_MODEL.format(script=live.folder.script, agent=first)
+        self._console.print(welcome, soft_wrap=True)
 
     def _in_background(self, work: Callable[..., object], *arguments: Any) -> None:
         Thread(target=work, args=arguments, daemon=True, name=work.__name__).start()
@@ -293,13 +297,16 @@ _WELCOME = """\
   log         {log} (LOG=debug shows more of it here)
 
   curl -s {url}/runs -H 'content-type: application/json' \\
-    -d '{{"agent": "hr", "input": "Onboard Ada Lovelace (ada@example.com), confidential"}}'
+    -d {body}
 
 Press Ctrl-C to stop.
 """
 
-_EXAMPLE_SCRIPT = """\
+_NO_MODEL = """
+There is no model. Set OPENAI_API_KEY or OPENAI_BASE_URL, or write the replies of each agent into
+{script}:
+
   from agent_continuations import call, say
 
-  SCRIPT = {"my_agent": [call("my_tool", argument=1), say("Done.")]}
+  SCRIPT = {{"{agent}": [call("tool_name", argument=1), say("Done.")]}}
 """

@@ -48,7 +48,7 @@ class ScriptedReplies:
 
     def __init__(self, agents: Sequence[Agent], script: Mapping[str, Script], file: Path) -> None:
         self._registry = Registry(agents)
-        self._agents = list(self._registry._all.values())
+        self._agents = self._registry.agents
         self._model = ScriptedModel(script)
         self._file = file
 

@@ -163,12 +163,18 @@ class Stack:
     def _build(self, source: Path) -> None:
         self._say("sam build")
         runtime = self.parameters.overrides()["Runtime"]
-        self._sam(
-            "build",
+        arguments = (
             *("--template", str(source / "template.yaml"), "--build-dir", str(self._built)),
             *("--cached", "--cache-dir", str(self.home / "build-cache")),
             *("--parameter-overrides", f"ParameterKey=Runtime,ParameterValue={runtime}"),
         )
+        try:
+            self._sam("build", *arguments)
+        except RuntimeError as error:
+            if "Failed to fetch" not in str(error):
+                raise
+            self._say("the package index cannot be reached; building from downloaded packages")
+            self._sam("build", *arguments, UV_OFFLINE="1")
 
     def _deploy(self) -> None:
         self._say("sam deploy")
@@ -186,9 +192,10 @@ class Stack:
     def _built(self) -> Path:
         return self.home / "build"
 
-    def _sam(self, *arguments: str) -> None:
+    def _sam(self, *arguments: str, **variables: str) -> None:
         environment = {
             **os.environ,
+            **variables,
             **ADMINISTRATOR,
             "AWS_ENDPOINT_URL": self.ministack.url,
             "SAM_CLI_TELEMETRY": "0",

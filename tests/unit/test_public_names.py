@@ -31,6 +31,11 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_the_package_that_is_tested_is_the_one_of_this_folder() -> None:
+    # An installed one would be imported first, by its pytest plugin.
+    assert Path(agent_continuations.__file__).is_relative_to(ROOT)
+
+
 def test_the_public_names_are_these() -> None:
     assert sorted(agent_continuations.__all__) == sorted(PUBLIC)
     assert set(dir(agent_continuations)) >= PUBLIC

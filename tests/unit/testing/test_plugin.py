@@ -71,12 +71,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, *arguments: str, installed: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest, with the plugins of installed packages or without."""
     library = ROOT / "layers" / "continuations"
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder}:{library}", "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{folder}:{library}",
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "" if installed else "1",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -125,12 +133,10 @@ def test_an_installed_library_needs_no_conftest_and_permits_one(folder: Path) ->
         f"{name} = {target}\n" for name, target in project["entry-points"]["pytest11"].items()
     )
     (info / "entry_points.txt").write_text(f"[pytest11]\n{entries}")
-    assert run_pytest(folder, PAYMENT).returncode == 0
+    assert run_pytest(folder, PAYMENT, installed=True).returncode == 0
     (folder / "conftest.py").unlink()
-    assert run_pytest(folder, PAYMENT).returncode == 0
-    (info / "entry_points.txt").unlink()
-    done = run_pytest(folder, PAYMENT)
-    assert "fixture 'replay' not found" in done.stdout
+    assert run_pytest(folder, PAYMENT, installed=True).returncode == 0
+    assert "fixture 'replay' not found" in run_pytest(folder, PAYMENT).stdout
 
 
 def test_the_plugin_alone_imports_nothing_of_the_library() -> None:

@@ -23,8 +23,8 @@ class Registry:
                 raise ValueError(f"two agents are named {agent.name}")
 
     @property
-    def agents(self) -> tuple[Agent, ...]:
-        """All agents and sub-agents."""
+    def agents(self) -> Sequence[Agent]:
+        """All agents: each that can be started, followed by the sub-agents found below it."""
         return tuple(self._all.values())
 
     def find(self, name: str) -> Agent | None:

@@ -72,7 +72,7 @@ class LocalRunner:
             requester: requester of the run; approves only if the policy permits self-approval.
 
         Raises:
-            NotFound: the agent does not exist.
+            NotFound: no agent of this name can be started; the message names those that can.
         """
         head = self._services.runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
