@@ -169,14 +169,14 @@ TRANSFER = "0.0/1.0"
 # The change, the tool or agent that differs, a part of what differs, the call's path.
 CHANGES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"manager": {"instructions": "You rest."}}, "manager", "the instructions of manager", ""),
-    ({"manager": {"max_turns": 7}}, "manager", "the maximum of turns of manager", ""),
+    ({"manager": {"max_turns": 7}}, "manager", "the turn limit (max_turns) of manager", ""),
     ({"manager": {"output_type": Report}}, "manager", "the JSON schema of the answer", ""),
     ({"as_tool": {"name": "payer"}}, "manager", "manager has no tool clerk any more", "0.0"),
     ({"name": "payer"}, "manager", "clerk calls another agent", "0.0"),
     ({"clerk": {"instructions": "You pay.\nBe slow."}}, "manager", "instructions of clerk", "0.0"),
-    ({"clerk": {"max_turns": 7}}, "manager", "the maximum of turns of clerk", "0.0"),
+    ({"clerk": {"max_turns": 7}}, "manager", "the turn limit (max_turns) of clerk", "0.0"),
     ({"clerk": {"output_type": Report}}, "manager", "schema of the answer of clerk", "0.0"),
-    ({"as_tool": {"spawn": True}}, "manager", "clerk starts a run of its own, or", "0.0"),
+    ({"as_tool": {"spawn": True}}, "manager", "whether clerk starts a run of its own", "0.0"),
     (
         {"as_tool": {"approval": Approval([CFO])}},
         "manager",
@@ -222,7 +222,7 @@ CHANGES: list[tuple[dict[str, Any], str, str, str]] = [
     *(
         (with_tool("transfer", make_transfer(**policy)), "clerk", f"{what} transfer", TRANSFER)
         for policy, what in (
-            ({"timeout_seconds": 60}, "the time for the approval of"),
+            ({"timeout_seconds": 60}, "the approval timeout of"),
             ({"remind_after_seconds": [60]}, "the reminders of the approval of"),
             ({"escalations": [Escalation(approvers=(BOSS,), timeout_seconds=9)]}, "of"),
             ({"on_deadline": "fail"}, "the effect of a missed deadline of"),
@@ -395,7 +395,7 @@ def test_a_tool_that_becomes_an_agent_is_found() -> None:
     found = check_recording(recorded, one(look_input))
     assert found
     assert (found.what, found.expected, found.actual) == (
-        "look is of another kind",
+        "the kind of look differs",
         "agent",
         "tool",
     )

@@ -15,23 +15,23 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.engine.planning import validate_reply
 from agent_continuations.testing.difference import Change
 
-# By field, what differs; `{}` is the name of the agent or the tool. All fields of a model are here,
-# or in NAMES: those which say what is compared with what.
+# What differs, by field; `{}` is the name of the agent or the tool. A test checks that every field
+# is compared, apart from the NAMES, which select the values to compare.
 FRAME_FIELDS = {
     "instructions": "the instructions of {} differ",
     "output": "the JSON schema of the answer of {} differs",
-    "max_turns": "the maximum of turns of {} differs",
+    "max_turns": "the turn limit (max_turns) of {} differs",
 }
 CALL_FIELDS = {
     "arguments": "the arguments of {} are validated differently",
     "effect": "the effect of {} differs",
     "schema_version": "the JSON schema of the arguments of {} differs",
     "agent": "{} calls another agent",
-    "spawn": "{} starts a run of its own, or no longer does",
+    "spawn": "whether {} starts a run of its own differs",
 }
 POLICY_FIELDS = {
     "stages": "the approvers of {} differ",
-    "timeout_seconds": "the time for the approval of {} differs",
+    "timeout_seconds": "the approval timeout of {} differs",
     "reminders": "the reminders of the approval of {} differ",
     "escalations": "the escalations of the approval of {} differ",
     "on_deadline": "the effect of a missed deadline of {} differs",
@@ -90,7 +90,7 @@ def changed_plan(recorded: Plan, now: Plan, agent: Agent) -> Iterator[Change]:
             yield from changed_policy(recorded.gate, now.gate, name)
             yield from changed_fields(recorded, now, FRAME_FIELDS, recorded.agent)
         case _:
-            yield Change(f"{name} is of another kind", recorded.kind, now.kind)
+            yield Change(f"the kind of {name} differs", recorded.kind, now.kind)
 
 
 def changed_policy(

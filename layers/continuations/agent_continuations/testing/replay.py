@@ -1,8 +1,8 @@
 """Replay: a recorded run is planned again by changed agents, up to the first difference.
 
-No model is asked, nobody is asked, and no tool runs except those that the caller names. At each
-turn, what the model was told about the agent is compared, then the recorded reply is planned by
-the agents' code, and the plans are compared with those that were stored when the model replied.
+No model and nobody is asked, and no tool runs except those that the caller names. At each turn the
+recorded reply is planned by the code of the agents, and the plans are compared with those that were
+stored when the model replied.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -21,14 +21,14 @@ from agent_continuations.testing.source import (
 from agent_continuations.views.recording import Recording
 
 
-class Script(NamedTuple):
+class RecordedScript(NamedTuple):
     """The text of a Python file with the mapping `SCRIPT`, and warnings about what it lacks."""
 
     text: str
     warnings: tuple[str, ...]
 
 
-def script_of(recording: Recording) -> Script:
+def script_of(recording: Recording) -> RecordedScript:
     """The replies of a recorded run, such that a `ScriptedModel` gives the same ones again.
 
     Usage and model names are left out. The arguments of calls are the same JSON values, though
@@ -54,7 +54,7 @@ def script_of(recording: Recording) -> Script:
     if used:
         blocks.append(f"from agent_continuations import {', '.join(sorted(used))}")
     blocks.append(source_text(f"SCRIPT{annotation} = ", dict_of(items), split=True))
-    return Script("\n\n".join(blocks) + "\n", tuple(warnings))
+    return RecordedScript("\n\n".join(blocks) + "\n", tuple(warnings))
 
 
 def _replies_by_agent(
