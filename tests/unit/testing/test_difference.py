@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_continuations.safe_text import escape
@@ -74,7 +74,6 @@ def test_a_long_line_is_split_where_it_differs() -> None:
 lines = st.lists(st.sampled_from(["a", "b", "c", "\t"]), max_size=12).map("\n".join)
 
 
-@settings(deadline=None)
 @given(lines | st.text(max_size=300), lines | st.text(max_size=300))
 def test_a_diff_is_empty_only_for_equal_texts_and_shows_their_lines(
     expected: str, actual: str

@@ -152,7 +152,7 @@ replies = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(replies, max_size=4), texts)
 def test_the_script_gives_the_recorded_replies_again(found: list[Reply], input: str) -> None:
     recorded = frame(*found, input=input)
@@ -160,7 +160,7 @@ def test_the_script_gives_the_recorded_replies_again(found: list[Reply], input: 
     assert list(map(meaning, replies_of(script, recorded))) == list(map(meaning, found))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(
         st.sampled_from("ab"),
@@ -184,7 +184,6 @@ def test_each_input_of_an_agent_has_its_own_replies(
         assert list(map(meaning, replies_of(script, each))) == expected
 
 
-@settings(deadline=None)
 @given(st.text() | st.text("\"'\\"))
 def test_a_string_literal_is_the_text(text: str) -> None:
     assert eval(string(text)) == text
