@@ -557,7 +557,7 @@ def test_the_help_lists_the_exit_codes() -> None:
     assert {*cli.commands} == {
         *("start", "list", "show", "approve", "reject", "answer", "message", "event"),
         *("cancel", "pause", "resume", "redrive", "tail", "audit", "grants"),
-        *("agents", "new", "open", "logs"),
+        *("agents", "new", "open", "logs", "record"),
     }
     for name in cli.commands:
         assert f"\n  {name} " in output

@@ -5,7 +5,8 @@ schema version and arguments is computed again and compared with the hash that w
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.context import ToolContext
@@ -23,6 +24,7 @@ from agent_continuations.core.transcript import chat_messages
 from agent_continuations.core.waits import JobWait, Wait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.model import ModelRequest
 
 
@@ -83,15 +85,18 @@ def bind_tool(
         raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
     tool_context = _tool_context(context, head, path, attempt)
+    return lambda: run_tool(tool, arguments, tool_context, context.clock)
 
-    def run() -> Outcome | Wait:
-        try:
-            result = tool.run(arguments, tool_context, context.clock)
-        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
-            return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
-        return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
-    return run
+def run_tool(
+    tool: Tool, arguments: Mapping[str, Any], context: ToolContext, clock: Clock
+) -> Outcome | Wait:
+    """Run a tool. Its result and its error are the call's outcome, unless it returns a wait."""
+    try:
+        result = tool.run(arguments, context, clock)
+    except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
+        return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
+    return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
 
 def bind_poll(
