@@ -1,5 +1,19 @@
 """No test may reach an AWS account, whatever the shell that runs it is set up for."""
 
+import logging
+
+import pytest
+
 from tests.local.ministack import isolate_from_aws
 
 isolate_from_aws()
+
+
+@pytest.fixture(autouse=True)
+def _own_loggers() -> None:
+    """Undo what a function that was imported has done to the loggers of this process."""
+    for name in ("agent_continuations", "agents"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True

@@ -40,17 +40,19 @@ def details(record: logging.LogRecord) -> dict[str, Any]:
 
 
 @contextmanager
-def log_lines(level: int) -> Iterator[LogLines]:
-    """The lines that the library writes in the block, from this level on."""
-    logger, lines = logging.getLogger(LIBRARY), LogLines()
-    before = logger.level
-    logger.addHandler(lines)
-    logger.setLevel(level)
+def log_lines(level: int, *others: str) -> Iterator[LogLines]:
+    """The lines that the library and other loggers write in the block, from this level on."""
+    lines, loggers = LogLines(), [logging.getLogger(each) for each in (LIBRARY, *others)]
+    before = [each.level for each in loggers]
+    for logger in loggers:
+        logger.addHandler(lines)
+        logger.setLevel(level)
     try:
         yield lines
     finally:
-        logger.setLevel(before)
-        logger.removeHandler(lines)
+        for logger, earlier in zip(loggers, before, strict=True):
+            logger.setLevel(earlier)
+            logger.removeHandler(lines)
 
 
 @contextmanager

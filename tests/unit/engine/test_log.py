@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.replies import Reply, ToolRequest
 from agent_continuations.core.run import Status
 from agent_continuations.engine import log
+from agent_continuations.engine.context import Limits
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
 from agent_continuations.ports.model import ModelRequest
 from tests.support.engine_harness import NOW, Harness
@@ -412,6 +414,25 @@ def test_a_lost_lease_is_a_warning_and_a_late_outcome_is_a_fact(lines: LogLines)
     assert harness.worker().advance(run_id) is None
     assert lines.messages() == ["model replied", "tool returned", "lease lost"]
     assert lines.messages(WARNING) == ["lease lost"]
+
+
+def test_a_tool_that_is_abandoned_is_a_warning(lines: LogLines) -> None:
+    free = Event()
+
+    @tool
+    def stuck() -> str:
+        """Never return in time."""
+        harness.later(seconds=200)
+        free.wait(20)
+        return "late"
+
+    harness = Harness(stuck, script=[call("stuck")])
+    run_id = harness.start()
+    worker = harness.worker(Limits(lease_renewal=0.01))
+    assert worker.advance(run_id, deadline=NOW + timedelta(seconds=200)) is Status.READY
+    free.set()
+    assert lines.messages() == ["model replied", "run handed on", "tools abandoned"]
+    assert lines.named("tools abandoned") == [{"run_id": run_id, "agent": "a", "path": None}]
 
 
 def test_a_read_of_a_lost_lease_is_no_fact(lines: LogLines) -> None:

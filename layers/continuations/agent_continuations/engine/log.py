@@ -64,9 +64,8 @@ class RunLog:
         for event in events:
             if isinstance(event, ModelReplied):
                 self.stored(root, event.reads)
-            if line := event_line(
-                root, event, self._completed.pop(getattr(event, "path", "?"), None)
-            ):
+            completed = self._completed.pop(getattr(event, "path", "?"), None)
+            if line := event_line(root, event, completed):
                 self._write(INFO, line.message, line.details, line.agent, line.path)
                 self._write_text(event, line.agent, line.path)
 
@@ -114,6 +113,10 @@ class RunLog:
     def lease_lost(self) -> None:
         """Another execution holds the lease, or soon will."""
         self._write(WARNING, "lease lost", {})
+
+    def tools_abandoned(self) -> None:
+        """A tool still runs, and the execution has stopped waiting for it."""
+        self._write(WARNING, "tools abandoned", {})
 
     def _write_text(self, event: Event, agent: str, path: str) -> None:
         """Write the text of an event: what the model replied, or the result of a call."""

@@ -98,4 +98,5 @@ class Runner:
         finally:
             executor.shutdown()
             if execution.has_abandoned_tools:
+                execution.run.log.tools_abandoned()
                 self._abandon()
