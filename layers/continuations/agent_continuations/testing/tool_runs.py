@@ -48,7 +48,9 @@ def changed_result(tool: Tool, call: Call, run_id: str, path: Path) -> Change | 
     )
     # In a thread, as when it is deployed: the test may have an event loop of its own.
     with ThreadPoolExecutor(1) as executor:
-        result = executor.submit(run_tool, tool, call.arguments, context, utc_now).result()
+        result = executor.submit(
+            run_tool, tool, call.arguments, context, utc_now, "(replay)"
+        ).result()
     expected, actual = _result(call.wait or call.outcome), _result(result)
     if not is_different(expected, actual):
         return None
