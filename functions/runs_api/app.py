@@ -4,10 +4,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Invalid
@@ -15,6 +15,7 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import (
     check_parameters,
+    log_run,
     parsed_body,
     parsed_status,
     resolver,
@@ -40,7 +41,7 @@ from runs_api.schemas import Decide, Happen, Say, Start, to_response
 # API Gateway gives up after 29 seconds.
 MAX_WAIT_SECONDS = 20
 
-logger = Logger(service="runs-api")
+logger = function_logger("runs-api")
 count = counter("runs-api")
 app = resolver(logger)
 
@@ -55,6 +56,7 @@ def start() -> Response[str]:
         metadata=body.metadata,
         requester=acting_for(body.requester, identity, "requester") or identity,
     )
+    log_run(logger, head.run_id)
     count("RunsStarted")
     started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
     return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})

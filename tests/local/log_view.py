@@ -57,6 +57,8 @@ def _level_of(line: str) -> int:
         document = json.loads(line)
     except ValueError:
         return LEVELS.index("INFO")
+    if not isinstance(document, dict):
+        return LEVELS.index("INFO")
     if "_aws" in document:
         return -1
     level = document.get("level", "INFO")

@@ -60,7 +60,8 @@ def logs(*arguments: str, code: int = 0) -> Result:
 
 
 def test_the_lines_of_the_local_stack_are_printed(file: Path) -> None:
-    file.write_text(f"{line('one', ADA)}\nplain {ESC}[2J\n\n{line('two')}\nno end")
+    measured = json.dumps({"_aws": {"Timestamp": 1}, "RunsStarted": [1.0]})
+    file.write_text(f"{line('one', ADA)}\nplain {ESC}[2J\n\n{measured}\n{line('two')}\nno end")
     assert logs().stdout.splitlines() == [
         f"INFO one {ADA}",
         "plain \\u{1b}[2J",

@@ -29,7 +29,7 @@ def parsed_object(text: str) -> dict[str, Any]:
         raise ValueError(f"this is not JSON ({error})") from None
     if not isinstance(value, dict):
         raise ValueError("a JSON object is needed")
-    if not _is_within(value, MAX_DEPTH):
+    if not is_within_depth(value, MAX_DEPTH):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     return value
 
@@ -120,11 +120,12 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _is_within(value: Any, depth: int) -> bool:
+def is_within_depth(value: Any, depth: int) -> bool:
+    """Whether a JSON value is nested at most so deep."""
     if depth < 0:
         return False
     if isinstance(value, dict):
-        return all(_is_within(inner, depth - 1) for inner in value.values())
+        return all(is_within_depth(inner, depth - 1) for inner in value.values())
     if isinstance(value, list):
-        return all(_is_within(inner, depth - 1) for inner in value)
+        return all(is_within_depth(inner, depth - 1) for inner in value)
     return True

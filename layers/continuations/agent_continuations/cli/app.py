@@ -12,6 +12,7 @@ from agent_continuations.cli.commands import (
     grants,
     logs,
     messages,
+    recordings,
     runs,
 )
 from agent_continuations.cli.exit_codes import ExitCode
@@ -36,13 +37,13 @@ before an argument that starts with a dash.
 SECTIONS = {
     "Runs": (
         *(runs.start, runs.list_runs, runs.show, runs.tail, browser.open_page, logs.logs),
-        *(runs.audit, runs.cancel, runs.pause, runs.resume, runs.redrive),
+        *(runs.audit, recordings.record, runs.cancel, runs.pause, runs.resume, runs.redrive),
     ),
     "Decisions, messages and events": (
         *(decisions.approve, decisions.reject, decisions.answer, grants.grants),
         *(messages.message, messages.event),
     ),
-    "Agents": (agents.agents,),
+    "Agents": (agents.agents, agents.new),
 }
 
 

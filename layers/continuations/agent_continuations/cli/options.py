@@ -162,12 +162,12 @@ def shared_options(*, top: bool = False) -> Callable[[CommandFunction], CommandF
         option(
             "--profile",
             variables=("AWS_PROFILE",),
-            help="AWS profile to sign with. Default: AWS_PROFILE.",
+            help="AWS profile to sign with and to read logs. Default: AWS_PROFILE.",
         ),
         option(
             "--region",
             variables=("AWS_REGION", "AWS_DEFAULT_REGION"),
-            help="AWS region to sign for, unless the URL contains it. Default: AWS_REGION.",
+            help="AWS region, unless the URL contains it. Default: AWS_REGION.",
         ),
     ]
 

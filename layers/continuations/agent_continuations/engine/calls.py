@@ -5,7 +5,8 @@ schema version and arguments is computed again and compared with the hash that w
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.context import ToolContext
@@ -23,7 +24,9 @@ from agent_continuations.core.run import RunHead
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.core.waits import JobWait, Wait
 from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.log import poll_raised, tool_called, tool_raised
 from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.model import ModelRequest
 
 MAX_SHOWN_CHARACTERS = 500
@@ -81,17 +84,27 @@ def bind_tool(
     check_approval(head, root, path)
     arguments = _arguments(root, path, plan, call, tool)
     tool_context = _tool_context(context, head, path, attempt)
+    agent = root.frame_at(path[:-1]).agent
 
     def run() -> Outcome | Wait:
-        try:
-            result = tool.run(arguments.typed(), tool_context, context.clock)
-        except KeyboardInterrupt:
-            raise  # it is for the process
-        except BaseException as error:  # noqa: BLE001 - the model sees it
-            return Outcome(kind="error", content=f"The tool failed. {error_text(error)}")
-        return Outcome(kind="ok", content=result) if isinstance(result, str) else result
+        tool_called(tool_context, agent, plan.tool, arguments.shown)
+        return run_tool(tool, arguments.typed(), tool_context, context.clock, agent)
 
     return run
+
+
+def run_tool(
+    tool: Tool, arguments: Mapping[str, Any], context: ToolContext, clock: Clock, agent: str
+) -> Outcome | Wait:
+    """Run a tool. Its result and its error are the call's outcome, unless it returns a wait."""
+    try:
+        result = tool.run(arguments, context, clock)
+    except KeyboardInterrupt:
+        raise  # it is for the process
+    except BaseException as error:  # noqa: BLE001 - the model sees it
+        tool_raised(context, agent, tool.name)
+        return Outcome(kind="error", content=f"The tool failed. {error_text(error)}")
+    return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
 
 def bind_poll(
@@ -109,6 +122,7 @@ def bind_poll(
     if not isinstance(wait, JobWait) or tool.poll is None:
         raise Vanished(f"the tool {tool.name} no longer polls its jobs")
     tool_context = _tool_context(context, head, path, wait.polls + 1)
+    agent = root.frame_at(path[:-1]).agent
 
     def poll() -> Outcome | None:
         try:
@@ -116,6 +130,7 @@ def bind_poll(
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - the next poll will try again
+            poll_raised(tool_context, agent, tool.name)
             return None
         return None if result is None else Outcome(kind="ok", content=result)
 
@@ -129,9 +144,7 @@ def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool:
         Vanished: the tool no longer takes the text, or what people were shown of it has changed.
         IllegalEvent: the text is not the one that was approved.
     """
-    # Earlier code kept only what was shown.
-    has_text = plan.form == 2 or call.edited_raw is not None
-    raw = root.raw_at(path) if has_text else json.dumps(call.arguments)
+    raw = text_of(root, path)
     if call.raw_digest and raw_digest(raw) != call.raw_digest:
         raise IllegalEvent(f"{path_text(path)} is not the text that was approved")
     try:
@@ -145,6 +158,14 @@ def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool:
             f" decided on {before[:MAX_SHOWN_CHARACTERS]}"
         )
     return arguments
+
+
+def text_of(root: Continuation, path: Path) -> str:
+    """The text that the arguments of the tool call at `path` are read from."""
+    call = root.call_at(path)
+    if isinstance(call.plan, ToolPlan) and call.plan.form == 1 and call.edited_raw is None:
+        return json.dumps(call.arguments)  # earlier code kept only what was shown
+    return root.raw_at(path)
 
 
 def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:

@@ -182,6 +182,7 @@ class EffectScheduler:
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
+        self._run.log.model_called(request)
         self._in_flight.submit(effect, lambda: model.reply(request))
 
     def _poll(self, effect: Await) -> None:

@@ -9,12 +9,7 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.decisions.responses import (
-    Decide,
-    Reassign,
-    Response,
-    WithdrawApproval,
-)
+from agent_continuations.core.decisions.responses import Decide, Reassign, WithdrawApproval
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
@@ -25,6 +20,7 @@ from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
 from agent_continuations.services.audit import Audit, audit
 from agent_continuations.services.services import Services
+from agent_continuations.views.recording import Recording, record
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
@@ -54,18 +50,13 @@ class LocalRunner:
     ) -> None:
         self.store = store or InMemoryStore()
         registry = Registry(agents)
-        self._queue = LocalWorkQueue()
+        self._queue = work = LocalWorkQueue()
         self._clock = clock
         self._runner = Runner(
-            store=self.store,
-            model=model,
-            registry=registry,
-            queue=self._queue,
-            clock=clock,
-            limits=limits,
+            store=self.store, model=model, registry=registry, queue=work, clock=clock, limits=limits
         )
         self._services = Services.of(
-            store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
+            store=self.store, queue=work, registry=lambda: registry, clock=clock
         )
         self._documents = RunDocuments(signing_key)
 
@@ -209,9 +200,8 @@ class LocalRunner:
         Raises:
             NotFound, Conflict: see `RunInbound.complete`.
         """
-        self._services.inbound.complete(
-            run_id, path, Outcome(kind="ok", content=result_text(result))
-        )
+        outcome = Outcome(kind="ok", content=result_text(result))
+        self._services.inbound.complete(run_id, path, outcome)
         return self.advance(run_id)
 
     def pause(self, run_id: str) -> RunView:
@@ -275,6 +265,14 @@ class LocalRunner:
         """
         return audit(self._services.runs.load(run_id))
 
+    def record(self, run_id: str) -> Recording:
+        """Returns a run and its child runs as a recording, to be compared with changed agents.
+
+        Raises:
+            NotFound: the run does not exist.
+        """
+        return record(run_id, self.continuation)
+
     def dump(self, run_id: str) -> str:
         """Returns a suspended or ended run as a signed JSON document for another process.
 
@@ -294,6 +292,8 @@ class LocalRunner:
         self.store.create(head, start)
         return self.advance(head.run_id)
 
-    def _respond(self, run_id: str, request_id: str, response: Response) -> RunView:
+    def _respond(
+        self, run_id: str, request_id: str, response: Decide | Reassign | WithdrawApproval
+    ) -> RunView:
         self._services.decisions.decide(run_id, request_id, response)
         return self.advance(run_id)

@@ -92,8 +92,11 @@ def _lines_since(start: datetime, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _is_of_run(text: str, run: str) -> bool:
-    """Whether a line, which is not blank, belongs to a run with this prefix, or names it."""
+    """Whether a line belongs to a run with this prefix, or names it.
+
+    Blank lines and measurements, which are for machines, belong to none.
+    """
     fields = parsed_line(text)
     if fields is None:
         return bool(text.strip()) and run in text
-    return str(fields.get("run_id", "")).startswith(run)
+    return "_aws" not in fields and str(fields.get("run_id", "")).startswith(run)
