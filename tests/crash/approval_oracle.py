@@ -6,6 +6,7 @@ It shares no code with the library's vote counting, so that each checks the othe
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from agent_continuations.core.approvals.audit_chain import AuditedEvent
@@ -220,13 +221,16 @@ def was_approved(loaded: LoadedRun, path: Path, arguments: Mapping[str, Any]) ->
     call = loaded.continuation.call_at(path)
     if isinstance(call.plan, RefusedPlan) or call.plan.gate is None:
         return True
+    # The hash covers the text that the arguments are read from, and what people were shown of it.
+    text = loaded.continuation.raw_at(path).encode()
+    content = {"shown": dict(arguments), "raw": sha256(text).hexdigest()}
     what = arguments_hash(
         tenant=loaded.head.tenant,
         run_id=loaded.head.run_id,
         path=path,
         tool=call.plan.tool,
         schema_version=call.plan.schema_version,
-        arguments=arguments,
+        arguments=content if call.raw_digest else arguments,
     )
     return any(
         event is None and asked.is_approved(what) for asked, event in request_history(loaded, path)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
-from agent_continuations import ToolCall
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.cli.app import cli
 from tests.bench import report
@@ -99,7 +98,7 @@ def test_the_example_agents_can_be_deployed() -> None:
 def test_the_policy_asks_whom_it_says(amount: int, needed: list[int]) -> None:
     order = names_of(ROOT / "layers" / "agents" / "README.md")["order"]
     arguments = {"item": "chairs", "amount": amount}
-    policy = order.policy_for(ToolCall(tool="order", arguments=arguments, agent="buyer"))
+    policy = order.policy_for(order.arguments.read(json.dumps(arguments)), "buyer")
     assert [stage.needed for stage in policy.stages] == needed
     assert policy.preview.effect == f"Orders chairs for {amount} euros."
 

@@ -654,7 +654,10 @@ def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> N
     harness.decide(run_id, Verdict.APPROVE)
     assert harness.worker().advance(run_id) is Status.PARKED
     note = harness.loaded(run_id).head.note
-    assert note == "the tool pay would now run with more than was approved"
+    assert note == (
+        'the tool pay would now run with {"amount":5,"currency":"gold"}, and people decided on'
+        ' {"amount":5}'
+    )
     assert ran == []
 
 

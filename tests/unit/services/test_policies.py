@@ -208,11 +208,13 @@ def test_a_preview_can_make_a_call_high_risk() -> None:
     assert (notice.risk, notice.preview.effect) == (Risk.HIGH, "Pays a lot.")
 
 
-def test_a_failed_preview_neither_hides_the_request_nor_lowers_its_risk() -> None:
-    broken = PolicyHarness(Approval([ANN], risk="high"), preview=lambda given: given["nothing"])
+def test_a_failed_preview_hides_no_request_and_counts_as_high_risk() -> None:
+    broken = PolicyHarness(Approval([ANN], risk="low"), preview=lambda given: given["nothing"])
     broken.start()
-    assert broken.notices()[0].preview is None
-    assert broken.notices()[0].risk is Risk.HIGH
+    [notice] = broken.notices()
+    assert notice.preview
+    assert "failed (KeyError: 'nothing'). Read the arguments." in notice.preview.effect
+    assert notice.risk is Risk.HIGH
 
 
 # -- repeated requests -----------------------------------------------------------------------------

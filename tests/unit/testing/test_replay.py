@@ -39,6 +39,7 @@ from agent_continuations.errors import Invalid
 from agent_continuations.testing import Difference, check_recording
 from agent_continuations.testing.comparison import (
     CALL_FIELDS,
+    DERIVED,
     FRAME_FIELDS,
     NAMES,
     POLICY_FIELDS,
@@ -679,8 +680,8 @@ def test_the_wait_of_a_tool_that_is_run_again_is_compared_without_its_times() ->
 
 
 def test_every_field_of_a_plan_and_of_a_policy_is_compared() -> None:
-    assert {*CALL_FIELDS, *NAMES} >= set(ToolPlan.model_fields)
-    assert {*CALL_FIELDS, *FRAME_FIELDS, *NAMES} >= set(AgentPlan.model_fields)
+    assert {*CALL_FIELDS, *NAMES, *DERIVED} >= set(ToolPlan.model_fields)
+    assert {*CALL_FIELDS, *FRAME_FIELDS, *NAMES, *DERIVED} >= set(AgentPlan.model_fields)
     assert set(POLICY_FIELDS) == set(ApprovalPolicy.model_fields)
 
 

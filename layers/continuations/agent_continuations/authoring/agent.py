@@ -1,7 +1,6 @@
 """Agents: instructions, a model, tools and limits. An agent is stateless."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -156,16 +155,17 @@ class AgentTool:
         Raises:
             ArgumentsRefused: the arguments do not match the schema.
         """
-        return self.arguments.read(json.dumps(dict(arguments))).shown
+        return self.arguments.validate(arguments)
 
 
 AnyTool: TypeAlias = Tool | AgentTool
 
 
-def _checked_tools(agent: str, tools: Any) -> tuple[AnyTool, ...]:
+def _checked_tools(agent: str, tools: Any) -> "Sequence[AnyTool]":
     if isinstance(tools, Tool | AgentTool | Agent | str) or not isinstance(tools, Iterable):
         raise TypeError(f"{agent}: tools is a list, such as tools=[{_name_of(tools)}]")
-    checked = tuple(tools)
+    # A list stays the author's: agents that call each other add to it later.
+    checked: Sequence[AnyTool] = tools if isinstance(tools, list) else tuple(tools)
     for each in checked:
         if isinstance(each, Tool | AgentTool):
             continue

@@ -195,12 +195,11 @@ def check_approval_type(tool: str, approval: Any) -> None:
 
 
 def _applies(when: Predicate | None, call: Callable[[], ToolCall]) -> bool:
-    """Whether a predicate holds. One that fails, or decides nothing, must not skip the approval."""
+    """Whether a predicate holds. One that fails must not skip the approval."""
     if when is None:
         return True
     try:
-        applies = run_function(when, call())
-        return applies is None or bool(applies)
+        return bool(run_function(when, call()))
     except Exception as error:  # noqa: BLE001 - whatever the author's function raises
         _log.warning("a predicate of an approval failed", extra={"fault": error_text(error)})
         return True

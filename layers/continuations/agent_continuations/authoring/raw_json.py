@@ -16,13 +16,13 @@ def parsed_object(text: str) -> dict[str, Any]:
     """The object in a text. Models send an empty text for no arguments.
 
     Raises:
-        ValueError: the text is not one JSON object, has a key twice or a number that JSON does not
-            have, or is nested deeper than `MAX_DEPTH`.
+        ValueError: the text is not one JSON object, has a key twice, or is nested deeper than
+            `MAX_DEPTH`.
     """
     if not text.strip():
         return {}
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
     except json.JSONDecodeError as error:
@@ -116,16 +116,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
-
-
 def is_within_depth(value: Any, depth: int) -> bool:
     """Whether a JSON value is nested at most so deep."""
     if depth < 0:
         return False
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return all(is_within_depth(inner, depth - 1) for inner in value.values())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return all(is_within_depth(inner, depth - 1) for inner in value)
     return True

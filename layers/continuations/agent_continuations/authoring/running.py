@@ -42,7 +42,7 @@ _loop: _Loop | None = None
 _lock = Lock()
 
 
-def run_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Calls a function and resolves its result, see `resolved`."""
     return resolved(function(*args, **kwargs))
 

@@ -21,7 +21,12 @@ from pydantic import (
     create_model,
 )
 
-from agent_continuations.authoring.raw_json import edited_object, parsed_object
+from agent_continuations.authoring.raw_json import (
+    MAX_DEPTH,
+    edited_object,
+    is_within_depth,
+    parsed_object,
+)
 from agent_continuations.authoring.shown import MASK, ShownForm, lazy_as_lists
 from agent_continuations.core.ids import canonical_json
 
@@ -75,9 +80,9 @@ class ObjectSchema:
         """
         try:
             given = parsed_object(raw)
-            canonical_json(given).encode()  # raises for text that has no UTF-8 form
             raw = raw if raw.strip() else "{}"
             first, second = self._validated(raw), self._validated(raw)
+            canonical_json(given).encode()  # raises for what JSON or UTF-8 cannot express
             shown = self._form.of(first)
             canonical_json(shown).encode()
             if canonical_json(self._plain(first)) != canonical_json(self._plain(second)):
@@ -105,6 +110,16 @@ class ObjectSchema:
         except ValueError as error:
             raise ArgumentsRefused([("arguments", fault_text(error))]) from None
         return self.read(edited_object(before, shown, edited, self._form.other_names))
+
+    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Validates JSON values; returns them as they are shown.
+
+        Raises:
+            ArgumentsRefused: the values do not match the schema.
+        """
+        if not is_within_depth(values, MAX_DEPTH):
+            raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_DEPTH}")])
+        return self.read(json.dumps(dict(values))).shown
 
     def typed(self, raw: str) -> dict[str, Any]:
         """The values of a text that is valid, by parameter name."""

@@ -94,6 +94,24 @@ def unfit_type(model: type[BaseModel]) -> str | None:
     return next((each for each in found if each), None)
 
 
+def has_plain_validator(model: type[BaseModel]) -> bool:
+    """Whether a field's value is made by an author's function alone."""
+    top = next(each for each in _parts(_schema_of(model)) if "fields" in each)
+    return any(
+        part.get("type") == "function-plain"
+        for _, field in _named_fields(top)
+        for part in _unwrapped(field)
+    )
+
+
+def _unwrapped(field: Schema) -> Iterator[Schema]:
+    """A field's schema, and what defaults and optional values wrap."""
+    schema: Any = field.get("schema")
+    while isinstance(schema, dict):
+        yield schema
+        schema = schema.get("schema") if schema.get("type") in ("default", "nullable") else None
+
+
 def _schema_of(model: type[BaseModel]) -> Schema:
     return cast(Schema, model.__pydantic_core_schema__)
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.schema import ArgumentsRefused, ObjectSchema
-from agent_continuations.authoring.shown import unfit_type
+from agent_continuations.authoring.shown import has_plain_validator, unfit_type
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
@@ -137,6 +137,9 @@ def _check(tool: str, fields: Mapping[str, Any]) -> None:
             model = create_model(tool, __config__=_CONFIG, value=definition)
             fault = unfit_type(model)
             model.model_json_schema()
+            if has_plain_validator(model):
+                # The validator makes the value, so the type tells whether it can be shown.
+                create_model(tool, value=(get_args(definition[0])[0], ...)).model_json_schema()
         except PydanticUserError as error:
             fault = str(error).partition("\n")[0]
         if fault:

@@ -1,6 +1,5 @@
 """Tools: Python functions with a schema from their signature, an effect and a policy."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class Tool:
         Raises:
             ArgumentsRefused: the arguments do not match the schema.
         """
-        return self.arguments.read(json.dumps(dict(arguments))).shown
+        return self.arguments.validate(arguments)
 
     def policy_for(self, arguments: Arguments, agent: str) -> ApprovalPolicy | None:
         """Returns the approval policy that applies to a call, or None if it needs no approval."""

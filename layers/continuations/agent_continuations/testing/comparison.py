@@ -26,6 +26,7 @@ CALL_FIELDS = {
     "arguments": "the arguments of {} are validated differently",
     "effect": "the effect of {} differs",
     "schema_version": "the JSON schema of the arguments of {} differs",
+    "masked": "the masked arguments of {} differ",
     "agent": "{} calls another agent",
     "spawn": "whether {} starts a run of its own differs",
 }
@@ -42,6 +43,8 @@ POLICY_FIELDS = {
     "preview": "the preview of {} differs",
 }
 NAMES = {"kind", "tool", "gate"}
+# They follow from the recorded request, and from the code that planned it.
+DERIVED = {"form", "raw_digest"}
 
 
 def changed_fields(

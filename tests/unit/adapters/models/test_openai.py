@@ -401,13 +401,17 @@ def test_a_run_answers_over_the_socket() -> None:
         "{'a': 1}",
         '{"a": 1,}',
         "\x00",
-        "[" * 200_000,
     ],
 )
 def test_arguments_that_are_invalid_json_are_reported_to_the_model(arguments: str) -> None:
     run = answered(called("add", arguments))
     assert "this is not JSON" in run.told
     assert f"You had sent: {arguments[:50]}" in run.told
+
+
+def test_arguments_that_are_nested_too_deep_are_reported_to_the_model() -> None:
+    run = answered(called("add", "[" * 200_000))
+    assert "nested deeper than 32" in run.told
 
 
 @pytest.mark.parametrize("arguments", ["[1, 2]", "1", '"a"', "null", "true"])
