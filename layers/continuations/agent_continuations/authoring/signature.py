@@ -105,16 +105,19 @@ def _field(parameter: inspect.Parameter, hint: Any, description: str | None) -> 
     """The definition of a parameter's field; its alias permits any name, even a reserved one."""
     options: dict[str, Any] = {"description": description} if description else {}
     if isinstance(parameter.default, FieldInfo):
-        # Its own settings come last, but for the alias.
-        field = Field(alias=parameter.name, **options)
-        return Annotated[hint, field], FieldInfo.from_field(**_own_settings(parameter.default))
+        # As `Annotated[hint, the field]`: what comes later wins, which is our alias.
+        options = {} if parameter.default.description else options
+        alias = Field(alias=parameter.name, **options)
+        return Annotated[hint, parameter.default, alias], _default_of(parameter.default)
     default = ... if parameter.default is parameter.empty else parameter.default
     return hint, Field(default, alias=parameter.name, **options)
 
 
-def _own_settings(field: FieldInfo) -> dict[str, Any]:
-    settings = dict(field._attributes_set)
-    return {name: value for name, value in settings.items() if "alias" not in name}
+def _default_of(field: FieldInfo) -> Any:
+    """The default that a field has; required if it has none."""
+    if field.default_factory is not None:
+        return Field(default_factory=field.default_factory)
+    return ... if field.is_required() else field.default
 
 
 def _is_context(hint: Any) -> bool:
@@ -158,8 +161,8 @@ def _check(tool: str, fields: Mapping[str, Any]) -> None:
 def _alias_of(definition: tuple[Any, Any]) -> str:
     """The parameter's name, which is the alias of its field."""
     annotation, field = definition
-    alias = field.alias or get_args(annotation)[1].alias
-    return str(alias)
+    found = getattr(field, "alias", None) or get_args(annotation)[-1].alias
+    return str(found)
 
 
 def parse_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
