@@ -12,11 +12,14 @@ from typing import Any, Literal, TypeAlias
 
 from agent_continuations.authoring.approval import Approval
 from agent_continuations.authoring.pricing import PRICES, Price, cost
+from agent_continuations.authoring.result_text import error_text
+from agent_continuations.authoring.running import run_function
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.plans import UsageTally
 
 Scope: TypeAlias = Literal["agent", "run"]
 LIMIT = "limit"
+MAX_REASON_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +61,11 @@ class Condition:
         """
         del since, limit
         try:
-            reached = self.check(frame, now)
-        except Exception:  # noqa: BLE001 - if the author's function fails, people decide
-            reached = True
-        return f"The condition {self.name} holds." if reached else ""
+            reached = run_function(self.check, frame, now)
+            return f"The condition {self.name} holds." if reached else ""
+        except Exception as error:  # noqa: BLE001 - if the author's function fails, people decide
+            text = f"The condition {self.name} cannot be checked: {error_text(error)}"
+            return text[:MAX_REASON_CHARACTERS]
 
     def tally(self, frame: Continuation, now: datetime) -> UsageTally:
         """Returns the usage of the agent or the run so far."""

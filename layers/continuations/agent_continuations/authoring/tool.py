@@ -12,7 +12,7 @@ from pydantic import BaseModel, PydanticUserError
 
 from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.authoring.result_text import error_text, result_text
+from agent_continuations.authoring.result_text import error_text, result_text, storable
 from agent_continuations.authoring.running import run_function
 from agent_continuations.authoring.schema import AnswerSchema, Arguments, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
@@ -99,9 +99,9 @@ class Tool:
         try:
             preview = run_function(self.preview, arguments.typed())
             if isinstance(preview, str):
-                return Preview(effect=preview)
+                return Preview(effect=storable(preview))
             if isinstance(preview, Preview):
-                return preview
+                return preview.model_copy(update={"effect": storable(preview.effect)})
             fault = f"it is no text, but of the type {type(preview).__name__}"
         except Exception as error:  # noqa: BLE001 - approvers still see the arguments
             fault = error_text(error)

@@ -3,12 +3,14 @@
 The run is suspended, without a process, until the wait ends.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
+from agent_continuations.authoring.result_text import storable
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
@@ -81,7 +83,7 @@ class Question:
         Args:
             answer: JSON schema of the answer.
         """
-        return QuestionWait(text=self.text, answer=answer, gate=self._policy())
+        return QuestionWait(text=storable(self.text), answer=answer, gate=self._policy())
 
     def _policy(self) -> ApprovalPolicy:
         policy = Approval(
@@ -93,7 +95,7 @@ class Question:
             # The requester of the run may know the answer.
             self_approval=True,
         )
-        return policy.pinned_policy(Preview(effect=self.text[:MAX_QUESTION_CHARACTERS]))
+        return policy.pinned_policy(Preview(effect=storable(self.text)[:MAX_QUESTION_CHARACTERS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class WaitFor:
         """Returns the wait as it is stored."""
         seconds = self.timeout_seconds
         until = None if seconds is None else now + timedelta(seconds=seconds)
-        return EventWait(name=self.event, correlation=self.correlation, until=until)
+        correlation = self.correlation and storable(self.correlation)
+        return EventWait(name=storable(self.event), correlation=correlation, until=until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ class Job:
             _check_duration(self.longest_poll_seconds)
         try:
             size = len(canonical_json(self.handle))
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise ValueError(f"a handle must be a JSON value: {error}") from None
         if size > MAX_HANDLE_CHARACTERS:
             raise ValueError(f"a handle has {MAX_HANDLE_CHARACTERS} characters at most")
@@ -167,7 +170,9 @@ class Job:
         if seconds is not None:
             poll = Poll(first_seconds=seconds, longest_seconds=max(seconds, longest))
         until = now + timedelta(seconds=self.timeout_seconds)
-        return JobWait(handle=self.handle, until=until, poll=poll)
+        # A copy: what the author's code does with its own later changes nothing that is stored.
+        handle = json.loads(storable(canonical_json(self.handle)))
+        return JobWait(handle=handle, until=until, poll=poll)
 
 
 @dataclass(frozen=True, slots=True)

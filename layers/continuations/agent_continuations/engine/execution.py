@@ -25,16 +25,16 @@ from datetime import datetime, timedelta
 
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
-from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
+from agent_continuations.core.events import Polled, Suspended, ToolReturned
 from agent_continuations.core.keys import call_entry_key, call_key, reply_key
-from agent_continuations.core.path import Path, parse_path, path_text
+from agent_continuations.core.path import Path, parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
 from agent_continuations.engine.in_flight import InFlight, InFlightEffect, has_intent
 from agent_continuations.engine.pending_writes import PendingWrites
-from agent_continuations.engine.planning import plan_calls, validate_reply
+from agent_continuations.engine.planning import model_replied
 from agent_continuations.engine.release_status import StopReason, release_status
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
@@ -199,12 +199,19 @@ class RunExecution:
                 return
             wait_until = min(wait_until, abandon_at)
         seconds = (wait_until - self.context.clock()).total_seconds()
+        interrupt: KeyboardInterrupt | None = None
         for finished in self.in_flight.wait_completed(seconds):
             self.run.log.completed(finished)
-            if isinstance(finished.effect, CallModel):
-                self._model_returned(finished.effect, finished)
-            else:
-                self._effect_returned(finished.effect, finished.future.result())
+            try:
+                if isinstance(finished.effect, CallModel):
+                    self._model_returned(finished.effect, finished)
+                else:
+                    self._effect_returned(finished.effect, finished.future.result())
+            except KeyboardInterrupt as error:  # it ends the process, after the results beside it
+                interrupt = error
+        if interrupt:
+            self._record_outcomes()
+            raise interrupt
 
     def _model_returned(self, effect: CallModel, finished: InFlightEffect) -> None:
         try:
@@ -212,7 +219,9 @@ class RunExecution:
         except ModelUnavailable as error:
             self._back_off_model(effect.path, error)
             return
-        except Exception as error:  # noqa: BLE001 - any adapter's error becomes the run's note
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - any adapter's error becomes the run's note
             self.scheduler.blocked[effect.path] = f"the model call failed: {error}"
             self.run.log.model_failed(self.run.continuation, effect.path, error)
             return
@@ -226,16 +235,7 @@ class RunExecution:
             self.scheduler.blocked[effect.path] = f"there is no agent named {frame.agent}"
             return
         reads = self.run.pending.reads_of(effect.path)
-        reply = validate_reply(agent, frame, reply)
-        event = ModelReplied(
-            path=path_text(effect.path),
-            turn=effect.turn,
-            reply=reply,
-            calls=plan_calls(agent, effect.path, reply, frame.turns),
-            reads=reads,
-            heard=effect.heard,
-            at=self.context.clock(),
-        )
+        event = model_replied(agent, frame, effect, reply, reads, self.context.clock())
         self.run.record(reply_key(effect.path, effect.turn), event)
         self.run.pending.drop_reads(reads)
 

@@ -89,7 +89,7 @@ class RunLog:
         agent = root.frame_at(path).agent
         self._write(WARNING, "model unavailable", details, agent, path_text(path))
 
-    def model_failed(self, root: Continuation, path: Path, error: Exception) -> None:
+    def model_failed(self, root: Continuation, path: Path, error: BaseException) -> None:
         """A model call failed in a way that a person has to fix."""
         agent = root.frame_at(path).agent
         self._write(WARNING, "model call failed", {}, agent, path_text(path), error=error)
@@ -142,7 +142,7 @@ class RunLog:
         details: Mapping[str, Any],
         agent: str | None = None,
         path: str | None = None,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> None:
         place = {"run_id": self._head.run_id, "agent": agent or self._head.agent, "path": path}
         _log.log(level, message, extra={**place, **details}, exc_info=error, stacklevel=2)

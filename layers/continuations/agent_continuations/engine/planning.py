@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from logging import getLogger
 
 from agent_continuations.authoring.agent import Agent, AgentTool
+from agent_continuations.authoring.result_text import error_text, storable
 from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.core.approvals.request import Decision, Verdict
 from agent_continuations.core.continuation import (
@@ -13,10 +16,14 @@ from agent_continuations.core.continuation import (
     Continuation,
     Turn,
 )
+from agent_continuations.core.effects import CallModel
+from agent_continuations.core.events import ModelReplied, ToolReturned
 from agent_continuations.core.ids import canonical_json, raw_digest
-from agent_continuations.core.path import Path
+from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import AgentPlan, Plan, RefusedPlan, ToolPlan
 from agent_continuations.core.replies import Reply, ToolRequest
+
+_log = getLogger(__name__)
 
 
 def first_frame(agent: Agent, input: str) -> Continuation:
@@ -28,6 +35,46 @@ def first_frame(agent: Agent, input: str) -> Continuation:
         max_turns=agent.max_turns,
         output=agent.output.schema if agent.output else None,
     )
+
+
+def model_replied(
+    agent: Agent,
+    frame: Continuation,
+    effect: CallModel,
+    reply: Reply,
+    reads: tuple[ToolReturned, ...],
+    at: datetime,
+) -> ModelReplied:
+    """The event of a reply, with its calls planned.
+
+    Args:
+        agent: the agent whose model has replied.
+        frame: its frame.
+        effect: the model call.
+        reply: the reply as the model gave it.
+        reads: the results of read tools that the request was made from.
+        at: the time.
+    """
+    reply = validate_reply(agent, frame, _storable_reply(reply))
+    return ModelReplied(
+        path=path_text(effect.path),
+        turn=effect.turn,
+        reply=reply,
+        calls=plan_calls(agent, effect.path, reply, frame.turns),
+        reads=reads,
+        heard=effect.heard,
+        at=at,
+    )
+
+
+def _storable_reply(reply: Reply) -> Reply:
+    """A reply whose texts can be stored, whatever the model sent."""
+    requests = tuple(
+        ToolRequest(name=storable(each.name), arguments=storable(each.arguments))
+        for each in reply.requests
+    )
+    content, detail = (each and storable(each) for each in (reply.content, reply.detail))
+    return reply.model_copy(update={"content": content, "detail": detail, "requests": requests})
 
 
 def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:
@@ -62,9 +109,21 @@ def plan_calls(
             most = MAX_CALLS_PER_TURN if is_full else MAX_CALLS_WITH_RUNS
             plans.append(_refused(request, f"only {most} tool calls are possible in one turn"))
         else:
-            plans.append(_plan(agent, path, request, turns))
+            plans.append(_safe_plan(agent, path, request, turns))
             in_frame += not spawns
     return tuple(plans)
+
+
+def _safe_plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:
+    """The plan of a call; a refusal if code of the tool's author fails.
+
+    The model is paid already: an exception here would have it asked again.
+    """
+    try:
+        return _plan(agent, path, request, turns)
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        _log.exception("a call cannot be planned", extra={"agent": agent.name})
+        return _refused(request, f"the tool failed before it ran: {error_text(error)}")
 
 
 def _plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[Turn]) -> Plan:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from agent_continuations.authoring.result_text import error_text
 from agent_continuations.core.awaiting import Await
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent
@@ -181,6 +182,9 @@ class EffectScheduler:
             request = model_request(self._context.registry, self._run.head, root, effect.path)
         except Fatal as error:
             self.blocked[effect.path] = str(error)
+            return
+        except Exception as error:  # noqa: BLE001 - what the author's agent is made of
+            self.blocked[effect.path] = f"the model request cannot be made: {error_text(error)}"
             return
         self._run.log.model_called(request)
         self._in_flight.submit(effect, lambda: model.reply(request))
