@@ -14,7 +14,8 @@ from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.errors import Invalid
 from agent_continuations.services.runs import DEFAULT_TENANT
 
-DOCUMENT_FORM = 1
+# 2: plans name the text that their arguments are read from.
+DOCUMENT_FORM = 2
 
 
 class RunDocuments:
@@ -76,8 +77,10 @@ class RunDocuments:
             raise Invalid("not a run document") from None
         if not signed:
             raise Invalid("invalid signature: the document was changed or signed with another key")
-        if form != DOCUMENT_FORM:
-            raise Invalid(f"document form {form} is not supported; this code reads {DOCUMENT_FORM}")
+        if not isinstance(form, int) or not 1 <= form <= DOCUMENT_FORM:
+            raise Invalid(
+                f"document form {form} is not supported; this code reads 1 to {DOCUMENT_FORM}"
+            )
         continuation = Continuation.model_validate(state["continuation"])
         ended = Status(state["status"]).terminal
         head = RunHead(

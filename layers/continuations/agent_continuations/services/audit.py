@@ -26,7 +26,7 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ConditionPlan, RefusedPlan
 from agent_continuations.core.run import LoadedRun
 
-FORM = 1
+FORM = 2  # 2: the hash of a request covers the text of its arguments, too
 
 
 def _read(path: str) -> str:
