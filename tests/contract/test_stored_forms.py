@@ -101,7 +101,7 @@ def test_a_document_can_be_loaded(content: dict[str, Any]) -> None:
 def test_a_document_of_a_newer_form_is_refused_with_an_explanation(content: dict[str, Any]) -> None:
     runner = LocalRunner(list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL)
     newer, number = re.subn(
-        r'"version": \d', f'"version": {DOCUMENT_FORM + 1}', content["document"], 1
+        r'"version": \d', f'"version": {DOCUMENT_FORM + 1}', content["document"], count=1
     )
     assert number
     with pytest.raises(Invalid, match=f"form {DOCUMENT_FORM + 1}"):

@@ -29,6 +29,8 @@ _links = ApprovalLinks(["k" * 64])
 def filled(value: Any, words: Words) -> Any:
     """A JSON value with texts in place of its markers."""
     match value:
+        case str() if value.startswith("{") and MARK.search(value):
+            return json.dumps(filled(json.loads(value), words))  # the text of a call's arguments
         case str():
             return MARK.sub(lambda found: words[found[1]], value)
         case list():

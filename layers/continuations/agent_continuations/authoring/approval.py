@@ -198,8 +198,11 @@ def _applies(when: Predicate | None, call: Callable[[], ToolCall]) -> bool:
     """Whether a predicate holds. One that fails must not skip the approval."""
     if when is None:
         return True
+    name = None
     try:
-        return bool(run_function(when, call()))
+        made = call()
+        name = made.tool
+        return bool(run_function(when, made))
     except Exception as error:  # noqa: BLE001 - whatever the author's function raises
-        _log.warning("a predicate of an approval failed", extra={"fault": error_text(error)})
+        _log.warning("predicate failed", extra={"tool": name, "reason": error_text(error)})
         return True

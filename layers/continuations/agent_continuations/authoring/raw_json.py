@@ -76,16 +76,22 @@ def _edited_value(
 ) -> str:
     if isinstance(shown, Mapping) and isinstance(edited, Mapping) and old.startswith("{"):
         return edited_object(old, shown, edited, other_names)
-    return json.dumps(edited, ensure_ascii=False, allow_nan=False)
+    return json.dumps(edited)
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON; 1 and 1.0 are, 1 and true are not."""
+    """Whether two values are the same JSON; 1 and 1.0 are, 1 and true are not.
+
+    What is no JSON, such as NaN, equals nothing; the validation will say what is wrong with it.
+    """
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
         return one == other
-    return type(one) is type(other) and canonical_json(one) == canonical_json(other)
+    try:
+        return type(one) is type(other) and canonical_json(one) == canonical_json(other)
+    except ValueError:
+        return False
 
 
 def _members(text: str) -> Iterator[tuple[str, str]]:

@@ -105,10 +105,6 @@ class ObjectSchema:
         Raises:
             ArgumentsRefused: the edited arguments do not match the schema.
         """
-        try:
-            canonical_json(dict(edited)).encode()
-        except ValueError as error:
-            raise ArgumentsRefused([("arguments", fault_text(error))]) from None
         return self.read(edited_object(before, shown, edited, self._form.other_names))
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:

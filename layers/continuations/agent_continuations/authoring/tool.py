@@ -105,7 +105,7 @@ class Tool:
             fault = f"it is no text, but of the type {type(preview).__name__}"
         except Exception as error:  # noqa: BLE001 - approvers still see the arguments
             fault = error_text(error)
-        _log.warning("a preview failed", extra={"tool": self.name, "fault": fault})
+        _log.warning("preview failed", extra={"tool": self.name, "reason": fault})
         effect = f"The author's description of this call failed ({fault}). Read the arguments."
         return Preview(effect=effect[:MAX_EFFECT_CHARACTERS], risk=Risk.HIGH)
 

@@ -122,7 +122,7 @@ def _safe_plan(agent: Agent, path: Path, request: ToolRequest, turns: Sequence[T
     try:
         return _plan(agent, path, request, turns)
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        _log.exception("a call cannot be planned", extra={"agent": agent.name})
+        _log.exception("planning failed", extra={"agent": agent.name, "tool": request.name[:64]})
         return _refused(request, f"the tool failed before it ran: {error_text(error)}")
 
 
