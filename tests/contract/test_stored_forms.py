@@ -1,5 +1,6 @@
 """This code continues every run that earlier code has stored."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from agent_continuations import LocalRunner
 from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
+from agent_continuations.local.document import DOCUMENT_FORM
 from tests.contract import stored_forms
 from tests.contract.stored_forms import (
     ANN,
@@ -98,9 +100,9 @@ def test_a_document_can_be_loaded(content: dict[str, Any]) -> None:
 
 def test_a_document_of_a_newer_form_is_refused_with_an_explanation(content: dict[str, Any]) -> None:
     runner = LocalRunner(list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL)
-    newer = content["document"].replace('"version": 1', '"version": 2', 1)
-    with pytest.raises(Invalid, match="form 2"):
-        runner.load(newer)
+    newer = json.loads(content["document"]) | {"version": DOCUMENT_FORM + 1}
+    with pytest.raises(Invalid, match=f"form {DOCUMENT_FORM + 1}"):
+        runner.load(json.dumps(newer))
 
 
 @pytest.mark.parametrize("sort", ["J#!start", "J#00000!reply"])

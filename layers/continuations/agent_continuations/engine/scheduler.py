@@ -182,7 +182,11 @@ class EffectScheduler:
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
-        self._in_flight.submit(effect, lambda: model.reply(request))
+        profile, turns = request.profile, root.frame_at(effect.path).turns
+        digest = profile.digest
+        if not turns or turns[-1].profile != digest:  # what a stored reply names is stored
+            self._context.store.save_profile(profile)
+        self._in_flight.submit(effect, lambda: (model.reply(request), digest))
 
     def _poll(self, effect: Await) -> None:
         """Start the poll of a job, if it is due."""

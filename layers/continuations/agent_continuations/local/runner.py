@@ -67,7 +67,7 @@ class LocalRunner:
         self._services = Services.of(
             store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
         )
-        self._documents = RunDocuments(signing_key)
+        self._documents = RunDocuments(self.store, signing_key)
 
     def start(
         self, agent: str, input: str, *, key: str | None = None, requester: str | None = None
@@ -281,8 +281,7 @@ class LocalRunner:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._services.runs.load(run_id)
-        return self._documents.dump(loaded.head, loaded.continuation)
+        return self._documents.dump(self._services.runs.load(run_id))
 
     def load(self, document: str) -> RunView:
         """Continues a run from a document of a runner with the same signing key.
@@ -290,9 +289,7 @@ class LocalRunner:
         Raises:
             Invalid: the document is incomplete, was changed, or was signed with another key.
         """
-        head, start = self._documents.load(document, self._clock())
-        self.store.create(head, start)
-        return self.advance(head.run_id)
+        return self.advance(self._documents.load(document, self._clock()))
 
     def _respond(self, run_id: str, request_id: str, response: Response) -> RunView:
         self._services.decisions.decide(run_id, request_id, response)
