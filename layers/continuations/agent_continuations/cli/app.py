@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from agent_continuations.cli.commands import decisions, messages, runs
+from agent_continuations.cli.commands import decisions, inbound, model_requests, runs
 from agent_continuations.cli.exit_codes import ExitCode
 from agent_continuations.cli.options import shared_options
 
@@ -46,6 +46,7 @@ for command in (
     *(runs.start, runs.list_runs, runs.show, runs.tail, runs.audit),
     *(runs.cancel, runs.pause, runs.resume, runs.redrive),
     *(decisions.approve, decisions.reject, decisions.answer),
-    *(messages.message, messages.event),
+    *(inbound.message, inbound.event),
+    model_requests.messages,
 ):
     cli.add_command(command)
