@@ -90,6 +90,8 @@ $(UV):
 .venv/.made: tests/requirements.txt $(UV)
 	$(UV) venv -q --clear --python "$(PYTHON)" .venv
 	$(UV) pip sync -q --require-hashes --python $(BIN)/python tests/requirements.txt
+	# The command agent-continuations, from this folder.
+	$(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $@
 
 .cache/%/.made: tests/local/%.txt $(UV)

@@ -7,14 +7,14 @@ never starves the other.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.bootstrap.engine import runner
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
-logger = Logger(service="advance")
+logger = function_logger("advance")
 count = counter("advance")
 
 
@@ -22,11 +22,12 @@ count = counter("advance")
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Entry point for SQS: advance the run that each wake-up message names."""
 
-    def advance(message: dict[str, Any]) -> None:
+    def advance(message: dict[str, Any]) -> str:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
         status = runner().advance(message["run_id"], deadline=datetime.now(UTC) + left)
-        logger.info("advanced", extra={"run_id": message["run_id"], "status": status})
-        if status:
-            count(f"Runs{status.value.title()}")
+        if status is None:
+            return "not advanced"  # it has ended, or another process holds or took its lease
+        count(f"Runs{status.value.title()}")
+        return status.value
 
     return process_batch(event, advance, logger)

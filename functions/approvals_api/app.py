@@ -4,25 +4,25 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.identity import Identity, signed_in
 from agent_continuations.bootstrap.links import approval_links
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import inbox, registry, services
 from agent_continuations.bootstrap.slack import slack_interactions
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import bare_response, json_response, problem_response
-from agent_continuations.handlers.routing import resolver, wants_page
+from agent_continuations.handlers.routing import log_run, resolver, wants_page
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.views.decision import decision_result_view
 from approvals_api import access, form_parsing, inbox_page, rendering, request_page
 from approvals_api.access import RequestAccess
 
-logger = Logger(service="approvals-api")
+logger = function_logger("approvals-api")
 count = counter("approvals-api")
 app = resolver(logger)
 
@@ -159,6 +159,7 @@ def _sign_in(address: str) -> Response[str]:
 
 
 def _shown(visit: RequestAccess) -> Response[str]:
+    log_run(logger, visit.loaded.head.run_id)
     query = app.current_event.query_string_parameters or {}
     return request_page.of_request(
         visit, registry, now=utc_now(), edits="edit" in query, grants="grant" in query
@@ -167,6 +168,7 @@ def _shown(visit: RequestAccess) -> Response[str]:
 
 def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Response[str]:
     """Record the response in a form; `back` is the address of the page, relative to itself."""
+    log_run(logger, visit.loaded.head.run_id)
     try:
         result = services().decisions.decide_loaded(
             visit.loaded, visit.request, form_parsing.to_response(visit, form, registry)
@@ -200,7 +202,7 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
 def _refusal(error: ContinuationError, back: str = "Back to request") -> Response[str]:
     document = problem_of(error, app.lambda_context.aws_request_id)
     if document["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.exception("the request failed")
+        logger.exception("request failed")
     if wants_page(app):
         return rendering.of_problem(document, back=back)
     return problem_response(document)

@@ -7,29 +7,34 @@ requests where one is missing. Here a cookie, a token or neither is valid.
 
 import os
 from collections.abc import Iterator, Mapping
+from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.cookies import SESSION, read_cookie
 from agent_continuations.auth.identity import Identity
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.sign_in import oidc_provider
 from agent_continuations.errors import Forbidden
+from agent_continuations.handlers.durations import milliseconds_since
 
-logger = Logger(service="authorize")
+logger = function_logger("authorize")
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway. The event holds tokens, so it is never logged."""
     del context
+    started = perf_counter()
     try:
         person = _person(event)
     except Forbidden as error:
-        logger.info("refused", extra={"reason": str(error)})
+        logger.info("caller refused", extra={"reason": str(error)})
         # API Gateway returns 401 for exactly this text, and 500 for any other.
         raise Exception("Unauthorized") from None
+    caller, taken = "person" if person else "anonymous", milliseconds_since(started)
+    logger.info("caller identified", extra={"caller": caller, "duration_ms": taken})
     return {
         "principalId": person.name if person else "nobody",
         "policyDocument": {
@@ -58,7 +63,7 @@ def _person(event: Mapping[str, Any]) -> Identity | None:
     try:
         return _verified(session) if session else None
     except Forbidden as error:
-        logger.info("not signed in", extra={"reason": str(error)})
+        logger.info("cookie ignored", extra={"reason": str(error)})
         return None
 
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, RootModel
 
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.bootstrap.links import callback_tokens
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.handlers.metrics import counter
@@ -16,7 +16,7 @@ from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import RequestBody, parsed_body, resolver
 from agent_continuations.views.run import CompletedView
 
-logger = Logger(service="callbacks")
+logger = function_logger("callbacks")
 count = counter("callbacks")
 app = resolver(logger)
 
@@ -48,6 +48,7 @@ def ended(token: str) -> Response[str]:
     response.
     """
     run_id, path = callback_tokens().read(token)
+    logger.append_keys(run_id=run_id, path=path)
     body = parsed_body(app, Callback).root
     if isinstance(body, Succeeded):
         outcome = Outcome(kind="ok", content=result_text(body.result))

@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.identity import signed_in
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.approvals.policy import GROUP
 from agent_continuations.errors import ContinuationError, Forbidden
@@ -21,7 +21,7 @@ from agent_continuations.ports.clock import utc_now
 from dashboard import messages_page, run_list_page, run_page
 from dashboard.rendering import PAGES
 
-logger = Logger(service="web")
+logger = function_logger("web")
 app = resolver(logger)
 
 
@@ -126,7 +126,7 @@ def _refusal(error: ContinuationError, base: str, sign_in: str = "") -> Response
     document = problem_of(error, app.lambda_context.aws_request_id)
     status = HTTPStatus(document["status"])
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.exception("the request failed")
+        logger.exception("request failed")
     if not wants_page(app):
         return problem_response(document)
     variables = {"problem": document, "sign_in": sign_in, "list": f"{base}web"}

@@ -2,27 +2,24 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.bootstrap.channels import notice_dispatcher
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
-logger = Logger(service="notify")
+logger = function_logger("notify")
 count = counter("notify")
 
 
-def deliver(message: dict[str, Any]) -> None:
+def deliver(message: dict[str, Any]) -> str:
     """Deliver the notice that a message names."""
     notice = notice_dispatcher().deliver(message["run_id"], message["notice_id"])
     if notice is None:
-        return
-    logger.info(
-        "notified",
-        extra={"run_id": notice.run_id, "notice_id": notice.notice_id, "failure": notice.failure},
-    )
+        return "not needed"
     count("NoticesUndelivered" if notice.undelivered else "NoticesDelivered")
+    return "undelivered" if notice.undelivered else "delivered"
 
 
 @logger.inject_lambda_context(clear_state=True)

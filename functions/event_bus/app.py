@@ -1,16 +1,20 @@
 """From EventBridge: deliver an event on the bus to its run."""
 
+from time import perf_counter
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent_continuations.authoring.schema import field_faults
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
+from agent_continuations.core.ids import is_opaque_id
 from agent_continuations.errors import Conflict, Invalid
+from agent_continuations.handlers.durations import milliseconds_since
 from agent_continuations.handlers.metrics import counter
 
-logger = Logger(service="eventbridge")
+logger = function_logger("eventbridge")
 count = counter("eventbridge")
 
 
@@ -31,8 +35,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | N
 
     An error that a retry cannot fix, such as a run that has ended, is logged and counted.
     """
+    started, run_id = perf_counter(), None
     try:
         detail = Detail.model_validate(event["detail"])
+        run_id = detail.run_id if is_opaque_id(detail.run_id) else None
         signal = services().inbound.signal(
             detail.run_id,
             detail.name,
@@ -41,8 +47,19 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | N
             key=f"eventbridge {event['id']}",
         )
     except (Conflict, Invalid, ValidationError) as error:
-        logger.warning("the event was refused", extra={"event_id": event["id"], "why": str(error)})
+        refused = {"event_id": event["id"], "run_id": run_id, "reason": _reason(error)}
+        logger.warning("event refused", extra=refused)
         count("EventsRefused")
         return {"event_id": None}
+    taken = milliseconds_since(started)
+    accepted = {"event_id": event["id"], "run_id": run_id, "duration_ms": taken}
+    logger.info("event accepted", extra=accepted)
     count("EventsTaken")
     return {"event_id": signal.event_id}
+
+
+def _reason(error: Exception) -> str:
+    """Why an event was refused, without its content."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{field}: {fault}" for field, fault in field_faults(error))
+    return str(error)

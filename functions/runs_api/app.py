@@ -4,10 +4,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Invalid
@@ -15,6 +15,7 @@ from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import (
     check_parameters,
+    log_run,
     parsed_body,
     parsed_status,
     resolver,
@@ -23,6 +24,7 @@ from agent_continuations.ports.clock import utc_now
 from agent_continuations.services.audit import audit
 from agent_continuations.services.model_requests import model_requests
 from agent_continuations.services.request_pages import PageLimits
+from agent_continuations.views.agent import agent_page
 from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.grant import grant_view
 from agent_continuations.views.run import (
@@ -44,7 +46,7 @@ MAX_TURN = 999_999_999
 # A page may have twice as much, and its list of agents comes on top; a response has up to 6 MB.
 MAX_PAGE_BYTES = 2_300_000
 
-logger = Logger(service="runs-api")
+logger = function_logger("runs-api")
 count = counter("runs-api")
 app = resolver(logger)
 
@@ -59,6 +61,7 @@ def start() -> Response[str]:
         metadata=body.metadata,
         requester=acting_for(body.requester, identity, "requester") or identity,
     )
+    log_run(logger, head.run_id)
     count("RunsStarted")
     started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
     return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
@@ -150,6 +153,12 @@ def send_event(run_id: str, name: str) -> Response[str]:
     )
     accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
+
+
+@app.get("/agents")
+def agents() -> Response[str]:
+    check_parameters(app.current_event.query_string_parameters or {}, ())
+    return json_response(agent_page(services().runs.registry()))
 
 
 @app.get("/grants")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from typing_extensions import TypedDict
@@ -14,6 +13,7 @@ from agent_continuations.auth.cookies import SESSION, SIGN_IN, read_cookie, set_
 from agent_continuations.auth.identity import signed_in
 from agent_continuations.auth.login import SIGN_IN_SECONDS
 from agent_continuations.bootstrap.code_flow import code_flow
+from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.errors import ContinuationError, Forbidden
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import Problem, problem, problem_of, status_of
@@ -22,7 +22,7 @@ from agent_continuations.handlers.routing import resolver, wants_page
 
 ME = "/signin/me"
 
-logger = Logger(service="signin")
+logger = function_logger("signin")
 count = counter("signin")
 app = resolver(logger)
 
@@ -82,7 +82,7 @@ def sign_out() -> Response[str]:
 def refusal(error: ContinuationError) -> Response[str]:
     """Answer people with a page, and programs with a problem document."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.exception("the request failed")
+        logger.exception("request failed")
     return _problem_response(problem_of(error, app.lambda_context.aws_request_id))
 
 

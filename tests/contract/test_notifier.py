@@ -16,7 +16,6 @@ HIDDEN = re.compile(
 )
 # A channel is opened once for all examples: each checks only the message that it has sent itself.
 once = settings(
-    deadline=None,
     max_examples=25,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],

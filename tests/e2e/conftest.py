@@ -26,12 +26,14 @@ import pytest
 import urllib3
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.local.agents_folder import UV
 from tests.local.front import Front, Inbox
 from tests.local.issuer import IssuerServer
 from tests.local.ministack import PROGRAM, REGION
 from tests.local.model_server import Json, ModelServer, Reply
+from tests.local.pages import LocalPages
 from tests.local.script import respond
-from tests.local.stack import SAM, UV, Parameters, Provider, Stack
+from tests.local.stack import SAM, Parameters, Provider, Stack
 from tests.local.template import ROOT, template
 
 # Room for a loaded machine: a wait ends as soon as there is something to see.
@@ -383,7 +385,8 @@ def door() -> Iterator[tuple[Client, System]]:
         stack.up()
         _stop_the_clock(stack)
         _few_at_a_time(stack)
-        front.open(stack.api_url, Inbox(stack.ministack.url, home / "inbox.json"))
+        inbox = Inbox(stack.ministack.url, home / "inbox.json")
+        front.open(stack.api_url, LocalPages(front, inbox).answer)
         ends.callback(front.close)
         client = Client(front.url)
         ends.callback(client.close)

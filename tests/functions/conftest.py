@@ -46,4 +46,4 @@ def deployment(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> Iterator[
     log = deployed.log.getvalue()
     for mail in deployed.mails():
         assert "." not in mail.token or mail.token not in log
-    assert "a wake-up message was lost" not in log
+    assert "wake-up message lost" not in log

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.stack import UV, built_layer
+from tests.local.agents_folder import UV
+from tests.local.stack import built_layer
 from tests.local.template import ROOT, template
 
 FUNCTIONS = sorted(
@@ -72,6 +73,15 @@ def test_a_function_that_calls_no_model_never_loads_a_model_client(
     assert "slack_sdk" not in modules
     if function not in ("AdvanceFunction", "ResumeFunction"):
         assert "agent_continuations.engine.runner" not in modules
+
+
+def test_the_command_line_and_the_tests_of_agents_are_not_deployed(
+    layers: dict[str, Path],
+) -> None:
+    package = layers["ContinuationsLayer"] / "python" / "agent_continuations"
+    packages = {each.name for each in package.iterdir() if each.is_dir()}
+    assert packages >= {"core", "engine", "operations"}
+    assert not packages & {"cli", "testing"}
 
 
 def test_late_imports_are_in_the_layers_too(layers: dict[str, Path]) -> None:

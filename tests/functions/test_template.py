@@ -43,10 +43,10 @@ FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/", "/w
 
 
 def given(function: str) -> set[str]:
-    """The names of a function's own and common environment variables, but Powertools' own."""
+    """The names of a function's own and common environment variables that our code reads."""
     every = template()["Globals"]["Function"]["Environment"]["Variables"]
     own = functions()[function].get("Environment", {}).get("Variables", {})
-    return {name for name in {*every, *own} if not name.startswith("POWERTOOLS_")}
+    return {name for name in {*every, *own} if name != "POWERTOOLS_METRICS_NAMESPACE"}
 
 
 def read_in(tree: ast.AST) -> set[str]:

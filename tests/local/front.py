@@ -1,20 +1,19 @@
-"""Front server of a local run: the API on one address, and the inbox of sent e-mails.
+"""Front server of a local run: the API on one address, the start page, and the sent e-mails.
 
 On AWS, callers sign their requests and an e-mail provider delivers. Here this server signs all
 requests, so it listens on loopback only and refuses requests that other web sites' pages send.
 """
 
-import html
 import json
 import re
-import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
-from typing import Any
+from threading import Condition, Lock, Thread
+from typing import Any, TypeAlias
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -23,10 +22,17 @@ from botocore.credentials import Credentials
 
 from tests.local.ministack import REGION
 
+WRITE_SECONDS = 5.0
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own limit
 _HOP_BY_HOP = {"connection", "host", "keep-alive", "transfer-encoding", "content-length", "te"}
 _OURS = {"date", "server"}
+_READS = ("GET", "HEAD", "OPTIONS")
 _LINK = re.compile(r"https?://\S+/approvals/[\w./-]+")
+
+
+Headers: TypeAlias = list[tuple[str, str]]
+# A page of this server: the method, the path with its query, and the body; None if it has none.
+LocalPage: TypeAlias = Callable[[str, str, bytes], tuple[HTTPStatus, Headers, bytes] | None]
 
 
 class Inbox:
@@ -65,22 +71,66 @@ def _mail(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class _Gate:
+    """Holds requests back as long as the functions change."""
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._closed = False
+        self._writing = 0
+        self._changes = 0
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Lets no new request pass; begins once the requests that change something have ended."""
+        with self._condition:
+            self._closed = True
+            self._condition.wait_for(lambda: not self._writing, timeout=WRITE_SECONDS)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._closed = False
+                self._changes += 1
+                self._condition.notify_all()
+
+    @contextmanager
+    def passed(self, *, writes: bool) -> Iterator[int]:
+        """Passes one request; yields a number for `changed_since`."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._closed)
+            self._writing += writes
+            changes = self._changes
+        try:
+            yield changes
+        finally:
+            with self._condition:
+                self._writing -= writes
+                self._condition.notify_all()
+
+    def changed_since(self, changes: int) -> bool:
+        """Whether the functions have changed since, or change now."""
+        with self._condition:
+            return self._closed or self._changes != changes
+
+
 class Front:
-    """HTTP server: `/inbox` shows the e-mails; other requests go to the deployed API."""
+    """HTTP server: pages of its own, see `open`; other requests go to the deployed API."""
 
     def __init__(self, port: int) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.api_url = ""
-        self.inbox: Inbox | None = None
+        self.page: LocalPage = lambda _method, _path, _body: None
+        self._gate = _Gate()
         self._thread: Thread | None = None
         self.pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=60)
         self._credentials = Credentials("test", "test")
 
-    def open(self, api_url: str, inbox: Inbox) -> None:
-        """Starts forwarding requests to the API."""
-        self.api_url, self.inbox = api_url, inbox
+    def open(self, api_url: str, page: LocalPage) -> None:
+        """Starts forwarding requests to the API, but for those that `page` answers."""
+        self.api_url, self.page = api_url, page
         self._thread = Thread(target=self.server.serve_forever, daemon=True, name="front")
         self._thread.start()
 
@@ -91,6 +141,10 @@ class Front:
             self._thread.join()
         self.server.server_close()
 
+    def held(self) -> AbstractContextManager[None]:
+        """Holds requests back, as long as the functions change."""
+        return self._gate.closed()
+
     def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> urllib3.BaseHTTPResponse:
@@ -100,9 +154,19 @@ class Front:
         )
         if not request.headers.get("Authorization", "").startswith("Bearer "):
             SigV4Auth(self._credentials, "execute-api", REGION).add_auth(request)
-        return self.pool.request(
-            method, self.api_url + path, body=body, headers=dict(request.headers), redirect=False
-        )
+        while True:
+            with self._gate.passed(writes=method not in _READS) as changes:
+                response = self.pool.request(
+                    method,
+                    self.api_url + path,
+                    body=body,
+                    headers=dict(request.headers),
+                    redirect=False,
+                )
+            # A change of a function ends its process, in the middle of a long poll, too.
+            lost = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and method in _READS
+            if not lost or not self._gate.changed_since(changes):
+                return response
 
 
 def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
@@ -118,8 +182,9 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             body = b"" if refusal and self.close_connection else self.rfile.read(length)
             if refusal:
                 self._problem(*refusal)
-            elif self.path.split("?")[0] in ("/", "/inbox", "/inbox.json"):
-                self._local_page()
+            elif page := front.page(self.command, self.path, body):
+                status, headers, content = page
+                self._answer(status, content, headers)
             else:
                 self._forward(body)
 
@@ -163,20 +228,6 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             ]
             self._answer(HTTPStatus(answer.status), answer.data, headers)
 
-        def _local_page(self) -> None:
-            assert front.inbox
-            mails = front.inbox.mails()
-            if self.path.startswith("/inbox.json"):
-                body = json.dumps({"items": mails}).encode()
-                self._answer(HTTPStatus.OK, body, [("Content-Type", "application/json")])
-            else:
-                policy = "default-src 'none'; style-src 'unsafe-inline'"
-                headers = [
-                    ("Content-Type", "text/html; charset=utf-8"),
-                    ("Content-Security-Policy", policy),
-                ]
-                self._answer(HTTPStatus.OK, _inbox_page(mails).encode(), headers)
-
         def _problem(self, status: HTTPStatus, detail: str) -> None:
             document = {
                 "type": "about:blank",
@@ -201,36 +252,3 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             """Logs nothing, since paths contain tokens."""
 
     return Handler
-
-
-_STYLE = """
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:0 auto;padding:1rem}
-article{border:1px solid #8886;border-radius:12px;padding:1rem;margin:0 0 1rem}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0}
-small{opacity:.7}
-"""
-
-
-def _inbox_page(mails: list[dict[str, Any]]) -> str:
-    articles = "".join(_article(mail) for mail in mails) or "<p>No mail yet.</p>"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="refresh" content="5">'
-        f"<title>Inbox</title><style>{_STYLE}</style></head><body><h1>Inbox</h1>"
-        f"<p><small>E-mails that the system has sent, newest first.</small></p>{articles}"
-        "</body></html>"
-    )
-
-
-def _article(mail: Mapping[str, Any]) -> str:
-    text = html.escape(mail["text"])
-    for link in mail["links"]:
-        escaped = html.escape(link)
-        text = text.replace(escaped, f'<a href="{escaped}">{escaped}</a>')
-    sent = time.strftime("%H:%M:%S", time.localtime(mail["at"]))
-    to = html.escape(", ".join(mail["to"]))
-    subject = html.escape(mail["subject"])
-    head = f"<h2>{subject}</h2><p><small>to {to}, {sent}</small></p>"
-    return f"<article>{head}<pre>{text}</pre></article>"

@@ -70,6 +70,7 @@ class IssuerServer:
         redirect_uris: registered redirect URIs; if empty, any on loopback is accepted.
         auth_methods: client authentication methods of the token endpoint.
         broken: whether every response is a 503.
+        next_person: address and groups of the person who signs in next, without a form.
         reads: number of requests for the keys.
         refusals: error code of each refusal by the token endpoint.
     """
@@ -80,6 +81,7 @@ class IssuerServer:
         self.auth_methods = ["client_secret_basic", "client_secret_post"]
         self.groups_claim = "groups"
         self.broken = False
+        self.next_person: tuple[str, str] | None = None
         self.reads = 0
         self.refusals: list[str] = []
         self.keys = [Key.new()]
@@ -243,6 +245,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.owner.fault(asked)
         if fault or (form is not None and "refuse" in form):
             answer["error"] = fault or "access_denied"
+        elif form is None and self.owner.next_person:
+            email, groups = self.owner.next_person
+            self.owner.next_person = None
+            answer["code"] = self.owner.grant(asked, {"email": email, "groups": groups})
         elif form is None:
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.encode())
             return

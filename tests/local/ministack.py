@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,16 @@ def client(service: str, url: str, **config: Any) -> Any:
 
 
 class MiniStack:
-    """One emulator; a graceful stop saves its state in `home`, and the next start loads it."""
+    """One emulator; a graceful stop saves its state in `home`, and the next start loads it.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: folder of the state.
+        environment: more variables for the emulator and its functions.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self._environment = environment or {}
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)  # the state contains secrets in clear text
         self.port = self._port()
@@ -93,6 +99,7 @@ class MiniStack:
         log = self.home / "ministack.log"
         environment = {
             **_host_environment(),
+            **self._environment,
             **ADMINISTRATOR,
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
@@ -125,11 +132,11 @@ class MiniStack:
                 raise RuntimeError(f"MiniStack did not start:\n{tail}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stops the emulator gracefully, which saves its state."""
+    def stop(self, *, save: bool = True) -> None:
+        """Stops the emulator gracefully, which saves its state; or at once."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM if save else signal.SIGKILL)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

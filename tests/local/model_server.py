@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from tests.local.model_rules import Json, Refused, check_request
 
-__all__ = ["Call", "Fault", "Json", "ModelServer", "Reply"]
+__all__ = ["Call", "Fault", "Json", "ModelServer", "Reply", "error_body"]
 MAX_BODY = 64 * 2**20
 _ERRORS: dict[int, tuple[str, str, str | None]] = {  # status: message, type, code
     400: ("Invalid request.", "invalid_request_error", None),
@@ -57,6 +57,15 @@ class Fault:
     cut: Literal["", "before", "middle"] = ""
     delay_seconds: float = 0.0
     body: bytes | None = None
+
+
+def error_body(
+    status: int, what: str = "", param: str | None = None, code: str | None = None
+) -> bytes:
+    """Return the error document of a status; `what` replaces the service's usual message."""
+    known = _ERRORS.get(status) or _ERRORS[500 if status >= 500 else 400]
+    error = {"message": what or known[0], "type": known[1], "param": param}
+    return json.dumps({"error": {**error, "code": code or known[2]}}).encode()
 
 
 def _completion(body: Json, reply: Reply) -> bytes:
@@ -192,12 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _error(
         self, status: int, what: str = "", param: str | None = None, code: str | None = None
     ) -> bytes:
-        known = _ERRORS.get(status) or _ERRORS[500 if status >= 500 else 400]
-        what = what or known[0]
         if status == 400:
-            self.owner.refusals.append(what)
-        error = {"message": what, "type": known[1], "param": param, "code": code or known[2]}
-        return json.dumps({"error": error}).encode()
+            self.owner.refusals.append(what or _ERRORS[400][0])
+        return error_body(status, what, param, code)
 
     def _send(
         self, status: int, data: bytes, retry_after: str | None = None, cut: bool = False

@@ -1,182 +1,145 @@
-"""Scripted model of the example agents, with the same protocol as a real model.
+"""The scripted model behind the Chat Completions protocol: it plays the `SCRIPT` of agents.
 
-It replies from the request alone: the offered tools identify the agent, and the conversation so far
-its progress.
+The protocol does not name the agent that asks, so the offered tools and the instructions of the
+request identify it.
 """
 
-import json
-import re
-from collections.abc import Sequence
-from typing import Any
+import runpy
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 
-from tests.local.model_server import Call, Json, Reply
+from agent_continuations.adapters.models.scripted import Script, ScriptedModel
+from agent_continuations.authoring.agent import Agent
+from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.replies import Reply as ModelReply
+from agent_continuations.errors import ModelRefused
+from agent_continuations.ports.model import ModelRequest
+from tests.local.model_server import Call, Fault, Json, Reply, error_body
+
+EXAMPLE = Path(__file__).parents[2] / "layers" / "agents" / "script.py"
+
+
+def load_script(file: Path) -> Mapping[str, Script]:
+    """The `SCRIPT` of a file; empty if there is no such file.
+
+    Raises:
+        ValueError: the file has no mapping named `SCRIPT`.
+        Exception: whatever the file raises.
+    """
+    if not file.exists():
+        return {}
+    script = runpy.run_path(str(file), run_name="script").get("SCRIPT")
+    if not isinstance(script, Mapping):
+        raise ValueError(f"{file} has no dict named SCRIPT, from agent names to replies")
+    return script
+
+
+class ScriptedReplies:
+    """Replies to requests of the protocol by a script.
+
+    Args:
+        agents: the agents that can be started.
+        script: replies by agent name, as for `ScriptedModel`.
+        file: where the user writes the script; named in the reply that is given without one.
+    """
+
+    def __init__(self, agents: Sequence[Agent], script: Mapping[str, Script], file: Path) -> None:
+        self._registry = Registry(agents)
+        self._agents = self._registry.agents
+        self._model = ScriptedModel(script)
+        self._file = file
+
+    def respond(self, request: Json) -> Reply | Fault:
+        """The scripted reply, or a text that says where to write one."""
+        agent = self._asking(request)
+        if agent is None:
+            return Reply(content=f"No agent has these instructions and tools. {self._advice('')}")
+        asked = ModelRequest(
+            agent=agent,
+            path="",
+            model=request["model"],
+            messages=request["messages"],
+            tools=request.get("tools", ()),
+        )
+        try:
+            return _on_the_wire(self._model.reply(asked))
+        except ModelRefused as error:
+            return Reply(content=f"No model key is set, and {error}. {self._advice(agent)}")
+        except Exception as error:  # noqa: BLE001 - the script is the user's
+            traceback.print_exc()
+            # An error that is not retried: the run is parked, and can be redriven once it is fixed.
+            message = f"the script of {agent} raised {type(error).__name__}: {error}"
+            return Fault(status=400, body=error_body(400, message))
+
+    def answer(self, request: Json) -> Json:
+        """The reply as plain JSON, for another process; see `reply_of`."""
+        reply = self.respond(request)
+        if isinstance(reply, Fault):
+            return {"fault": (reply.body or b"").decode()}
+        return asdict(reply)
+
+    def described(self) -> list[Json]:
+        """The agents for a reader: their names, tools, and whether there is a script for them."""
+        startable = set(self._registry.startable)
+        return [
+            {
+                "name": agent.name,
+                "startable": agent.name in startable,
+                "instructions": agent.instructions,
+                "tools": [tool.name for tool in agent.tools],
+                "scripted": agent.name in self._model.scripts,
+            }
+            for agent in self._agents
+        ]
+
+    def _asking(self, request: Json) -> str | None:
+        """The name of the agent whose request this is; None if it is unknown."""
+        tools = [tool["function"]["name"] for tool in request.get("tools", ())]
+        first = request["messages"][0]
+        instructions = first["content"] if first["role"] == "system" else ""
+        found = [each for each in self._agents if [tool.name for tool in each.tools] == tools]
+        # An older run may have other instructions than the agent that is deployed now.
+        exact = [each for each in found if each.instructions == instructions] or found
+        scripted = [each for each in exact if each.name in self._model.scripts] or exact
+        return scripted[0].name if scripted else None
+
+    def _advice(self, agent: str) -> str:
+        example = f'SCRIPT = {{"{agent or "agent"}": [call("tool", argument=1), say("Done.")]}}'
+        return (
+            f"Write it into {self._file}, as {example}; or set OPENAI_API_KEY or OPENAI_BASE_URL."
+        )
+
+
+def _on_the_wire(reply: ModelReply) -> Reply:
+    reasons = {"length": "length", "content_filter": "content_filter"}
+    return Reply(
+        content=reply.content,
+        tool_calls=tuple(Call(each.name, each.arguments) for each in reply.requests),
+        finish_reason=reasons.get(reply.fault or ""),
+        usage=(reply.usage.input_tokens, reply.usage.output_tokens),
+    )
+
+
+def reply_of(answer: Json) -> Reply | Fault:
+    """The reply in the JSON of `ScriptedReplies.answer`."""
+    if "fault" in answer:
+        return Fault(status=400, body=answer["fault"].encode())
+    calls = tuple(Call(**each) for each in answer["tool_calls"])
+    return Reply(**{**answer, "tool_calls": calls})
+
+
+@cache
+def _examples() -> ScriptedReplies:
+    from agents import AGENTS
+
+    return ScriptedReplies(AGENTS, load_script(EXAMPLE), EXAMPLE)
 
 
 def respond(request: Json) -> Reply:
-    """Returns the reply for a request of an example agent."""
-    tools = frozenset(tool["function"]["name"] for tool in request.get("tools", ()))
-    plays = {
-        frozenset({"send_welcome_mail", "account_agent"}): _hr,
-        frozenset({"create_account", "authorize"}): _account,
-        frozenset({"clerk"}): _treasury,
-        frozenset({"payment_worker", "closing_worker"}): _clerk,
-        frozenset({"balance", "transfer"}): _payment,
-        frozenset({"balance", "delete_account"}): _closing,
-        frozenset({"order", "sign_contract"}): _procurement,
-        frozenset({"ask_buyer", "await_goods", "book_truck", "rest", "courier"}): _logistics,
-        frozenset({"hand_over"}): _courier,
-    }
-    play = plays.get(tools)
-    if play is None:
-        return Reply(
-            content="I am the scripted model and know only the examples. Set OPENAI_API_KEY or"
-            " OPENAI_BASE_URL for a real one."
-        )
-    messages = request["messages"]
-    task = next(message["content"] for message in messages if message["role"] == "user")
-    return play(task, _results(messages))
-
-
-def _results(messages: Sequence[Json]) -> list[list[str]]:
-    """Returns the tool results of each turn so far."""
-    turns: list[list[str]] = []
-    for message in messages:
-        if message["role"] == "assistant":
-            turns.append([])
-        elif message["role"] == "tool":
-            turns[-1].append(message["content"])
-    return turns
-
-
-def _hr(task: str, turns: list[list[str]]) -> Reply:
-    if not turns:
-        mail = _found(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", task, "new.colleague@example.com")
-        name = _found(r"[Oo]nboard ([A-Z]\w+(?: [A-Z]\w+)*)", task, "New Colleague")
-        level = _found(r"\b(basic|confidential|secret)\b", task, "confidential")
-        user = mail.partition("@")[0]
-        order = f"Create the account {user} and authorize it for {level}."
-        return Reply(
-            content="I welcome the colleague and have the account set up.",
-            tool_calls=(
-                Call("send_welcome_mail", {"to": mail, "name": name}),
-                Call("account_agent", {"input": order}),
-            ),
-        )
-    welcome, account = turns[0]
-    return Reply(content=f"Done. {welcome} {account}")
-
-
-def _account(task: str, turns: list[list[str]]) -> Reply:
-    match turns:
-        case []:
-            user = _found(r"account ([\w.+-]+)", task, "new.colleague")
-            return Reply(tool_calls=(Call("create_account", {"username": user}),))
-        case [[created]]:
-            level = _found(r"\b(basic|confidential|secret)\b", task, "confidential")
-            account = json.loads(created)["account_id"]
-            return Reply(tool_calls=(Call("authorize", {"account_id": account, "level": level}),))
-        case _:
-            return Reply(content=_report(turns[-1]))
-
-
-def _treasury(task: str, turns: list[list[str]]) -> Reply:
-    if not turns:
-        return Reply(tool_calls=(Call("clerk", {"input": task}),))
-    return Reply(content=turns[0][0])
-
-
-def _clerk(task: str, turns: list[list[str]]) -> Reply:
-    if turns:
-        return Reply(content=" ".join(turns[0]))
-    orders = [
-        Call("payment_worker", {"input": f"Transfer {amount} to {account}."})
-        for amount, account in re.findall(r"(\d+)\s*(?:euros? )?to ([\w-]+)", task)
-    ]
-    closings = [
-        Call("closing_worker", {"input": f"Close the account {account}."})
-        for account in re.findall(r"(?:close|delete) (?:the )?(?:account )?([\w-]+)", task)
-    ]
-    if not orders and not closings:
-        return Reply(content="There is no transfer and no closing in this request.")
-    return Reply(tool_calls=(*orders, *closings))
-
-
-def _payment(task: str, turns: list[list[str]]) -> Reply:
-    amount, account = _found(r"(\d+)", task, "0"), _found(r"to ([\w-]+)\.", task, "ops")
-    match turns:
-        case []:
-            return Reply(tool_calls=(Call("balance", {"account": "ops"}),))
-        case [_]:
-            call = Call("transfer", {"amount": int(amount), "to": account})
-            return Reply(tool_calls=(call,))
-        case _:
-            return Reply(content=_report(turns[-1]))
-
-
-def _closing(task: str, turns: list[list[str]]) -> Reply:
-    account = _found(r"account ([\w-]+)", task, "old-vendor")
-    match turns:
-        case []:
-            return Reply(tool_calls=(Call("balance", {"account": account}),))
-        case [_]:
-            return Reply(tool_calls=(Call("delete_account", {"account": account}),))
-        case _:
-            return Reply(content=_report(turns[-1]))
-
-
-def _procurement(task: str, turns: list[list[str]]) -> Reply:
-    if turns:
-        return Reply(content=" ".join(_report([each]) for each in turns[0]))
-    orders = [
-        Call("order", {"item": item, "amount": int(amount), "supplier": supplier})
-        for item, amount, supplier in re.findall(
-            r"[Oo]rder ([\w -]+?) for (\d+)(?: euros?)? from (\w+)", task
-        )
-    ]
-    contracts = [
-        Call("sign_contract", {"supplier": supplier, "years": int(years)})
-        for supplier, years in re.findall(r"contract with (\w+) for (\d+) years?", task)
-    ]
-    if not orders and not contracts:
-        return Reply(content="There is no order and no contract in this request.")
-    return Reply(content="I buy what was asked for.", tool_calls=(*orders, *contracts))
-
-
-def _logistics(task: str, turns: list[list[str]]) -> Reply:
-    order = _found(r"order ([\w-]+)", task, "o-1")
-    match turns:
-        case []:
-            asked = Call("ask_buyer", {"order": order}), Call("await_goods", {"order": order})
-            return Reply(content="I ask the buyer and wait for the goods.", tool_calls=asked)
-        case [_]:
-            return Reply(tool_calls=(Call("book_truck", {"order": order}),))
-        case [_, _]:
-            parcels = range(1, 1 + int(_found(r"(\d+) parcels?", task, "1")))
-            jobs = [Call("courier", {"input": f"Take the parcel {order}/{n}."}) for n in parcels]
-            return Reply(tool_calls=tuple(jobs))
-        case [_, [truck], parcels]:
-            return Reply(content=f"{truck} {' '.join(parcels)}")
-        case _:
-            return Reply(content="The order is delivered.")
-
-
-def _courier(task: str, turns: list[list[str]]) -> Reply:
-    if turns:
-        return Reply(content=turns[-1][0])
-    return Reply(tool_calls=(Call("hand_over", {"parcel": _found(r"parcel (\S+)\.", task, "?")}),))
-
-
-def _report(results: Sequence[str]) -> str:
-    """Summarizes the last result; a rejection is reported with its reason."""
-    try:
-        told: Any = json.loads(results[0])
-    except ValueError:
-        return results[0]
-    if isinstance(told, dict) and told.get("status") == "rejected":
-        return f"It was rejected by a person: {told['reason'] or 'no reason was given'}."
-    return results[0]
-
-
-def _found(pattern: str, text: str, default: str) -> str:
-    match = re.search(pattern, text)
-    return (match[1] if match.re.groups else match[0]) if match else default
+    """The scripted reply to a request of an example agent."""
+    reply = _examples().respond(request)
+    assert isinstance(reply, Reply)
+    return reply

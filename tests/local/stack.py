@@ -3,19 +3,22 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.local.ministack import ADMINISTRATOR, PROGRAM, MiniStack, client
+from tests.local.agents_folder import PYTHON, UV, AgentsFolder, python_version
+from tests.local.live_functions import LiveFunctions
+from tests.local.ministack import ADMINISTRATOR, MiniStack, client
 from tests.local.template import ROOT, template
 
 SAM = ROOT / ".cache" / "sam" / "bin" / "sam"
-UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 STACK = "agent-continuations"
 # A group has no mailbox of its own.
 RECIPIENTS = {"group:legal": ["email:legal@example.com"]}
@@ -42,11 +45,12 @@ class Parameters:
     model: str
     provider: Provider
     agents: Path | None = None
+    log_level: str = "INFO"
 
     def overrides(self) -> dict[str, str]:
         """The template's parameters."""
         return {
-            "Runtime": f"python{_python_version()}",
+            "Runtime": f"python{python_version()}",
             "PublicUrl": self.public_url,
             "OpenAIBaseUrl": self.openai_base_url,
             "OpenAIApiKey": self.openai_api_key,
@@ -60,6 +64,7 @@ class Parameters:
             "CreateSenderIdentity": "yes",
             "Operators": "operator@example.com",
             "Recipients": json.dumps(RECIPIENTS),
+            "LogLevel": self.log_level,
         }
 
 
@@ -70,16 +75,22 @@ class Stack:
         home: folder of all files of the deployment.
         parameters: parameters of the deployment.
         say: function that prints a line of progress.
+        environment: more variables for the emulator and its functions.
     """
 
     def __init__(
-        self, home: Path, parameters: Parameters, say: Callable[[str], None] = lambda _line: None
+        self,
+        home: Path,
+        parameters: Parameters,
+        say: Callable[[str], None] = lambda _line: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self.parameters = parameters
-        self.ministack = MiniStack(home / "ministack")
+        self.ministack = MiniStack(home / "ministack", environment)
         self.api_url = ""
         self._say = say
+        self._deploying = False
 
     def up(self) -> None:
         """Starts the emulator, and builds and deploys the project if it has changed.
@@ -94,14 +105,28 @@ class Stack:
         kept = self.home / "deployed"
         if not kept.exists() or kept.read_text() != digest or not self._outputs():
             self._build(source)
+            self._deploying = True
             self._deploy()
+            self._deploying = False
             kept.write_text(digest)
         api = self._outputs()["ApiId"]
         self.api_url = f"{self.ministack.url}/_aws/execute-api/{api}/v1"
 
     def down(self) -> None:
-        """Stops everything; the state is kept for the next start."""
-        self.ministack.stop()
+        """Stops everything; the state is kept for the next start.
+
+        An interrupted deployment leaves no trace: the next start finds the state before it.
+        """
+        self.ministack.stop(save=not self._deploying)
+
+    @property
+    def library(self) -> Path:
+        """The folder of the built library and its packages."""
+        return self._built / "ContinuationsLayer" / "python"
+
+    def live(self) -> LiveFunctions:
+        """The deployed functions, which take other agents without a deployment."""
+        return LiveFunctions(self.client, self.library)
 
     def client(self, service: str) -> Any:
         """A boto3 client with an administrator's key."""
@@ -123,25 +148,33 @@ class Stack:
         for folder in ("functions", "layers"):
             shutil.copytree(ROOT / folder, source / folder, ignore=_IGNORED)
         if self.parameters.agents:
-            _place_agents(self.parameters.agents, source / "layers" / "agents")
+            shutil.rmtree(source / "layers" / "agents")
+            AgentsFolder(self.parameters.agents).place(source / "layers" / "agents")
         return source
 
     def _digest(self, source: Path) -> str:
+        """Of all that is deployed, but for the agents, which `live` replaces."""
         digest = sha256(json.dumps(self.parameters.overrides(), sort_keys=True).encode())
         for path in sorted(source.rglob("*")):
-            if path.is_file():
+            if path.is_file() and not path.is_relative_to(source / "layers" / "agents"):
                 digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
         return digest.hexdigest()
 
     def _build(self, source: Path) -> None:
         self._say("sam build")
         runtime = self.parameters.overrides()["Runtime"]
-        self._sam(
-            "build",
+        arguments = (
             *("--template", str(source / "template.yaml"), "--build-dir", str(self._built)),
             *("--cached", "--cache-dir", str(self.home / "build-cache")),
             *("--parameter-overrides", f"ParameterKey=Runtime,ParameterValue={runtime}"),
         )
+        try:
+            self._sam("build", *arguments)
+        except RuntimeError as error:
+            if "Failed to fetch" not in str(error):
+                raise
+            self._say("the package index cannot be reached; building from downloaded packages")
+            self._sam("build", *arguments, UV_OFFLINE="1")
 
     def _deploy(self) -> None:
         self._say("sam deploy")
@@ -159,29 +192,36 @@ class Stack:
     def _built(self) -> Path:
         return self.home / "build"
 
-    def _sam(self, *arguments: str) -> None:
+    def _sam(self, *arguments: str, **variables: str) -> None:
         environment = {
             **os.environ,
+            **variables,
             **ADMINISTRATOR,
             "AWS_ENDPOINT_URL": self.ministack.url,
             "SAM_CLI_TELEMETRY": "0",
             "UV": str(UV),
-            "PYTHON_VERSION": _python_version(),
+            "PYTHON_VERSION": python_version(),
             "PLATFORM": "",
-            # The functions run under MiniStack's Python: byte code must be that one's.
-            "PYTHON": str(PROGRAM.with_name("python")),
+            "PYTHON": str(PYTHON),
         }
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(SAM), *arguments],
             env=environment,
             cwd=self.home,
-            check=False,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # so that it ends with all that it started
         )
-        if done.returncode:
-            raise RuntimeError(f"sam {arguments[0]} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+        try:
+            output, _ = process.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.returncode:
+            raise RuntimeError(f"sam {arguments[0]} failed:\n{output[-4000:]}")
 
     def _outputs(self) -> Mapping[str, str]:
         formation = self.client("cloudformation")
@@ -192,26 +232,6 @@ class Stack:
         if not found["StackStatus"].endswith("_COMPLETE"):
             return {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-
-
-def _place_agents(given: Path, layer: Path) -> None:
-    """Replaces `layers/agents` by a user's folder: a layer's folder, or only a package."""
-    package = given / "agents" if (given / "agents" / "__init__.py").exists() else given
-    if not (package / "__init__.py").exists():
-        raise RuntimeError(f"{given} has no agents/__init__.py that defines the list AGENTS")
-    shutil.rmtree(layer / "agents")
-    if package is not given:
-        shutil.copytree(given, layer, dirs_exist_ok=True, ignore=_IGNORED)
-    else:
-        shutil.copytree(package, layer / "agents", ignore=_IGNORED)
-
-
-def _python_version() -> str:
-    program = str(PROGRAM.with_name("python"))
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return subprocess.run(
-        [program, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def built_layer(name: str, home: Path) -> Path:

@@ -15,9 +15,9 @@ _INFO = {
     "version": "1",
     "summary": "AI agents as serverless functions that wait for free",
     "description": (
-        "For programs: runs and standing approvals (grants), signed with AWS Signature Version 4."
-        " For people: approvals, by a personal link or signed in. Errors are problem documents"
-        " (RFC 9457), or pages where text/html is accepted. Unknown fields are rejected."
+        "For programs: runs, agents and standing approvals (grants), signed with AWS Signature"
+        " Version 4. For people: approvals, by a personal link or signed in. Errors are problem"
+        " documents (RFC 9457), or pages where text/html is accepted. Unknown fields are rejected."
         " Responses must not be cached."
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

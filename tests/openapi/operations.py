@@ -247,6 +247,15 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
     ("/runs/{run_id}/redrive", "post"): _run(
         "redriveRun", "Retry a parked run", _gives(_of("Summary"), "the run continues"), 409
     ),
+    ("/agents", "get"): {
+        "operationId": "listAgents",
+        "tags": ["agents"],
+        "summary": "Deployed agents with their tools and approval policies",
+        "responses": {
+            "200": _gives(_of("AgentPage"), "all agents"),
+            **_refusals(403, 422),
+        },
+    },
     ("/grants", "get"): {
         "operationId": "listGrants",
         "tags": ["grants"],

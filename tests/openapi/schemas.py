@@ -10,6 +10,7 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.handlers.problems import Problem
 from agent_continuations.services.audit import Audit
+from agent_continuations.views.agent import AgentPage
 from agent_continuations.views.decision import DecisionResultView
 from agent_continuations.views.grant import GrantPage, GrantView
 from agent_continuations.views.model_requests import ModelRequestPage
@@ -60,6 +61,7 @@ _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
     (Audit, "serialization"),
     (ModelRequestPage, "serialization"),
     (DecisionResultView, "validation"),
+    (AgentPage, "serialization"),
     (GrantView, "validation"),
     (GrantPage, "validation"),
     (Problem, "validation"),

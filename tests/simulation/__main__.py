@@ -6,7 +6,6 @@ python -m tests.simulation 17 --kill-at 60   replay its small form with one kill
 """
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ BATCH = 50
 
 def main() -> int:
     """Exit status 1 if a world broke a promise, else 0."""
-    logging.disable(logging.CRITICAL)
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("seed", nargs="?", type=int, help="replay this world and print its steps")
     parser.add_argument("--kill-at", type=int, help="replay the small form, killed at this point")
@@ -64,7 +62,6 @@ def soak(first: int, seeds: int, workers: int) -> int:
 
 
 def _batch(start: int, end: int) -> list[str]:
-    logging.disable(logging.CRITICAL)
     return list(_failures(start, end))
 
 

@@ -36,6 +36,7 @@ from tests.simulation.ground_truth import GroundTruth
 from tests.simulation.scenario import OPERATOR, POLICIES, Scenario, deployment
 from tests.simulation.scheduler import EPOCH, Process, Scheduler
 from tests.simulation.users import Users
+from tests.support.log_lines import silenced
 
 FAULTS_END = 1500.0
 MAX_SECONDS = 24 * 3600.0
@@ -110,6 +111,7 @@ class World:
             patch.object(store_requests, "uniform", self.random.uniform),
             patch.object(store_indexes, "sleep", self.scheduler.sleep),
             patch.object(store_journal, "_EVENTS", _CachedEvents()),
+            silenced(),
         ):
             for number in range(self.scenario.runs):
                 self.users.start(number)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import TypeAdapter
 
 from agent_continuations import LocalRunner
+from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
@@ -22,10 +23,13 @@ from agent_continuations.errors import ContinuationError
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.services.model_requests import model_requests
 from agent_continuations.services.request_pages import PageLimits
+from agent_continuations.views.agent import agent_page
 from agent_continuations.views.base import moment
 from agent_continuations.views.decision import decision_result_view
+from agent_continuations.views.grant import grant_view
 from agent_continuations.views.run import Accepted, RunPage, links, summary
 from agent_continuations.views.timeline import Timeline
+from tests.support.local_harness import NOW
 
 WHOLE = PageLimits(50, 1_000_000)
 JSON: TypeAdapter[Any] = TypeAdapter(Any)
@@ -92,8 +96,15 @@ class Server:
                 )
             case ["runs", run_id, "audit"]:
                 return self.runner.audit(run_id).model_dump(mode="json")
+            case ["agents"]:
+                return agent_page(self.runner._services.runs.registry())
+            case ["grants"]:
+                return {"items": [grant_view(each, NOW) for each in self._grants(**query)]}
             case _:
                 return None
+
+    def _grants(self, approver: str | None = None) -> list[Grant]:
+        return self.runner._services.grants.all(approver)
 
     def _page(
         self,
@@ -144,6 +155,8 @@ class Server:
                 )
                 self.runner.advance(run_id)
                 return {"run_id": run_id, "event_id": signal.event_id, "name": name}
+            case ["grants", grant_id, "revoke"]:
+                return grant_view(services.grants.revoke(grant_id, by="cli"), NOW)
             case ["runs", run_id, "cancel" | "pause" | "resume" | "redrive" as action]:
                 head = getattr(services.control, action)(run_id)
                 self.runner.advance(run_id)
@@ -211,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 with self.server_state.lock:
                     result = self.server_state.post(parts, body, key)
-                status = 200 if parts[-1] == "decisions" else 202
+                status = 200 if parts[-1] in ("decisions", "revoke") else 202
         except ContinuationError as error:
             document = problem_of(error, "cli-world")
             return document["status"], document

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from io import StringIO
-from logging import StreamHandler, getLogger
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
+from aws_lambda_powertools import Logger
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from agent_continuations.adapters.models.openai import OpenAIModel
 from agent_continuations.bootstrap import engine
+from agent_continuations.bootstrap.log import write_through
 from tests.local.issuer import IssuerServer
 from tests.local.template import create_table, template
 from tests.support.http_answers import Answer, answer_of, http_event
@@ -127,7 +128,7 @@ class DeployedStack:
         name, _, entry = functions()[function]["Handler"].rpartition(".")
         module = import_module(name)
         handler = getattr(module, entry)
-        with self._patch.context() as patch, self._logging():
+        with self._patch.context() as patch, self._logging(module.logger):
             for name in {name for each in functions() for name in self.variables(each)}:
                 patch.delenv(name, raising=False)
             for name, value in self.variables(function).items():
@@ -142,23 +143,18 @@ class DeployedStack:
                     model._client.close()
 
     @contextmanager
-    def _logging(self) -> Iterator[None]:
-        """Redirect the output and logs of a function to `log`."""
-        own = StreamHandler(self.log)
-        services = (
-            *("runs-api", "approvals-api", "advance", "notify", "sweep"),
-            *("authorize", "signin", "callbacks", "eventbridge", "web"),
-        )
+    def _logging(self, logger: Logger) -> Iterator[None]:
+        """Redirect the output and the log of a function to `log`."""
         with self._patch.context() as patch, redirect_stdout(self.log), redirect_stderr(self.log):
-            for service in services:
-                for each in getLogger(service).handlers:
-                    if isinstance(each, StreamHandler):
-                        patch.setattr(each, "stream", self.log)
-            getLogger().addHandler(own)
-            try:
-                yield
-            finally:
-                getLogger().removeHandler(own)
+            patch.setattr(logger.registered_handler, "stream", self.log)
+            write_through(logger)
+            yield
+
+    def lines(self, message: str | None = None) -> list[dict[str, Any]]:
+        """The log lines with this message, or all; measurements are not among them."""
+        found = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        found = [each for each in found if "_aws" not in each]
+        return [each for each in found if message in (None, each["message"])]
 
     # -- what API Gateway does -------------------------------------------------------------------
 

@@ -100,13 +100,15 @@ class HostileRun:
         """Open the page for signed-in people without a session."""
         return self._http("signed-in-page", {"token": run_id, "request_id": request_id})
 
-    def open_as_operator(self) -> Iterator[Response]:
+    def open_as_operator(self) -> list[Response]:
         """The list of runs, with a filter that finds this one, the run, and its messages."""
         run, query = {"run_id": self.head.run_id}, {"agent": self.head.agent}
-        yield self._http("web", {}, query=query, function="dashboard")
-        yield self._http("web-run", run, function="dashboard")
-        for path in ("", "0.0"):
-            yield self._http("web-messages", run, query={"path": path}, function="dashboard")
+        return [
+            self._http("web", {}, query=query, function="dashboard"),
+            self._http("web-run", run, function="dashboard"),
+            self._http("web-messages", run, function="dashboard"),
+            self._http("web-messages", run, query={"path": "0.0"}, function="dashboard"),
+        ]
 
     def api(self, name: str) -> Any:
         return self._http(name, {"run_id": self.head.run_id}, function="runs_api").json()

@@ -12,9 +12,10 @@ ROOT = Path(__file__).parents[2]
 # What people have written in their programs: add to it, and drop nothing without a reason.
 PUBLIC = {
     *("Agent", "Approval", "Condition", "DynamoDBStore", "Escalation", "EveryCost", "EverySeconds"),
-    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "OpenAIModel", "Pending"),
-    *("Preview", "Price", "Question", "ScriptedModel", "Sleep", "Stage", "ToolCall", "ToolContext"),
-    *("WaitFor", "call", "calls", "say", "tool"),
+    *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "ModelRequest"),
+    *("OpenAIModel", "Pending", "Preview", "Price", "Question", "Reply", "Script", "ScriptedModel"),
+    *("Sleep", "Stage", "ToolCall", "ToolContext", "ToolRequest", "WaitFor", "by_input", "call"),
+    *("calls", "say", "tool"),
 }
 
 
@@ -28,6 +29,11 @@ def loaded_by(code: str) -> set[str]:
         check=True,
     )
     return set(done.stdout.split())
+
+
+def test_the_package_that_is_tested_is_the_one_of_this_folder() -> None:
+    # An installed one would be imported first, by its pytest plugin.
+    assert Path(agent_continuations.__file__).is_relative_to(ROOT)
 
 
 def test_the_public_names_are_these() -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent_continuations.adapters.models.openai import OpenAIModel
-    from agent_continuations.adapters.models.scripted import ScriptedModel, call, calls, say
+    from agent_continuations.adapters.models.scripted import (
+        Script,
+        ScriptedModel,
+        by_input,
+        call,
+        calls,
+        say,
+    )
     from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
     from agent_continuations.adapters.stores.memory import InMemoryStore
     from agent_continuations.authoring.agent import Agent
@@ -26,7 +33,9 @@ if TYPE_CHECKING:
     from agent_continuations.authoring.tool import tool
     from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
     from agent_continuations.core.approvals.policy import Escalation, Preview
+    from agent_continuations.core.replies import Reply, ToolRequest
     from agent_continuations.local.runner import LocalRunner
+    from agent_continuations.ports.model import ModelRequest
 
 __all__ = [
     "Agent",
@@ -41,17 +50,22 @@ __all__ = [
     "InMemoryStore",
     "Job",
     "LocalRunner",
+    "ModelRequest",
     "OpenAIModel",
     "Pending",
     "Preview",
     "Price",
     "Question",
+    "Reply",
+    "Script",
     "ScriptedModel",
     "Sleep",
     "Stage",
     "ToolCall",
     "ToolContext",
+    "ToolRequest",
     "WaitFor",
+    "by_input",
     "call",
     "calls",
     "say",
@@ -71,17 +85,22 @@ _MODULES = {
     "InMemoryStore": "adapters.stores.memory",
     "Job": "authoring.waits",
     "LocalRunner": "local.runner",
+    "ModelRequest": "ports.model",
     "OpenAIModel": "adapters.models.openai",
     "Pending": "authoring.waits",
     "Preview": "core.approvals.policy",
     "Price": "authoring.pricing",
     "Question": "authoring.waits",
+    "Reply": "core.replies",
+    "Script": "adapters.models.scripted",
     "ScriptedModel": "adapters.models.scripted",
     "Sleep": "authoring.waits",
     "Stage": "authoring.approval",
     "ToolCall": "authoring.approval",
     "ToolContext": "authoring.context",
+    "ToolRequest": "core.replies",
     "WaitFor": "authoring.waits",
+    "by_input": "adapters.models.scripted",
     "call": "adapters.models.scripted",
     "calls": "adapters.models.scripted",
     "say": "adapters.models.scripted",

@@ -22,7 +22,7 @@ def escape(text: str) -> str:
     Unescaped bidi characters permit the Trojan Source attack (CVE-2021-42574): displayed text
     differs from the actual text.
     """
-    return "".join(each if _is_visible(each) else f"\\u{{{ord(each):x}}}" for each in text)
+    return "".join(each if is_visible(each) else f"\\u{{{ord(each):x}}}" for each in text)
 
 
 def escape_line(text: str) -> str:
@@ -33,10 +33,11 @@ def escape_line(text: str) -> str:
 def escape_json(value: Any) -> str:
     """Formats a JSON value, indented, with escapes; the result is the same JSON value."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    return "".join(each if _is_visible(each) else json.dumps(each)[1:-1] for each in text)
+    return "".join(each if is_visible(each) else json.dumps(each)[1:-1] for each in text)
 
 
-def _is_visible(character: str) -> bool:
+def is_visible(character: str) -> bool:
+    """Whether a character can be displayed as it is."""
     if character in _ALLOWED_CONTROLS:
         return True
     return unicodedata.category(character) not in _HIDDEN_CATEGORIES and not _INVISIBLE.match(

@@ -7,123 +7,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from agent_continuations import Agent, Approval, Stage, call, calls, say, tool
-from agent_continuations.adapters.models.scripted import Script
+from agent_continuations import Agent, say
 from agent_continuations.cli import client as client_module
 from agent_continuations.cli.app import cli
 from agent_continuations.cli.sigv4 import gateway_region
 from agent_continuations.core.run import Status
+from tests.support.cli_agents import CLERK, CSI, ESC, HOSTILE, RLO, SCRIPTS
+from tests.support.cli_commands import Run, document, start_run
 from tests.support.cli_server import FileHandler, ReceivedRequest, Server, serve_api
 from tests.support.local_harness import (
     ANN,
     BOB,
     LocalHarness,
-    ask_anything,
-    ask_delivery,
-    nap,
-    wait_paid,
 )
-
-ESC, RLO, CSI = "\x1b", "\u202e", "\x9b"
-HOSTILE = f"[bold red]{ESC}[2J{ESC}]8;;http://evil{ESC}\\{RLO}{CSI}31m:smile:[/]"
-
-
-@tool(approval=Approval([ANN], when=lambda asked: asked.arguments["amount"] > 100))
-def transfer(amount: int, to: str) -> str:
-    """Transfer money."""
-    return f"sent {amount} to {to}"
-
-
-@tool(approval=Approval(stages=[Stage([ANN, BOB], needed=2)]))
-def order(item: str) -> str:
-    """Order something."""
-    return f"ordered {item}"
-
-
-CLERK = Agent("clerk", "Pays.", tools=[transfer])
-BIG, SMALL = {"amount": 250, "to": "bob"}, {"amount": 50, "to": "eve"}
-AGENTS = [
-    Agent("talker", "Talk."),
-    Agent("office", "Pay.", tools=[CLERK.as_tool(description="Pays.")]),
-    Agent("both", "Pay.", tools=[transfer]),
-    Agent("buyer", "Buy.", tools=[order]),
-    Agent("asker", "Ask.", tools=[ask_anything]),
-    Agent("shop", "Ask.", tools=[ask_delivery]),
-    Agent("sleeper", "Sleep.", tools=[nap]),
-    Agent("waiter", "Wait.", tools=[wait_paid]),
-    Agent("broken", "Break."),
-    Agent("hostile", "Bite.", tools=[transfer]),
-]
-SCRIPTS: dict[str, Script] = {
-    "talker": [say("hello\nyou"), say("fine")],
-    "office": [call("clerk", input="Pay Bob."), say("Paid.")],
-    "clerk": [calls(("transfer", SMALL), ("transfer", BIG)), say("Done.")],
-    "both": [calls(("transfer", BIG), ("transfer", {**BIG, "to": "carl"})), say("Done.")],
-    "buyer": [call("order", item="chairs"), say("Bought.")],
-    "asker": [call("ask_anything"), say("Done.")],
-    "shop": [call("ask_delivery", order="o-1"), say("Done.")],
-    "sleeper": [call("nap", minutes=10), say("awake")],
-    "waiter": [call("wait_paid", order="o-1"), say("paid")],
-    "broken": [],
-    "hostile": [call("transfer", amount=250, to=HOSTILE), say(HOSTILE)],
-}
-
-
-@pytest.fixture
-def harness() -> LocalHarness:
-    return LocalHarness(agents=AGENTS, scripts=SCRIPTS)
-
-
-@pytest.fixture
-def server(harness: LocalHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(client_module, "RETRY_PAUSES_SECONDS", (0.0, 0.0, 0.0))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("AWS_PROFILE", "AGENT_CONTINUATIONS_URL", "FORCE_COLOR", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    with serve_api(harness.runner) as found:
-        yield found
-
-
-@pytest.fixture
-def run(server: Server) -> Callable[..., Result]:
-    """Runs a command and checks its exit code."""
-
-    def invoke(*arguments: str, code: int = 0, **more: Any) -> Result:
-        result = CliRunner().invoke(cli, ["--url", server.url, *arguments], **more)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        if code in (1, 4) and not result.stdout:
-            assert result.stderr.startswith("agent-continuations: ")
-            assert result.stderr.count("\n") == 1
-        return result
-
-    return invoke
-
-
-Run = Callable[..., Result]
-
-
-def start_run(run: Run, agent: str) -> str:
-    return run("start", agent, "go").stdout.strip()
-
-
-def document(result: Result) -> Any:
-    return json.loads(result.stdout)
-
 
 # -- starting, listing, showing --------------------------------------------------------------------
 
@@ -220,7 +127,7 @@ def test_show_places_the_wait_of_a_child_run_below_its_call(server: Server) -> N
         view = harness.runner.start("office", "go")
         output = CliRunner().invoke(cli, ["--url", other.url, "show", view.run_id]).stdout
         assert '0.1 clerk transfer(amount=250, to="bob") awaiting approval' in output
-        done = CliRunner().invoke(cli, ["--url", other.url, "approve", view.run_id])
+        done = CliRunner().invoke(cli, ["--url", other.url, "approve", "--yes", view.run_id])
         assert done.exit_code == 0
     assert harness.runner.advance(view.run_id).result == "Paid."
 
@@ -240,7 +147,7 @@ def test_a_unique_prefix_of_a_run_id_is_accepted(run: Run, server: Server) -> No
 def test_an_empty_argument_selects_nothing(run: Run, server: Server) -> None:
     run_id = start_run(run, "office")
     assert run("cancel", "", code=2).stderr == "agent-continuations: RUN is empty\n"
-    run("approve", run_id, "", code=1)
+    run("approve", "--yes", run_id, "", code=1)
     assert server.runner.get(run_id).status is Status.SUSPENDED
 
 
@@ -250,49 +157,54 @@ def test_an_empty_argument_selects_nothing(run: Run, server: Server) -> None:
 def test_approve_selects_the_only_open_request(run: Run, server: Server) -> None:
     run_id = start_run(run, "office")
     arguments = ("--arguments", '{"amount": 200, "to": "bob"}', "--reason", "less")
-    output = run("approve", run_id, *arguments).stdout
+    output = run("approve", "--yes", run_id, *arguments).stdout
     assert "approve by ann@example.com reason: less" in output
     assert 'edited arguments: amount=200, to="bob"' in output
     assert server.runner.get(run_id).result == "Paid."
-    assert "nothing to answer: the run has completed" in run("approve", run_id, code=1).stderr
+    assert (
+        "nothing to answer: the run has completed" in run("approve", "--yes", run_id, code=1).stderr
+    )
 
 
 def test_several_open_requests_are_listed_and_one_can_be_selected(run: Run, server: Server) -> None:
     run_id = start_run(run, "both")
     first, second = (item.request_id for item in server.runner.get(run_id).waiting)
-    refused = run("approve", run_id, code=2)
+    refused = run("approve", "--yes", run_id, code=2)
     assert refused.stderr.startswith("agent-continuations: 2 requests are open; give REQUEST (")
     assert first in refused.stderr
     assert second in refused.stderr
     assert refused.stderr.count("\n") == 1
     output = document(run("--json", "reject", run_id, second[:6]))
     assert (output["request_id"], output["decision"]) == (second, "reject")
-    assert run("approve", run_id).stdout.startswith(first)
+    assert run("approve", "--yes", run_id).stdout.startswith(first)
 
 
 def test_a_refused_decision_is_explained_in_one_line(run: Run, server: Server) -> None:
     run_id = start_run(run, "office")
     request_id = server.runner.get(run_id).waiting[0].request_id
-    wrong = run("approve", run_id, "--arguments", '{"amount": "x"}', code=1).stderr
+    wrong = run("approve", "--yes", run_id, "--arguments", '{"amount": "x"}', code=1).stderr
     assert "amount" in wrong
     assert "eve@example.com" not in wrong
-    run("approve", run_id, "--approver", "eve@example.com", code=1)
-    run("approve", run_id, request_id)
-    run("approve", run_id, request_id)
+    run("approve", "--yes", run_id, "--approver", "eve@example.com", code=1)
+    run("approve", "--yes", run_id, request_id)
+    run("approve", "--yes", run_id, request_id)
     late = run("reject", run_id, request_id, code=1)
     assert late.stderr == (
         "agent-continuations: this request has already been decided"
         " (current decision: approve by ann@example.com)\n"
     )
-    assert "there is no request" in run("approve", run_id, "nosuch", code=1).stderr
+    assert "there is no request" in run("approve", "--yes", run_id, "nosuch", code=1).stderr
 
 
 def test_an_approval_is_bound_to_the_arguments_that_were_shown(run: Run, server: Server) -> None:
     run_id = start_run(run, "office")
     [waits] = document(run("show", run_id, "--json"))["waiting"]
-    assert "changed since you saw" in run("approve", run_id, "--hash", "0" * 64, code=1).stderr
+    assert (
+        "changed since you saw"
+        in run("approve", "--yes", run_id, "--hash", "0" * 64, code=1).stderr
+    )
     assert server.runner.get(run_id).status is Status.SUSPENDED
-    output = run("approve", run_id).stdout
+    output = run("approve", "--yes", run_id).stdout
     assert server.received_by_method("POST")[-1].body["arguments_hash"] == waits["arguments_hash"]
     assert 'transfer(amount=250, to="bob")' in output
 
@@ -300,10 +212,10 @@ def test_an_approval_is_bound_to_the_arguments_that_were_shown(run: Run, server:
 def test_a_decision_lists_the_remaining_approvers(run: Run, server: Server) -> None:
     run_id = start_run(run, "buyer")
     assert "stage 1: 2 of ann@example.com, bob@example.com" in run("show", run_id).stdout
-    output = run("approve", run_id, "--approver", BOB).stdout
+    output = run("approve", "--yes", run_id, "--approver", BOB).stdout
     assert "waiting for the other approvers" in output
     assert "approved by: bob@example.com" in output
-    run("approve", run_id, "--approver", ANN)
+    run("approve", "--yes", run_id, "--approver", ANN)
     assert server.runner.get(run_id).result == "Bought."
 
 
@@ -335,7 +247,7 @@ def test_a_question_with_an_object_answer_gets_an_object(run: Run, server: Serve
 
 def test_a_question_can_be_declined_but_not_approved(run: Run, server: Server) -> None:
     run_id = start_run(run, "asker")
-    assert "waiting for: question" in run("approve", run_id, code=1).stderr
+    assert "waiting for: question" in run("approve", "--yes", run_id, code=1).stderr
     assert document(run("reject", run_id, "--json"))["decision"] == "reject"
 
 
@@ -381,7 +293,7 @@ def test_tail_prints_the_timeline_and_the_open_requests(run: Run) -> None:
     assert "12:00:00 0.0/0.0 clerk tool transfer: sent 50 to eve\n" in output
     assert '  office > clerk transfer(amount=250, to="bob")\n' in output
     assert document(run("tail", run_id, "--json", code=3))["status"] == "suspended"
-    run("approve", run_id)
+    run("approve", "--yes", run_id)
     assert "office ended completed: Paid." in run("tail", run_id).stdout
 
 
@@ -430,7 +342,7 @@ def test_tail_exits_without_output_when_interrupted(run: Run, server: Server) ->
 
 def test_audit_prints_and_verifies_the_document(run: Run, server: Server) -> None:
     run_id = start_run(run, "office")
-    run("approve", run_id)
+    run("approve", "--yes", run_id)
     trail = server.runner.audit(run_id).model_dump(mode="json")
     assert document(run("audit", run_id)) == trail
     whole = run("audit", run_id, "--verify", "--expect", trail["end"]["digest"])
@@ -453,7 +365,7 @@ def test_text_of_models_and_people_is_escaped(run: Run) -> None:
         run("list"),
         run("tail", run_id, code=3),
     ]
-    run("approve", run_id, "--reason", HOSTILE)
+    run("approve", "--yes", run_id, "--reason", HOSTILE)
     refused = run("message", run_id, "x", "--approver", HOSTILE, code=2)
     more = [
         run(*arguments) for arguments in (("show", run_id), ("tail", run_id), ("audit", run_id))
@@ -468,7 +380,7 @@ def test_text_of_models_and_people_is_escaped(run: Run) -> None:
 
 def test_coloured_output_has_no_escape_sequences_of_others(run: Run) -> None:
     run_id = start_run(run, "hostile")
-    run("approve", run_id)
+    run("approve", "--yes", run_id)
     coloured = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}
     output = run("show", run_id, env=coloured).stdout
     assert f"{ESC}[32mcompleted{ESC}[0m" in output
@@ -644,8 +556,11 @@ def test_the_help_lists_the_exit_codes() -> None:
         assert f"\n    {code}  " in output
     assert {*cli.commands} == {
         *("start", "list", "show", "approve", "reject", "answer", "message", "event"),
-        *("cancel", "pause", "resume", "redrive", "tail", "audit", "messages"),
+        *("cancel", "pause", "resume", "redrive", "tail", "audit", "messages", "grants"),
+        *("agents", "new", "open", "logs", "record"),
     }
+    for name in cli.commands:
+        assert f"\n  {name} " in output
 
 
 # -- signatures ------------------------------------------------------------------------------------

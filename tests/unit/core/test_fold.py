@@ -186,7 +186,7 @@ def gates_above(root: Continuation, path: Path) -> list[Path]:
     return [each for each in above if getattr(root.call_at(each).plan, "gate", None)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.data())
 def test_a_run_continues_from_every_prefix_of_its_journal(data: st.DataObject) -> None:
     world = SimulatedRun(data)
@@ -216,7 +216,7 @@ def test_a_run_continues_from_every_prefix_of_its_journal(data: st.DataObject) -
             assert not [each for _, each in world.done if each[: len(path)] == path]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_every_call_in_a_transcript_has_its_result(data: st.DataObject) -> None:
     world = SimulatedRun(data)

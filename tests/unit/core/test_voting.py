@@ -118,7 +118,7 @@ class Harness:
         self.runner.advance(self.run_id)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(policies, st.lists(st.tuples(responses, st.booleans()), max_size=25))
 def test_a_call_runs_only_with_enough_approvals(
     policy: Approval, said: list[tuple[Response | float, bool]]

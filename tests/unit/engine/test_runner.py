@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Event, Thread
 from time import sleep
 from typing import Annotated, Any
@@ -32,11 +32,10 @@ from agent_continuations.core.events import ModelReplied
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Snapshot, Status
+from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.executor import ThreadExecutor
 from agent_continuations.engine.planning import plan_calls
-from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import (
     Conflict,
     CorruptValue,
@@ -49,62 +48,10 @@ from agent_continuations.errors import (
 )
 from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.services import Services
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
-from agent_continuations.views.waiting import Waiting, waiting
+from tests.support.engine_harness import NOW, Harness
 from tests.support.events import tool_returned
-from tests.support.recording_queue import RecordingQueue
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-class Harness:
-    """One store, a clock that the test moves, and any number of workers."""
-
-    def __init__(self, *tools: Tool, script: Script, store: InMemoryStore | None = None) -> None:
-        self.now = NOW
-        self.store = store or InMemoryStore()
-        self.queue = RecordingQueue()
-        self.model = ScriptedModel({"a": script})
-        self.registry = Registry([Agent("a", tools=tools)])
-        self.services = Services.of(
-            store=self.store,
-            queue=self.queue,
-            registry=lambda: self.registry,
-            clock=lambda: self.now,
-        )
-
-    def worker(self, limits: Limits | None = None, **more: Any) -> Runner:
-        return Runner(
-            store=self.store,
-            model=self.model,
-            registry=self.registry,
-            queue=self.queue,
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
-            clock=lambda: self.now,
-            limits=limits,
-            **more,
-        )
-
-    def start(self) -> str:
-        return self.services.runs.start("a", "go").run_id
-
-    def loaded(self, run_id: str) -> LoadedRun:
-        return self.services.runs.load(run_id)
-
-    def waiting(self, run_id: str) -> list[Waiting]:
-        loaded = self.loaded(run_id)
-        return list(waiting(loaded.head, loaded.continuation))
-
-    def decide(self, run_id: str, verdict: Verdict, reason: str | None = None) -> None:
-        answer = Decide(
-            verdict=verdict, approver="x@example.com", decided_by="me", via="api", reason=reason
-        )
-        self.services.decisions.decide(run_id, self.waiting(run_id)[0].request_id, answer)
-
-    def later(self, **time: float) -> None:
-        self.now += timedelta(**time)
 
 
 class RecordingExecutor(ThreadExecutor):

@@ -148,7 +148,7 @@ def schemas_with_arguments(draw: st.DrawFn) -> tuple[type[BaseModel], dict[str, 
     return create_model("Made", __config__=config, **members), arguments
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(schemas_with_arguments())
 def test_an_unchanged_form_returns_the_same_arguments(
     case: tuple[type[BaseModel], dict[str, Any]],

@@ -1,5 +1,6 @@
 """Delivery of notices: each recipient gets one delivery, and failures are retried."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.outbox import MAX_ATTEMPTS, NoticeDispatcher
 from agent_continuations.ports.store import Due
+from tests.support.log_lines import log_lines
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ADA, BOB, TOPIC = "email:ada@example.com", "email:bob@example.com", "topic:arn:aws:sns:::t"
@@ -244,3 +246,46 @@ def test_after_any_outages_each_recipient_has_exactly_one_delivery(
         assert notice.undelivered == tuple(f"email:{each}" for each in left)
         assert (notice.due is None) == (not left) == (notice.failure is None)
     assert sorted(case.email.delivered) == [("n", each) for each in sorted(people)]
+
+
+def test_a_notice_without_an_address_says_so_in_the_log() -> None:
+    with log_lines(logging.INFO) as lines:
+        DeliveryCase(undelivered=()).deliver()
+    [line] = lines.named("notice not delivered")
+    assert (line["run_id"], line["agent"], line["path"]) == ("r", "a", "0.0")
+    assert (line["notice_id"], line["reason"]) == ("n", "no address")
+
+
+@pytest.mark.parametrize(
+    "error, reason, retry",
+    [
+        (Fatal("no ada@example.com, <Bob@x.example>"), "no [address], <[address]>", False),
+        (Retryable("https://hooks.example/secret?x=1 is slow"), "[address] is slow", True),
+        (Retryable("'a@b'"), "'[address]'", True),
+        (Fatal("at " + "@" * 5000), "at [address]", False),
+        (OSError(), "OSError", True),
+    ],
+)
+def test_a_failed_delivery_has_its_reason_in_the_log_without_addresses(
+    error: Exception, reason: str, retry: bool
+) -> None:
+    case = DeliveryCase()
+    case.email.broken["ada@example.com"] = error
+    with log_lines(logging.INFO) as lines:
+        case.deliver()
+    [failure] = lines.named("notice not delivered")
+    assert (failure["channel"], failure["reason"], failure["retry"]) == ("email", reason, retry)
+    assert len(lines.named("notice delivered")) == 1
+    assert "ada@" not in lines.texts(logging.INFO)
+    [record] = [each for each in lines.records if each.levelno == logging.WARNING]
+    assert bool(record.exc_info) is isinstance(error, OSError)
+
+
+def test_the_last_attempt_is_not_retried_in_the_log() -> None:
+    case = DeliveryCase(undelivered=(ADA,))
+    case.email.broken["ada@example.com"] = Retryable("slow")
+    with log_lines(logging.INFO) as lines:
+        for _ in range(MAX_ATTEMPTS):
+            case.deliver()
+    retries = [each["retry"] for each in lines.named("notice not delivered")]
+    assert retries == [True] * (MAX_ATTEMPTS - 1) + [False]

@@ -22,6 +22,11 @@ class Registry:
             if self._all.setdefault(agent.name, agent) is not agent:
                 raise ValueError(f"two agents are named {agent.name}")
 
+    @property
+    def agents(self) -> Sequence[Agent]:
+        """All agents: each that can be started, followed by the sub-agents found below it."""
+        return tuple(self._all.values())
+
     def find(self, name: str) -> Agent | None:
         """Returns the agent or sub-agent with this name, or None."""
         return self._all.get(name)

@@ -27,7 +27,7 @@ def validate_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) -> 
     Raises:
         ArgumentsRefused: the arguments do not match the model, or are nested too deep.
     """
-    if not _is_within_depth(arguments, MAX_ARGUMENT_DEPTH):
+    if not is_within_depth(arguments, MAX_ARGUMENT_DEPTH):
         raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_ARGUMENT_DEPTH}")])
     try:
         checked = model.model_validate(arguments)
@@ -50,13 +50,14 @@ def field_faults(error: ValidationError) -> list[tuple[str, str]]:
     ]
 
 
-def _is_within_depth(value: Any, depth: int) -> bool:
+def is_within_depth(value: Any, depth: int) -> bool:
+    """Whether a JSON value has at most this many levels of objects and arrays."""
     if depth < 0:
         return False
     if isinstance(value, Mapping):
-        return all(_is_within_depth(inner, depth - 1) for inner in value.values())
+        return all(is_within_depth(inner, depth - 1) for inner in value.values())
     if isinstance(value, list | tuple):
-        return all(_is_within_depth(inner, depth - 1) for inner in value)
+        return all(is_within_depth(inner, depth - 1) for inner in value)
     return True
 
 

@@ -274,7 +274,7 @@ class Frame(ApiModel):
     messages: tuple[Message, ...] = ()
 
 
-ModelType = TypeVar("ModelType", bound=ApiModel)
+ModelType = TypeVar("ModelType", bound=BaseModel)
 
 
 def parse(model: type[ModelType], document: Any) -> ModelType:

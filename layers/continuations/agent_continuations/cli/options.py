@@ -15,6 +15,7 @@ from agent_continuations.cli.exit_codes import InvalidUsage
 from agent_continuations.safe_text import escape_json
 
 LOCAL_ADDRESS_FILE = Path(".run") / "api_url"
+LOCAL_LOG_FILE = Path(".run") / "log.jsonl"
 UNWRAPPED_WIDTH = 10_000_000
 
 CommandFunction: TypeAlias = Callable[..., Any]
@@ -30,6 +31,15 @@ class Settings:
     profile: str | None = None
     region: str | None = None
 
+    @property
+    def base_url(self) -> str:
+        """The API's URL, as given or from the file of the local stack.
+
+        Raises:
+            InvalidUsage: the URL is missing.
+        """
+        return self.url or _local_address()
+
     @cached_property
     def api(self) -> ApiClient:
         """The API client.
@@ -38,7 +48,7 @@ class Settings:
             InvalidUsage: the URL is missing or invalid, or credentials or region are missing.
         """
         return ApiClient(
-            self.url or _local_address(),
+            self.base_url,
             sign=self.sign,
             profile=self.profile,
             region=self.region,
@@ -47,10 +57,12 @@ class Settings:
     @cached_property
     def console(self) -> Console:
         """The output console; piped output has no colours and is not wrapped."""
-        console = Console(markup=False, emoji=False, highlight=False)
-        if not console.is_terminal:
-            console.width = UNWRAPPED_WIDTH
-        return console
+        return _console()
+
+    @cached_property
+    def error_console(self) -> Console:
+        """The same for stderr, for what is no part of the result, such as a confirmation."""
+        return _console(stderr=True)
 
     def print_result(self, document: Any, lines: Callable[[], Iterator[RenderableType]]) -> None:
         """Prints a response: as JSON with `--json`, otherwise as readable lines.
@@ -65,20 +77,32 @@ class Settings:
         for line in lines():
             self.print_line(line)
 
-    def print_line(self, content: RenderableType) -> None:
+    def print_line(self, content: RenderableType, *, err: bool = False) -> None:
         """Prints readable output.
 
         Wrapped lines are indented, so that text of others cannot imitate a line of this client.
+
+        Args:
+            content: the output.
+            err: whether to print it to stderr.
         """
-        if not isinstance(content, Text) or not self.console.is_terminal:
-            self.console.print(content)
+        console = self.error_console if err else self.console
+        if not isinstance(content, Text) or not console.is_terminal:
+            console.print(content)
             return
         for line in content.split("\n", allow_blank=True):
             indent = len(line.plain) - len(line.plain.lstrip(" ")) + 2
-            first, *rest = line.wrap(self.console, max(self.console.width - indent, 20))
-            self.console.print(first)
+            first, *rest = line.wrap(console, max(console.width - indent, 20))
+            console.print(first)
             for wrapped in rest:
-                self.console.print(Text(" " * indent).append_text(wrapped))
+                console.print(Text(" " * indent).append_text(wrapped))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+    if not console.is_terminal:
+        console.width = UNWRAPPED_WIDTH
+    return console
 
 
 def _local_address() -> str:
@@ -138,12 +162,12 @@ def shared_options(*, top: bool = False) -> Callable[[CommandFunction], CommandF
         option(
             "--profile",
             variables=("AWS_PROFILE",),
-            help="AWS profile to sign with. Default: AWS_PROFILE.",
+            help="AWS profile to sign with and to read logs. Default: AWS_PROFILE.",
         ),
         option(
             "--region",
             variables=("AWS_REGION", "AWS_DEFAULT_REGION"),
-            help="AWS region to sign for, unless the URL contains it. Default: AWS_REGION.",
+            help="AWS region, unless the URL contains it. Default: AWS_REGION.",
         ),
     ]
 

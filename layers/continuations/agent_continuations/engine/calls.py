@@ -5,7 +5,8 @@ schema version and arguments is computed again and compared with the hash that w
 """
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.context import ToolContext
@@ -22,7 +23,9 @@ from agent_continuations.core.run import RunHead
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.core.waits import JobWait, Wait
 from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.log import poll_raised, tool_called, tool_raised
 from agent_continuations.errors import IllegalEvent, Vanished
+from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.model import ModelRequest
 
 
@@ -83,15 +86,25 @@ def bind_tool(
         raise Vanished(f"the tool {plan.tool} would now run with more than was approved")
     check_approval(head, root, path)
     tool_context = _tool_context(context, head, path, attempt)
+    agent = root.frame_at(path[:-1]).agent
 
     def run() -> Outcome | Wait:
-        try:
-            result = tool.run(arguments, tool_context, context.clock)
-        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
-            return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
-        return Outcome(kind="ok", content=result) if isinstance(result, str) else result
+        tool_called(tool_context, agent, plan.tool, arguments)
+        return run_tool(tool, arguments, tool_context, context.clock, agent)
 
     return run
+
+
+def run_tool(
+    tool: Tool, arguments: Mapping[str, Any], context: ToolContext, clock: Clock, agent: str
+) -> Outcome | Wait:
+    """Run a tool. Its result and its error are the call's outcome, unless it returns a wait."""
+    try:
+        result = tool.run(arguments, context, clock)
+    except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001 - the model sees it
+        tool_raised(context, agent, tool.name)
+        return Outcome(kind="error", content=f"The tool failed. {_error_text(error)}")
+    return Outcome(kind="ok", content=result) if isinstance(result, str) else result
 
 
 def bind_poll(
@@ -109,11 +122,13 @@ def bind_poll(
     if not isinstance(wait, JobWait) or tool.poll is None:
         raise Vanished(f"the tool {tool.name} no longer polls its jobs")
     tool_context = _tool_context(context, head, path, wait.polls + 1)
+    agent = root.frame_at(path[:-1]).agent
 
     def poll() -> Outcome | None:
         try:
             result = tool.poll_job(wait.handle, tool_context)
         except (Exception, CancelledError, SystemExit):  # noqa: BLE001 - the next poll will try again
+            poll_raised(tool_context, agent, tool.name)
             return None
         return None if result is None else Outcome(kind="ok", content=result)
 

@@ -27,7 +27,7 @@ from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
 from agent_continuations.core.keys import call_entry_key, call_key, reply_key
-from agent_continuations.core.path import parse_path, path_text
+from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
@@ -199,6 +199,7 @@ class RunExecution:
             wait_until = min(wait_until, abandon_at)
         seconds = (wait_until - self.context.clock()).total_seconds()
         for finished in self.in_flight.wait_completed(seconds):
+            self.run.log.completed(finished)
             if isinstance(finished.effect, CallModel):
                 self._model_returned(finished.effect, finished)
             else:
@@ -208,10 +209,11 @@ class RunExecution:
         try:
             reply, profile = finished.future.result()
         except ModelUnavailable as error:
-            self._back_off_model(error)
+            self._back_off_model(effect.path, error)
             return
         except Exception as error:  # noqa: BLE001 - any adapter's error becomes the run's note
             self.scheduler.blocked[effect.path] = f"the model call failed: {error}"
+            self.run.log.model_failed(self.run.continuation, effect.path, error)
             return
         if self.model_backoff and self.model_backoff.until <= self.context.clock():
             self.model_backoff = None
@@ -237,23 +239,21 @@ class RunExecution:
         self.run.record(reply_key(effect.path, effect.turn), event)
         self.run.pending.drop_reads(reads)
 
-    def _back_off_model(self, error: ModelUnavailable) -> None:
+    def _back_off_model(self, path: Path, error: ModelUnavailable) -> None:
+        root, now = self.run.continuation, self.context.clock()
+        shortest, longest = self.limits.model_retry, self.limits.model_retry_longest
         self.model_backoff = next_backoff(
-            self.model_backoff,
-            error,
-            self.context.clock(),
-            shortest=self.limits.model_retry,
-            longest=self.limits.model_retry_longest,
+            self.model_backoff, error, now, shortest=shortest, longest=longest
         )
+        self.run.log.model_unavailable(root, path, self.model_backoff, now)
 
     def _effect_returned(
         self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled
     ) -> None:
-        if has_intent(effect):
-            self.unrecorded_outcomes.append(event)
-        elif self.stop_reason is StopReason.FENCED:
+        must_record = has_intent(effect)
+        if self.stop_reason is StopReason.FENCED and not must_record:
             return  # the current lease holder will run it again
-        elif isinstance(event, ToolReturned) and isinstance(effect, RunTool):
+        if isinstance(effect, RunTool) and isinstance(event, ToolReturned) and not must_record:
             self.run.stage_read(event)
         else:
             self.unrecorded_outcomes.append(event)

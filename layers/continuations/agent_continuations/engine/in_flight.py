@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
@@ -12,10 +13,30 @@ from agent_continuations.engine.executor import EffectExecutor
 Submitted: TypeAlias = CallModel | RunTool | PollJob
 
 
+class TimedWork:
+    """A piece of work that takes the time.
+
+    Attributes:
+        seconds: how long it took, once it has ended.
+    """
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self.seconds = 0.0
+
+    def __call__(self) -> Any:
+        started = perf_counter()
+        try:
+            return self._work()
+        finally:
+            self.seconds = perf_counter() - started
+
+
 class InFlightEffect(NamedTuple):
-    """A started effect and the future of its result."""
+    """A started effect, its work, and the future of its result."""
 
     effect: Submitted
+    work: TimedWork
     future: "Future[Any]"
 
 
@@ -60,7 +81,8 @@ class InFlight:
 
     def submit(self, effect: Submitted, work: Callable[[], Any]) -> None:
         """Start an effect."""
-        self._effects[effect.path] = InFlightEffect(effect, self._executor.submit(work))
+        timed = TimedWork(work)
+        self._effects[effect.path] = InFlightEffect(effect, timed, self._executor.submit(timed))
 
     def wait_completed(self, seconds: float) -> list[InFlightEffect]:
         """The effects that have completed, removed from the set; waits for the first of them.

@@ -91,8 +91,12 @@ class Runner:
         executor = self._context.executor()
         execution = RunExecution(self._context, head, executor, deadline)
         try:
-            return execution.execute()
+            status = execution.execute()
+            if status is None:
+                execution.run.log.lease_lost()
+            return status
         finally:
             executor.shutdown()
             if execution.has_abandoned_tools:
+                execution.run.log.tools_abandoned()
                 self._abandon()

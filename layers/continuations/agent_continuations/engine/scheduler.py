@@ -186,6 +186,7 @@ class EffectScheduler:
         digest = profile.digest
         if not turns or turns[-1].profile != digest:  # what a stored reply names is stored
             self._context.store.save_profile(profile)
+        self._run.log.model_called(request)
         self._in_flight.submit(effect, lambda: (model.reply(request), digest))
 
     def _poll(self, effect: Await) -> None:

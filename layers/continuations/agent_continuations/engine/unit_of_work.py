@@ -22,6 +22,7 @@ from agent_continuations.engine.child_runs import cancel_children, report_to_par
 from agent_continuations.engine.commit_batches import commit_batches
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.grant_votes import grant_votes
+from agent_continuations.engine.log import RunLog
 from agent_continuations.engine.notices import notice
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
 from agent_continuations.errors import Conflict, Fenced
@@ -43,6 +44,7 @@ class RunUnitOfWork:
         entry_count: how many journal entries are known to be stored.
         loaded_at: the state includes everything that was stored before this time.
         pending: the writes of the next commit.
+        log: the log lines about the run.
     """
 
     continuation: Continuation
@@ -53,6 +55,7 @@ class RunUnitOfWork:
         self.entry_count = 0
         self.loaded_at = head.created_at
         self.pending = PendingWrites()
+        self.log = RunLog(head)
         self._context = context
         self._store = context.store
         self._newer_head: RunHead | None = None
@@ -140,17 +143,21 @@ class RunUnitOfWork:
         if self._store.append(self.run_id, entry) == entry:
             self.continuation = after
             self.entry_count += 1
+            self.log.stored(after, entry.events)
         else:
             # The other execution may have stored more than this one entry.
             self.load()
 
     def append_late_outcome(self, outcome: JournalEntry) -> None:
         """Store an outcome without the lease, and wake the run, which may wait for it."""
+        now = self._context.clock()
         try:
-            self._store.append_external(self.run_id, [outcome], now=self._context.clock())
+            earlier = self._store.append_external(self.run_id, [outcome], now=now)
             self._context.queue.resume(self.run_id)
         except Conflict:
-            self._store.append(self.run_id, outcome)
+            earlier = self._store.append(self.run_id, outcome)
+        if earlier in (None, outcome):
+            self.log.stored(self.continuation, outcome.events)
 
     def record_intents(self, intents: Mapping[str, Intent]) -> None:
         """Store intents. The head that the store returns is merged at the next refresh."""
@@ -220,6 +227,7 @@ class RunUnitOfWork:
         Returns:
             False, with nothing released, if the stored run has changed since the load.
         """
+        note = note[:MAX_NOTE_CHARACTERS] if note else None
         if status.terminal:
             root = self.continuation if self.entry_count else None
             report_to_parent(self._context, self.head, root, status, note)
@@ -232,12 +240,15 @@ class RunUnitOfWork:
                 due=due,
                 wake=self.head.wake,
                 entry_count=entry_count,
-                note=note[:MAX_NOTE_CHARACTERS] if note else None,
+                note=note,
                 progress=status is not Status.READY or entry_count != self.head.registers,
                 model_pause=model_backoff,
             )
 
-        return self._commit(release_terms)
+        released = self._commit(release_terms)
+        if released:
+            self.log.released(status, due, note)
+        return released
 
     def _commit(self, release: Callable[[int], ReleaseTerms] | None) -> bool:
         """Write all that is pending, batch by batch; the last batch may release the run."""
@@ -264,6 +275,8 @@ class RunUnitOfWork:
                 self.head = self.head.model_copy(update=changes)
                 # This head was read before the commit, and would move the end of the trail back.
                 self._newer_head = self._newer_head and self._newer_head.model_copy(update=changes)
+            for entry in batch.entries:
+                self.log.stored(self.continuation, entry.events)
             for each in batch.notices:
                 self._context.queue.notify(self.run_id, each.notice_id)
             for start in batch.starts:

@@ -5,6 +5,7 @@ from agent_continuations.services.audit import Audit, audit
 from agent_continuations.services.model_requests import model_requests
 from agent_continuations.services.services import Services
 from agent_continuations.views.model_requests import ModelRequestPage
+from agent_continuations.views.recording import Recording, record
 from agent_continuations.views.run import RunView, run_view
 from agent_continuations.views.timeline import Entry, timeline
 
@@ -65,3 +66,11 @@ class LocalReader:
             NotFound: the run does not exist.
         """
         return audit(self._services.runs.load(run_id))
+
+    def record(self, run_id: str) -> Recording:
+        """Returns a run and its child runs as a recording, to be compared with changed agents.
+
+        Raises:
+            NotFound: the run does not exist.
+        """
+        return record(run_id, self.continuation)

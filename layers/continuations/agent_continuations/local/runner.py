@@ -8,12 +8,7 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.decisions.responses import (
-    Decide,
-    Reassign,
-    Response,
-    WithdrawApproval,
-)
+from agent_continuations.core.decisions.responses import Decide, Reassign, WithdrawApproval
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
@@ -52,19 +47,12 @@ class LocalRunner(LocalReader):
     ) -> None:
         self.store = store or InMemoryStore()
         registry = Registry(agents)
-        self._queue = LocalWorkQueue()
+        self._queue = work = LocalWorkQueue()
         self._clock = clock
         self._runner = Runner(
-            store=self.store,
-            model=model,
-            registry=registry,
-            queue=self._queue,
-            clock=clock,
-            limits=limits,
+            store=self.store, model=model, registry=registry, queue=work, clock=clock, limits=limits
         )
-        services = Services.of(
-            store=self.store, queue=self._queue, registry=lambda: registry, clock=clock
-        )
+        services = Services.of(store=self.store, queue=work, registry=lambda: registry, clock=clock)
         super().__init__(services)
         self._documents = RunDocuments(self.store, signing_key)
 
@@ -80,7 +68,7 @@ class LocalRunner(LocalReader):
             requester: requester of the run; approves only if the policy permits self-approval.
 
         Raises:
-            NotFound: the agent does not exist.
+            NotFound: no agent of this name can be started; the message names those that can.
         """
         head = self._services.runs.start(agent, input, key=key, requester=requester)
         return self.advance(head.run_id)
@@ -199,9 +187,8 @@ class LocalRunner(LocalReader):
         Raises:
             NotFound, Conflict: see `RunInbound.complete`.
         """
-        self._services.inbound.complete(
-            run_id, path, Outcome(kind="ok", content=result_text(result))
-        )
+        outcome = Outcome(kind="ok", content=result_text(result))
+        self._services.inbound.complete(run_id, path, outcome)
         return self.advance(run_id)
 
     def pause(self, run_id: str) -> RunView:
@@ -256,6 +243,8 @@ class LocalRunner(LocalReader):
         """
         return self.advance(self._documents.load(document, self._clock()))
 
-    def _respond(self, run_id: str, request_id: str, response: Response) -> RunView:
+    def _respond(
+        self, run_id: str, request_id: str, response: Decide | Reassign | WithdrawApproval
+    ) -> RunView:
         self._services.decisions.decide(run_id, request_id, response)
         return self.advance(run_id)

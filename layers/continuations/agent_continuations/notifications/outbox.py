@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
+from agent_continuations.notifications.log import log_attempt
 from agent_continuations.notifications.routes import Recipient
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.notifier import Notifier
@@ -49,14 +50,14 @@ class NoticeDispatcher:
         if head is None or head.status.terminal or head.cancelled:
             self._store.update_notice(notice.model_copy(update={"due": None}))
             return None
-        failures: dict[str, str] = {}
+        failures: dict[str, Exception] = {}
         retryable: list[str] = []
         requested_pause = timedelta()
         for recipient in notice.undelivered:
             try:
                 self._deliver(notice, recipient)
             except Exception as error:  # noqa: BLE001 - the other recipients must still be served
-                failures[recipient] = str(error) or type(error).__name__
+                failures[recipient] = error
                 if not isinstance(error, Fatal):
                     retryable.append(recipient)
                 if isinstance(error, Retryable) and error.after_seconds:
@@ -68,16 +69,18 @@ class NoticeDispatcher:
         expired = notice.expires_at is not None and next_attempt >= notice.expires_at
         if attempts >= MAX_ATTEMPTS or expired:
             retryable = []
+        delivered = [each for each in notice.undelivered if each not in failures]
         notice = notice.model_copy(
             update={
                 "undelivered": tuple(failures),
                 "attempts": attempts,
-                "failure": "; ".join(f"{to}: {failure}" for to, failure in failures.items())
+                "failure": "; ".join(f"{to}: {_text(error)}" for to, error in failures.items())
                 or None,
                 "due": next_attempt if retryable else None,
             }
         )
         self._store.update_notice(notice)
+        log_attempt(notice, delivered, failures, retryable)
         return notice
 
     def _deliver(self, notice: Notice, text: str) -> None:
@@ -86,3 +89,7 @@ class NoticeDispatcher:
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")
         notifier.deliver(notice, recipient.address, recipient.approver)
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

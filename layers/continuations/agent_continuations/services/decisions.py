@@ -22,6 +22,7 @@ from agent_continuations.core.events import (
 )
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import LoadedRun
+from agent_continuations.engine.log import RunLog
 from agent_continuations.errors import (
     AlreadyDecided,
     Conflict,
@@ -135,6 +136,7 @@ class DecisionService:
         stored = store.append_external(run_id, entries, trail=move, now=attempt.now)
         if stored is None:
             queue.resume(run_id)
+            RunLog(attempt.loaded.head).stored(attempt.loaded.continuation, (event,))
             return DecisionResult(event, request_after(attempt.request, event))
         if any(isinstance(each, ToolReturned) for each in stored.events):
             raise Conflict("the outcome of the call is already known; nothing is left to answer")

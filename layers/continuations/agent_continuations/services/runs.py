@@ -30,6 +30,8 @@ from agent_continuations.views.waiting import Waiting, nested, waiting
 
 MAX_INPUT_BYTES = 256 * 1024
 MAX_WAITING = 1000
+MAX_NAMED_AGENTS = 20
+MAX_NAME_CHARACTERS = 64
 WATCH_SECONDS = 0.5
 DEFAULT_TENANT = "default"
 
@@ -85,9 +87,10 @@ class RunService:
             Invalid: the input is too large.
             KeyReused: the key was used for another request.
         """
-        found = self.registry().startable.get(agent)
+        registry = self.registry()
+        found = registry.startable.get(agent)
         if found is None:
-            raise NotFound(f"there is no agent named {agent!r}", [("agent", "unknown")])
+            raise NotFound(_no_such_agent(agent, registry), [("agent", "unknown")])
         if len(input.encode()) > MAX_INPUT_BYTES:
             raise Invalid("the input is too large", [("input", f"over {MAX_INPUT_BYTES} bytes")])
         now = self.clock()
@@ -216,3 +219,17 @@ class RunService:
         if head is None or head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
         return head
+
+
+def _no_such_agent(name: str, registry: Registry) -> str:
+    """The error for an agent that cannot be started, with the names of those that can."""
+    shown = name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"
+    known = list(registry.startable)
+    more = len(known) - MAX_NAMED_AGENTS
+    names = ", ".join(known[:MAX_NAMED_AGENTS]) + (f" and {more} more" if more > 0 else "")
+    problem = (
+        f"the agent {shown!r} is a sub-agent and cannot be started"
+        if registry.find(name)
+        else f"there is no agent named {shown!r}"
+    )
+    return f"{problem}; agents that can be started: {names or 'none'}"

@@ -24,6 +24,7 @@ from agent_continuations.local.runner import LocalRunner
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.views.run import RunView
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
+from tests.support.log_lines import silenced
 
 HELLO = Reply("hello there", usage=(7, 2))
 
@@ -656,7 +657,8 @@ def test_a_pydantic_model_without_a_json_form_is_rendered(data: Any) -> None:
     ],
 )
 def test_any_exception_of_a_tool_is_reported_to_the_model(error: BaseException, told: str) -> None:
-    assert answered(called("give"), tools=(giving(error),)).told == told
+    with silenced():  # xdist cannot send a captured line that has half a character
+        assert answered(called("give"), tools=(giving(error),)).told == told
 
 
 @pytest.mark.parametrize(

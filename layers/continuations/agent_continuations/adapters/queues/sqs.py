@@ -43,4 +43,5 @@ class SqsWorkQueue:
         try:
             self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(message))
         except (ClientError, BotoCoreError):
-            _log.warning("a wake-up message was lost; the sweeper will find the run", exc_info=True)
+            # The sweeper will find the run, or the notice.
+            _log.warning("wake-up message lost", extra=message, exc_info=True)

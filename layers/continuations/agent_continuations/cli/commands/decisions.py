@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from agent_continuations.cli.arguments import JsonValue, require_object, without_none
+from agent_continuations.cli.confirmation import confirm, require_terminal
+from agent_continuations.cli.exit_codes import Refused
 from agent_continuations.cli.models import DecisionResult, Run, Wait, parse
 from agent_continuations.cli.options import Settings, shared_options
 from agent_continuations.cli.polling import run_path
@@ -42,6 +44,7 @@ def _load_run(settings: Settings, run: str) -> Run:
 )
 @approver_option
 @reason_option
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @shared_options()
 @click.pass_obj
 def approve(
@@ -52,19 +55,29 @@ def approve(
     arguments_hash: str | None,
     approver: str | None,
     reason: str | None,
+    yes: bool,
 ) -> None:
     """Approve a request of a run.
 
     Approves a call, lets an agent stopped by a condition continue, or confirms that a call in
-    doubt happened.
+    doubt happened. Shows the request and asks for confirmation. If the arguments change in the
+    meantime, the approval is refused.
     """
+    if not yes:
+        require_terminal()
     view = _load_run(settings, run)
     request_id, open_request = select_request(view, ("approval", "condition", "doubt"), request)
-    # The hash binds the approval to the arguments loaded here, even if they change meanwhile.
-    loaded_hash = open_request.arguments_hash if open_request else None
+    shown_hash = open_request.arguments_hash if open_request else None
+    if arguments_hash and shown_hash and arguments_hash != shown_hash:
+        raise Refused("the arguments have changed since you saw them: their hash is not --hash")
+    if not yes:
+        if open_request is None:
+            raise Refused(f"the run has no open request {request_id!r} to approve")
+        confirm(settings, open_request, arguments)
     fields = without_none(
         arguments=arguments,
-        arguments_hash=arguments_hash or loaded_hash,
+        # Binds the approval to the arguments loaded here, even if they change meanwhile.
+        arguments_hash=arguments_hash or shown_hash,
         approver=approver,
         reason=reason,
     )

@@ -1,0 +1,1 @@
+"""Making the files of a new agent: `agent-continuations new`."""
