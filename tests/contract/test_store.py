@@ -715,7 +715,7 @@ def test_a_request_profile_is_stored_under_its_digest(store: Store) -> None:
     assert store.profile(other.digest) == other
     stored = store.profile(one.digest)
     assert stored == one
-    assert stored.model_dump_json() == one.model_dump_json()  # in the order in which it was sent
+    assert stored.document == one.document  # in the order in which it was sent
 
 
 def test_a_request_profile_may_be_larger_than_an_item(store: Store) -> None:

@@ -24,7 +24,7 @@ def test_settings_that_may_hold_secrets_are_left_out() -> None:
     given_settings = {name: {"Authorization": "Bearer secret"} for name in SECRET_SETTINGS}
     profile = RequestProfile.of("m", [TOOL], {**given_settings, "temperature": 0.5})
     assert profile.settings == {"temperature": 0.5}
-    assert "secret" not in profile.model_dump_json()
+    assert b"secret" not in profile.document
     assert profile.digest == RequestProfile.of("m", [TOOL], {"temperature": 0.5}).digest
 
 
@@ -63,6 +63,11 @@ def test_a_value_that_json_cannot_hold_becomes_a_name() -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_half_a_surrogate_pair_in_a_tool_stops_nothing() -> None:
+    profile = RequestProfile.of("m", [{"description": "\ud800"}], {})
+    assert RequestProfile.read(profile.document).tools == ({"description": "?"},)
+
+
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -79,7 +84,7 @@ def test_any_settings_have_a_profile_that_is_read_as_it_was_stored(
     settings: dict[str, Any],
 ) -> None:
     profile = RequestProfile.of("m", [TOOL], settings)
-    read = RequestProfile.model_validate_json(profile.model_dump_json())
+    read = RequestProfile.read(profile.document)
     assert read == profile
     assert read.digest == profile.digest
 

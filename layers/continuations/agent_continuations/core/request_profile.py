@@ -34,8 +34,8 @@ class RequestProfile(FrozenModel):
     ) -> "RequestProfile":
         """The profile of a request. Values of settings that JSON cannot hold become a name."""
         return cls(
-            model=_as_json(model),
-            tools=tuple(_as_json(dict(each)) for each in tools),
+            model=model,
+            tools=tuple(dict(each) for each in tools),
             settings={
                 name: _as_json(value)
                 for name, value in settings.items()
@@ -44,18 +44,38 @@ class RequestProfile(FrozenModel):
         )
 
     @property
+    def document(self) -> bytes:
+        """The stored form: JSON in UTF-8, with all names in the order in which they were sent."""
+        fields = {"model": self.model, "tools": self.tools, "settings": self.settings}
+        return _dumped(fields)
+
+    @property
     def digest(self) -> str:
-        """The key that the profile is stored under: a hash of its text, 32 hex characters."""
-        return sha256(self.model_dump_json().encode()).hexdigest()[:32]
+        """The key that the profile is stored under: a hash of `document`, 32 hex characters."""
+        return sha256(self.document).hexdigest()[:32]
+
+    @classmethod
+    def read(cls, document: str | bytes) -> "RequestProfile":
+        """The profile in a document.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return cls.model_validate_json(document)
 
 
 def _as_json(value: Any) -> Any:
     """A value as it is after a way through JSON; `<Timeout>` for an object of that class."""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=_class_name)
-        return json.loads(text.encode(errors="replace"), parse_constant=str)
+        return json.loads(_dumped(value), parse_constant=str)
     except (TypeError, ValueError, RecursionError):
         return _class_name(value)
+
+
+def _dumped(value: Any) -> bytes:
+    """JSON, with `?` for half a surrogate pair, which UTF-8 cannot hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_class_name)
+    return text.encode(errors="replace")
 
 
 def _class_name(value: Any) -> str:

@@ -53,7 +53,7 @@ class RunDocuments:
                 "created_at": head.created_at.isoformat(),
                 "continuation": continuation.model_dump(mode="json"),
                 # As text, because their digests depend on the order of names.
-                "profiles": [each.model_dump_json() for each in profiles],
+                "profiles": [each.document.decode() for each in profiles],
             }
         )
         signature = self._signer.get_signature(state).decode()
@@ -100,6 +100,6 @@ class RunDocuments:
             note=state["note"] if ended else None,
         )
         for text in state.get("profiles", ()):
-            self._store.save_profile(RequestProfile.model_validate_json(text))
+            self._store.save_profile(RequestProfile.read(text))
         started = Started(continuation=continuation, at=now)
         return self._store.create(head, JournalEntry(START_KEY, (started,))).run_id

@@ -28,7 +28,7 @@ class Profiles:
         digest = profile.digest
         if digest in self._stored:
             return
-        value = zlib.compress(profile.model_dump_json().encode(), 6)
+        value = zlib.compress(profile.document, 6)
         with suppress(ConditionFailed):  # its key is its digest, so the same profile is stored
             self._table.put_new({**_key(digest), "f": FORM, **self._blobs.store(FOLDER, value)})
         self._stored.add(digest)
@@ -44,8 +44,7 @@ class Profiles:
             return None
         check_form(item)
         try:
-            text = zlib.decompress(self._blobs.load(item))
-            return RequestProfile.model_validate_json(text)
+            return RequestProfile.read(zlib.decompress(self._blobs.load(item)))
         except (ValueError, zlib.error) as error:
             raise CorruptValue(f"the profile {digest} is not readable") from error
 
