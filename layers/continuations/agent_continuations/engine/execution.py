@@ -28,7 +28,6 @@ from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import ModelReplied, Polled, Suspended, ToolReturned
 from agent_continuations.core.keys import call_entry_key, call_key, reply_key
 from agent_continuations.core.path import Path, parse_path, path_text
-from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
@@ -208,7 +207,7 @@ class RunExecution:
 
     def _model_returned(self, effect: CallModel, finished: InFlightEffect) -> None:
         try:
-            reply: Reply = finished.future.result()
+            reply, profile = finished.future.result()
         except ModelUnavailable as error:
             self._back_off_model(effect.path, error)
             return
@@ -234,6 +233,7 @@ class RunExecution:
             calls=plan_calls(agent, effect.path, reply, frame.turns),
             reads=reads,
             heard=effect.heard,
+            profile=profile,
             at=self.context.clock(),
         )
         self.run.record(reply_key(effect.path, effect.turn), event)

@@ -182,8 +182,12 @@ class EffectScheduler:
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
+        profile, turns = request.profile, root.frame_at(effect.path).turns
+        digest = profile.digest
+        if not turns or turns[-1].profile != digest:  # what a stored reply names is stored
+            self._context.store.save_profile(profile)
         self._run.log.model_called(request)
-        self._in_flight.submit(effect, lambda: model.reply(request))
+        self._in_flight.submit(effect, lambda: (model.reply(request), digest))
 
     def _poll(self, effect: Await) -> None:
         """Start the poll of a job, if it is due."""

@@ -17,7 +17,7 @@ from agent_continuations.errors import CorruptValue
 # The attributes of an item, as plain Python values.
 Item: TypeAlias = dict[str, Any]
 
-FORM = 2
+FORM = 3
 SHARDS = 8
 
 
