@@ -17,6 +17,7 @@ import approvals_api.app
 import dashboard.app
 import runs_api.app
 from agent_continuations.adapters.channels.email import EmailNotifier
+from agent_continuations.auth.callback_tokens import CallbackTokens
 from agent_continuations.bootstrap.log import MAX_TRACEBACK_CHARACTERS
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Fault, ModelServer
@@ -227,6 +228,25 @@ def test_a_link_is_not_in_the_log_and_its_run_is(deployment: Deployment) -> None
         run_id,
         "link",
     )
+
+
+def test_a_jobs_address_is_not_in_the_log_and_its_call_is(deployment: Deployment) -> None:
+    run_id = deployment.suspended()
+    token = CallbackTokens(["c" * 64]).token(run_id, "0.0")
+    body = json.dumps({"status": "ok", "result": "zz-secret"})
+    assert deployment.http("callback", params={"token": token}, body=body).status == 409
+    line = request_line(deployment)
+    assert (line["service"], line["route"]) == ("callbacks", "/callbacks/{token}")
+    assert (line["caller"], line["run_id"]) == ("link", run_id)
+    assert deployment.lines("request handled")[-1]["path"] == "0.0"
+    log = deployment.log.getvalue()
+    assert [part for part in (*token.split("."), "zz-secret") if part in log] == []
+
+
+def test_slack_is_a_caller_of_its_own(deployment: Deployment) -> None:
+    assert deployment.http("slack_interaction", body="payload=zz-secret").status == 404
+    assert request_line(deployment)["caller"] == "slack"
+    assert "zz-secret" not in deployment.log.getvalue()
 
 
 def test_a_person_who_is_signed_in_is_no_name(deployment: Deployment, issuer: IssuerServer) -> None:

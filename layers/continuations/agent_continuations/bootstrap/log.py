@@ -2,7 +2,6 @@
 
 import json
 import os
-from functools import partial
 from logging import WARNING, getLogger
 from typing import Any
 
@@ -43,7 +42,7 @@ class _Formatter(LambdaPowertoolsFormatter):
 
     def __init__(self) -> None:
         super().__init__(
-            json_serializer=partial(json.dumps, separators=(",", ":"), default=_text),
+            json_serializer=json.JSONEncoder(separators=(",", ":"), default=_text).encode,
             utc=True,
             use_rfc3339=True,
             serialize_stacktrace=False,  # the traceback is in `exception`
