@@ -1,10 +1,10 @@
-"""HTTP for operators: the list of runs, and the page of each. Read-only."""
+"""HTTP for operators: the list of runs, the page of each, and its messages. Read-only."""
 
 import os
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -18,7 +18,7 @@ from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import problem_response
 from agent_continuations.handlers.routing import check_parameters, resolver, wants_page
 from agent_continuations.ports.clock import utc_now
-from dashboard import run_list_page, run_page
+from dashboard import messages_page, run_list_page, run_page
 from dashboard.rendering import PAGES
 
 logger = function_logger("web")
@@ -54,6 +54,20 @@ def run(run_id: str) -> Response[str]:
     )
 
 
+@app.get("/web/runs/<run_id>/messages")
+def messages(run_id: str) -> Response[str]:
+    """What the model of one agent in a run was sent."""
+    query = app.current_event.query_string_parameters or {}
+    path = f"?{urlencode({'path': query['path']})}" if query.get("path") else ""
+    return _operator_page(
+        f"/web/runs/{run_id}/messages{path}",
+        "../../../",
+        lambda: messages_page.of_agent(
+            services().runs, run_id, check_parameters(query, messages_page.QUERY)
+        ),
+    )
+
+
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point for API Gateway. The event holds a cookie, so it is never logged."""
@@ -64,7 +78,7 @@ def _operator_page(path: str, base: str, page: Callable[[], Response[str]]) -> R
     """A page for operators; for others a redirect to sign in, or a problem.
 
     Args:
-        path: of the page.
+        path: of the page, with its query if it is worth returning to after signing in.
         base: the base of the API, relative to the page: only the browser knows the stage.
         page: renders it.
     """

@@ -22,6 +22,8 @@ from agent_continuations.handlers.routing import (
 )
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.services.audit import audit
+from agent_continuations.services.model_requests import model_requests
+from agent_continuations.services.request_pages import PageLimits
 from agent_continuations.views.agent import agent_page
 from agent_continuations.views.decision import decision_result_view
 from agent_continuations.views.grant import grant_view
@@ -40,6 +42,9 @@ from runs_api.schemas import Decide, Happen, Say, Start, to_response
 
 # API Gateway gives up after 29 seconds.
 MAX_WAIT_SECONDS = 20
+MAX_TURN = 999_999_999
+# A page may have twice as much, and its list of agents comes on top; a response has up to 6 MB.
+MAX_PAGE_BYTES = 2_300_000
 
 logger = function_logger("runs-api")
 count = counter("runs-api")
@@ -107,6 +112,22 @@ def run_audit(run_id: str) -> Response[str]:
     return json_response(audit(services().runs.load(run_id)).model_dump(mode="json"))
 
 
+@app.get("/runs/<run_id>/messages")
+def read_messages(run_id: str) -> Response[str]:
+    query = app.current_event.query_string_parameters or {}
+    check_parameters(query, ("path", "turn", "cursor", "limit"))
+    turn = query.get("turn")
+    page = model_requests(
+        services().runs,
+        run_id,
+        query.get("path", ""),
+        turn=None if turn is None else _number("turn", turn, MAX_TURN, least=0),
+        cursor=query.get("cursor"),
+        limits=PageLimits(_number("limit", query.get("limit", "50"), 100), MAX_PAGE_BYTES),
+    )
+    return json_response(page)
+
+
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body = parsed_body(app, Decide)
@@ -116,7 +137,7 @@ def decide(run_id: str) -> Response[str]:
 
 
 @app.post("/runs/<run_id>/messages")
-def message(run_id: str) -> Response[str]:
+def send_message(run_id: str) -> Response[str]:
     body, identity = parsed_body(app, Say), caller(app)
     sender = acting_for(body.sender, identity, "sender") or identity
     stored = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
@@ -186,10 +207,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _number(name: str, text: str, most: int) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= most:
+def _number(name: str, text: str, most: int, *, least: int = 1) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most:
         return int(text)
-    raise Invalid(f"invalid {name}", [(name, f"must be a number from 1 to {most}")])
+    raise Invalid(f"invalid {name}", [(name, f"must be a number from {least} to {most}")])
 
 
 def _key() -> str | None:

@@ -18,6 +18,7 @@ from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
 from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
 from agent_continuations.ports.limits import (
@@ -699,3 +700,27 @@ def test_child_runs_are_started_with_the_calls_that_wait_for_them_or_not_at_all(
             now=NOW,
         )
     assert store.head(other.run_id) is None
+
+
+# -- request profiles ------------------------------------------------------------------------------
+
+
+def test_a_request_profile_is_stored_under_its_digest(store: Store) -> None:
+    tool = {"function": {"parameters": {"z": 1, "a": 2}, "name": "t"}, "type": "function"}
+    one = RequestProfile.of("m", [tool], {"temperature": 0})
+    other = RequestProfile.of(None, [], {})
+    assert store.profile(one.digest) is None
+    for each in (one, other, one):
+        store.save_profile(each)
+    assert store.profile(other.digest) == other
+    stored = store.profile(one.digest)
+    assert stored == one
+    assert stored.document == one.document  # in the order in which it was sent
+
+
+def test_a_request_profile_may_be_larger_than_an_item(store: Store) -> None:
+    tool = {"function": {"name": "t", "description": random.Random(1).randbytes(400_000).hex()}}
+    large = RequestProfile.of("m", [tool], {})
+    for _ in range(2):
+        store.save_profile(large)
+    assert store.profile(large.digest) == large

@@ -1,6 +1,6 @@
 """This code continues every run that earlier code has stored."""
 
-import re
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.document import DOCUMENT_FORM
+from agent_continuations.services.model_requests import model_requests
 from tests.contract import stored_forms
 from tests.contract.stored_forms import (
     ANN,
@@ -30,7 +31,7 @@ FILES = sorted(HERE.glob("*.json"))
 def content(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(stored_forms, "LOST", set())
     path: Path = request.param
-    return stored_forms.read(path)
+    return {"form": int(path.stem), **stored_forms.read(path)}
 
 
 def test_every_form_has_a_file() -> None:
@@ -87,6 +88,21 @@ def test_a_run_that_has_ended_can_be_read_and_stays_ended(
             world.answer(run_id, request_id(world, run_id))
 
 
+@pytest.mark.parametrize(("path", "tools"), [("", ["clerk", "launch"]), ("0.0", ["pay", "look"])])
+def test_the_requests_to_the_models_can_be_read_with_their_tools_since_form_3(
+    content: dict[str, Any], path: str, tools: list[str]
+) -> None:
+    world, run_id = StoredWorld(content), content["runs"]["completed"]
+    first, second = model_requests(world.services.runs, run_id, path).items
+    assert [each["role"] for each in first.messages] == ["system", "user"]
+    assert [each["role"] for each in second.messages][:2] == ["assistant", "tool"]
+    assert second.reply and second.reply.content
+    for item in (first, second):
+        assert item.at
+        names = [each["function"]["name"] for each in item.tools] if item.tools else None
+        assert names == (tools if content["form"] >= 3 else None)
+
+
 def test_a_document_can_be_loaded(content: dict[str, Any]) -> None:
     runner = LocalRunner(
         list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL, clock=lambda: LATER
@@ -100,12 +116,9 @@ def test_a_document_can_be_loaded(content: dict[str, Any]) -> None:
 
 def test_a_document_of_a_newer_form_is_refused_with_an_explanation(content: dict[str, Any]) -> None:
     runner = LocalRunner(list(agents().startable.values()), RuleBasedModel(), signing_key=SEAL)
-    newer, number = re.subn(
-        r'"version": \d', f'"version": {DOCUMENT_FORM + 1}', content["document"], count=1
-    )
-    assert number
+    newer = json.loads(content["document"]) | {"version": DOCUMENT_FORM + 1}
     with pytest.raises(Invalid, match=f"form {DOCUMENT_FORM + 1}"):
-        runner.load(newer)
+        runner.load(json.dumps(newer))
 
 
 @pytest.mark.parametrize("sort", ["J#!start", "J#00000!reply"])

@@ -323,5 +323,8 @@ def test_hostile_text_is_exact_in_json(words: Words) -> None:
     assert lines[0]["text"] == words["goal"]
     assert {words["chief"], words["clerk"]} <= {each["agent"] for each in lines}
     assert world.api("read-continuation")["input"] == words["goal"]
+    [first, *_] = world.api("read-messages")["items"]
+    assert first["messages"][1] == {"role": "user", "content": words["goal"]}
+    assert [each["function"]["name"] for each in first["tools"]] == [words["clerk"]]
     trail = world.api("read-audit")["items"]
     assert {words["why"]} == {each["decision"]["reason"] for each in trail if "decision" in each}

@@ -370,11 +370,11 @@ def test_no_text_of_a_hostile_run_is_in_the_log_of_a_page(name: str) -> None:
         world.open(edit="1", grant="1")
         world.open_inbox()
         world.open_as_operator()
-        for api in ("read-run", "read-timeline", "read-audit", "read-continuation"):
-            world.api(api)
+        for api in ("run", "timeline", "audit", "continuation", "messages"):
+            world.api(f"read-{api}")
         world.post({"decision": "reject", "reason": words["why"]})
         world.post_inbox({"pick": f"{world.head.run_id}/{world.request_id}", "decision": "approve"})
-    assert lines.messages().count("request handled") == 11
+    assert lines.messages().count("request handled") == 14
     said = lines.texts(logging.INFO, logging.WARNING, logging.ERROR)
     assert {each[0] for each in MARK.finditer(said)} <= set(NAMES.values())
     assert not re.search("[\u202e\u2028]", said)

@@ -50,6 +50,12 @@ def page(deployment: Deployment, run_id: str, **query: str) -> Answer:
     return answer
 
 
+def messages_page(deployment: Deployment, run_id: str, **query: str) -> Answer:
+    return deployment.http(
+        "web-messages", params={"run_id": run_id}, query=query, headers={"Cookie": None}
+    )
+
+
 def runs_on(answer: Answer) -> list[str]:
     return re.findall(r'href="web/runs/(\w+)"', answer.body)
 
@@ -64,23 +70,25 @@ def issuer(deployment: Deployment) -> Iterator[IssuerServer]:
         yield server
 
 
-def both_pages(
+def every_page(
     deployment: Deployment, run_id: str, headers: Mapping[str, str | None]
 ) -> Iterator[Answer]:
     yield deployment.http("web", headers=headers)
     yield deployment.http("web-run", params={"run_id": run_id}, headers=headers)
+    yield deployment.http("web-messages", params={"run_id": run_id}, headers=headers)
 
 
 def test_a_visitor_without_sign_in_signs_in_and_returns(
     deployment: Deployment, issuer: IssuerServer
 ) -> None:
     run_id = deployment.suspended()
-    answers = list(both_pages(deployment, run_id, {"Cookie": None}))
+    answers = list(every_page(deployment, run_id, {"Cookie": None}))
     assert [(each.status, each.headers["location"]) for each in answers] == [
         (303, "signin?next=/web"),
         (303, f"../../signin?next=/web/runs/{run_id}"),
+        (303, f"../../../signin?next=/web/runs/{run_id}/messages%3Fpath%3D0.1"),
     ]
-    for answer in both_pages(deployment, run_id, {"Cookie": None, "Accept": "*/*"}):
+    for answer in every_page(deployment, run_id, {"Cookie": None, "Accept": "*/*"}):
         answer.refused(401)
 
 
@@ -90,7 +98,7 @@ def test_a_person_of_another_group_sees_nothing(
 ) -> None:
     run_id = deployment.suspended()
     cookie = SignedInBrowser(deployment, issuer, "eve@example.com", *groups).cookie
-    for answer in both_pages(deployment, run_id, {"Cookie": cookie}):
+    for answer in every_page(deployment, run_id, {"Cookie": cookie}):
         assert answer.status == 403
         assert_is_a_safe_page(answer)
         assert "only members of operators can see runs" in answer.body
@@ -124,8 +132,8 @@ def test_the_dashboard_is_open_only_on_loopback_and_by_parameter(
 ) -> None:
     deployment.parameters |= parameters
     run_id = deployment.suspended()
-    answers = both_pages(deployment, run_id, {"Cookie": None})
-    assert [each.status for each in answers] == [status, status]
+    answers = every_page(deployment, run_id, {"Cookie": None})
+    assert [each.status for each in answers] == [status] * 3
 
 
 def test_opening_a_page_changes_nothing(opened: Deployment) -> None:
@@ -133,6 +141,7 @@ def test_opening_a_page_changes_nothing(opened: Deployment) -> None:
     before = opened.state()
     listed(opened)
     page(opened, run_id)
+    messages_page(opened, run_id)
     assert opened.state() == before
 
 
@@ -242,8 +251,9 @@ def test_a_waiting_run_shows_the_waits_in_its_tree_and_the_approvers(opened: Dep
     # The clerk inside the treasury, a worker for each order inside the clerk.
     tree = re.sub(r"\s+", " ", re.sub(r"<(?!/?(?:ul|li))[^>]*>", "", answer.body))
     assert re.search(
-        r"<ul> <li>clerk running <ul> <li>payment_worker done <ul> <li>balance done </li>"
-        r" <li>transfer done </li> </ul> </li> <li>payment_worker running <ul>"
+        r"<ul> <li>clerk running messages <ul> <li>payment_worker done messages <ul>"
+        r" <li>balance done </li> <li>transfer done </li> </ul> </li>"
+        r" <li>payment_worker running messages <ul>"
         r" <li>balance done </li>"
         r' <li class="here">transfer awaiting approval \(open\) </li>',
         tree.replace('<ul class="plain waits">', ""),
@@ -365,7 +375,11 @@ def test_every_link_leads_to_a_page_of_this_stage(opened: Deployment) -> None:
     run_id = opened.suspended()
     opened.started()
     asked = opened.request_id(run_id)
-    here = {"/v1/web": listed(opened), f"/v1/web/runs/{run_id}": page(opened, run_id)}
+    here = {
+        "/v1/web": listed(opened),
+        f"/v1/web/runs/{run_id}": page(opened, run_id),
+        f"/v1/web/runs/{run_id}/messages": messages_page(opened, run_id),
+    }
     found = set()
     for address, answer in here.items():
         for link in links(answer):
@@ -375,6 +389,8 @@ def test_every_link_leads_to_a_page_of_this_stage(opened: Deployment) -> None:
         f"/v1/web/runs/{run_id}",
         *(f"/v1/web/runs/{each}" for each in runs_on(here["/v1/web"])),
         f"/v1/web/runs/{run_id}?still=1",
+        f"/v1/web/runs/{run_id}/messages",
+        f"/v1/web/runs/{run_id}/messages?path=0.1",
         "/v1/web",
         f"/v1/approvals/{run_id}/{asked}",
     }

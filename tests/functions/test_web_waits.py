@@ -140,7 +140,7 @@ def test_every_reason_to_wait_is_shown(page: Page) -> None:
     asked = [f"../../approvals/{view.run_id}/{each.request_id}" for each in view.waiting[:2]]
     assert {each for each in links(answer) if "approvals" in each} == {*asked}
     assert tree_of(answer) == (
-        "a pay awaiting approval (open) wonder awaiting answer (open)"
+        "a messages pay awaiting approval (open) wonder awaiting answer (open)"
         " nap sleeping (open) listen awaiting event (open)"
         " build awaiting job (open)"
     )
@@ -169,7 +169,7 @@ def test_a_call_in_doubt_is_shown_as_a_question(page: Page) -> None:
     answer = page(harness, view.run_id)
     assert waits_of(answer)[0].startswith("Unknown outcome: pay It is not known whether pay")
     assert f"../../approvals/{view.run_id}/{waits.request_id}" in links(answer)
-    assert tree_of(answer) == "a pay awaiting confirmation (open)"
+    assert tree_of(answer) == "a messages pay awaiting confirmation (open)"
 
 
 def lose(harness: LocalHarness, run_id: str, request_id: str) -> None:
@@ -197,7 +197,7 @@ def test_a_child_run_and_its_parent_link_to_each_other(page: Page) -> None:
     child = child_run_id(view.run_id, parse_path("0.0"))
     answer = page(harness, view.run_id)
     assert child in links(answer)
-    assert tree_of(answer) == "boss worker awaiting child run (open) open run"
+    assert tree_of(answer) == "boss messages worker awaiting child run (open) open run"
     [waits] = waits_of(answer)
     assert waits.startswith(
         "Child run: worker worker waits for the run that it has started In boss"
@@ -257,6 +257,6 @@ def test_the_tree_of_a_long_run_shows_open_calls_and_the_last_completed(page: Pa
     view = harness.runner.start("a", "go")
     view = harness.runner.decide(view.run_id, view.waiting[0].request_id, "approve")
     tree = tree_of(page(harness, view.run_id))
-    assert tree.startswith("a 102 more calls look done")
+    assert tree.startswith("a messages 102 more calls look done")
     assert tree.endswith("look done pay awaiting approval (open)")
     assert tree.count("look done") == 299

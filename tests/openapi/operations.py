@@ -98,7 +98,9 @@ def _key(text: str) -> dict[str, Any]:
     }
 
 
-_AFTER_START = ("readRun", "readContinuation", "readTimeline", "readAudit", "cancelRun")
+_AFTER_START = (
+    *("readRun", "readContinuation", "readTimeline", "readAudit", "readMessages", "cancelRun"),
+)
 _DECIDED = {
     "decision": "approve",
     "request_id": "$response.body#/waiting/0/request_id",
@@ -178,6 +180,29 @@ _RUNS: dict[tuple[str, str], dict[str, Any]] = {
             "the trail; `python -m agent_continuations.operations.verify_audit` checks it",
         ),
     ),
+    ("/runs/{run_id}/messages", "get"): {
+        **_run(
+            "readMessages",
+            "The requests to the model of one agent: messages, tools, reply, tokens and cost",
+            _gives(
+                _of("ModelRequestPage"),
+                "a page; `messages` are those that the request before did not have",
+            ),
+            422,
+        ),
+        "parameters": [
+            _query("path", "the path of the agent; empty for the run's first agent", type="string"),
+            _query(
+                "turn",
+                "only the request with this number, with all its messages",
+                type="integer",
+                minimum=0,
+                maximum=999_999_999,
+            ),
+            _query("cursor", "`next` of the previous page", type="string"),
+            _query("limit", "the page size", type="integer", minimum=1, maximum=100, default=50),
+        ],
+    },
     ("/runs/{run_id}/decisions", "post"): {
         **_run(
             "decide",
@@ -429,6 +454,19 @@ _WEB: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": [_query("still", "do not refresh the page", type="string")],
         "responses": {
             "200": _page("the run"),
+            **_TO_SIGN_IN,
+            **_refusals(401, 403, 404, 422, 503, page=True),
+        },
+    },
+    ("/web/runs/{run_id}/messages", "get"): {
+        "operationId": "webMessages",
+        "summary": "The page of the messages to the model of one agent",
+        "parameters": [
+            _query("path", "the path of the agent; empty for the run's first agent", type="string"),
+            _query("cursor", "from the link on the previous page", type="string"),
+        ],
+        "responses": {
+            "200": _page("the requests"),
             **_TO_SIGN_IN,
             **_refusals(401, 403, 404, 422, 503, page=True),
         },

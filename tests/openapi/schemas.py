@@ -13,6 +13,7 @@ from agent_continuations.services.audit import Audit
 from agent_continuations.views.agent import AgentPage
 from agent_continuations.views.decision import DecisionResultView
 from agent_continuations.views.grant import GrantPage, GrantView
+from agent_continuations.views.model_requests import ModelRequestPage
 from agent_continuations.views.run import (
     Accepted,
     CompletedView,
@@ -58,6 +59,7 @@ _MODELS: list[tuple[Any, Literal["validation", "serialization"]]] = [
     (Continuation, "serialization"),
     (Timeline, "serialization"),
     (Audit, "serialization"),
+    (ModelRequestPage, "serialization"),
     (DecisionResultView, "validation"),
     (AgentPage, "serialization"),
     (GrantView, "validation"),

@@ -16,7 +16,7 @@ from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import LoadedRun, Status
-from agent_continuations.core.transcript import chat_messages
+from agent_continuations.core.transcript import request_messages
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
 from tests.simulation.expressions import Item
 from tests.simulation.faults import Faults
@@ -178,18 +178,16 @@ def _check_decisions(world: World, loaded: LoadedRun) -> Iterator[str]:
 
 
 def _check_transcripts(world: World, loaded: LoadedRun) -> Iterator[str]:
-    """Each reply on record was made from exactly the transcript on record."""
+    """Each reply on record was made from exactly the transcript on record, with known tools."""
     for event in loaded.snapshot.events():
         if not isinstance(event, ModelReplied):
             continue
+        if not event.profile or not world.profile(event.profile):
+            yield f"the reply {event.turn} of {event.path or 'the root'} names no stored profile"
         number = int((event.reply.content or "").rpartition("#")[2])
         frame = loaded.continuation.frame_at(parse_path(event.path))
-        before = frame.model_copy(
-            update={"turns": frame.turns[: event.turn], "messages": frame.turns[event.turn].heard}
-        )
-        if world.ground_truth.transcripts[number] != json.dumps(
-            chat_messages(before), sort_keys=True
-        ):
+        derived = json.dumps(request_messages(frame, event.turn), sort_keys=True)
+        if world.ground_truth.transcripts[number] != derived:
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
 
 

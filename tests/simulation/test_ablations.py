@@ -190,7 +190,7 @@ PROTOCOL = [
     (no_wait_for_the_lease_holders_deadline, "S2", 0),
     (no_stable_key, "S3", 0),
     # A tool that a lost lease starts runs twice, or its run is not woken when it is overdue.
-    (no_fence_on_intents, "S2 L1", 530),
+    (no_fence_on_intents, "S2 L1", 398),
     (no_wake_counter, "L1", 0),
     (no_due_on_decide, "L1", 0),
     (no_due_at_the_end_of_a_lease, "L1", 0),

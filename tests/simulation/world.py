@@ -19,6 +19,7 @@ from agent_continuations.adapters.stores.dynamodb import journal as store_journa
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import LoadedRun, RunHead, Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.engine.sweeper import sweep
@@ -147,6 +148,11 @@ class World:
         """All notices of a run, delivered or not."""
         with self.without_faults():
             return self._store().notices(run_id)
+
+    def profile(self, digest: str) -> RequestProfile | None:
+        """A request profile as it is stored."""
+        with self.without_faults():
+            return self._store().profile(digest)
 
     def heads(self, status: Status) -> list[RunHead]:
         """The stored heads of all runs with a status."""

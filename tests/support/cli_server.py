@@ -21,6 +21,8 @@ from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError
 from agent_continuations.handlers.problems import problem, problem_of
+from agent_continuations.services.model_requests import model_requests
+from agent_continuations.services.request_pages import PageLimits
 from agent_continuations.views.agent import agent_page
 from agent_continuations.views.base import moment
 from agent_continuations.views.decision import decision_result_view
@@ -29,6 +31,7 @@ from agent_continuations.views.run import Accepted, RunPage, links, summary
 from agent_continuations.views.timeline import Timeline
 from tests.support.local_harness import NOW
 
+WHOLE = PageLimits(50, 1_000_000)
 JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -55,6 +58,7 @@ class Server:
         refusals: status and headers of the error responses to the next requests.
         refusal: body of these responses; None for a problem document.
         dropped: number of next requests that are received but not answered.
+        page_limits: limits of a page of model requests.
     """
 
     runner: LocalRunner
@@ -63,6 +67,7 @@ class Server:
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     refusal: Any = None
     dropped: int = 0
+    page_limits: PageLimits = WHOLE
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def received_by_method(self, method: str) -> list[ReceivedRequest]:
@@ -80,6 +85,15 @@ class Server:
                 return self.runner.continuation(run_id)
             case ["runs", run_id, "timeline"]:
                 return Timeline(items=tuple(self.runner.timeline(run_id)))
+            case ["runs", run_id, "messages"]:
+                turn = query.pop("turn", None)
+                return model_requests(
+                    self.runner._services.runs,
+                    run_id,
+                    turn=None if turn is None else int(turn),
+                    limits=self.page_limits,
+                    **query,
+                )
             case ["runs", run_id, "audit"]:
                 return self.runner.audit(run_id).model_dump(mode="json")
             case ["agents"]:

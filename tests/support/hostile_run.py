@@ -13,6 +13,7 @@ import pytest
 from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, RunHead
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
@@ -41,6 +42,20 @@ def filled(value: Any, words: Words) -> Any:
             return value
 
 
+class FilledStore(InMemoryStore):
+    """A store whose request profiles have the texts, under the digests that they had before."""
+
+    def __init__(self, profiles: Mapping[str, Any], words: Words) -> None:
+        super().__init__()
+        self._filled = {
+            digest: RequestProfile.model_validate(filled(profile, words))
+            for digest, profile in profiles.items()
+        }
+
+    def profile(self, digest: str) -> RequestProfile | None:
+        return self._filled.get(digest)
+
+
 class HostileRun:
     """A scene filled with texts, and the HTTP functions on it."""
 
@@ -48,7 +63,7 @@ class HostileRun:
         self.words, recorded = words, scene(name)
         self.request_id = recorded.request_id
         self.head = RunHead.model_validate(filled(recorded.head, words))
-        self.store, self.inbox = InMemoryStore(), InMemoryInbox()
+        self.store, self.inbox = FilledStore(recorded.profiles, words), InMemoryInbox()
         registers = [
             JournalEntry(key, EVENTS.validate_python(filled(events, words)))
             for key, events in recorded.registers.items()
@@ -87,12 +102,15 @@ class HostileRun:
         """Open the page for signed-in people without a session."""
         return self._http("signed-in-page", {"token": run_id, "request_id": request_id})
 
-    def open_as_operator(self) -> tuple[Response, Response]:
-        """The list of runs, with a filter that finds this one, and the run."""
+    def open_as_operator(self) -> list[Response]:
+        """The list of runs, with a filter that finds this one, the run, and its messages."""
         run, query = {"run_id": self.head.run_id}, {"agent": self.head.agent}
-        return self._http("web", {}, query=query, function="dashboard"), self._http(
-            "web-run", run, function="dashboard"
-        )
+        return [
+            self._http("web", {}, query=query, function="dashboard"),
+            self._http("web-run", run, function="dashboard"),
+            self._http("web-messages", run, function="dashboard"),
+            self._http("web-messages", run, query={"path": "0.0"}, function="dashboard"),
+        ]
 
     def api(self, name: str) -> Any:
         return self._http(name, {"run_id": self.head.run_id}, function="runs_api").json()

@@ -5,7 +5,7 @@ those texts been there from the beginning, even as names that the code itself wo
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -30,6 +30,7 @@ from agent_continuations.core.continuation import Intent
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.events import Event
 from agent_continuations.core.path import path_text
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.engine.runner import Runner
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.services.services import Services
@@ -94,6 +95,7 @@ class Scene:
     registers: dict[str, Any]
     notices: list[Any]
     request_id: str
+    profiles: dict[str, Any]
 
 
 class RecordedRun:
@@ -168,7 +170,15 @@ class RecordedRun:
             },
             notices=[each.model_dump(mode="json") for each in self.store.notices(self.run_id)],
             request_id=self.request_id,
+            profiles={each.digest: each.model_dump(mode="json") for each in self.profiles()},
         )
+
+    def profiles(self) -> Iterator[RequestProfile]:
+        for frame in self.services.runs.load(self.run_id).continuation.frames():
+            for turn in frame.turns:
+                profile = self.store.profile(turn.profile or "")
+                assert profile
+                yield profile
 
 
 def _voted(run: RecordedRun) -> None:

@@ -556,7 +556,7 @@ def test_the_help_lists_the_exit_codes() -> None:
         assert f"\n    {code}  " in output
     assert {*cli.commands} == {
         *("start", "list", "show", "approve", "reject", "answer", "message", "event"),
-        *("cancel", "pause", "resume", "redrive", "tail", "audit", "grants"),
+        *("cancel", "pause", "resume", "redrive", "tail", "audit", "messages", "grants"),
         *("agents", "new", "open", "logs", "record"),
     }
     for name in cli.commands:

@@ -10,7 +10,7 @@ import pytest
 from agent_continuations.html.renderer import PageRenderer
 from tests.local.template import ROOT
 
-STYLE = PageRenderer(ROOT / "functions" / "web" / "templates").style
+STYLE = PageRenderer(ROOT / "functions" / "dashboard" / "templates").style
 TEXT, CONTROL = 4.5, 3.0
 GROUNDS = ("paper", "card")
 

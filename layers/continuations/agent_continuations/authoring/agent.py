@@ -45,12 +45,12 @@ class Agent:
 
     name: str
     instructions: str = ""
-    tools: Iterable["AnyTool"] = ()
+    tools: Sequence["AnyTool"] = ()
     model: ModelName | None = None
     max_turns: int = 100
     settings: Mapping[str, Any] = field(default_factory=dict)
     output_type: Any = None
-    conditions: Iterable[Condition] = ()
+    conditions: Sequence[Condition] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):

@@ -10,8 +10,9 @@ from agent_continuations.cli.commands import (
     browser,
     decisions,
     grants,
+    inbound,
     logs,
-    messages,
+    model_requests,
     recordings,
     runs,
 )
@@ -37,11 +38,12 @@ before an argument that starts with a dash.
 SECTIONS = {
     "Runs": (
         *(runs.start, runs.list_runs, runs.show, runs.tail, browser.open_page, logs.logs),
-        *(runs.audit, recordings.record, runs.cancel, runs.pause, runs.resume, runs.redrive),
+        *(model_requests.messages, runs.audit, recordings.record),
+        *(runs.cancel, runs.pause, runs.resume, runs.redrive),
     ),
     "Decisions, messages and events": (
         *(decisions.approve, decisions.reject, decisions.answer, grants.grants),
-        *(messages.message, messages.event),
+        *(inbound.message, inbound.event),
     ),
     "Agents": (agents.agents, agents.new),
 }

@@ -138,6 +138,69 @@ class Timeline(ApiModel):
     items: tuple[TimelineEntry, ...]
 
 
+class RequestedCall(ApiModel):
+    """Tool call as a model wrote it."""
+
+    name: str
+    arguments: str = ""
+
+
+class ChatCall(ApiModel):
+    """Tool call in a message to a model."""
+
+    function: RequestedCall
+
+
+class ChatMessage(ApiModel):
+    """Message to a model, as in the Chat Completions API."""
+
+    role: str
+    content: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: tuple[ChatCall, ...] = ()
+
+
+class Reply(ApiModel):
+    """Reply of a model."""
+
+    content: str | None = None
+    tool_calls: tuple[RequestedCall, ...] = ()
+    fault: str | None = None
+    detail: str | None = None
+
+
+class ModelRequest(ApiModel):
+    """Request to a model; see `agent_continuations.views.model_requests.ModelRequestView`."""
+
+    turn: int
+    at: str | None = None
+    model: str | None = None
+    messages: tuple[ChatMessage, ...] = ()
+    tools: tuple[dict[str, Any], ...] | None = None
+    settings: dict[str, Any] | None = None
+    reply: Reply | None = None
+    usage: Usage = Usage()
+    cost: float | None = None
+    truncated: bool = False
+
+
+class FrameSummary(ApiModel):
+    """Agent of a run; with `run_id`, in a run of its own."""
+
+    path: str
+    agent: str
+    run_id: str | None = None
+
+
+class ModelRequestPage(ApiModel):
+    """Page of the model requests of one agent."""
+
+    path: str
+    items: tuple[ModelRequest, ...]
+    next: str | None = None
+    frames: tuple[FrameSummary, ...] = ()
+
+
 class Outcome(ApiModel):
     """Outcome of a call."""
 

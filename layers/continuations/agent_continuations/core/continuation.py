@@ -150,11 +150,13 @@ class Turn(FrozenModel):
 
     Attributes:
         heard: messages that were included in the request since the turn before.
+        profile: the digest of the request's profile; None if it was not recorded.
     """
 
     reply: Reply
     calls: tuple[Call, ...] = ()
     heard: tuple[Message, ...] = ()
+    profile: str | None = None
 
     @property
     def settled(self) -> bool:

@@ -94,6 +94,7 @@ class ModelReplied(FrozenModel):
         reads: outcomes of the previous turn's read tools that no other entry holds. The reply was
             made from them, so they replace any other outcome of those calls.
         heard: ids of the messages that were included in the request.
+        profile: the digest of the request's profile; None if it was not recorded.
     """
 
     kind: Literal["model_replied"] = "model_replied"
@@ -103,6 +104,7 @@ class ModelReplied(FrozenModel):
     calls: tuple[Plan, ...] = ()
     reads: tuple[ToolReturned, ...] = ()
     heard: tuple[str, ...] = ()
+    profile: str | None = None
     at: datetime
 
 

@@ -137,6 +137,7 @@ def _model_replied(frame: Continuation, event: ModelReplied) -> Continuation:
         reply=event.reply,
         calls=tuple(_new_call(plan, event.at) for plan in event.calls),
         heard=tuple(each for each in frame.messages if each.message_id in event.heard),
+        profile=event.profile,
     )
     undelivered = tuple(each for each in frame.messages if each.message_id not in event.heard)
     return frame.model_copy(update={"turns": (*frame.turns, turn), "messages": undelivered})

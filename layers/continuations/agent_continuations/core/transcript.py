@@ -46,6 +46,22 @@ def chat_messages(frame: Continuation) -> list[Message]:
     return messages
 
 
+def request_messages(frame: Continuation, number: int) -> list[Message]:
+    """The messages of the frame's request with this number, the one that turn `number` answers.
+
+    They are made as they were for the request itself, from the frame as it was then. Each request
+    begins with the messages of the one before. The number after the last turn is that of the
+    request which comes next.
+
+    Raises:
+        ValueError: a call of the turn before has no outcome yet.
+    """
+    if number < len(frame.turns):
+        past = {"turns": frame.turns[:number], "messages": frame.turns[number].heard}
+        frame = frame.model_copy(update=past)
+    return chat_messages(frame)
+
+
 _REJECTED_TEXT = {
     "approval": "A person rejected this call, so it was not made. Do not repeat it as it is;"
     " take the reason into account or say what you could not do.",

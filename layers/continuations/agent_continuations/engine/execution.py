@@ -28,7 +28,6 @@ from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
 from agent_continuations.core.keys import call_entry_key, call_key, reply_key
 from agent_continuations.core.path import Path, parse_path
-from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.executor import EffectExecutor
@@ -215,7 +214,7 @@ class RunExecution:
 
     def _model_returned(self, effect: CallModel, finished: InFlightEffect) -> None:
         try:
-            reply: Reply = finished.future.result()
+            reply, profile = finished.future.result()
         except ModelUnavailable as error:
             self._back_off_model(effect.path, error)
             return
@@ -235,7 +234,7 @@ class RunExecution:
             self.scheduler.blocked[effect.path] = f"there is no agent named {frame.agent}"
             return
         reads = self.run.pending.reads_of(effect.path)
-        event = model_replied(agent, frame, effect, reply, reads, self.context.clock())
+        event = model_replied(agent, frame, effect, reply, reads, profile, self.context.clock())
         self.run.record(reply_key(effect.path, effect.turn), event)
         self.run.pending.drop_reads(reads)
 

@@ -43,6 +43,7 @@ def model_replied(
     effect: CallModel,
     reply: Reply,
     reads: tuple[ToolReturned, ...],
+    profile: str,
     at: datetime,
 ) -> ModelReplied:
     """The event of a reply, with its calls planned.
@@ -53,6 +54,7 @@ def model_replied(
         effect: the model call.
         reply: the reply as the model gave it.
         reads: the results of read tools that the request was made from.
+        profile: the digest of the request's profile.
         at: the time.
     """
     reply = validate_reply(agent, frame, _storable_reply(reply))
@@ -63,6 +65,7 @@ def model_replied(
         calls=plan_calls(agent, effect.path, reply, frame.turns),
         reads=reads,
         heard=effect.heard,
+        profile=profile,
         at=at,
     )
 

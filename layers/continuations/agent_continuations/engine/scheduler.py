@@ -180,14 +180,19 @@ class EffectScheduler:
         root, model = self._run.continuation, self._context.model
         try:
             request = model_request(self._context.registry, self._run.head, root, effect.path)
+            profile = request.profile
+            digest = profile.digest
         except Fatal as error:
             self.blocked[effect.path] = str(error)
             return
         except Exception as error:  # noqa: BLE001 - what the author's agent is made of
             self.blocked[effect.path] = f"the model request cannot be made: {error_text(error)}"
             return
+        turns = root.frame_at(effect.path).turns
+        if not turns or turns[-1].profile != digest:  # what a stored reply names is stored
+            self._context.store.save_profile(profile)
         self._run.log.model_called(request)
-        self._in_flight.submit(effect, lambda: model.reply(request))
+        self._in_flight.submit(effect, lambda: (model.reply(request), digest))
 
     def _poll(self, effect: Await) -> None:
         """Start the poll of a job, if it is due."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from agent_continuations.core.continuation import Call, Continuation
-from agent_continuations.core.path import Path, Step, parse_path
+from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.views.labels import LABELS, OUTCOMES, RUNNING
 
 MAX_NODES = 300
@@ -21,6 +21,7 @@ class Node:
         here: whether the page is about this call.
         inside: the calls of its sub-agent.
         run_id: of the child run that the call has started; empty without one.
+        frame: the path of its sub-agent; empty without one.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Node:
     here: bool
     inside: tuple["Node", ...]
     run_id: str = ""
+    frame: str = ""
 
 
 def nodes(root: Continuation, here: Collection[Path]) -> tuple[Node, ...]:
@@ -62,7 +64,12 @@ def _inside(
     for at, call in included:
         inside = tuple(_inside(call.child, at, here, chosen)) if call.child else ()
         yield Node(
-            call.plan.tool[:MAX_LABEL], _state(call), at in here, inside, call.child_run or ""
+            call.plan.tool[:MAX_LABEL],
+            _state(call),
+            at in here,
+            inside,
+            call.child_run or "",
+            path_text(at) if call.child else "",
         )
 
 

@@ -10,12 +10,15 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Started
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
-from agent_continuations.core.run import JournalEntry, RunHead, Status
+from agent_continuations.core.request_profile import RequestProfile
+from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Status
 from agent_continuations.errors import Invalid
+from agent_continuations.ports.store import Store
 from agent_continuations.services.runs import DEFAULT_TENANT
 
-# 2: plans name the text that their arguments are read from.
-DOCUMENT_FORM = 2
+# Form 2 has the request profiles, form 3 plans that name the text of their arguments. Earlier code
+# cannot read them.
+DOCUMENT_FORM = 3
 
 
 class RunDocuments:
@@ -25,20 +28,21 @@ class RunDocuments:
     for example into an approval or another amount.
 
     Args:
+        store: store of the runs.
         signing_key: secret that both processes share; None for a random key, with which only this
             process can read its documents.
     """
 
-    def __init__(self, signing_key: str | bytes | None = None) -> None:
+    def __init__(self, store: Store, signing_key: str | bytes | None = None) -> None:
+        self._store = store
         self._signer = Signer(signing_key or token_bytes(32), salt="agent-continuations.document")
 
-    def dump(self, head: RunHead, continuation: Continuation) -> str:
-        """Writes a run as a signed document.
-
-        Args:
-            head: head of the run.
-            continuation: continuation of the run.
-        """
+    def dump(self, loaded: LoadedRun) -> str:
+        """Writes a run as a signed document."""
+        head, continuation = loaded.head, loaded.continuation
+        turns = (turn for frame in continuation.frames() for turn in frame.turns)
+        digests = sorted({turn.profile for turn in turns if turn.profile})
+        profiles = [each for each in map(self._store.profile, digests) if each]
         state = canonical_json(
             {
                 "run_id": head.run_id,
@@ -49,6 +53,8 @@ class RunDocuments:
                 "metadata": head.metadata,
                 "created_at": head.created_at.isoformat(),
                 "continuation": continuation.model_dump(mode="json"),
+                # As text, because their digests depend on the order of names.
+                "profiles": [each.document.decode() for each in profiles],
             }
         )
         signature = self._signer.get_signature(state).decode()
@@ -56,15 +62,15 @@ class RunDocuments:
             {"version": DOCUMENT_FORM, "state": json.loads(state), "signature": signature}
         )
 
-    def load(self, document: str, now: datetime) -> tuple[RunHead, JournalEntry]:
-        """Reads a run from a document.
+    def load(self, document: str, now: datetime) -> str:
+        """Stores the run of a document, unless it is stored already.
 
         Args:
             document: text that `dump` returned.
             now: time at which the run continues.
 
         Returns:
-            The head and the first journal entry of a new run with the document's state.
+            The id of the run.
 
         Raises:
             Invalid: the document is incomplete, was changed, or was signed with another key.
@@ -77,10 +83,9 @@ class RunDocuments:
             raise Invalid("not a run document") from None
         if not signed:
             raise Invalid("invalid signature: the document was changed or signed with another key")
-        if not isinstance(form, int) or not 1 <= form <= DOCUMENT_FORM:
-            raise Invalid(
-                f"document form {form} is not supported; this code reads 1 to {DOCUMENT_FORM}"
-            )
+        if form not in range(1, DOCUMENT_FORM + 1):
+            newest = f"this code reads forms up to {DOCUMENT_FORM}"
+            raise Invalid(f"document form {form} is not supported; {newest}")
         continuation = Continuation.model_validate(state["continuation"])
         ended = Status(state["status"]).terminal
         head = RunHead(
@@ -95,4 +100,7 @@ class RunDocuments:
             metadata=state["metadata"],
             note=state["note"] if ended else None,
         )
-        return head, JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
+        for text in state.get("profiles", ()):
+            self._store.save_profile(RequestProfile.read(text))
+        started = Started(continuation=continuation, at=now)
+        return self._store.create(head, JournalEntry(START_KEY, (started,))).run_id

@@ -8,24 +8,21 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.decisions.responses import Decide, Reassign, WithdrawApproval
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
 from agent_continuations.local.document import RunDocuments
 from agent_continuations.local.queue import LocalWorkQueue
+from agent_continuations.local.reader import LocalReader
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.store import Store
-from agent_continuations.services.audit import Audit, audit
 from agent_continuations.services.services import Services
-from agent_continuations.views.recording import Recording, record
-from agent_continuations.views.run import RunView, run_view
-from agent_continuations.views.timeline import Entry, timeline
+from agent_continuations.views.run import RunView
 
 
-class LocalRunner:
+class LocalRunner(LocalReader):
     """Runs agents in this process; its methods start runs, decide requests and send events.
 
     Args:
@@ -55,10 +52,9 @@ class LocalRunner:
         self._runner = Runner(
             store=self.store, model=model, registry=registry, queue=work, clock=clock, limits=limits
         )
-        self._services = Services.of(
-            store=self.store, queue=work, registry=lambda: registry, clock=clock
-        )
-        self._documents = RunDocuments(signing_key)
+        services = Services.of(store=self.store, queue=work, registry=lambda: registry, clock=clock)
+        super().__init__(services)
+        self._documents = RunDocuments(self.store, signing_key)
 
     def start(
         self, agent: str, input: str, *, key: str | None = None, requester: str | None = None
@@ -87,15 +83,6 @@ class LocalRunner:
         while queued := self._queue.next():
             self._runner.advance(queued)
         return self.get(run_id)
-
-    def get(self, run_id: str) -> RunView:
-        """Returns the state of a run.
-
-        Raises:
-            NotFound: the run does not exist.
-        """
-        loaded = self._services.runs.load(run_id)
-        return run_view(loaded.head, loaded.continuation, waits=self._services.runs.waiting(loaded))
 
     def decide(
         self,
@@ -240,47 +227,13 @@ class LocalRunner:
         self._services.control.redrive(run_id)
         return self.advance(run_id)
 
-    def continuation(self, run_id: str) -> Continuation:
-        """Returns the continuation of a run.
-
-        Raises:
-            NotFound: the run does not exist.
-        """
-        return self._services.runs.load(run_id).continuation
-
-    def timeline(self, run_id: str) -> list[Entry]:
-        """Returns the timeline of a run, oldest entry first.
-
-        Raises:
-            NotFound: the run does not exist.
-        """
-        loaded = self._services.runs.load(run_id)
-        return timeline(loaded.snapshot, loaded.continuation)
-
-    def audit(self, run_id: str) -> Audit:
-        """Returns the audit trail of a run: requests, decisions, and the details shown.
-
-        Raises:
-            NotFound: the run does not exist.
-        """
-        return audit(self._services.runs.load(run_id))
-
-    def record(self, run_id: str) -> Recording:
-        """Returns a run and its child runs as a recording, to be compared with changed agents.
-
-        Raises:
-            NotFound: the run does not exist.
-        """
-        return record(run_id, self.continuation)
-
     def dump(self, run_id: str) -> str:
         """Returns a suspended or ended run as a signed JSON document for another process.
 
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._services.runs.load(run_id)
-        return self._documents.dump(loaded.head, loaded.continuation)
+        return self._documents.dump(self._services.runs.load(run_id))
 
     def load(self, document: str) -> RunView:
         """Continues a run from a document of a runner with the same signing key.
@@ -288,9 +241,7 @@ class LocalRunner:
         Raises:
             Invalid: the document is incomplete, was changed, or was signed with another key.
         """
-        head, start = self._documents.load(document, self._clock())
-        self.store.create(head, start)
-        return self.advance(head.run_id)
+        return self.advance(self._documents.load(document, self._clock()))
 
     def _respond(
         self, run_id: str, request_id: str, response: Decide | Reassign | WithdrawApproval

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent_continuations.core.replies import Reply
+from agent_continuations.core.request_profile import RequestProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class ModelRequest:
     tools: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] | None = None
+
+    @property
+    def profile(self) -> RequestProfile:
+        """What is stored of the request besides its messages and `output`, which the run holds."""
+        return RequestProfile.of(self.model, self.tools, self.settings)
 
 
 class Model(Protocol):

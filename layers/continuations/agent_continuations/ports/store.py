@@ -1,6 +1,6 @@
-"""The store: runs, grants and the outbox. Every write is conditional.
+"""The store: runs, grants, the outbox and request profiles. Every write is conditional.
 
-Each part has a protocol of its own; `Store` is all three over one table, because a commit writes
+Each part has a protocol of its own; `Store` is all of them over one table, because a commit writes
 journal entries and notices and counts the uses of grants in one transaction. Every store passes
 the contract suite in `tests/contract`.
 """
@@ -15,6 +15,7 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import IllegalEvent
 from agent_continuations.ports.limits import READ_TRIES
@@ -252,8 +253,18 @@ class OutboxStore(Protocol):
         """Store the delivery state of a notice."""
 
 
-class Store(RunStore, GrantStore, OutboxStore, Protocol):
-    """Runs, grants and notices over one table."""
+class ProfileStore(Protocol):
+    """Request profiles, which many runs share. None is ever changed or deleted."""
+
+    def save_profile(self, profile: RequestProfile) -> None:
+        """Store a profile under its digest. Repeating it in one process makes no request."""
+
+    def profile(self, digest: str) -> RequestProfile | None:
+        """A profile, read consistently; None if it was never stored here."""
+
+
+class Store(RunStore, GrantStore, OutboxStore, ProfileStore, Protocol):
+    """Runs, grants, notices and request profiles over one table."""
 
 
 def read_run(store: RunStore, run_id: str) -> tuple[Snapshot, Continuation] | None:

@@ -27,12 +27,17 @@ class Blobs:
         self._s3 = s3
         self._bucket = bucket
 
-    def store(self, run_id: str, value: bytes) -> Item:
-        """The attributes that hold a value; a large value is uploaded first."""
+    def store(self, folder: str, value: bytes) -> Item:
+        """The attributes that hold a value; a large value is uploaded first.
+
+        Args:
+            folder: where it is uploaded to: the run's id, or a name that no run's id can be.
+            value: the value.
+        """
         if len(value) <= OFFLOAD_BYTES:
             return {"v": value}
         digest = sha256(value).hexdigest()
-        key = f"runs/{run_id}/{digest}"
+        key = f"runs/{folder}/{digest}"
         call(self._s3.put_object, Bucket=self._bucket, Key=key, Body=value)
         return {"p": key, "h": digest}
 

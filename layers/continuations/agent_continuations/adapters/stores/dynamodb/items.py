@@ -17,7 +17,7 @@ from agent_continuations.errors import CorruptValue
 # The attributes of an item, as plain Python values.
 Item: TypeAlias = dict[str, Any]
 
-FORM = 3
+FORM = 4
 SHARDS = 8
 
 

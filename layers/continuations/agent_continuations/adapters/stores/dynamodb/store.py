@@ -10,11 +10,13 @@ from agent_continuations.adapters.stores.dynamodb.heads import Heads
 from agent_continuations.adapters.stores.dynamodb.indexes import Indexes
 from agent_continuations.adapters.stores.dynamodb.journal import Journal
 from agent_continuations.adapters.stores.dynamodb.outbox import Outbox
+from agent_continuations.adapters.stores.dynamodb.profiles import Profiles
 from agent_continuations.adapters.stores.dynamodb.runs import Runs
 from agent_continuations.adapters.stores.dynamodb.table import Table
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
 
@@ -41,11 +43,12 @@ class DynamoDBStore:
     def __init__(
         self, *, dynamodb: "DynamoDBClient", s3: "S3Client", table: str, bucket: str
     ) -> None:
-        items = Table(dynamodb, table)
+        items, blobs = Table(dynamodb, table), Blobs(s3, bucket)
         self._heads = Heads(items)
-        self._journal = Journal(items, Blobs(s3, bucket))
+        self._journal = Journal(items, blobs)
         self._outbox = Outbox(items)
         self._grants = Grants(items)
+        self._profiles = Profiles(items, blobs)
         self._indexes = Indexes(items)
         self._runs = Runs(items, self._heads, self._journal, self._grants)
 
@@ -168,3 +171,11 @@ class DynamoDBStore:
 
     def update_notice(self, notice: Notice) -> None:
         self._outbox.update_notice(notice)
+
+    # -- request profiles --------------------------------------------------------------------------
+
+    def save_profile(self, profile: RequestProfile) -> None:
+        self._profiles.save_profile(profile)
+
+    def profile(self, digest: str) -> RequestProfile | None:
+        return self._profiles.profile(digest)

@@ -10,6 +10,7 @@ from agent_continuations.adapters.stores.memory.record import RunRecord
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Stale
 from agent_continuations.ports.limits import (
@@ -30,6 +31,7 @@ class InMemoryStore:
     def __init__(self) -> None:
         self._runs: dict[str, RunRecord] = {}
         self._grants = InMemoryGrants()
+        self._profiles: dict[str, RequestProfile] = {}
         self._lock = RLock()
 
     # -- runs ------------------------------------------------------------------------------------
@@ -232,3 +234,11 @@ class InMemoryStore:
     def update_notice(self, notice: Notice) -> None:
         with self._lock:
             self._runs[notice.run_id].notices[notice.notice_id] = notice
+
+    # -- request profiles --------------------------------------------------------------------------
+
+    def save_profile(self, profile: RequestProfile) -> None:
+        self._profiles.setdefault(profile.digest, profile)
+
+    def profile(self, digest: str) -> RequestProfile | None:
+        return self._profiles.get(digest)
