@@ -6,7 +6,7 @@ from logging import getLogger
 from typing import Any, Literal, TypeAlias
 
 from agent_continuations.authoring.result_text import error_text
-from agent_continuations.authoring.running import run_function
+from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.core.approvals.policy import (
     GROUP,
     ApprovalPolicy,
@@ -198,8 +198,8 @@ def _applies(when: Predicate | None, call: Callable[[], ToolCall]) -> bool:
     """Whether a predicate holds. One that fails must not skip the approval."""
     if when is None:
         return True
-    try:
-        return bool(run_function(when, call()))
-    except Exception as error:  # noqa: BLE001 - whatever the author's function raises
-        _log.warning("a predicate of an approval failed", extra={"fault": error_text(error)})
-        return True
+    applies, error = attempted(lambda: bool(run_function(when, call())))
+    if error is None:
+        return bool(applies)
+    _log.warning("a predicate of an approval failed", extra={"fault": error_text(error)})
+    return True

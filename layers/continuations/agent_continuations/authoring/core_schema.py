@@ -63,8 +63,8 @@ def named_fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
     fields = schema.get("fields") or ()
     if isinstance(fields, Mapping):
         yield from fields.items()
-    else:
-        yield from ((each["name"], each) for each in fields)
+    else:  # of a dataclass, its schema has the names, and that of its arguments the fields
+        yield from ((each["name"], each) for each in fields if isinstance(each, dict))
 
 
 def top_fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
@@ -87,20 +87,19 @@ def _listed(part: Any) -> Iterator[Schema]:
         else:
             yield from part.values()
     elif isinstance(part, list):
-        for each in part:
-            yield each[0] if isinstance(each, tuple) else each  # a choice may have a label
+        choices = (each[0] if isinstance(each, tuple) else each for each in part)  # with labels
+        yield from (each for each in choices if isinstance(each, dict))
 
 
 def _changed(part: Any, change: Callable[[Schema], Schema]) -> Any:
-    if isinstance(part, Mapping):
-        if _is_schema(part):
-            return change(cast(Schema, part))
-        return {name: change(each) for name, each in part.items()}
+    if isinstance(part, dict):
+        return (
+            change(part) if _is_schema(part) else {n: _changed(p, change) for n, p in part.items()}
+        )
     if isinstance(part, list):
-        return [
-            (change(each[0]), *each[1:]) if isinstance(each, tuple) else change(each)
-            for each in part
-        ]
+        return [_changed(each, change) for each in part]
+    if isinstance(part, tuple):
+        return (_changed(part[0], change), *part[1:])
     return part
 
 
