@@ -6,7 +6,7 @@ from logging import getLogger
 from typing import Any, Literal, TypeAlias
 
 from agent_continuations.authoring.result_text import error_text
-from agent_continuations.authoring.running import run_function
+from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.core.approvals.policy import (
     GROUP,
     ApprovalPolicy,
@@ -198,11 +198,16 @@ def _applies(when: Predicate | None, call: Callable[[], ToolCall]) -> bool:
     """Whether a predicate holds. One that fails must not skip the approval."""
     if when is None:
         return True
-    name = None
-    try:
+    names: list[str] = []
+
+    def decide() -> bool:
         made = call()
-        name = made.tool
+        names.append(made.tool)
         return bool(run_function(when, made))
-    except Exception as error:  # noqa: BLE001 - whatever the author's function raises
-        _log.warning("predicate failed", extra={"tool": name, "reason": error_text(error)})
-        return True
+
+    applies, error = attempted(decide)
+    if error is None:
+        return bool(applies)
+    extra = {"tool": names[0] if names else None, "reason": error_text(error)}
+    _log.warning("predicate failed", extra=extra)
+    return True

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, TypeAlias
 
 from agent_continuations.core.ids import canonical_json
 
 MAX_DEPTH = 32
+# Steps into a JSON value: names of members, and numbers of items.
+Steps: TypeAlias = tuple[str | int, ...]
 _WHITESPACE = " \t\n\r"
 _decode: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().raw_decode
 
@@ -38,7 +41,7 @@ def edited_object(
     text: str,
     shown: Mapping[str, Any],
     edited: Mapping[str, Any],
-    other_names: Mapping[str, Sequence[str]],
+    other_paths: Mapping[Steps, Sequence[Steps]],
 ) -> str:
     """The text of an object after a person has edited what was shown of it.
 
@@ -49,34 +52,75 @@ def edited_object(
         text: the object.
         shown: what was shown of it.
         edited: what the person sent back.
-        other_names: by a name shown, the other names under which the member may have come.
+        other_paths: by a path shown, the other paths at which the value may have come.
     """
     members = dict(_members(text)) if text.strip() else {}
     before = dict(members)
     for name in (*shown, *(each for each in edited if each not in shown)):
         if name in shown and name in edited and _same(shown[name], edited[name]):
             continue
-        names = [name, *(each for each in other_names.get(name, ()) if each not in shown)]
-        old = next((members[each] for each in names if each in members), "")
-        new = None
+        old = members.get(name, "")
+        for path in other_paths:
+            if path[0] == name and not _same_at(path[1:], shown.get(name), edited.get(name)):
+                others = [each for each in other_paths[path] if not _has(shown, each)]
+                came = [each for each in (_taken(members, other) for other in others) if each]
+                # Members of one object may have come at paths of their own.
+                old = old or (came[0] if came and path == (name,) else "{}" if came else "")
         if name in edited:
-            new = _edited_value(old, shown.get(name), edited[name], other_names)
-        for each in names:
-            if each != name or new is None:
-                members.pop(each, None)
-        if new is not None:
-            members[name] = new
-    if members == before:
-        return text
-    return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, value in members.items())}}}"
+            members[name] = _edited_value(old, shown.get(name), edited[name], other_paths)
+        else:
+            members.pop(name, None)
+    return text if members == before else _object(members)
 
 
 def _edited_value(
-    old: str, shown: Any, edited: Any, other_names: Mapping[str, Sequence[str]]
+    old: str, shown: Any, edited: Any, other_paths: Mapping[Steps, Sequence[Steps]]
 ) -> str:
     if isinstance(shown, Mapping) and isinstance(edited, Mapping) and old.startswith("{"):
-        return edited_object(old, shown, edited, other_names)
+        return edited_object(old, shown, edited, other_paths)
     return json.dumps(edited)
+
+
+def _taken(members: dict[str, str], path: Steps) -> str:
+    """Removes the value at a path; returns its text, or an empty one if there is none."""
+    name, *rest = path
+    old = members.get(str(name), "")
+    if not rest:
+        members.pop(str(name), None)
+        return old
+    if not old.startswith("{"):  # a list keeps its items, since their numbers would change
+        return ""
+    inner = dict(_members(old))
+    taken = _taken(inner, tuple(rest))
+    if taken and inner:
+        members[str(name)] = _object(inner)
+    elif taken:
+        del members[str(name)]
+    return taken
+
+
+def _object(members: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, value in members.items())}}}"
+
+
+def _at(value: Any, path: Steps) -> Any:
+    """The value at a path; raises LookupError or TypeError if there is none."""
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _has(value: Any, path: Steps) -> bool:
+    with suppress(LookupError, TypeError):
+        _at(value, path)
+        return True
+    return False
+
+
+def _same_at(path: Steps, one: Any, other: Any) -> bool:
+    if not (_has(one, path) and _has(other, path)):
+        return not _has(one, path) and not _has(other, path)
+    return _same(_at(one, path), _at(other, path))
 
 
 def _same(one: Any, other: Any) -> bool:

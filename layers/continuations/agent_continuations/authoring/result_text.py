@@ -1,13 +1,21 @@
 """Conversion of tool results and exceptions to text for the model."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
+from agent_continuations.authoring.running import attempted
+
 MAX_ERROR_DEPTH = 5
 MAX_ERROR_CHARACTERS = 8000
+
+
+# Where an object is in memory, in the text that Python makes of it.
+_ADDRESS = re.compile(r"(<[^<>]*?) at 0x[0-9a-fA-F]+")
+_UNFINISHED = re.compile(r"<(async_)?(generator|coroutine)( object|_wrapper)? ")
 
 
 def result_text(result: Any) -> str:
@@ -15,29 +23,32 @@ def result_text(result: Any) -> str:
 
     The call has happened, so it is never a failure if its result has no text.
     """
-    if isinstance(result, str):
+    if issubclass(type(result), str):
         return storable(result)
-    try:
-        if isinstance(result, BaseModel):
-            return storable(result.model_dump_json())
-        return storable(json.dumps(result, ensure_ascii=False, default=_to_json_value))
-    except Exception:  # noqa: BLE001 - the call succeeded, so this is not a tool failure
-        return storable(_represented(result))
+    made, error = attempted(_json_text, result)
+    return storable(_represented(result) if error else made)
 
 
 def error_text(error: BaseException) -> str:
     """An exception as text: its type and message, its notes, its cause, the members of a group."""
-    return storable("\n".join(_error_lines(error, MAX_ERROR_DEPTH)))[:MAX_ERROR_CHARACTERS]
+    lines, failed = attempted(_error_lines, error, MAX_ERROR_DEPTH)
+    return storable(type(error).__name__ if failed else "\n".join(lines))[:MAX_ERROR_CHARACTERS]
 
 
 def storable(text: str) -> str:
     """A text as the store and the model can take it: lone surrogates have no UTF-8 encoding."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return str.encode(text, "utf-8", "replace").decode("utf-8")
+
+
+def _json_text(result: Any) -> str:
+    if issubclass(type(result), BaseModel):
+        return str(result.model_dump_json())
+    return json.dumps(result, ensure_ascii=False, default=_to_json_value)
 
 
 def _error_lines(error: BaseException, depth: int) -> list[str]:
     name = type(error).__name__
-    message = _said(lambda: f"{name}: {error}", name)
+    message = _said(lambda: f"{name}: {_without_addresses(str(error))}", name)
     notes = _said(lambda: [str(each) for each in getattr(error, "__notes__", ())], [])
     lines = [message, *notes]
     if depth <= 0:
@@ -53,16 +64,14 @@ def _error_lines(error: BaseException, depth: int) -> list[str]:
 
 
 def _said(make: Callable[[], Any], otherwise: Any) -> Any:
-    try:
-        return make()
-    except Exception:  # noqa: BLE001 - the exception's own `__str__` fails
-        return otherwise
+    made, error = attempted(make)
+    return otherwise if error else made
 
 
 def _to_json_value(value: Any) -> Any:
-    if isinstance(value, BaseModel):
+    if issubclass(type(value), BaseModel):
         return value.model_dump(mode="json")
-    if isinstance(value, BaseException):
+    if issubclass(type(value), BaseException):
         return error_text(value)
     return _represented(value, str)
 
@@ -73,7 +82,12 @@ def _represented(value: Any, convert: Callable[[Any], Any] = repr) -> str:
     sentence = f"The call is done. Its result, of the type {kind.__name__}, has no text."
     if callable(value) or not _has_own_text(kind):
         return sentence
-    return str(_said(lambda: convert(value), sentence))
+    text = str(_said(lambda: f"{convert(value)}", sentence))
+    return sentence if _UNFINISHED.search(text) else _without_addresses(text)
+
+
+def _without_addresses(text: str) -> str:
+    return _ADDRESS.sub(r"\1", text)
 
 
 def _has_own_text(kind: type[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Running of authors' functions: sync ones here, async ones on one event loop for the process.
+"""Running of authors' functions: sync ones here, async ones on an event loop for the process.
 
 The loop lives as long as the process, so that what async code keeps between calls works: locks,
 queues, pooled connections, background tasks.
@@ -7,28 +7,25 @@ queues, pooled connections, background tasks.
 import asyncio
 import inspect
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from io import IOBase
 from itertools import islice
-from threading import Lock, Thread, current_thread
+from threading import Lock, Thread
 from typing import Any
 
 MAX_ITEMS = 10_000
 MAX_DEPTH = 32
+_CONTAINERS = (list, tuple, set, frozenset, deque)
 
 
 class _Loop:
     """An event loop in a thread of its own."""
 
-    def __init__(self) -> None:
-        self.process = os.getpid()
+    def __init__(self, number: int) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="tools' loop", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller runs on this loop, and would wait for itself."""
-        return current_thread() is self._thread
+        Thread(target=self._run, name=f"tools' loop {number}", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Runs a coroutine to its end, in a copy of the caller's context."""
@@ -37,9 +34,44 @@ class _Loop:
             raise error
         return value
 
+    def _run(self) -> None:
+        while not self._loop.is_closed():
+            # `SystemExit` of a background task, or a tool that stops the loop, ends only this.
+            _, _ = attempted(self._loop.run_forever)
 
-_loop: _Loop | None = None
+
+# Code on a loop may block it until other async code is done, such as that of a `LocalRunner`. So
+# each such depth has a loop of its own.
+_loops: list[_Loop] = []
 _lock = Lock()
+_depth: ContextVar[int] = ContextVar("depth", default=0)
+
+
+def _forget_loops() -> None:
+    """After a fork there are no threads, and the lock may be held by one of them."""
+    global _lock
+    _loops.clear()
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_loops)
+
+
+def attempted(
+    function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> tuple[Any, BaseException | None]:
+    """The result of an author's function, or whatever it raises.
+
+    Raises:
+        KeyboardInterrupt: it is for the process.
+    """
+    try:
+        return function(*args, **kwargs), None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - such as SystemExit
+        return None, error
 
 
 def run_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -49,28 +81,38 @@ def run_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
 
 def resolved(value: Any) -> Any:
     """A result with everything done that it still has to do: awaitables are awaited, the items of
-    generators and other iterators are collected, also in lists, tuples and dicts.
+    generators and other iterators are collected, also in lists, tuples, sets and dicts.
 
-    Of an iterator at most `MAX_ITEMS` items are read.
+    Of an iterator at most `MAX_ITEMS` items are read. Files are not read.
 
     Raises:
         BaseException: whatever the awaited or iterated code raises.
     """
-    if not _is_open(value, MAX_DEPTH):
-        return value
-    if not _needs_loop(value, MAX_DEPTH):
-        return _collected(value, MAX_DEPTH)
-    return run_async(_awaited(value, MAX_DEPTH))
+    for _ in range(MAX_DEPTH):
+        found = _open_parts(value)
+        if not found:
+            break
+        waiting = [each for each in found if _needs_loop(each)]
+        if waiting:
+            found, results = waiting, run_async(_awaited(waiting))
+        else:
+            results = [_items(each) for each in found]
+        by_id = {id(each): result for each, result in zip(found, results, strict=True)}
+        value = _substituted(value, by_id, MAX_DEPTH)
+    return value
 
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs a coroutine on the process's event loop, and waits for its end."""
-    global _loop
+    """Runs a coroutine on an event loop of the process, and waits for its end."""
+    depth = _depth.get()
     with _lock:
-        if _loop is None or _loop.process != os.getpid():  # a fork has no threads
-            _loop = _Loop()
-        loop = _loop
-    return (_Loop() if loop.is_current else loop).run(work)
+        while len(_loops) <= depth:
+            _loops.append(_Loop(len(_loops)))
+    token = _depth.set(depth + 1)
+    try:
+        return _loops[depth].run(work)
+    finally:
+        _depth.reset(token)
 
 
 async def _caught(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
@@ -81,67 +123,84 @@ async def _caught(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-def _is_open(value: Any, depth: int) -> bool:
-    """Whether a value, or a part of it, is work that is not done yet."""
-    if isinstance(value, Iterator | AsyncIterator) or inspect.isawaitable(value):
-        return True
-    return depth > 0 and any(_is_open(each, depth - 1) for each in _parts(value))
+def _is_iterator(value: Any) -> bool:
+    kind = type(value)  # an object's own `__class__` may raise
+    return issubclass(kind, Iterator) and not issubclass(kind, IOBase)
 
 
-def _needs_loop(value: Any, depth: int) -> bool:
-    if isinstance(value, AsyncIterator) or inspect.isawaitable(value):
-        return True
-    # The items of an iterator are not known yet, and may be awaitable.
-    return depth > 0 and any(_needs_loop(each, depth - 1) for each in _parts(value))
+def _needs_loop(value: Any) -> bool:
+    return issubclass(type(value), AsyncIterator | Awaitable) or (
+        inspect.isgenerator(value) and inspect.isawaitable(value)
+    )
+
+
+def _open_parts(value: Any) -> list[Any]:
+    """The parts of a value, itself included, that are work that is not done yet."""
+    seen: dict[int, Any] = {}
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        new = {id(each): each for each in level if id(each) not in seen}
+        seen.update(new)
+        level = [part for each in new.values() for part in _parts(each)]
+    return [each for each in seen.values() if _is_iterator(each) or _needs_loop(each)]
 
 
 def _parts(value: Any) -> list[Any]:
-    if type(value) is dict:
-        return list(value.values())
-    return list(value) if type(value) in (list, tuple) else []
+    kind = type(value)
+    if issubclass(kind, dict):
+        return list(dict.values(value))
+    return next((list(base.__iter__(value)) for base in _CONTAINERS if issubclass(kind, base)), [])
 
 
-def _collected(value: Any, depth: int) -> Any:
-    if isinstance(value, Iterator):
-        items = list(islice(value, MAX_ITEMS))
-        _close(value)
-        return resolved(items)
-    if depth <= 0:
+def _substituted(value: Any, results: dict[int, Any], depth: int) -> Any:
+    """A copy of a value with results in place of the work. A set becomes a list."""
+    if id(value) in results:
+        return results[id(value)]
+    old = _parts(value) if depth else []
+    if not old:
         return value
-    if type(value) is dict:
-        return {name: _collected(each, depth - 1) for name, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_collected(each, depth - 1) for each in value)
-    return value
-
-
-async def _awaited(value: Any, depth: int) -> Any:
-    if inspect.isawaitable(value):
-        return await _awaited(await value, depth - 1)
-    if isinstance(value, AsyncIterator):
-        items: list[Any] = []
-        async for each in value:
-            items.append(each)
-            if len(items) == MAX_ITEMS:
-                break
-        closing = getattr(value, "aclose", None)
-        if closing:
-            await closing()
-        return await _awaited(items, depth - 1)
-    if isinstance(value, Iterator):
-        items = list(islice(value, MAX_ITEMS))
-        _close(value)
-        return await _awaited(items, depth - 1)
-    if depth <= 0:
+    results[id(value)] = value  # if it holds itself
+    new = [_substituted(each, results, depth - 1) for each in old]
+    if all(one is other for one, other in zip(new, old, strict=True)):
         return value
-    if type(value) is dict:
-        return {name: await _awaited(each, depth - 1) for name, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)([await _awaited(each, depth - 1) for each in value])
-    return value
+    made: Any = new
+    if issubclass(type(value), dict):
+        made = dict(zip(dict.keys(value), new, strict=True))
+    elif type(value) is tuple:
+        made = tuple(new)
+    results[id(value)] = made
+    return made
 
 
-def _close(iterator: Any) -> None:
+def _items(iterator: Iterator[Any]) -> list[Any]:
+    items = list(islice(iterator, MAX_ITEMS))
     closing = getattr(iterator, "close", None)
     if closing:
         closing()
+    return items
+
+
+async def _awaited(waiting: list[Any]) -> list[Any]:
+    """The results of awaitables and asynchronous iterators, one after the other."""
+    results: list[Any] = []
+    try:
+        for each in waiting:
+            is_iterator = isinstance(each, AsyncIterator)
+            results.append(await _async_items(each) if is_iterator else await each)
+    finally:
+        for each in waiting[len(results) + 1 :]:
+            if inspect.iscoroutine(each):
+                each.close()
+    return results
+
+
+async def _async_items(iterator: AsyncIterator[Any]) -> list[Any]:
+    items: list[Any] = []
+    async for each in iterator:
+        items.append(each)
+        if len(items) == MAX_ITEMS:
+            break
+    closing = getattr(iterator, "aclose", None)
+    if closing:
+        await closing()
+    return items

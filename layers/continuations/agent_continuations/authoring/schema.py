@@ -21,13 +21,14 @@ from pydantic import (
     create_model,
 )
 
+from agent_continuations.authoring.core_schema import lazy_as_lists
 from agent_continuations.authoring.raw_json import (
     MAX_DEPTH,
     edited_object,
     is_within_depth,
     parsed_object,
 )
-from agent_continuations.authoring.shown import MASK, ShownForm, lazy_as_lists
+from agent_continuations.authoring.shown import MASK, ShownForm
 from agent_continuations.core.ids import canonical_json
 
 ANSWER = "answer"
@@ -105,7 +106,7 @@ class ObjectSchema:
         Raises:
             ArgumentsRefused: the edited arguments do not match the schema.
         """
-        return self.read(edited_object(before, shown, edited, self._form.other_names))
+        return self.read(edited_object(before, shown, edited, self._form.other_paths))
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Validates JSON values; returns them as they are shown.

@@ -6,29 +6,46 @@ pydantic makes its serializers, is rewritten: names are those of the JSON schema
 out or added, sets are sorted, and secrets are masked.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic_core import (
     CoreSchema,
+    PydanticSerializationError,
+    PydanticSerializationUnexpectedValue,
     SchemaSerializer,
-    SchemaValidator,
     core_schema,
     to_jsonable_python,
 )
 
+from agent_continuations.authoring.core_schema import (
+    FIELDS,
+    Schema,
+    core_schema_of,
+    parts,
+    top_fields,
+    with_parts,
+)
+from agent_continuations.authoring.raw_json import Steps
+from agent_continuations.authoring.shown_names import (
+    alias_paths,
+    joined,
+    nested,
+    other_paths,
+    shown_path,
+)
 from agent_continuations.core.ids import canonical_json
 
 MASK = "**********"
-# Joins the steps of an alias that leads into an inner object, in the name of one member.
-_STEP = "\x00"
-_FIELDS = ("model-field", "dataclass-field", "typed-dict-field")
-# Not parts of a schema: they may hold anything, and schemas elsewhere are not rewritten.
-_OPAQUE = ("cls", "function", "metadata", "default", "default_factory", "python_schema")
-
-Schema: TypeAlias = dict[str, Any]
+# Forms that are read back as the same value, whatever an author's configuration says.
+_READABLE = {
+    "ser_json_timedelta": "iso8601",
+    "ser_json_temporal": "iso8601",
+    "ser_json_inf_nan": "constants",  # which is refused, and not shown as null
+}
+_COMPUTED = ("any", "function-before", "function-after", "function-wrap", "function-plain")
 
 
 class ShownForm:
@@ -38,17 +55,19 @@ class ShownForm:
         model: the model.
 
     Attributes:
-        other_names: by the name that is shown, the other names of the same field.
+        other_paths: by the path that is shown, the other paths at which the same field is read.
         secret_names: the names, as they are shown, of members that may hold a masked secret.
     """
 
     def __init__(self, model: type[BaseModel]) -> None:
-        schema = cast(Schema, model.__pydantic_core_schema__)
+        schema = core_schema_of(model)
         self.secret_names = _secret_names(schema)
-        self.other_names = _other_names(schema)
-        self._has_steps = any(len(_alias(each)) > 1 for each in _fields(schema))
+        self.other_paths: Mapping[Steps, tuple[Steps, ...]] = other_paths(schema)
+        self._has_paths = any(
+            len(path) > 1 for each in parts(schema) for path in alias_paths(each)[:1]
+        )
         # Nested models have serializers of their own, made of the schema as it was.
-        self._serializer = SchemaSerializer(cast(CoreSchema, _rewritten(schema)), None, False)
+        self._serializer = SchemaSerializer(cast(CoreSchema, _rewritten(schema, {})), None, False)
 
     def of(self, value: BaseModel, *, secrets: str | None = MASK) -> dict[str, Any]:
         """The value as plain JSON.
@@ -69,118 +88,18 @@ class ShownForm:
             context={"secrets": secrets},
             warnings=False,  # a validator may give another type than the schema names
         )
-        return cast(dict[str, Any], _nested(dumped) if self._has_steps else dumped)
-
-
-def lazy_as_lists(model: type[BaseModel]) -> SchemaValidator | None:
-    """A validator that makes lists of iterables, which pydantic would read only once.
-
-    None if the model has none, so that its own validator serves.
-    """
-    schema = cast(Schema, model.__pydantic_core_schema__)
-    if not any(each.get("type") == "generator" for each in _parts(schema)):
-        return None
-    return SchemaValidator(cast(CoreSchema, _with_lists(schema)), None, False)
-
-
-def unfit_type(model: type[BaseModel]) -> str | None:
-    """The kind of a type in a model that no JSON value can have; None if there is none."""
-    kinds = {
-        "callable": "a function",
-        "is-subclass": "a class",
-        "is-instance": "an object of a class that has no form in JSON",
-    }
-    found = (kinds.get(each.get("type", "")) for each in _parts(_schema_of(model)))
-    return next((each for each in found if each), None)
-
-
-def has_plain_validator(model: type[BaseModel]) -> bool:
-    """Whether a field's value is made by an author's function alone."""
-    top = next(each for each in _parts(_schema_of(model)) if "fields" in each)
-    return any(
-        part.get("type") == "function-plain"
-        for _, field in _named_fields(top)
-        for part in _unwrapped(field)
-    )
-
-
-def _unwrapped(field: Schema) -> Iterator[Schema]:
-    """A field's schema, and what defaults and optional values wrap."""
-    schema: Any = field.get("schema")
-    while isinstance(schema, dict):
-        yield schema
-        schema = schema.get("schema") if schema.get("type") in ("default", "nullable") else None
-
-
-def _schema_of(model: type[BaseModel]) -> Schema:
-    return cast(Schema, model.__pydantic_core_schema__)
-
-
-def _parts(schema: Any) -> Iterator[Schema]:
-    """Every schema within a schema, this one included; not those for values that are no JSON."""
-    if isinstance(schema, dict):
-        yield schema
-        for name, inner in schema.items():
-            if name not in _OPAQUE and name != "serialization":
-                yield from _parts(inner)
-    elif isinstance(schema, list | tuple):
-        for inner in schema:
-            yield from _parts(inner)
-
-
-def _fields(schema: Schema) -> Iterator[Schema]:
-    return (each for each in _parts(schema) if each.get("type") in _FIELDS)
-
-
-def _alias(field: Schema) -> list[Any]:
-    """The path of the first alias under which a field is read; empty if it has none."""
-    paths = _alias_paths(field)
-    return paths[0] if paths else []
-
-
-def _alias_paths(field: Schema) -> list[list[Any]]:
-    alias = field.get("validation_alias")
-    if alias is None:
-        return []
-    if isinstance(alias, str):
-        return [[alias]]
-    many = list(alias)
-    return [list(each) for each in many] if isinstance(many[0], list | tuple) else [many]
-
-
-def _other_names(schema: Schema) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
-    for part in _parts(schema):
-        for name, field in _named_fields(part):
-            paths = _alias_paths(field)
-            shown = str(paths[0][0]) if paths else name
-            others = {str(path[0]) for path in paths if len(path) == 1} | {name}
-            found.setdefault(shown, set()).update(others - {shown})
-    return {name: tuple(sorted(others)) for name, others in found.items() if others}
+        return cast(dict[str, Any], nested(dumped) if self._has_paths else dumped)
 
 
 def _secret_names(schema: Schema) -> tuple[str, ...]:
-    if not any(_is_secret(each) for each in _parts(schema)):
+    if not any(_is_secret(each) for each in parts(schema)):
         return ()
-    top = next(each for each in _parts(schema) if "fields" in each)
-    found = []
-    for name, field in _named_fields(top):
-        # A definition that is used elsewhere, too, may hold the secret.
-        parts = list(_parts(field))
-        if any(_is_secret(each) or each.get("type") == "definition-ref" for each in parts):
-            found.append(str((_alias(field) or [name])[0]))
-    return tuple(found)
-
-
-def _named_fields(part: Schema) -> Iterator[tuple[str, Schema]]:
-    """The fields of a model, a typed dict or a dataclass, with their names in Python."""
-    fields = part.get("fields") or ()
-    named = (
-        fields.items()
-        if isinstance(fields, Mapping)
-        else ((each.get("name", ""), each) for each in fields if isinstance(each, dict))
+    # A definition that is used elsewhere, too, may hold the secret.
+    return tuple(
+        str(shown_path(name, field)[0])
+        for name, field in top_fields(schema)
+        if any(_is_secret(each) or each.get("type") == "definition-ref" for each in parts(field))
     )
-    return ((name, each) for name, each in named if each.get("type") in _FIELDS)
 
 
 def _is_secret(schema: Schema) -> bool:
@@ -198,33 +117,32 @@ def _function_of(serialization: Any) -> str:
     return getattr(function, "__name__", "") if is_own else ""
 
 
-def _rewritten(schema: Any) -> Any:
-    """A schema whose serializer shows values."""
-    if isinstance(schema, list):
-        return [_rewritten(each) for each in schema]
-    if isinstance(schema, tuple):
-        return tuple(_rewritten(each) for each in schema)
-    if not isinstance(schema, dict):
-        return schema
-    new = {
-        name: inner if name in (*_OPAQUE[:-1], "serialization") else _rewritten(inner)
-        for name, inner in schema.items()
-    }
-    kind = new.get("type")
-    if kind in _FIELDS:
-        _show_field(new)
+def _rewritten(schema: Schema, config: Mapping[str, Any]) -> Schema:
+    """A schema whose serializer shows values.
+
+    Args:
+        schema: the schema.
+        config: the configuration of the model, dataclass or typed dict that it is in.
+    """
+    config = schema.get("config") or config
+    new = with_parts(schema, lambda part: _rewritten(part, config))
+    if "config" in schema:
+        bytes_form = config.get("val_json_bytes", "utf8")
+        new["config"] = {**config, **_READABLE, "ser_json_bytes": bytes_form}
     if "computed_fields" in new:
         new["computed_fields"] = []
-    _show_value(new, is_secret=_is_secret(schema))
+    if new.get("type") in FIELDS:
+        _show_field(new, by_alias=config.get("validate_by_alias", True))
+    else:
+        _show_value(new, is_secret=_is_secret(schema))
     return new
 
 
-def _show_field(field: Schema) -> None:
+def _show_field(field: Schema, *, by_alias: bool) -> None:
     for name in ("serialization_exclude", "serialization_exclude_if", "serialization_alias"):
         field.pop(name, None)
-    alias = _alias(field)
-    if alias:
-        field["serialization_alias"] = _STEP.join(map(str, alias))
+    if by_alias and alias_paths(field):
+        field["serialization_alias"] = joined(alias_paths(field)[0])
     if field.get("init") is False:  # not read, but computed
         field["serialization_exclude"] = True
 
@@ -241,7 +159,9 @@ def _show_value(schema: Schema, *, is_secret: bool) -> None:
         schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(_sorted)
     elif _is_function(serialization) and not _function_of(serialization):
         # An author's form is for other readers, and may not be read back.
-        del schema["serialization"]
+        schema["serialization"] = _plain_or(cast(Schema, serialization))
+    elif serialization is None and kind in _COMPUTED:
+        schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(_sorted_within)
 
 
 def _is_function(serialization: Any) -> bool:
@@ -249,6 +169,8 @@ def _is_function(serialization: Any) -> bool:
 
 
 def _masked(secret: Any, info: core_schema.SerializationInfo) -> Any:
+    if not hasattr(secret, "get_secret_value"):  # of another type in a union
+        raise PydanticSerializationUnexpectedValue("no secret")
     plain = secret.get_secret_value()
     mask = (info.context or {}).get("secrets", MASK)
     if mask is None:
@@ -257,37 +179,42 @@ def _masked(secret: Any, info: core_schema.SerializationInfo) -> Any:
 
 
 def _sorted(value: Any, handler: Callable[[Any], Any]) -> Any:
-    return sorted(handler(value), key=canonical_json)
+    dumped = handler(value)
+    return sorted(dumped, key=canonical_json) if isinstance(value, set | frozenset) else dumped
 
 
-def _with_lists(schema: Any) -> Any:
-    """A schema that reads lists in place of iterables."""
-    if isinstance(schema, list):
-        return [_with_lists(each) for each in schema]
-    if isinstance(schema, tuple):
-        return tuple(_with_lists(each) for each in schema)
-    if not isinstance(schema, dict):
-        return schema
-    new = {
-        name: inner if name in _OPAQUE[:-1] else _with_lists(inner)
-        for name, inner in schema.items()
-    }
-    if new.get("type") == "generator":
-        new["type"] = "list"
-    return new
+def _sorted_within(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """The form of a value that a function has made: there may be sets that no schema names."""
+    return _sorted(value if isinstance(value, set | frozenset) else _without_sets(value), handler)
 
 
-def _nested(value: Any) -> Any:
-    """A dump whose names with steps have become inner objects."""
-    if isinstance(value, list):
-        return [_nested(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    nested: dict[str, Any] = {}
-    for name, inner in value.items():
-        *outer, last = name.split(_STEP) if isinstance(name, str) else [name]
-        place = nested
-        for step in outer:
-            place = place.setdefault(step, {})
-        place[last] = _nested(inner)
-    return nested
+def _without_sets(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _without_sets(inner) for name, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_sets(inner) for inner in value)
+    if type(value) in (set, frozenset):
+        return sorted(
+            (to_jsonable_python(_without_sets(each)) for each in value), key=canonical_json
+        )
+    return value
+
+
+def _plain_or(author: Schema) -> Schema:
+    """A serializer that takes the author's form only of values that have no plain one."""
+    is_wrap, has_info = author["type"] == "function-wrap", author.get("info_arg", False)
+
+    def show(*given: Any) -> Any:
+        *values, handler, info = given  # the values are the model, of its fields, and the value
+        try:
+            return _sorted_within(values[-1], handler)
+        except PydanticSerializationError:
+            more = [handler] * is_wrap + [info] * has_info
+            return author["function"](*values, *more)
+
+    return cast(
+        Schema,
+        core_schema.wrap_serializer_function_ser_schema(
+            show, is_field_serializer=author.get("is_field_serializer", False), info_arg=True
+        ),
+    )

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_mod
 from pydantic.fields import FieldInfo
 
 from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.core_schema import has_plain_validator, unfit_type
 from agent_continuations.authoring.schema import ArgumentsRefused, ObjectSchema
-from agent_continuations.authoring.shown import has_plain_validator, unfit_type
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, PydanticUserError
 from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.result_text import error_text, result_text, storable
-from agent_continuations.authoring.running import run_function
+from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.authoring.schema import AnswerSchema, Arguments, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
@@ -94,16 +94,16 @@ class Tool:
 
         A preview that fails is unknown: the call counts as one of high risk.
         """
-        if self.preview is None:
+        preview = self.preview
+        if preview is None:
             return None
-        try:
-            preview = run_function(self.preview, arguments.typed())
-            if isinstance(preview, str):
-                return Preview(effect=storable(preview))
-            if isinstance(preview, Preview):
-                return preview.model_copy(update={"effect": storable(preview.effect)})
-            fault = f"it is no text, but of the type {type(preview).__name__}"
-        except Exception as error:  # noqa: BLE001 - approvers still see the arguments
+        made, error = attempted(lambda: run_function(preview, arguments.typed()))
+        if isinstance(made, str):
+            made, error = attempted(Preview, effect=storable(made))
+        if isinstance(made, Preview):
+            return made.model_copy(update={"effect": storable(made.effect)})
+        fault = f"it is no text, but of the type {type(made).__name__}"
+        if error is not None:
             fault = error_text(error)
         _log.warning("preview failed", extra={"tool": self.name, "reason": fault})
         effect = f"The author's description of this call failed ({fault}). Read the arguments."

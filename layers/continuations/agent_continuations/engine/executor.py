@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -21,13 +22,13 @@ class EffectExecutor(Protocol):
 
 
 class ThreadExecutor:
-    """Runs each piece of work in a thread of its own."""
+    """Runs each piece of work in a thread of its own, in a copy of the caller's context."""
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="effect")
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        return self._pool.submit(work)
+        return self._pool.submit(copy_context().run, work)
 
     def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
         wait(futures, timeout=seconds, return_when=FIRST_COMPLETED)
