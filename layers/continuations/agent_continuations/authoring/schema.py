@@ -81,7 +81,6 @@ class ObjectSchema:
         """
         try:
             given = parsed_object(raw)
-            raw = raw if raw.strip() else "{}"
             first, second = self._validated(raw), self._validated(raw)
             canonical_json(given).encode()  # raises for what JSON or UTF-8 cannot express
             shown = self._form.of(first)
@@ -136,6 +135,7 @@ class ObjectSchema:
         return lazy_as_lists(self.model)
 
     def _validated(self, raw: str) -> BaseModel:
+        raw = raw if raw.strip() else "{}"
         if self._lazy:
             return cast(BaseModel, self._lazy.validate_json(raw))
         return self.model.model_validate_json(raw)
