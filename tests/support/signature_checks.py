@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from agent_continuations import Agent, Approval, LocalRunner, Reply, ScriptedModel, ToolRequest, say
 from agent_continuations import tool as make_tool
+from agent_continuations.authoring.schema import ObjectSchema
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.plans import RefusedPlan, ToolPlan
 
@@ -58,8 +59,9 @@ def recorded(function: Callable[..., Any], *, gated: bool) -> Recorded:
 
 def expected(made: Tool, raw: str) -> dict[str, Any] | None:
     """What one validation of the text gives, by parameter name; None if it is refused."""
+    assert isinstance(made.arguments, ObjectSchema)
     try:
-        value = made.model.model_validate_json(raw or "{}")
+        value = made.arguments.model.model_validate_json(raw or "{}")
     except Exception:  # noqa: BLE001 - validators may raise any exception
         return None
     return {

@@ -15,7 +15,7 @@ PUBLIC = {
     *("EveryTokens", "EveryTurns", "InMemoryStore", "Job", "LocalRunner", "ModelRequest"),
     *("OpenAIModel", "Pending", "Preview", "Price", "Question", "Reply", "Script", "ScriptedModel"),
     *("Sleep", "Stage", "ToolCall", "ToolContext", "ToolRequest", "WaitFor", "by_input", "call"),
-    *("calls", "say", "tool"),
+    *("calls", "say", "schema_tool", "tool"),
 }
 
 
@@ -59,5 +59,8 @@ def test_the_package_alone_loads_no_other_module_of_it() -> None:
 
 
 def test_an_agents_names_load_no_client() -> None:
-    loaded = loaded_by("from agent_continuations import Agent, Approval, ToolContext, tool")
-    assert not loaded & {"boto3", "openai", "jinja2", "slack_sdk", "aws_lambda_powertools"}
+    loaded = loaded_by(
+        "from agent_continuations import Agent, Approval, ToolContext, schema_tool, tool"
+    )
+    clients = {"boto3", "openai", "jinja2", "slack_sdk", "aws_lambda_powertools", "jsonschema_rs"}
+    assert not loaded & clients

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from agent_continuations.authoring.context import ToolContext
     from agent_continuations.authoring.pricing import Price
+    from agent_continuations.authoring.schema_tool import schema_tool
     from agent_continuations.authoring.tool import tool
     from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
     from agent_continuations.core.approvals.policy import Escalation, Preview
@@ -69,6 +70,7 @@ __all__ = [
     "call",
     "calls",
     "say",
+    "schema_tool",
     "tool",
 ]
 
@@ -104,6 +106,7 @@ _MODULES = {
     "call": "adapters.models.scripted",
     "calls": "adapters.models.scripted",
     "say": "adapters.models.scripted",
+    "schema_tool": "authoring.schema_tool",
     "tool": "authoring.tool",
 }
 

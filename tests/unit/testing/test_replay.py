@@ -32,6 +32,7 @@ from agent_continuations import (
     say,
     tool,
 )
+from agent_continuations.authoring.schema import ObjectSchema
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.plans import AgentPlan, ToolPlan
@@ -409,7 +410,7 @@ def test_edited_arguments_that_are_refused_are_found() -> None:
             """Pay."""
             return str(amount)
 
-        class Bounded(pay.model):  # type: ignore[name-defined, misc]
+        class Bounded(pay.arguments.model):  # type: ignore[name-defined, misc]
             @field_validator("parameter_0")
             @classmethod
             def check(cls, value: int) -> int:
@@ -417,7 +418,7 @@ def test_edited_arguments_that_are_refused_are_found() -> None:
                     raise ValueError("too much")
                 return value
 
-        object.__setattr__(pay, "model", Bounded)
+        object.__setattr__(pay, "arguments", ObjectSchema(Bounded))
         return [Agent("a", tools=[pay])]
 
     runner = LocalRunner(bounded(100), ScriptedModel({"a": [call("pay", amount=5), say("done")]}))

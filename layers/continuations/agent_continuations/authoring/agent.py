@@ -7,10 +7,11 @@ from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError
 
+from agent_continuations.authoring.answer import AnswerSchema
 from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.conditions import Condition
 from agent_continuations.authoring.models import ModelName
-from agent_continuations.authoring.schema import AnswerSchema, Arguments, ObjectSchema
+from agent_continuations.authoring.schema import Arguments, ObjectSchema
 from agent_continuations.authoring.tool import NAME, Tool
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.plans import Effect

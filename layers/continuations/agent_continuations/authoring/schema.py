@@ -5,25 +5,18 @@ is ever validated from a dump.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    PydanticUndefinedAnnotation,
-    PydanticUserError,
-    RootModel,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, ValidationError
 
 from agent_continuations.authoring.core_schema import lazy_as_lists
 from agent_continuations.authoring.raw_json import (
     MAX_DEPTH,
+    Steps,
     edited_object,
     is_within_depth,
     parsed_object,
@@ -31,9 +24,7 @@ from agent_continuations.authoring.raw_json import (
 from agent_continuations.authoring.shown import MASK, ShownForm
 from agent_continuations.core.ids import canonical_json
 
-ANSWER = "answer"
 MAX_FAULT_CHARACTERS = 2000
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ArgumentsRefused(ValueError):
@@ -55,14 +46,75 @@ class Arguments:
 
     raw: str
     shown: dict[str, Any]
-    schema: "ObjectSchema"
+    schema: "ArgumentsSchema"
 
     def typed(self) -> dict[str, Any]:
         """The values by parameter name, made anew for each reader."""
         return self.schema.typed(self.raw)
 
 
-class ObjectSchema:
+class ArgumentsSchema(ABC):
+    """The schema of a JSON object, and how its values are shown.
+
+    Attributes:
+        masked: the names of members that may hold a masked secret.
+        other_paths: by the path at which a value is shown, the other paths at which it may come.
+        is_pinned: whether what people decided on runs under the same schema only. It may run under
+            another one if what is shown tells everything.
+    """
+
+    is_pinned = False
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def other_paths(self) -> Mapping[Steps, Sequence[Steps]]:
+        return {}
+
+    @property
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema."""
+
+    @abstractmethod
+    def read(self, raw: str) -> Arguments:
+        """Validates a text.
+
+        Raises:
+            ArgumentsRefused: the text does not match the schema.
+        """
+
+    @abstractmethod
+    def typed(self, raw: str) -> dict[str, Any]:
+        """The values of a text that is valid, by name, as the function gets them."""
+
+    def edit(self, before: str, shown: Mapping[str, Any], edited: Mapping[str, Any]) -> Arguments:
+        """Validates what a person sent back. Values that equal those shown stay as they came.
+
+        Args:
+            before: the text of the arguments that were shown.
+            shown: what was shown of it.
+            edited: what was sent back.
+
+        Raises:
+            ArgumentsRefused: the edited arguments do not match the schema.
+        """
+        return self.read(edited_object(before, shown, edited, self.other_paths))
+
+    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Validates JSON values; returns them as they are shown.
+
+        Raises:
+            ArgumentsRefused: the values do not match the schema.
+        """
+        if not is_within_depth(values, MAX_DEPTH):
+            raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_DEPTH}")])
+        return self.read(json.dumps(dict(values))).shown
+
+
+class ObjectSchema(ArgumentsSchema):
     """The schema of a JSON object: a pydantic model, and how its values are shown.
 
     Args:
@@ -71,6 +123,15 @@ class ObjectSchema:
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema, without the titles that pydantic makes of the names."""
+        schema = self.model.model_json_schema()
+        del schema["title"]
+        for parameter in schema.get("properties", {}).values():
+            parameter.pop("title", None)
+        return schema
 
     def read(self, raw: str) -> Arguments:
         """Validates a text.
@@ -94,37 +155,17 @@ class ObjectSchema:
         self._check_secrets(second)
         return Arguments(raw=raw, shown=shown, schema=self)
 
-    def edit(self, before: str, shown: Mapping[str, Any], edited: Mapping[str, Any]) -> Arguments:
-        """Validates what a person sent back. Values that equal those shown stay as they came.
-
-        Args:
-            before: the text of the arguments that were shown.
-            shown: what was shown of it.
-            edited: what was sent back.
-
-        Raises:
-            ArgumentsRefused: the edited arguments do not match the schema.
-        """
-        return self.read(edited_object(before, shown, edited, self._form.other_paths))
-
-    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Validates JSON values; returns them as they are shown.
-
-        Raises:
-            ArgumentsRefused: the values do not match the schema.
-        """
-        if not is_within_depth(values, MAX_DEPTH):
-            raise ArgumentsRefused([("arguments", f"nested deeper than {MAX_DEPTH}")])
-        return self.read(json.dumps(dict(values))).shown
-
     def typed(self, raw: str) -> dict[str, Any]:
         """The values of a text that is valid, by parameter name."""
         return by_parameter(self._validated(raw))
 
-    @cached_property
+    @property
     def masked(self) -> tuple[str, ...]:
-        """The names of members that may hold a masked secret."""
         return self._form.secret_names
+
+    @property
+    def other_paths(self) -> Mapping[Steps, Sequence[Steps]]:
+        return self._form.other_paths
 
     @cached_property
     def _form(self) -> ShownForm:
@@ -159,19 +200,6 @@ class ObjectSchema:
         ]
         if copied:
             raise ArgumentsRefused([(".".join(map(str, path)), fault) for path, fault in copied])
-
-
-def _is_object(answer_type: Any) -> bool:
-    schema = _without_reference(TypeAdapter(answer_type).json_schema())
-    return schema.get("type") == "object" and "properties" in schema
-
-
-def _without_reference(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema whose top is no reference to one of its definitions, as services require."""
-    reference = schema.get("$ref", "")
-    if not reference.startswith("#/$defs/"):
-        return schema
-    return {**schema["$defs"][reference.removeprefix("#/$defs/")], "$defs": schema["$defs"]}
 
 
 def by_parameter(value: BaseModel) -> dict[str, Any]:
@@ -216,75 +244,3 @@ def _at(value: Any, path: Sequence[Any]) -> Any:
     for step in path:
         value = value[step]
     return value
-
-
-class AnswerSchema:
-    """Schema of an answer: a pydantic model, or any other type.
-
-    Forms and model services want objects, so another type is wrapped in an object with one field,
-    `answer`.
-
-    Args:
-        answer_type: type of the answer.
-        wrap_objects: whether other types than models are wrapped even if their JSON is an object,
-            such as dataclasses. Answers to questions are.
-
-    Raises:
-        TypeError: no JSON value has the type.
-    """
-
-    def __init__(self, answer_type: Any, *, wrap_objects: bool = True) -> None:
-        is_model = isinstance(answer_type, type) and issubclass(answer_type, BaseModel)
-        try:
-            is_object = is_model or (not wrap_objects and _is_object(answer_type))
-            self.is_wrapped = not is_object
-            if is_model:
-                model = answer_type
-            elif is_object:
-                model = RootModel[answer_type]
-            else:
-                model = create_model("Answer", __config__=_STRICT, answer=(answer_type, ...))
-        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-            raise TypeError(f"no JSON can be made of {answer_type!r}: {error}") from None
-        self.model: type[BaseModel] = model
-        self._object = ObjectSchema(model)
-
-    @cached_property
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of the object."""
-        schema = self.model.model_json_schema()
-        if self.is_wrapped:
-            del schema["title"]
-            schema["properties"][ANSWER].pop("title", None)
-        return _without_reference(schema)
-
-    def read(self, raw: str) -> Any:
-        """Validates the text of an object; returns the value as it is shown.
-
-        Raises:
-            ArgumentsRefused: the text does not match the type.
-        """
-        shown = self._object.read(raw).shown
-        return shown[ANSWER] if self.is_wrapped else shown
-
-    def validate(self, value: Any) -> Any:
-        """Validates a JSON value; returns it as it is shown.
-
-        Raises:
-            ArgumentsRefused: the value does not match the type.
-        """
-        return self.validate_fields({ANSWER: value} if self.is_wrapped else value)
-
-    def validate_fields(self, fields: Any) -> Any:
-        """Validates the object that a form submits; returns the value as it is shown.
-
-        Raises:
-            ArgumentsRefused: the value does not match the type.
-        """
-        if not isinstance(fields, Mapping):
-            raise ArgumentsRefused([("answer", "a JSON object is needed")])
-        try:
-            raw = json.dumps(fields, allow_nan=False)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ArgumentsRefused([("answer", fault_text(error))]) from None
-        return self.read(raw)

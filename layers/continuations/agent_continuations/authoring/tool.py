@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias, overload
 
 from pydantic import BaseModel, PydanticUserError
 
+from agent_continuations.authoring.answer import AnswerSchema
 from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.result_text import error_text, result_text, storable
 from agent_continuations.authoring.running import attempted, run_function
-from agent_continuations.authoring.schema import AnswerSchema, Arguments, ObjectSchema
+from agent_continuations.authoring.schema import Arguments, ArgumentsSchema, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
@@ -31,12 +32,13 @@ PreviewFunction: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
 PollFunction: TypeAlias = Callable[[Any, ToolContext], Any]
 
 _TEXT = AnswerSchema(str)
+_NOTHING = ObjectSchema(BaseModel)
 _log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that a model can call, created by `@tool`; calling it calls the function."""
+    """A function that a model can call, made by `@tool` or `schema_tool`. Calling it calls it."""
 
     function: Callable[..., Any]
     name: str
@@ -44,7 +46,7 @@ class Tool:
     effect: Effect = Effect.ONCE
     approval: Approval | None = None
     context_parameter: str | None = None
-    model: type[BaseModel] = field(default=BaseModel, repr=False)
+    arguments: ArgumentsSchema = field(default=_NOTHING, repr=False)
     preview: PreviewFunction | None = None
     poll: PollFunction | None = None
     answer: AnswerSchema = field(default=_TEXT, repr=False)
@@ -52,19 +54,10 @@ class Tool:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
-    @cached_property
-    def arguments(self) -> ObjectSchema:
-        """The schema that reads the arguments of a call."""
-        return ObjectSchema(self.model)
-
-    @cached_property
+    @property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
-        schema = self.model.model_json_schema()
-        del schema["title"]
-        for parameter in schema.get("properties", {}).values():
-            parameter.pop("title", None)
-        return schema
+        return self.arguments.schema
 
     @cached_property
     def schema_version(self) -> str:
@@ -126,10 +119,7 @@ class Tool:
             TypeError: the tool cannot wait in this way.
             BaseException: the function raised it.
         """
-        parameters = dict(arguments)
-        if self.context_parameter:
-            parameters[self.context_parameter] = context
-        result = run_function(self.function, **parameters)
+        result = self._call(arguments, context)
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -143,6 +133,12 @@ class Tool:
                 return result.wait(now())
             case _:
                 return result_text(result)
+
+    def _call(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
+        parameters = dict(arguments)
+        if self.context_parameter:
+            parameters[self.context_parameter] = context
+        return run_function(self.function, **parameters)
 
     def poll_job(self, handle: Any, context: ToolContext) -> str | None:
         """Polls a job.
@@ -160,7 +156,14 @@ class Tool:
         return None if isinstance(result, Pending) else result_text(result)
 
 
-def _answer(tool: str, answer: Any) -> AnswerSchema:
+def answer_schema(tool: str, answer: Any) -> AnswerSchema:
+    """The schema of the answer to a tool's question.
+
+    Raises:
+        TypeError: JSON cannot give the type.
+    """
+    if answer is str:
+        return _TEXT
     try:
         schema = AnswerSchema(answer)
         _ = schema.schema
@@ -168,6 +171,21 @@ def _answer(tool: str, answer: Any) -> AnswerSchema:
         text = str(error).partition("\n")[0]
         raise TypeError(f"{tool}: JSON cannot give answer={answer!r} ({text})") from None
     return schema
+
+
+def check_options(tool: str, approval: Any, preview: Any, poll: Any) -> None:
+    """Checks the name and the options of a tool.
+
+    Raises:
+        TypeError: an option is not of the type that is needed; the message names it.
+        ValueError: model services do not accept the name.
+    """
+    check_approval_type(tool, approval)
+    for option, function in (("preview", preview), ("poll", poll)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{tool}: {option} is a function, and not {function!r}")
+    if not NAME.fullmatch(tool):
+        raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {tool!r}")
 
 
 @overload
@@ -221,12 +239,7 @@ def tool(
         if not hasattr(decorated, "__name__"):
             raise TypeError(f"a tool is made of a function, not of {decorated!r}")
         tool_name = name or decorated.__name__
-        check_approval_type(tool_name, approval)
-        for option, function in (("preview", preview), ("poll", poll)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{tool_name}: {option} is a function, and not {function!r}")
-        if not NAME.fullmatch(tool_name):
-            raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {tool_name!r}")
+        check_options(tool_name, approval, preview, poll)
         summary, descriptions = parse_docstring(decorated)
         model, context_parameter = arguments_model(decorated, tool_name, descriptions)
         return Tool(
@@ -236,10 +249,10 @@ def tool(
             effect=Effect(effect),
             approval=approval,
             context_parameter=context_parameter,
-            model=model,
+            arguments=ObjectSchema(model),
             preview=preview,
             poll=poll,
-            answer=_TEXT if answer is str else _answer(tool_name, answer),
+            answer=answer_schema(tool_name, answer),
         )
 
     return make if function is None else make(function)

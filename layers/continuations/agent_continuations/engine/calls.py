@@ -151,6 +151,8 @@ def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool:
         arguments = tool.arguments.read(raw)
     except ArgumentsRefused as error:
         raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
+    if plan.gate and tool.arguments.is_pinned and tool.schema_version != plan.schema_version:
+        raise Vanished(f"the schema of the tool {plan.tool} has changed since people were asked")
     now, before = canonical_json(arguments.shown), canonical_json(call.arguments)
     if plan.gate and now != before:
         raise Vanished(

@@ -167,10 +167,16 @@ def code(value: Any) -> str:
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A schema with its reference resolved; keys beside the reference take precedence."""
+    """A schema with its reference resolved; keys beside the reference take precedence.
+
+    Of a boolean, and of what is referred to elsewhere than in `$defs`, nothing is known.
+    """
+    if not isinstance(schema, Mapping):
+        return {}
     while "$ref" in schema:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         target = root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"), {})
+        target = target if isinstance(target, Mapping) else {}
         # A class's title names the class, not the argument.
         schema = {key: value for key, value in target.items() if key != "title"} | beside
     return schema
