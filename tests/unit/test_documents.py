@@ -85,7 +85,7 @@ def test_the_code_runs_and_prints_what_is_shown(path: Path) -> None:
 
 def test_the_first_sample_and_what_every_author_needs_are_run() -> None:
     assert [bool(each.output) for each in samples(READMES[0])] == [True, False]
-    assert [bool(each.output) for each in samples(READMES[1])] == [False] * 5 + [True, True, False]
+    assert [bool(each.output) for each in samples(READMES[1])] == [False] * 6 + [True, True, False]
 
 
 def test_the_example_agents_can_be_deployed() -> None:
