@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 from agent_continuations import (
     Agent,
     Approval,
+    InMemoryStore,
     LocalRunner,
     Script,
+    ScriptedModel,
     by_input,
     call,
     calls,
@@ -135,6 +137,23 @@ def test_each_request_profile_is_read_once(run: Run, server: Server) -> None:
     assert clerk["settings"] == {"temperature": 0.5}
     assert [each["function"]["name"] for each in clerk["tools"]] == ["transfer"]
     assert all(RequestProfile(**each).digest == key for key, each in document["requests"].items())
+
+
+def test_a_profile_that_a_later_turn_names_first_is_read_from_that_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, model = InMemoryStore(), ScriptedModel({"a": [say("one"), say("two")]})
+    old, new = (
+        LocalRunner([Agent("a", settings={"seed": seed})], model, store=store) for seed in (1, 2)
+    )
+    run_id = old.start("a", "go").run_id
+    assert new.message(run_id, "And?").result == "two"
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve_api(new) as api:
+        result = CliRunner().invoke(cli, ["--url", api.url, "record", run_id])
+    assert result.stderr == ""
+    requests = json.loads(result.stdout)["requests"]
+    assert [each["settings"] for each in requests.values()] == [{"seed": 1}, {"seed": 2}]
 
 
 def test_a_script_needs_no_request_profiles(run: Run, server: Server) -> None:

@@ -83,9 +83,8 @@ def _profile(api: ApiClient, request: ProfiledRequest) -> RequestProfile | None:
     profile = RequestProfile(
         model=shown.requested_model, tools=shown.tools, settings=shown.settings
     )
-    # What is shortened may be a message.
-    is_cut = shown.truncated and profile.digest != request.digest
-    return None if is_cut else profile
+    # With another digest it is not what was sent: long texts were shortened.
+    return profile if profile.digest == request.digest else None
 
 
 def _write(file: Path, text: str) -> None:
