@@ -1,6 +1,7 @@
 """Recordings of every form can be read and compared."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def document(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_every_form_has_a_file() -> None:
-    assert [path.stem for path in FILES] == [str(form) for form in range(1, RECORDING_FORM + 1)]
+    forms = {int(path.stem.partition("-")[0]) for path in FILES}
+    assert forms == set(range(1, RECORDING_FORM + 1))
 
 
 def test_a_recording_of_any_form_is_compared_with_agents(document: dict[str, Any]) -> None:
@@ -44,6 +46,20 @@ def test_a_recording_of_any_form_has_all_that_a_run_can_have(document: dict[str,
     assert {call.decision.verdict for call in calls if call.decision} == {"approve", "reject"}
     assert any(call.decision.arguments for call in calls if call.decision)
     assert [turn.heard for turn in recording.continuation.turns][-1]
+
+
+def test_the_requests_of_a_recording_are_compared_if_it_has_them() -> None:
+    with_requests, without = (
+        json.loads((HERE / name).read_text("utf-8")) for name in ("1-requests.json", "1.json")
+    )
+    assert len(read_recording(with_requests).requests) == 3
+    assert read_recording(without).requests == {}
+    office = AGENTS[0]
+    changed = [replace(office, settings={"temperature": 1})]
+    assert check_recording(without, changed) is None
+    found = check_recording(with_requests, changed)
+    assert found
+    assert (found.path, found.what) == ("", "manager has a new setting temperature")
 
 
 def test_a_recording_of_any_form_becomes_a_script(document: dict[str, Any]) -> None:

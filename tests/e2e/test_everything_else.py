@@ -113,7 +113,7 @@ def test_a_run_is_started_watched_and_decided_from_the_command_line(client: Clie
     shown = command(client, "show", run_id)
     assert shown.returncode == 0
     assert "account_agent" in shown.stdout
-    approved = command(client, "approve", run_id, "--approver", SECURITY)
+    approved = command(client, "approve", run_id, "--approver", SECURITY, "--yes")
     assert approved.returncode == 0, approved.stderr
     ended = command(client, "tail", run_id)
     assert ended.returncode == 0, (ended.stdout, ended.stderr)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -138,6 +139,15 @@ class Started:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
+    def submit(self, path: str, **form: str) -> str:
+        """Send a form of a page as a browser does; returns the address of the page that follows."""
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        data = urlencode(form).encode()
+        headers = {"Accept": "text/html"}
+        with opener.open(urllib.request.Request(self.url + path, data, headers)) as answer:
+            assert answer.status == 200
+            return str(answer.geturl())
+
     def started(self, agent: str = "greeter") -> str:
         return str(self.post("/runs", {"agent": agent, "input": "Go on."})["run_id"])
 
@@ -196,8 +206,12 @@ def test_a_day_of_a_developer(place: tuple[Path, Path, int]) -> None:
     assert (home / "api_url").read_text() == first.url
     assert "Start greeter" in first.get("/")
 
-    old = first.started()
+    # The start page starts an agent, and opens the inbox of whoever is asked.
+    old = first.submit("/start", agent="greeter", input="Greet Ada.").rpartition("/")[2]
     first.suspended(old)
+    page = first.get("/")
+    assert "boss@example.com" in page and "Open inbox" in page and old in page
+    assert first.submit("/sign-in-as", person="boss@example.com").endswith("/approvals")
 
     # A change is live for new work; what waits goes on with it, as after any deployment.
     for number in range(3):

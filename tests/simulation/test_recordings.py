@@ -24,9 +24,14 @@ def recordings_differ(world: World) -> list[str]:
         return loaded.continuation
 
     agents = list(world.registry.startable.values())
-    documents = [
-        json.loads(record(run_id, load).model_dump_json()) for run_id in world.all_run_ids()
+    recordings = [
+        record(run_id, load, lambda request: world.profile(request.digest))
+        for run_id in world.all_run_ids()
     ]
+    for each in recordings:
+        assert {request.digest for request in each.profiled_requests()} == set(each.requests)
+    assert any(each.requests for each in recordings)
+    documents = [json.loads(each.model_dump_json()) for each in recordings]
     return [str(found) for each in documents if (found := check_recording(each, agents))]
 
 

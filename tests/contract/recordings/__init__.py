@@ -1,6 +1,7 @@
 """A recorded run in each form of the document. Earlier files are never changed.
 
-`python -m tests.contract.recordings` writes the file of today's form.
+`python -m tests.contract.recordings` writes the file of today's form; with a name, such as
+`requests`, the file `1-requests.json` for a field that was added to the form.
 """
 
 from collections.abc import Iterator

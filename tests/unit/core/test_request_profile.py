@@ -64,8 +64,9 @@ def test_a_value_that_json_cannot_hold_becomes_a_name() -> None:
 
 
 def test_half_a_surrogate_pair_in_a_tool_stops_nothing() -> None:
-    profile = RequestProfile.of("m", [{"description": "\ud800"}], {})
-    assert RequestProfile.read(profile.document).tools == ({"description": "?"},)
+    profile = RequestProfile.of("m", [{"description": "\ud800", "maximum": float("inf")}], {})
+    assert profile.tools == ({"description": "?", "maximum": "Infinity"},)
+    assert RequestProfile.read(profile.document) == profile
 
 
 anything = st.recursive(

@@ -145,14 +145,21 @@ def record_office() -> Recording:
     return runner.record(run.run_id)
 
 
+def earlier(recording: Recording) -> Recording:
+    """A recording of earlier code, which has no request profiles: only the plans are compared."""
+    assert recording.requests
+    return recording.model_copy(update={"requests": {}})
+
+
 RECORDED = record_office()
+EARLIER = earlier(RECORDED)
 
 
 def check(**changes: Any) -> Difference:
-    """The difference of the office with changes; it is found in the JSON document, too."""
+    """The difference of the plans of the office with changes; the JSON document has it, too."""
     run = changes.pop("run", ())
-    found = check_recording(RECORDED, office(**changes), run)
-    document = json.loads(RECORDED.model_dump_json())
+    found = check_recording(EARLIER, office(**changes), run)
+    document = json.loads(EARLIER.model_dump_json())
     assert check_recording(document, office(**changes), run) == found
     assert found
     return found
@@ -162,9 +169,10 @@ def with_tool(name: str, changed: Tool) -> dict[str, Any]:
     return {"tools": {name: changed}}
 
 
-def test_unchanged_agents_do_not_differ() -> None:
-    assert check_recording(RECORDED, office()) is None
-    assert check_recording(RECORDED, office(), run=["balance", "ask_account"]) is None
+@pytest.mark.parametrize("recorded", [RECORDED, EARLIER], ids=["today", "earlier"])
+def test_unchanged_agents_do_not_differ(recorded: Recording) -> None:
+    assert check_recording(recorded, office()) is None
+    assert check_recording(recorded, office(), run=["balance", "ask_account"]) is None
 
 
 TRANSFER = "0.0/1.0"
@@ -322,7 +330,7 @@ def look_more(at: int, depth: float = 1) -> str:
 
 
 def test_arguments_that_are_refused_or_validated_differently_are_found() -> None:
-    recorded = record_run(one(look), {"a": [call("look", at=3), say("done")]})
+    recorded = earlier(record_run(one(look), {"a": [call("look", at=3), say("done")]}))
     assert check_recording(recorded, one(look)) is None
     found = check_recording(recorded, one(look_text))
     assert found
@@ -340,7 +348,7 @@ def test_a_whole_number_differs_from_one_with_a_fraction() -> None:
         """Look."""
         return str(at)
 
-    recorded = record_run(one(look), {"a": [call("look", at=3), say("done")]})
+    recorded = earlier(record_run(one(look), {"a": [call("look", at=3), say("done")]}))
     found = check_recording(recorded, one(look_float))
     assert found
     assert (found.expected, found.actual) == ({"at": 3}, {"at": 3.0})
@@ -356,7 +364,7 @@ def test_a_schema_that_validates_the_same_is_found() -> None:
         """
         return str(at)
 
-    recorded = record_run(one(look), {"a": [call("look", at=3), say("done")]})
+    recorded = earlier(record_run(one(look), {"a": [call("look", at=3), say("done")]}))
     found = check_recording(recorded, one(look_described))
     assert found
     assert found.what == "the JSON schema of the arguments of look differs"
@@ -369,7 +377,7 @@ def test_refused_calls_are_found_when_they_are_accepted_or_refused_otherwise() -
         Reply(requests=(ToolRequest(name="look", arguments="{oops"),)),
         say("done"),
     ]
-    recorded = record_run(one(look), {"a": replies})
+    recorded = earlier(record_run(one(look), {"a": replies}))
     assert check_recording(recorded, one(look)) is None
     found = check_recording(recorded, one(look_text))
     assert found
@@ -381,14 +389,13 @@ def test_refused_calls_are_found_when_they_are_accepted_or_refused_otherwise() -
 
 
 def test_a_tool_that_becomes_an_agent_is_found() -> None:
-    recorded = record_run(one(look_text), {"a": [call("look", at="x"), say("done")]})
+    recorded = earlier(record_run(one(look_text), {"a": [call("look", at="x"), say("done")]}))
     inner = Agent("look").as_tool(description="Looks.")
     found = check_recording(recorded, [Agent("a", tools=[inner])])
     assert found
     assert found.what == "the call of look is refused"  # it takes `input`, not `at`
-    recorded = record_run(
-        [Agent("a", tools=[inner])], {"a": [call("look", input="x"), say("y")], "look": [say("z")]}
-    )
+    script: Script = [call("look", input="x"), say("y")]
+    recorded = earlier(record_run([Agent("a", tools=[inner])], {"a": script, "look": [say("z")]}))
 
     def look_input(input: str) -> str:
         """Look."""

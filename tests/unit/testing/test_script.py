@@ -31,7 +31,7 @@ from agent_continuations.core.transcript import chat_messages
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.testing.script import script_of
 from agent_continuations.testing.source import string
-from agent_continuations.views.recording import Recording, record
+from agent_continuations.views.recording import Recording
 
 
 def recording(*frames: Continuation) -> Recording:
@@ -359,6 +359,6 @@ def test_all_child_runs_are_recorded_and_too_many_are_refused() -> None:
     module.MAX_CHILD_RUNS = 2
     try:
         with pytest.raises(Invalid, match="more than 2 child runs"):
-            record(run_id, runner.continuation)
+            runner.record(run_id)
     finally:
         module.MAX_CHILD_RUNS = limit

@@ -175,6 +175,7 @@ class ModelRequest(ApiModel):
     turn: int
     at: str | None = None
     model: str | None = None
+    requested_model: str | None = None
     messages: tuple[ChatMessage, ...] = ()
     tools: tuple[dict[str, Any], ...] | None = None
     settings: dict[str, Any] | None = None

@@ -32,10 +32,10 @@ class RequestProfile(FrozenModel):
     def of(
         cls, model: str | None, tools: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
     ) -> "RequestProfile":
-        """The profile of a request. Values of settings that JSON cannot hold become a name."""
+        """The profile of a request. Values that JSON cannot hold become a name."""
         return cls(
             model=model,
-            tools=tuple(dict(each) for each in tools),
+            tools=tuple(_as_json(dict(each)) for each in tools),
             settings={
                 name: _as_json(value)
                 for name, value in settings.items()

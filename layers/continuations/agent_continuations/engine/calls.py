@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent_continuations.authoring.agent import AgentTool
+from agent_continuations.authoring.agent import Agent, AgentTool
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import error_text
@@ -47,6 +47,11 @@ def model_request(
     agent = registry.find(frame.agent)
     if agent is None:
         raise Vanished(f"there is no agent named {frame.agent}")
+    return agent_request(agent, frame, path)
+
+
+def agent_request(agent: Agent, frame: Continuation, path: Path) -> ModelRequest:
+    """The model call that a frame of the agent needs next."""
     return ModelRequest(
         agent=agent.name,
         path=path_text(path),

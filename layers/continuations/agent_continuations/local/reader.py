@@ -73,4 +73,5 @@ class LocalReader:
         Raises:
             NotFound: the run does not exist.
         """
-        return record(run_id, self.continuation)
+        store = self._services.runs.store
+        return record(run_id, self.continuation, lambda request: store.profile(request.digest))

@@ -1,8 +1,9 @@
 """Replay: a recorded run is planned again by changed agents, up to the first difference.
 
 No model and nobody is asked, and no tool runs except those that the caller names. At each turn the
-recorded reply is planned by the code of the agents, and the plans are compared with those that were
-stored when the model replied.
+tools and settings that the model was sent are compared with those that it would be sent now. Then
+the recorded reply is planned by the code of the agents, and the plans are compared with those that
+were stored when the model replied.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 from agent_continuations.authoring.agent import Agent
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import Tool
-from agent_continuations.core.continuation import Call, Continuation
+from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.path import ROOT, Path, Step, path_text
 from agent_continuations.core.plans import ToolPlan
+from agent_continuations.core.request_profile import RequestProfile
+from agent_continuations.engine.calls import agent_request
 from agent_continuations.engine.planning import first_frame, plan_calls
 from agent_continuations.errors import Invalid
 from agent_continuations.testing.comparison import (
@@ -25,6 +28,7 @@ from agent_continuations.testing.comparison import (
     is_different,
 )
 from agent_continuations.testing.difference import Change, Difference
+from agent_continuations.testing.requests import changed_profile
 from agent_continuations.testing.tool_runs import changed_result, has_run
 from agent_continuations.views.recording import Recording, read_recording
 
@@ -77,6 +81,8 @@ class _Replay:
         self._runs = dict(recording.runs())
         self._registry = registry
         self._run = run
+        self._profiles: dict[str, tuple[RequestProfile, str]] = {}  # of today, by agent
+        self._compared: set[tuple[str, str]] = set()  # digests: recorded, of today
 
     def differences(self) -> Iterator[Difference]:
         """The differences, in the order of the run. Those after the first may follow from it."""
@@ -97,6 +103,8 @@ class _Replay:
         if agent is None:
             return  # a difference in the plan of the call that starts it
         for number, turn in enumerate(frame.turns):
+            for change in self._changed_request(agent, turn):
+                yield place.differs(change, number)
             for change in changed_answer(agent, frame, turn.reply):
                 yield place.differs(change, number)
             plans = plan_calls(agent, place.path, turn.reply, frame.turns[:number])
@@ -109,6 +117,19 @@ class _Replay:
                     yield place.differs(change, number, index)
             for index, call in enumerate(turn.calls):
                 yield from self._child(place, call, Step(number, index))
+
+    def _changed_request(self, agent: Agent, turn: Turn) -> Iterator[Change]:
+        """What differs in the request besides its messages; equal pairs are compared once."""
+        recorded = self._recording.requests.get(turn.profile) if turn.profile else None
+        if turn.profile is None or recorded is None:
+            return
+        if agent.name not in self._profiles:
+            profile = agent_request(agent, first_frame(agent, ""), ROOT).profile
+            self._profiles[agent.name] = profile, profile.digest
+        now, digest = self._profiles[agent.name]
+        if (turn.profile, digest) not in self._compared:
+            self._compared.add((turn.profile, digest))
+            yield from changed_profile(recorded, now, agent.name)
 
     def _child(self, place: _Place, call: Call, step: Step) -> Iterator[Difference]:
         """The differences in the frame or the child run that a call has started."""
