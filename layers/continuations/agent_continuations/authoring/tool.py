@@ -130,6 +130,8 @@ class Tool:
         if self.context_parameter:
             parameters[self.context_parameter] = context
         result = run_function(self.function, **parameters)
+        if not issubclass(type(result), Sleep | WaitFor | Question | Job):
+            return result_text(result)
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -141,8 +143,7 @@ class Tool:
                 if result.poll_seconds is not None and self.poll is None:
                     raise TypeError("this job is polled, but its tool has no poll function")
                 return result.wait(now())
-            case _:
-                return result_text(result)
+        raise AssertionError(result)
 
     def poll_job(self, handle: Any, context: ToolContext) -> str | None:
         """Polls a job.
@@ -157,7 +158,7 @@ class Tool:
         if self.poll is None:
             raise TypeError(f"{self.name} has no poll function")
         result = run_function(self.poll, handle, context)
-        return None if isinstance(result, Pending) else result_text(result)
+        return None if issubclass(type(result), Pending) else result_text(result)
 
 
 def _answer(tool: str, answer: Any) -> AnswerSchema:
