@@ -1,6 +1,7 @@
 """What a call is said to have done: a body that returned is ok, one that raised is an error."""
 
 import asyncio
+import logging
 import os
 import re
 import warnings
@@ -33,12 +34,14 @@ CONTEXT = ToolContext(run_id="r", path="0.0", attempt=1, idempotency_key="k" * 4
 
 
 @pytest.fixture(autouse=True)
-def _own_warnings() -> Iterator[None]:
-    """Files and coroutines that a tool leaves open are its own matter."""
+def _quiet() -> Iterator[None]:
+    """Coroutines that a tool leaves are its own matter, and pytest-xdist cannot send all texts."""
+    logging.disable(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
+    logging.disable(logging.NOTSET)
 
 
 def tool_of(body: Callable[[], Any], *, is_async: bool) -> Tool:
