@@ -103,8 +103,12 @@ def _object(members: Mapping[str, str]) -> str:
     return f"{{{', '.join(f'{json.dumps(name)}: {value}' for name, value in members.items())}}}"
 
 
-def _at(value: Any, path: Steps) -> Any:
-    """The value at a path; raises LookupError or TypeError if there is none."""
+def at_path(value: Any, path: Steps) -> Any:
+    """The value at a path.
+
+    Raises:
+        LookupError, TypeError: there is none.
+    """
     for step in path:
         value = value[step]
     return value
@@ -112,7 +116,7 @@ def _at(value: Any, path: Steps) -> Any:
 
 def _has(value: Any, path: Steps) -> bool:
     with suppress(LookupError, TypeError):
-        _at(value, path)
+        at_path(value, path)
         return True
     return False
 
@@ -120,7 +124,7 @@ def _has(value: Any, path: Steps) -> bool:
 def _same_at(path: Steps, one: Any, other: Any) -> bool:
     if not (_has(one, path) and _has(other, path)):
         return not _has(one, path) and not _has(other, path)
-    return _same(_at(one, path), _at(other, path))
+    return _same(at_path(one, path), at_path(other, path))
 
 
 def _same(one: Any, other: Any) -> bool:

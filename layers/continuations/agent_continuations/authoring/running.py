@@ -9,10 +9,12 @@ import inspect
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from io import IOBase
 from itertools import islice
 from threading import Lock, Thread
+from types import GeneratorType
 from typing import Any
 
 MAX_ITEMS = 10_000
@@ -37,7 +39,8 @@ class _Loop:
     def _run(self) -> None:
         while not self._loop.is_closed():
             # `SystemExit` of a background task, or a tool that stops the loop, ends only this.
-            _, _ = attempted(self._loop.run_forever)
+            with suppress(BaseException):
+                self._loop.run_forever()
 
 
 # Code on a loop may block it until other async code is done, such as that of a `LocalRunner`. So
@@ -130,7 +133,7 @@ def _is_iterator(value: Any) -> bool:
 
 def _needs_loop(value: Any) -> bool:
     return issubclass(type(value), AsyncIterator | Awaitable) or (
-        inspect.isgenerator(value) and inspect.isawaitable(value)
+        type(value) is GeneratorType and inspect.isawaitable(value)
     )
 
 
@@ -153,22 +156,25 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _substituted(value: Any, results: dict[int, Any], depth: int) -> Any:
-    """A copy of a value with results in place of the work. A set becomes a list."""
+    """A copy of a value with results in place of the work. A set that holds work becomes a list."""
     if id(value) in results:
         return results[id(value)]
     old = _parts(value) if depth else []
     if not old:
         return value
-    results[id(value)] = value  # if it holds itself
+    kind = type(value)
+    made: Any = {} if issubclass(kind, dict) else []
+    if issubclass(kind, dict | list):
+        results[id(value)] = made  # it may hold itself
     new = [_substituted(each, results, depth - 1) for each in old]
-    if all(one is other for one, other in zip(new, old, strict=True)):
-        return value
-    made: Any = new
-    if issubclass(type(value), dict):
-        made = dict(zip(dict.keys(value), new, strict=True))
-    elif type(value) is tuple:
-        made = tuple(new)
-    results[id(value)] = made
+    if issubclass(kind, dict):
+        made.update(zip(dict.keys(value), new, strict=True))
+    elif issubclass(kind, list):
+        made.extend(new)
+    elif all(one is other for one, other in zip(new, old, strict=True)):
+        made = value
+    else:
+        made = tuple(new) if kind is tuple else new
     return made
 
 

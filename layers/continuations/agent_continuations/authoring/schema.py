@@ -21,7 +21,8 @@ from agent_continuations.authoring.raw_json import (
     is_within_depth,
     parsed_object,
 )
-from agent_continuations.authoring.shown import MASK, ShownForm
+from agent_continuations.authoring.running import attempted
+from agent_continuations.authoring.shown import ShownForm
 from agent_continuations.core.ids import canonical_json
 
 MAX_FAULT_CHARACTERS = 2000
@@ -150,10 +151,17 @@ class ObjectSchema(ArgumentsSchema):
                 raise ValueError("a default or a validator gives another value each time")
         except ValidationError as error:
             raise ArgumentsRefused(field_faults(error)) from None
-        except Exception as error:  # noqa: BLE001 - an author's validator may raise any exception
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an author's validator may raise anything
             raise ArgumentsRefused([("arguments", fault_text(error))]) from None
         self._check_secrets(second)
         return Arguments(raw=raw, shown=shown, schema=self)
+
+    def edit(self, before: str, shown: Mapping[str, Any], edited: Mapping[str, Any]) -> Arguments:
+        found = super().edit(before, shown, edited)
+        self._check_edit(edited, found)
+        return found
 
     def typed(self, raw: str) -> dict[str, Any]:
         """The values of a text that is valid, by parameter name."""
@@ -184,22 +192,38 @@ class ObjectSchema(ArgumentsSchema):
     def _plain(self, value: BaseModel) -> dict[str, Any]:
         return self._form.of(value, secrets=None)
 
+    def _check_edit(self, edited: Mapping[str, Any], found: Arguments) -> None:
+        """Refuses an edit that a validator turns into something else than the person wrote.
+
+        What is only normalized, such as to lower case, is read as the same again.
+
+        Raises:
+            ArgumentsRefused: what a person wrote is read as something else.
+        """
+        read = self._plain(self._validated(found.raw))
+        again = edited_object(found.raw, edited, read, self._form.other_paths)
+        if again == found.raw:
+            return
+        values, error = attempted(lambda: self._plain(self._validated(again)))
+        wrong = [
+            (name, f"the tool would read this as {canonical_json(found.shown[name])}")
+            for name in edited
+            if error or canonical_json(values.get(name)) != canonical_json(read.get(name))
+            if name in found.shown and found.shown[name] != edited[name]
+        ]
+        if wrong:
+            raise ArgumentsRefused(wrong)
+
     def _check_secrets(self, value: BaseModel) -> None:
         """Refuses a mask in place of a secret: whoever wrote it has seen only the mask.
 
         Raises:
             ArgumentsRefused: a secret is the text of the mask.
         """
-        if not self._form.secret_names:
-            return
-        one, other = self._form.of(value), self._form.of(value, secrets=f"{MASK}*")
-        copied = [
-            (path, "this is the mask of a secret, not its value: give the value")
-            for path in _differing(one, other)
-            if _at(self._plain(value), path) == MASK
-        ]
+        copied = self._form.masks_as_values(value)
         if copied:
-            raise ArgumentsRefused([(".".join(map(str, path)), fault) for path, fault in copied])
+            fault = "this is the mask of a secret, not its value: give the value"
+            raise ArgumentsRefused([(".".join(map(str, path)), fault) for path in copied])
 
 
 def by_parameter(value: BaseModel) -> dict[str, Any]:
@@ -225,22 +249,3 @@ def fault_text(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the exception is the author's
         text = ""
     return (text or type(error).__name__)[:MAX_FAULT_CHARACTERS]
-
-
-def _differing(one: Any, other: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths at which two values of the same shape differ."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return [p for name in one for p in _differing(one[name], other.get(name), (*path, name))]
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [
-            p
-            for number, (left, right) in enumerate(zip(one, other, strict=True))
-            for p in _differing(left, right, (*path, number))
-        ]
-    return [] if one == other else [path]
-
-
-def _at(value: Any, path: Sequence[Any]) -> Any:
-    for step in path:
-        value = value[step]
-    return value

@@ -7,7 +7,8 @@ out or added, sets are sorted, and secrets are masked.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import is_dataclass
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ from agent_continuations.authoring.core_schema import (
     top_fields,
     with_parts,
 )
-from agent_continuations.authoring.raw_json import Steps
+from agent_continuations.authoring.raw_json import Steps, at_path
 from agent_continuations.authoring.shown_names import (
     alias_paths,
     joined,
@@ -45,6 +46,7 @@ _READABLE = {
     "ser_json_temporal": "iso8601",
     "ser_json_inf_nan": "constants",  # which is refused, and not shown as null
 }
+_UNIONS = ("union", "tagged-union")
 _COMPUTED = ("any", "function-before", "function-after", "function-wrap", "function-plain")
 
 
@@ -66,8 +68,7 @@ class ShownForm:
         self._has_paths = any(
             len(path) > 1 for each in parts(schema) for path in alias_paths(each)[:1]
         )
-        # Nested models have serializers of their own, made of the schema as it was.
-        self._serializer = SchemaSerializer(cast(CoreSchema, _rewritten(schema, {})), None, False)
+        self._serializer = _serializer(_Rewriting(schema).schema)
 
     def of(self, value: BaseModel, *, secrets: str | None = MASK) -> dict[str, Any]:
         """The value as plain JSON.
@@ -80,15 +81,28 @@ class ShownForm:
             ValueError: the value cannot be expressed as JSON.
             Exception: a function of the author raised it.
         """
-        dumped = self._serializer.to_python(
-            value,
-            mode="json",
-            by_alias=True,
-            round_trip=True,
-            context={"secrets": secrets},
-            warnings=False,  # a validator may give another type than the schema names
-        )
+        dumped = _dumped(self._serializer, value, {"secrets": secrets})
         return cast(dict[str, Any], nested(dumped) if self._has_paths else dumped)
+
+    def masks_as_values(self, value: BaseModel) -> list[Steps]:
+        """The paths of the secrets whose value is the text of the mask."""
+        if not self.secret_names:
+            return []
+        plain, masked = self.of(value, secrets=None), self.of(value, secrets=f"{MASK}*")
+        return [path for path in _differing(self.of(value), masked) if at_path(plain, path) == MASK]
+
+
+def _differing(one: Any, other: Any, path: Steps = ()) -> list[Steps]:
+    """The paths at which two values of the same shape differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [p for name in one for p in _differing(one[name], other.get(name), (*path, name))]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [
+            p
+            for number, (left, right) in enumerate(zip(one, other, strict=True))
+            for p in _differing(left, right, (*path, number))
+        ]
+    return [] if one == other else [path]
 
 
 def _secret_names(schema: Schema) -> tuple[str, ...]:
@@ -117,25 +131,69 @@ def _function_of(serialization: Any) -> str:
     return getattr(function, "__name__", "") if is_own else ""
 
 
-def _rewritten(schema: Schema, config: Mapping[str, Any]) -> Schema:
-    """A schema whose serializer shows values.
+def _serializer(schema: Schema) -> SchemaSerializer:
+    # Nested models have serializers of their own, made of the schema as it was: not those.
+    return SchemaSerializer(cast(CoreSchema, schema), None, False)
 
-    Args:
-        schema: the schema.
-        config: the configuration of the model, dataclass or typed dict that it is in.
+
+def _dumped(serializer: SchemaSerializer, value: Any, context: Mapping[str, Any]) -> Any:
+    return serializer.to_python(
+        value,
+        mode="json",
+        by_alias=True,
+        round_trip=True,
+        context=dict(context),
+        warnings=False,  # a validator may give another type than the schema names
+    )
+
+
+class _Rewriting:
+    """The rewriting of a schema to one whose serializer shows values.
+
+    Attributes:
+        schema: the rewritten schema.
     """
-    config = schema.get("config") or config
-    new = with_parts(schema, lambda part: _rewritten(part, config))
-    if "config" in schema:
-        bytes_form = config.get("val_json_bytes", "utf8")
-        new["config"] = {**config, **_READABLE, "ser_json_bytes": bytes_form}
-    if "computed_fields" in new:
-        new["computed_fields"] = []
-    if new.get("type") in FIELDS:
-        _show_field(new, by_alias=config.get("validate_by_alias", True))
-    else:
-        _show_value(new, is_secret=_is_secret(schema))
-    return new
+
+    def __init__(self, schema: Schema) -> None:
+        self._has_unions = any(each["type"] in _UNIONS for each in parts(schema))
+        self.schema = self._rewritten(schema, {})
+
+    def _rewritten(self, schema: Schema, config: Mapping[str, Any]) -> Schema:
+        """A part, with the configuration of the model or dataclass that it is in."""
+        config = schema.get("config") or config
+        new = with_parts(schema, lambda part: self._rewritten(part, config))
+        if "config" in schema:
+            bytes_form = config.get("val_json_bytes", "utf8")
+            new["config"] = {**config, **_READABLE, "ser_json_bytes": bytes_form}
+        if "computed_fields" in new:
+            new["computed_fields"] = []
+        if new["type"] in FIELDS:
+            _show_field(new, by_alias=config.get("validate_by_alias", True))
+        else:
+            _show_value(new, is_secret=_is_secret(schema))
+        if self._has_unions and new["type"] in ("model", "dataclass"):
+            new["serialization"] = self._by_class(dict(new))
+        return new
+
+    def _by_class(self, schema: Schema) -> Schema:
+        """A serializer of the instances of a class.
+
+        Unions compare types throughout, and dump in pydantic's own form what fits no choice. But a
+        validator may give another type than the schema names.
+        """
+        schema.pop("ref", None)
+
+        @lru_cache(maxsize=1)
+        def serializer() -> SchemaSerializer:
+            top = {"type": "definitions", "definitions": self.schema.get("definitions") or []}
+            return _serializer({**top, "schema": schema})
+
+        def show(value: Any, info: core_schema.SerializationInfo) -> Any:
+            if type(value) is not schema["cls"]:
+                raise PydanticSerializationUnexpectedValue("of another class")
+            return _dumped(serializer(), value, info.context or {})
+
+        return cast(Schema, core_schema.plain_serializer_function_ser_schema(show, info_arg=True))
 
 
 def _show_field(field: Schema, *, by_alias: bool) -> None:
@@ -148,14 +206,14 @@ def _show_field(field: Schema, *, by_alias: bool) -> None:
 
 
 def _show_value(schema: Schema, *, is_secret: bool) -> None:
-    kind, serialization = schema.get("type"), schema.get("serialization")
+    kind, serialization = schema["type"], schema.get("serialization")
+    if kind == "generator":
+        schema["type"] = "list"  # as `lazy_as_lists` reads it
     if is_secret:
         schema["serialization"] = core_schema.plain_serializer_function_ser_schema(
             _masked, info_arg=True
         )
-    elif kind == "generator":
-        schema["type"] = "list"  # as `lazy_as_lists` reads it
-    elif kind in ("set", "frozenset"):
+    elif kind in ("set", "frozenset", *_UNIONS):
         schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(_sorted)
     elif _is_function(serialization) and not _function_of(serialization):
         # An author's form is for other readers, and may not be read back.
@@ -185,7 +243,14 @@ def _sorted(value: Any, handler: Callable[[Any], Any]) -> Any:
 
 def _sorted_within(value: Any, handler: Callable[[Any], Any]) -> Any:
     """The form of a value that a function has made: there may be sets that no schema names."""
-    return _sorted(value if isinstance(value, set | frozenset) else _without_sets(value), handler)
+    if not isinstance(value, set | frozenset):
+        value = _without_sets(value)
+    try:
+        return _sorted(value, handler)
+    except PydanticSerializationUnexpectedValue:
+        if isinstance(value, BaseModel) or is_dataclass(value):
+            raise  # another choice of the union is its own
+        return to_jsonable_python(_without_sets(value))
 
 
 def _without_sets(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.core_schema import has_plain_validator, unfit_type
+from agent_continuations.authoring.running import attempted
 from agent_continuations.authoring.schema import ArgumentsRefused, ObjectSchema
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
@@ -50,8 +51,7 @@ def arguments_model(
             context_parameter = parameter.name
             continue
         definition = _field(parameter, hint, descriptions.get(parameter.name))
-        fields[f"parameter_{len(fields)}"] = definition
-    _check(name, fields)
+        fields[f"parameter_{len(fields)}"] = _checked(name, parameter.name, definition)
     return create_model(f"{name}_arguments", __config__=_CONFIG, **fields), context_parameter
 
 
@@ -128,41 +128,40 @@ def _is_context(hint: Any) -> bool:
     return hint is ToolContext or any(_is_context(inner) for inner in get_args(hint))
 
 
-def _check(tool: str, fields: Mapping[str, Any]) -> None:
-    """Checks that JSON can have the type of each parameter, and that its default is valid.
+def _checked(tool: str, parameter: str, definition: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Checks that JSON can have the type of a parameter, and that its default is valid.
 
     Raises:
         TypeError: the message names the tool, the parameter and the fix.
     """
-    for definition in fields.values():
-        parameter = _alias_of(definition)
-        try:
-            model = create_model(tool, __config__=_CONFIG, value=definition)
-            fault = unfit_type(model)
-            model.model_json_schema()
-            if has_plain_validator(model):
-                # The validator makes the value, so the type tells whether it can be shown.
-                create_model(tool, value=(get_args(definition[0])[0], ...)).model_json_schema()
-        except PydanticUserError as error:
-            fault = str(error).partition("\n")[0]
-        if fault:
-            raise TypeError(
-                f"{tool}: JSON cannot give {parameter} its type ({fault}): use a type that JSON"
-                " has, or get the value inside of the function"
-            )
-        if model.model_fields["value"].is_required():
-            continue
-        try:
-            ObjectSchema(model).read("{}")
-        except ArgumentsRefused as error:
-            raise TypeError(f"{tool}: the default of {parameter} is invalid: {error}") from None
-
-
-def _alias_of(definition: tuple[Any, Any]) -> str:
-    """The parameter's name, which is the alias of its field."""
-    annotation, field = definition
-    found = getattr(field, "alias", None) or get_args(annotation)[-1].alias
-    return str(found)
+    try:
+        model = create_model(tool, __config__=_CONFIG, value=definition)
+        fault = unfit_type(model)
+        model.model_json_schema()
+        if has_plain_validator(model):
+            # The validator makes the value, so the type tells whether it can be shown.
+            create_model(tool, value=(get_args(definition[0])[0], ...)).model_json_schema()
+    except PydanticUserError as error:
+        fault = str(error).partition("\n")[0]
+    if fault:
+        raise TypeError(
+            f"{tool}: JSON cannot give {parameter} its type ({fault}): use a type that JSON"
+            " has, or get the value inside of the function"
+        )
+    if model.model_fields["value"].is_required():
+        return definition
+    try:
+        ObjectSchema(model).read("{}")
+    except ArgumentsRefused as error:
+        if not attempted(model.model_validate, {})[1]:
+            # An object such as a Path is valid in Python, and needs no validation from JSON.
+            annotation, default = definition
+            plain: Any = (Annotated[annotation, Field(validate_default=False)], default)
+            plainly = ObjectSchema(create_model(tool, __config__=_CONFIG, value=plain))
+            if not attempted(plainly.read, "{}")[1]:
+                return plain[0], default
+        raise TypeError(f"{tool}: the default of {parameter} is invalid: {error}") from None
+    return definition
 
 
 def parse_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

@@ -120,6 +120,8 @@ class Tool:
             BaseException: the function raised it.
         """
         result = self._call(arguments, context)
+        if not issubclass(type(result), Sleep | WaitFor | Question | Job):
+            return result_text(result)
         match result:
             case Sleep() | WaitFor():
                 return result.wait(now())
@@ -131,8 +133,7 @@ class Tool:
                 if result.poll_seconds is not None and self.poll is None:
                     raise TypeError("this job is polled, but its tool has no poll function")
                 return result.wait(now())
-            case _:
-                return result_text(result)
+        raise AssertionError(result)
 
     def _call(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
         parameters = dict(arguments)
@@ -153,7 +154,7 @@ class Tool:
         if self.poll is None:
             raise TypeError(f"{self.name} has no poll function")
         result = run_function(self.poll, handle, context)
-        return None if isinstance(result, Pending) else result_text(result)
+        return None if issubclass(type(result), Pending) else result_text(result)
 
 
 def answer_schema(tool: str, answer: Any) -> AnswerSchema:
