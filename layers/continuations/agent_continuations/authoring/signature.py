@@ -137,7 +137,8 @@ def _checked(tool: str, parameter: str, definition: tuple[Any, Any]) -> tuple[An
     try:
         model = create_model(tool, __config__=_CONFIG, value=definition)
         fault = unfit_type(model)
-        model.model_json_schema()
+        if not fault:
+            model.model_json_schema()
         if has_plain_validator(model):
             # The validator makes the value, so the type tells whether it can be shown.
             create_model(tool, value=(get_args(definition[0])[0], ...)).model_json_schema()
