@@ -65,10 +65,14 @@ class Agent:
             raise ValueError(f"{self.name}: max_turns must be at least 1")
         object.__setattr__(self, "tools", _checked_tools(self.name, self.tools))
         object.__setattr__(self, "conditions", _checked_conditions(self.name, self.conditions))
-        if self.output:
+        if not (self.model is None or isinstance(self.model, str)):
+            raise TypeError(f"{self.name}: model is a model's name, not {self.model!r}")
+        if not isinstance(self.settings, Mapping):
+            raise TypeError(f"{self.name}: settings is a mapping, such as {{'temperature': 0}}")
+        if self.output_type is not None:
             try:
-                _ = self.output.schema
-            except PydanticUserError as error:
+                _ = self.output and self.output.schema
+            except (TypeError, PydanticUserError) as error:
                 text = str(error).partition("\n")[0]
                 raise TypeError(f"{self.name}: JSON cannot give output_type ({text})") from None
 

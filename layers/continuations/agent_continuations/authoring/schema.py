@@ -143,8 +143,8 @@ class ObjectSchema(ArgumentsSchema):
         """
         try:
             given = parsed_object(raw)
-            first, second = self._validated(raw), self._validated(raw)
             canonical_json(given).encode()  # raises for what JSON or UTF-8 cannot express
+            first, second = self._validated(raw), self._validated(raw)
             shown = self._form.of(first)
             canonical_json(shown).encode()
             if canonical_json(self._plain(first)) != canonical_json(self._plain(second)):

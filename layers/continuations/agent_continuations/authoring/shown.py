@@ -6,6 +6,7 @@ pydantic makes its serializers, is rewritten: names are those of the JSON schema
 out or added, sets are sorted, and secrets are masked.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache, partial
@@ -213,6 +214,10 @@ def _show_value(schema: Schema, *, is_secret: bool) -> None:
         schema["serialization"] = core_schema.plain_serializer_function_ser_schema(
             _masked, info_arg=True
         )
+    elif kind == "json":
+        schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(
+            _as_text, schema=schema.get("schema") or core_schema.any_schema()
+        )
     elif kind in ("set", "frozenset", *_UNIONS):
         schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(_sorted)
     elif _is_function(serialization) and not _function_of(serialization):
@@ -234,6 +239,10 @@ def _masked(secret: Any, info: core_schema.SerializationInfo) -> Any:
     if mask is None:
         return to_jsonable_python(plain)
     return mask if plain not in ("", b"") else ""
+
+
+def _as_text(value: Any, handler: Callable[[Any], Any]) -> str:
+    return json.dumps(_sorted_within(value, handler), ensure_ascii=False, separators=(",", ":"))
 
 
 def _sorted(value: Any, handler: Callable[[Any], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import FrameType
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -35,7 +35,7 @@ def arguments_model(
             type, or its default is invalid.
     """
     hints = _Hints(function, name)
-    fields: dict[str, Any] = {}
+    definitions: dict[str, tuple[Any, Any]] = {}
     context_parameter = None
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -50,9 +50,29 @@ def arguments_model(
                 raise TypeError(f"{name}: only one parameter can be the ToolContext")
             context_parameter = parameter.name
             continue
-        definition = _field(parameter, hint, descriptions.get(parameter.name))
-        fields[f"parameter_{len(fields)}"] = _checked(name, parameter.name, definition)
-    return create_model(f"{name}_arguments", __config__=_CONFIG, **fields), context_parameter
+        definitions[parameter.name] = _field(parameter, hint, descriptions.get(parameter.name))
+    # All at once, since tools are made at each cold start; one by one to name the parameter.
+    model, error = attempted(_checked_model, name, definitions.values())
+    if error or model is None:
+        model = _model(name, [_checked(name, *each) for each in definitions.items()])
+    return model, context_parameter
+
+
+def _model(tool: str, definitions: Iterable[Any]) -> type[BaseModel]:
+    fields: dict[str, Any] = {f"parameter_{n}": each for n, each in enumerate(definitions)}
+    return create_model(f"{tool}_arguments", __config__=_CONFIG, **fields)
+
+
+def _checked_model(tool: str, definitions: Collection[Any]) -> type[BaseModel] | None:
+    """The model of all parameters; None or an exception if one of them needs a closer look."""
+    model = _model(tool, definitions)
+    if unfit_type(model) or has_plain_validator(model):
+        return None
+    model.model_json_schema()
+    given = zip(definitions, model.model_fields.values(), strict=True)
+    if optional := [each for each, field in given if not field.is_required()]:
+        ObjectSchema(_model(tool, optional)).read("{}")
+    return model
 
 
 class _Hints:
@@ -137,7 +157,8 @@ def _checked(tool: str, parameter: str, definition: tuple[Any, Any]) -> tuple[An
     try:
         model = create_model(tool, __config__=_CONFIG, value=definition)
         fault = unfit_type(model)
-        model.model_json_schema()
+        if not fault:
+            model.model_json_schema()
         if has_plain_validator(model):
             # The validator makes the value, so the type tells whether it can be shown.
             create_model(tool, value=(get_args(definition[0])[0], ...)).model_json_schema()

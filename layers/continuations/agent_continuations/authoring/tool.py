@@ -26,6 +26,7 @@ from agent_continuations.ports.clock import Clock, utc_now
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_EFFECT_CHARACTERS = 2000
+EFFECTS = tuple(each.value for each in Effect)
 
 EffectName: TypeAlias = Literal["read", "idempotent", "once"]
 PreviewFunction: TypeAlias = Callable[[Mapping[str, Any]], Preview | str]
@@ -237,9 +238,15 @@ def tool(
     """
 
     def make(decorated: Callable[..., Any]) -> Tool:
-        if not hasattr(decorated, "__name__"):
+        if isinstance(decorated, Tool):
+            raise TypeError(f"{decorated.name} is a tool already: use @tool once")
+        if not callable(decorated) or not hasattr(decorated, "__name__"):
             raise TypeError(f"a tool is made of a function, not of {decorated!r}")
         tool_name = name or decorated.__name__
+        if effect not in EFFECTS:
+            raise ValueError(
+                f"{tool_name}: effect is 'read', 'idempotent' or 'once', not {effect!r}"
+            )
         check_options(tool_name, approval, preview, poll)
         summary, descriptions = parse_docstring(decorated)
         model, context_parameter = arguments_model(decorated, tool_name, descriptions)
