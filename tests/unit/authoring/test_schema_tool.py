@@ -406,7 +406,8 @@ def test_a_call_without_approval_runs() -> None:
     recorded = runner.record(run.run_id)
     assert check_recording(recorded, agents(got, approval=None)) is None
     narrower = {**AMOUNT, "properties": {"to": {"maxLength": 1}}}
-    found = check_recording(recorded, agents(got, narrower, approval=None))
+    plans_only = recorded.model_copy(update={"requests": {}})
+    found = check_recording(plans_only, agents(got, narrower, approval=None))
     assert found is not None
     assert "refused" in found.what
 
