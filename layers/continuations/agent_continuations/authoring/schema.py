@@ -102,6 +102,10 @@ class ArgumentsSchema(ABC):
         Raises:
             ArgumentsRefused: the edited arguments do not match the schema.
         """
+        for name, value in edited.items():
+            _, error = attempted(lambda each: canonical_json(each).encode(), {name: value})
+            if error:  # what JSON or UTF-8 cannot express
+                raise ArgumentsRefused([(name, fault_text(error))])
         return self.read(edited_object(before, shown, edited, self.other_paths))
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,8 +147,9 @@ class ObjectSchema(ArgumentsSchema):
         """
         try:
             given = parsed_object(raw)
-            canonical_json(given).encode()  # raises for what JSON or UTF-8 cannot express
+            json.dumps(given, ensure_ascii=False).encode()  # raises for lone surrogates
             first, second = self._validated(raw), self._validated(raw)
+            canonical_json(given)  # raises for numbers that JSON cannot express
             shown = self._form.of(first)
             canonical_json(shown).encode()
             if canonical_json(self._plain(first)) != canonical_json(self._plain(second)):
