@@ -163,6 +163,8 @@ LEAVES: dict[str, Make] = {
     "bytes io": lambda: io.BytesIO(b"a\nb"),
     "model": Model,
     "model with work": lambda: Model(inner=_generator([1])),
+    "endless in a model": lambda: Model(inner=[{"x": _endless()}]),
+    "endless in a class": lambda: Model(inner=Holder({"x": _endless()})),
     "holder with work": lambda: Holder(_generator([1])),
     "set with work": lambda: {_generator([1])},
     "recursive": _recursive_list,

@@ -55,7 +55,8 @@ def tool_of(body: Callable[[], Any], *, is_async: bool) -> Tool:
 
 
 def outcome_of(body: Callable[[], Any], *, is_async: bool) -> Outcome:
-    outcome = run_tool(tool_of(body, is_async=is_async), {}, CONTEXT, utc_now, "agent")
+    made = tool_of(body, is_async=is_async)
+    outcome = run_tool(made, made.arguments.read(""), CONTEXT, utc_now, "agent")
     assert isinstance(outcome, Outcome)
     outcome.content.encode()
     assert "<generator object" not in outcome.content
@@ -81,11 +82,10 @@ def test_a_body_that_returned_is_ok(name: str, *, is_async: bool) -> None:
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_the_work_in_a_container_is_done(name: str) -> None:
-    if name in ("holder", "model"):  # classes of the author stay as they are
-        return
     makes: list[Make] = [LEAVES["zip"], LEAVES["map"]]
     outcome = outcome_of(lambda: CONTAINERS[name](makes), is_async=False)
-    assert '[1, "a"]' in outcome.content
+    text = outcome.content.replace(" ", "").replace("'", '"').replace("(", "[").replace(")", "]")
+    assert '[1,"a"]' in text
 
 
 def test_the_items_of_an_endless_generator_are_bounded() -> None:

@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from agent_continuations import (
     Agent,
@@ -295,3 +295,38 @@ def test_a_grant_given_with_an_edit_covers_what_was_approved() -> None:
     local._services.decisions.decide(run.run_id, asked.request_id, edit)
     done = local.advance(run.run_id)
     assert done.result == "done", "the second call is the one that was pre-approved"
+
+
+def test_a_validator_that_fails_only_when_the_tool_runs_is_the_calls_error() -> None:
+    times: list[int] = []
+
+    def moody(value: int) -> int:
+        times.append(value)
+        if len(times) > 4:  # two validations at planning, two before the tool starts
+            raise SystemExit("no more")
+        return value
+
+    @tool(effect="read")
+    def look(amount: Annotated[int, AfterValidator(moody)]) -> str:
+        """Look."""
+        return "seen"
+
+    local, model = runner(look, replies=[call("look", amount=1), say("done")])
+    assert local.start("clerk", "Go.").result == "done"
+    assert "SystemExit" in model.requests[1].messages[-1]["content"]
+
+
+def test_an_exception_that_cannot_be_printed_is_the_calls_error() -> None:
+    class Hidden(ExceptionGroup[Exception]):
+        @property
+        def exceptions(self) -> Any:
+            raise RuntimeError("not for you")
+
+    @tool(effect="read")
+    def look() -> str:
+        """Look."""
+        raise Hidden("hidden", [ValueError("x")])
+
+    local, model = runner(look, replies=[call("look"), say("done")])
+    assert local.start("clerk", "Go.").result == "done"
+    assert "The tool failed. Hidden" in model.requests[1].messages[-1]["content"]

@@ -11,11 +11,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from copy import copy
+from dataclasses import fields, is_dataclass
 from io import IOBase
 from itertools import islice
 from threading import Lock, Thread
 from types import GeneratorType
 from typing import Any
+
+from pydantic import BaseModel
 
 MAX_ITEMS = 10_000
 MAX_DEPTH = 32
@@ -84,7 +88,8 @@ def run_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
 
 def resolved(value: Any) -> Any:
     """A result with everything done that it still has to do: awaitables are awaited, the items of
-    generators and other iterators are collected, also in lists, tuples, sets and dicts.
+    generators and other iterators are collected, also in lists, tuples, sets,
+    dicts, models and dataclasses.
 
     Of an iterator at most `MAX_ITEMS` items are read. Files are not read.
 
@@ -152,6 +157,10 @@ def _parts(value: Any) -> list[Any]:
     kind = type(value)
     if issubclass(kind, dict):
         return list(dict.values(value))
+    if issubclass(kind, BaseModel):
+        return list(vars(value).values())
+    if is_dataclass(kind):
+        return [getattr(value, each.name, None) for each in fields(kind)]
     return next((list(base.__iter__(value)) for base in _CONTAINERS if issubclass(kind, base)), [])
 
 
@@ -173,6 +182,12 @@ def _substituted(value: Any, results: dict[int, Any], depth: int) -> Any:
         made.extend(new)
     elif all(one is other for one, other in zip(new, old, strict=True)):
         made = value
+    elif issubclass(kind, BaseModel):
+        made = value.model_copy(update=dict(zip(vars(value), new, strict=True)))
+    elif is_dataclass(kind):
+        made = copy(value)
+        for field, each in zip(fields(kind), new, strict=True):
+            object.__setattr__(made, field.name, each)
     else:
         made = tuple(new) if kind is tuple else new
     return made

@@ -5,8 +5,7 @@ schema version and arguments is computed again and compared with the hash that w
 """
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from agent_continuations.authoring.agent import Agent, AgentTool
 from agent_continuations.authoring.context import ToolContext
@@ -93,17 +92,17 @@ def bind_tool(
 
     def run() -> Outcome | Wait:
         tool_called(tool_context, agent, plan.tool, arguments.shown)
-        return run_tool(tool, arguments.typed(), tool_context, context.clock, agent)
+        return run_tool(tool, arguments, tool_context, context.clock, agent)
 
     return run
 
 
 def run_tool(
-    tool: Tool, arguments: Mapping[str, Any], context: ToolContext, clock: Clock, agent: str
+    tool: Tool, arguments: Arguments, context: ToolContext, clock: Clock, agent: str
 ) -> Outcome | Wait:
     """Run a tool. Its result and its error are the call's outcome, unless it returns a wait."""
     try:
-        result = tool.run(arguments, context, clock)
+        result = tool.run(arguments.typed(), context, clock)
     except KeyboardInterrupt:
         raise  # it is for the process
     except BaseException as error:  # noqa: BLE001 - the model sees it

@@ -17,6 +17,7 @@ from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any
 
 from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.running import attempted
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import PollJob
@@ -161,12 +162,13 @@ def tool_called(context: ToolContext, agent: str, tool: str, arguments: Mapping[
 
 def tool_raised(context: ToolContext, agent: str, tool: str) -> None:
     """A tool raised an exception, of which the model sees the message only."""
-    _log.warning("tool raised", extra=_place(context, agent, tool), exc_info=True)
+    # The exception is the author's: to format it may raise another one.
+    attempted(_log.warning, "tool raised", extra=_place(context, agent, tool), exc_info=True)
 
 
 def poll_raised(context: ToolContext, agent: str, tool: str) -> None:
     """A poll raised an exception, which the model does not see."""
-    _log.warning("poll raised", extra=_place(context, agent, tool), exc_info=True)
+    attempted(_log.warning, "poll raised", extra=_place(context, agent, tool), exc_info=True)
 
 
 def _place(context: ToolContext, agent: str, tool: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def changed_result(tool: Tool, root: Continuation, run_id: str, path: Path) -> C
     if tool.effect is not Effect.READ:
         raise ValueError(f"only read tools can be run again: {tool.name} is {tool.effect.value!r}")
     call, text = root.call_at(path), path_text(path)
-    arguments = tool.arguments.read(text_of(root, path)).typed()
+    arguments = tool.arguments.read(text_of(root, path))
     context = ToolContext(
         run_id=run_id,
         path=text,
