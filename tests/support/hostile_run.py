@@ -30,8 +30,6 @@ _links = ApprovalLinks(["k" * 64])
 def filled(value: Any, words: Words) -> Any:
     """A JSON value with texts in place of its markers."""
     match value:
-        case str() if value.startswith("{") and MARK.search(value):
-            return json.dumps(filled(json.loads(value), words))  # the text of a call's arguments
         case str():
             return MARK.sub(lambda found: words[found[1]], value)
         case list():
@@ -56,6 +54,22 @@ class FilledStore(InMemoryStore):
         return self._filled.get(digest)
 
 
+def filled_as_json(value: Any, words: Words) -> Any:
+    """As `filled`, but in the texts of calls, which are JSON, the texts are JSON, too."""
+    match value:
+        case list():
+            return [filled_as_json(each, words) for each in value]
+        case {"name": name, "arguments": str(text), **more} if not more:
+            arguments = json.dumps(filled(json.loads(text), words))
+            return {"name": filled(name, words), "arguments": arguments}
+        case dict():
+            return {
+                filled(name, words): filled_as_json(each, words) for name, each in value.items()
+            }
+        case _:
+            return filled(value, words)
+
+
 class HostileRun:
     """A scene filled with texts, and the HTTP functions on it."""
 
@@ -64,8 +78,10 @@ class HostileRun:
         self.request_id = recorded.request_id
         self.head = RunHead.model_validate(filled(recorded.head, words))
         self.store, self.inbox = FilledStore(recorded.profiles, words), InMemoryInbox()
+        # An open request can be edited, so the text of its call must stay the JSON that it is.
+        fill = filled_as_json if name == "open" else filled
         registers = [
-            JournalEntry(key, EVENTS.validate_python(filled(events, words)))
+            JournalEntry(key, EVENTS.validate_python(fill(events, words)))
             for key, events in recorded.registers.items()
         ]
         first = next(each for each in registers if each.events[0].kind == "started")

@@ -12,12 +12,12 @@ Reasons and tracebacks, of level WARNING and ERROR, may quote them.
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any
 
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.authoring.running import attempted
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import PollJob
@@ -162,13 +162,14 @@ def tool_called(context: ToolContext, agent: str, tool: str, arguments: Mapping[
 
 def tool_raised(context: ToolContext, agent: str, tool: str) -> None:
     """A tool raised an exception, of which the model sees the message only."""
-    # The exception is the author's: to format it may raise another one.
-    attempted(_log.warning, "tool raised", extra=_place(context, agent, tool), exc_info=True)
+    with suppress(Exception):  # to format the author's exception may raise another one
+        _log.warning("tool raised", extra=_place(context, agent, tool), exc_info=True)
 
 
 def poll_raised(context: ToolContext, agent: str, tool: str) -> None:
     """A poll raised an exception, which the model does not see."""
-    attempted(_log.warning, "poll raised", extra=_place(context, agent, tool), exc_info=True)
+    with suppress(Exception):
+        _log.warning("poll raised", extra=_place(context, agent, tool), exc_info=True)
 
 
 def _place(context: ToolContext, agent: str, tool: str) -> dict[str, Any]:
