@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from agent_continuations.core.approvals.audit_chain import AuditedEvent
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import Decision, Verdict
+from agent_continuations.core.call_text import call_text
 from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
@@ -222,7 +223,7 @@ def was_approved(loaded: LoadedRun, path: Path, arguments: Mapping[str, Any]) ->
     if isinstance(call.plan, RefusedPlan) or call.plan.gate is None:
         return True
     # The hash covers the text that the arguments are read from, and what people were shown of it.
-    text = loaded.continuation.raw_at(path).encode()
+    text = call_text(loaded.continuation, path).encode()
     content = {"shown": dict(arguments), "raw": sha256(text).hexdigest()}
     what = arguments_hash(
         tenant=loaded.head.tenant,

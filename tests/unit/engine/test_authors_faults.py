@@ -32,7 +32,7 @@ from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.run import RunHead
 from agent_continuations.engine import calls as engine_calls
 from agent_continuations.engine import scheduler
-from agent_continuations.errors import IllegalEvent, Invalid
+from agent_continuations.errors import AlreadyDecided, IllegalEvent, Invalid
 
 BOSS = "boss@example.com"
 SURROGATE = "a\ud800b"
@@ -330,3 +330,21 @@ def test_an_exception_that_cannot_be_printed_is_the_calls_error() -> None:
     local, model = runner(look, replies=[call("look"), say("done")])
     assert local.start("clerk", "Go.").result == "done"
     assert "The tool failed. Hidden" in model.requests[1].messages[-1]["content"]
+
+
+def test_the_same_edit_given_again_is_the_decision_that_stands() -> None:
+    """Also where the edited text is written in another way than the model's was."""
+    text = '{ "to" : "bob","amount":5 }'
+    odd = Reply(requests=(ToolRequest(name="pay", arguments=text),))
+    local, _ = runner(pay, replies=[odd, say("done")])
+    run = local.start("clerk", "Pay.")
+    [asked] = run.waiting
+    edit = {"amount": 3, "to": "bob"}
+    first = local.decide(run.run_id, asked.request_id, "approve", arguments=edit)
+    again = local.decide(run.run_id, asked.request_id, "approve", arguments=edit)
+    assert first.result == again.result == "done"
+    [decided] = local.continuation(run.run_id).turns[0].calls
+    assert decided.decision
+    assert decided.decision.raw == '{"to": "bob", "amount": 3}'
+    with pytest.raises(AlreadyDecided):
+        local.decide(run.run_id, asked.request_id, "approve", arguments={**edit, "amount": 4})

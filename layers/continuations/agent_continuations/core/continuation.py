@@ -275,18 +275,6 @@ class Continuation(FrozenModel):
             raise LookupError(path)
         return frame
 
-    def raw_at(self, path: Path) -> str:
-        """The text that the arguments of the call at `path` are read from.
-
-        Raises:
-            LookupError: there is no call at this path that a model has asked for.
-        """
-        edited = self.call_at(path).edited_raw
-        if edited is not None:
-            return edited
-        step = path[-1]
-        return self.frame_at(path[:-1]).turns[step.turn].reply.requests[step.call].arguments
-
     def agents_to(self, path: Path) -> tuple[str, ...]:
         """The names of the agents from the root to the one that made the call at `path`."""
         return tuple(self.frame_at(path[:depth]).agent for depth in range(len(path)))

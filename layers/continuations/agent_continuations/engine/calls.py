@@ -4,7 +4,6 @@ The call that an approver saw is the call that runs: right before it runs, the h
 schema version and arguments is computed again and compared with the hash that was decided on.
 """
 
-import json
 from collections.abc import Callable
 
 from agent_continuations.authoring.agent import Agent, AgentTool
@@ -14,6 +13,7 @@ from agent_continuations.authoring.result_text import error_text
 from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.call_hash import check_approval
+from agent_continuations.core.call_text import call_text
 from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.ids import canonical_json, idempotency_key, raw_digest
 from agent_continuations.core.outcome import Outcome
@@ -148,7 +148,7 @@ def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool:
         Vanished: the tool no longer takes the text, or what people were shown of it has changed.
         IllegalEvent: the text is not the one that was approved.
     """
-    raw = text_of(root, path)
+    raw = call_text(root, path)
     if call.raw_digest and raw_digest(raw) != call.raw_digest:
         raise IllegalEvent(f"{path_text(path)} is not the text that was approved")
     try:
@@ -164,14 +164,6 @@ def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool:
             f" decided on {before[:MAX_SHOWN_CHARACTERS]}"
         )
     return arguments
-
-
-def text_of(root: Continuation, path: Path) -> str:
-    """The text that the arguments of the tool call at `path` are read from."""
-    call = root.call_at(path)
-    if isinstance(call.plan, ToolPlan) and call.plan.form == 1 and call.edited_raw is None:
-        return json.dumps(call.arguments)  # earlier code kept only what was shown
-    return root.raw_at(path)
 
 
 def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:

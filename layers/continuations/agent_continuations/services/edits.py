@@ -1,6 +1,5 @@
 """Checks the values given with an approval: edited arguments, a new limit, a question's answer."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.core.continuation import Continuation
+from agent_continuations.core.call_text import call_text
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.ids import canonical_json, raw_digest
@@ -87,21 +86,22 @@ def _edited(
     assert approval is not None
     assert pinned is not None
     policy: ApprovalPolicy | None = pinned
-    raw: str | None = None
+    raw = before = None
     try:
         if isinstance(plan, ConditionPlan):
             checked = checked_limit(plan, arguments)
         else:
             tool = _tool(registry, loaded, request)
             root, shown = loaded.continuation, request.asked.arguments
-            edited = tool.arguments.edit(_raw(root, request), shown, arguments)
+            before = call_text(root, request.path, request.asked)
+            edited = tool.arguments.edit(before, shown, arguments)
             checked, raw = edited.shown, edited.raw
             policy = tool.policy_for(edited, root.frame_at(request.path[:-1]).agent)
     except ArgumentsRefused as error:
         fields = _under("arguments", error)
         raise Invalid("the edited arguments are invalid", fields) from None
     unchanged = canonical_json(checked) == canonical_json(request.asked.arguments)
-    if unchanged and (raw is None or raw == _raw(loaded.continuation, request)):
+    if unchanged and raw == before:
         return {}
     return {
         "arguments": checked,
@@ -110,16 +110,6 @@ def _edited(
         "preview": policy.preview if policy else None,
         "further": additional_stages(approval, pinned, policy),
     }
-
-
-def _raw(root: Continuation, request: Request) -> str:
-    """The text that the arguments that were shown are read from."""
-    plan, approval = request.call.plan, request.approval
-    if approval and approval.raw is not None:
-        return approval.raw
-    if isinstance(plan, RefusedPlan | ConditionPlan) or plan.form == 1:
-        return json.dumps(request.asked.arguments)
-    return root.raw_at(request.path)
 
 
 def _tool(registry: Callable[[], Registry], loaded: LoadedRun, request: Request) -> AnyTool:

@@ -5,13 +5,14 @@ from typing import Any
 
 from agent_continuations.authoring.context import ToolContext
 from agent_continuations.authoring.tool import Tool
+from agent_continuations.core.call_text import call_text
 from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.ids import idempotency_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
-from agent_continuations.engine.calls import run_tool, text_of
+from agent_continuations.engine.calls import run_tool
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.testing.comparison import is_different
 from agent_continuations.testing.difference import Change
@@ -39,7 +40,7 @@ def changed_result(tool: Tool, root: Continuation, run_id: str, path: Path) -> C
     if tool.effect is not Effect.READ:
         raise ValueError(f"only read tools can be run again: {tool.name} is {tool.effect.value!r}")
     call, text = root.call_at(path), path_text(path)
-    arguments = tool.arguments.read(text_of(root, path))
+    arguments = tool.arguments.read(call_text(root, path))
     context = ToolContext(
         run_id=run_id,
         path=text,
