@@ -9,9 +9,11 @@ from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
+from tests.support.email_messages import HEADERS
 from tests.support.form_page import Browser
 from tests.support.http_answers import CURL
 from tests.support.safe_pages import BIDI, HOSTILE, Tags, assert_is_a_safe_page
+from tests.support.scripted_models import hostile
 
 LATER = datetime.now(UTC) + timedelta(days=7)
 CLOSE = "Please close the account old-vendor."
@@ -207,16 +209,6 @@ def test_each_approver_has_a_personal_link(deployment: Deployment) -> None:
 # -- hostile text ------------------------------------------------------------
 
 
-def hostile(request: Json) -> Reply | Fault:
-    """The example's model, but with a hostile account to transfer to."""
-    reply = script.respond(request)
-    calls = tuple(
-        Call("transfer", {"amount": 250, "to": HOSTILE}) if call.name == "transfer" else call
-        for call in reply.tool_calls
-    )
-    return Reply(content=reply.content, tool_calls=calls)
-
-
 def test_hostile_text_stays_text_on_the_page(deployment: Deployment, model: ModelServer) -> None:
     model.respond = hostile
     deployment.suspended("treasury", f"Transfer 250 to acme. {HOSTILE}")
@@ -237,16 +229,7 @@ def test_hostile_text_stays_text_in_the_mail(deployment: Deployment, model: Mode
     deployment.suspended("treasury", f"Transfer 250 to acme. {HOSTILE}")
     [mail] = deployment.mails()
     assert mail.message["Bcc"] is None
-    assert set(mail.message.keys()) == {
-        "From",
-        "To",
-        "Subject",
-        "Message-ID",
-        "X-Notice-Id",
-        "Auto-Submitted",
-        "MIME-Version",
-        "Content-Type",
-    }
+    assert set(mail.message.keys()) == HEADERS
     found = Tags(mail.part("html"))
     assert not {"script", "img", "iframe", "link", "object"} & set(found.tags)
     assert not {name for name in found.attributes if name.startswith("on")}

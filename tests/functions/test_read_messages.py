@@ -9,11 +9,11 @@ import pytest
 
 import agents
 from agent_continuations import Agent, tool
-from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.openapi.document import document
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.http_answers import Answer
+from tests.support.scripted_models import costly
 
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
 RESPONSE_LIMIT = 6 * 1024 * 1024
@@ -65,10 +65,6 @@ def test_each_request_is_one_that_the_model_server_received(
 def test_a_page_has_tokens_and_cost_and_is_what_the_document_says(
     deployment: Deployment, model: ModelServer
 ) -> None:
-    def costly(request: Json) -> Reply | Fault:
-        reply = script.respond(request)
-        return Reply(reply.content, reply.tool_calls, usage=(1_000_000, 100_000))
-
     model.respond = costly
     run_id = deployment.suspended()
     page = found(deployment, run_id)

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import pytest
 
 from agent_continuations.core.run import Status
-from tests.local import script
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
@@ -23,6 +22,7 @@ from tests.support.safe_pages import (
     refresh_seconds,
     statuses_of,
 )
+from tests.support.scripted_models import costly, hostile
 from tests.support.signed_in import SignedInBrowser
 from tests.support.template_functions import functions
 
@@ -350,10 +350,6 @@ def test_a_failed_notification_is_on_the_page(opened: Deployment) -> None:
 def test_each_model_has_its_cost_and_one_without_a_price_is_named(
     opened: Deployment, model: ModelServer
 ) -> None:
-    def costly(request: Json) -> Reply | Fault:
-        reply = script.respond(request)
-        return Reply(reply.content, reply.tool_calls, usage=(1_000_000, 100_000))
-
     model.respond = costly
     run_id = opened.suspended()
     opened.parameters["Model"] = "wise-owl-1"
@@ -407,14 +403,6 @@ def _seen_from(address: str, link: str) -> str:
 def test_hostile_text_stays_text_and_its_invisible_characters_are_shown(
     opened: Deployment, model: ModelServer
 ) -> None:
-    def hostile(request: Json) -> Reply | Fault:
-        reply = script.respond(request)
-        calls = tuple(
-            Call("transfer", {"amount": 250, "to": HOSTILE}) if each.name == "transfer" else each
-            for each in reply.tool_calls
-        )
-        return Reply(content=f"{reply.content} {HOSTILE}", tool_calls=calls)
-
     model.respond = hostile
     run_id = opened.suspended("treasury", f"Transfer 250 to acme. {HOSTILE}")
     waiting = page(opened, run_id)

@@ -9,11 +9,11 @@ import pytest
 import agents
 from agent_continuations import Agent, tool
 from agent_continuations.services.request_pages import PageLimits
-from tests.local import script
 from tests.local.model_server import Call, Fault, Json, ModelServer, Reply
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.http_answers import Answer
 from tests.support.safe_pages import BIDI, HOSTILE, assert_is_a_safe_page, links
+from tests.support.scripted_models import hostile
 
 TREASURY = "Pay 50 to ops, 2500 to reserve, and close old-vendor"
 RESPONSE_LIMIT = 6 * 1024 * 1024
@@ -136,14 +136,6 @@ def test_an_invalid_address_shows_an_error_page(
 
 
 def test_hostile_text_stays_text(opened: Deployment, model: ModelServer) -> None:
-    def hostile(request: Json) -> Reply | Fault:
-        reply = script.respond(request)
-        calls = tuple(
-            Call("transfer", {"amount": 250, "to": HOSTILE}) if each.name == "transfer" else each
-            for each in reply.tool_calls
-        )
-        return Reply(content=f"{reply.content} {HOSTILE}", tool_calls=calls)
-
     model.respond = hostile
     run_id = opened.suspended("treasury", f"Transfer 250 to acme. {HOSTILE}")
     frames = opened.http("read-messages", params={"run_id": run_id}, query={}).json()["frames"]
