@@ -6,11 +6,12 @@ must be the original's with exactly the addition. Anything else is refused.
 
 import ast
 import re
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from agent_continuations.cli.scaffold.brackets import with_element
 
 Import: TypeAlias = ast.Import | ast.ImportFrom
+Literal = TypeVar("Literal", ast.List, ast.Dict)
 
 
 class CannotEdit(ValueError):
@@ -41,21 +42,18 @@ def find_list(tree: ast.Module, name: str) -> ast.List:
     Raises:
         CannotEdit: there is none, or the name is assigned several times.
     """
-    value = _assigned(tree, name)
-    if not isinstance(value, ast.List):
-        raise CannotEdit(f"it has no list {name} = [...] at the top level")
-    return value
+    return _literal(tree, name, ast.List, f"list {name} = [...]")
 
 
 def find_dict(tree: ast.Module, name: str) -> ast.Dict:
-    """The dict that is assigned to a name at the top level.
+    """As `find_list`, for a dict."""
+    return _literal(tree, name, ast.Dict, f"dict {name} = {{...}}")
 
-    Raises:
-        CannotEdit: there is none, or the name is assigned several times.
-    """
+
+def _literal(tree: ast.Module, name: str, kind: type[Literal], what: str) -> Literal:
     value = _assigned(tree, name)
-    if not isinstance(value, ast.Dict):
-        raise CannotEdit(f"it has no dict {name} = {{...}} at the top level")
+    if not isinstance(value, kind):
+        raise CannotEdit(f"it has no {what} at the top level")
     return value
 
 
