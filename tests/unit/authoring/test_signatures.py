@@ -2,7 +2,10 @@
 
 import pytest
 
+from agent_continuations import tool
+from agent_continuations.html.forms.form import fields, parse
 from tests.support import public_signatures
+from tests.support.form_page import Browser, page
 from tests.support.public_signatures import CASES, CHANGED, function_of
 from tests.support.signature_checks import check_elsewhere, check_free, check_gated
 
@@ -29,3 +32,16 @@ def test_every_call_runs_in_another_process() -> None:
         for name, (_, text) in CASES.items()
     ]
     check_elsewhere(public_signatures.__name__, cases)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_form_of_a_page_that_nobody_touched_is_no_edit(name: str) -> None:
+    function, text = CASES[name]
+    made = tool(function)
+    read = made.arguments.read(text)
+    drawn = fields(made.schema, read.shown, prefix="arguments")
+    posted = Browser(page(drawn)).posted
+    found = parse(made.schema, posted, read.shown, prefix="arguments")
+    assert not found.faults
+    edited = made.arguments.edit(text, read.shown, found.arguments)
+    assert edited.raw == text
