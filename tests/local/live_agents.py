@@ -239,9 +239,11 @@ class LiveAgents:
         started = time.monotonic()
         try:
             self.deploy()
-        except AgentsFault as fault:
-            self.broken = Broken(time.time(), str(fault))
-            self._say(f"the agents were not deployed; the code before goes on serving\n{fault}")
+        except Exception as error:  # noqa: BLE001 - a copy or the emulator may fail; watch on
+            kind = "" if isinstance(error, AgentsFault) else f"{type(error).__name__}: "
+            self.broken = Broken(time.time(), f"{kind}{error}")
+            text = self.broken.text
+            self._say(f"the agents were not deployed; the code before goes on serving\n{text}")
             return
         names = ", ".join(each["name"] for each in self.agents if each["startable"])
         self._say(f"live in {time.monotonic() - started:.1f} s: {names}")

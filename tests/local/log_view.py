@@ -55,7 +55,7 @@ def _level_of(line: str) -> int:
     """The position of a line's level; -1 for measurements, which are for machines."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return LEVELS.index("INFO")
     if not isinstance(document, dict):
         return LEVELS.index("INFO")

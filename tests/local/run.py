@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NoReturn
@@ -279,7 +279,10 @@ def _print_mails(inbox: Inbox, console: Console) -> NoReturn:
     printed = {mail["id"] for mail in inbox.mails()}
     while True:
         time.sleep(1)
-        for mail in reversed(inbox.mails()):
+        mails = []
+        with suppress(OSError, ValueError):  # a busy emulator answers the next time
+            mails = inbox.mails()
+        for mail in reversed(mails):
             if mail["id"] not in printed:
                 printed.add(mail["id"])
                 console.print(f"  e-mail to {', '.join(mail['to'])}: {mail['subject']}")

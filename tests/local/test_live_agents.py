@@ -248,6 +248,22 @@ def test_each_change_of_the_folder_is_deployed(watched: Fixture) -> None:
     eventually(lambda: watched.said[-1].startswith("live in "))
 
 
+def test_a_failure_of_the_functions_update_ends_no_watch(watched: Fixture) -> None:
+    release = watched.live._release
+
+    def fail(_built: BuiltAgents) -> None:
+        watched.live._release = release
+        raise ConnectionError("the emulator is busy")
+
+    watched.live._release = fail
+    watched.write(AGENT.replace("hello", "good day"))
+    eventually(lambda: watched.live.broken)
+    assert "ConnectionError: the emulator is busy" in watched.said[-1]
+    watched.write(AGENT.replace("hello", "hi"))
+    eventually(lambda: len(watched.released) == 2)
+    assert watched.live.broken is None
+
+
 def test_a_folder_that_is_replaced_as_a_whole_is_watched_again(watched: Fixture) -> None:
     elsewhere = watched.folder.with_name("elsewhere")
     shutil.copytree(watched.folder, elsewhere)
