@@ -182,10 +182,7 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             body = b"" if refusal and self.close_connection else self.rfile.read(length)
             if refusal:
                 self._problem(*refusal)
-            elif page := front.page(self.command, self.path, body):
-                status, headers, content = page
-                self._answer(status, content, headers)
-            else:
+            elif not self._own_page(body):
                 self._forward(body)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_any
@@ -201,6 +198,18 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
             if foreign and self.command not in ("GET", "HEAD"):
                 return HTTPStatus.FORBIDDEN, "another site's page may not act here"
             return None
+
+        def _own_page(self, body: bytes) -> bool:
+            """Answers with a page of this server; returns False if the request is for the API."""
+            try:
+                page = front.page(self.command, self.path, body)
+            except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+                self._problem(HTTPStatus.BAD_GATEWAY, f"the system does not respond: {error}")
+                return True
+            if page:
+                status, headers, content = page
+                self._answer(status, content, headers)
+            return page is not None
 
         def _forward(self, body: bytes) -> None:
             sent = {

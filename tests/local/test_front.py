@@ -134,3 +134,15 @@ def test_another_sites_page_cannot_start_a_run_or_sign_anybody_in(front: Front) 
         assert answer.status == 403
     pool.clear()
     assert not pages and not _Api.asked
+
+
+def test_a_page_that_cannot_be_made_is_a_problem_document(front: Front) -> None:
+    def page(_method: str, _path: str, _body: bytes) -> None:
+        raise TimeoutError("the emulator is busy")
+
+    front.page = page
+    pool = urllib3.PoolManager(retries=False)
+    answer = pool.request("GET", front.url + "/")
+    assert answer.status == 502
+    assert "the system does not respond: the emulator is busy" in answer.json()["detail"]
+    pool.clear()
