@@ -4,8 +4,10 @@ Two functions share this code, one for new work and one for decided work, so tha
 never starves the other.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -14,8 +16,18 @@ from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
+if TYPE_CHECKING:
+    from agent_continuations.engine.runner import Runner
+
 logger = function_logger("advance")
 count = counter("advance")
+
+
+@cache
+def _runner() -> "Runner":
+    if not os.environ["OPERATORS"]:
+        logger.warning("no operators")
+    return runner(lambda: count("RunsBlocked"))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -24,7 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 
     def advance(message: dict[str, Any]) -> str:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        status = runner().advance(message["run_id"], deadline=datetime.now(UTC) + left)
+        status = _runner().advance(message["run_id"], deadline=datetime.now(UTC) + left)
         if status is None:
             return "not advanced"  # it has ended, or another process holds or took its lease
         count(f"Runs{status.value.title()}")

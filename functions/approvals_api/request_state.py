@@ -14,7 +14,7 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
     approval = request.approval
     if request.decision:
         return "decided", ""
-    if head.cancelled or head.status.terminal:
+    if head.cancelled or head.status.ended:
         return "ended", "cancelled" if head.cancelled else head.status.value
     if request.already_resolved:
         return "settled", ""

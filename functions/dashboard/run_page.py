@@ -95,7 +95,7 @@ def _about(loaded: LoadedRun, view: RunView, now: datetime) -> dict[str, Any]:
         "agent": head.agent,
         "status": head.status.value,
         "paused": view.paused,
-        "stopping": head.cancelled and not head.status.terminal,
+        "stopping": head.cancelled and not head.status.ended,
         "started": head.created_at,
         "changed": head.updated_at,
         "ago": _ago(head.updated_at, now),

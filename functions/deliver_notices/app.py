@@ -18,8 +18,8 @@ def deliver(message: dict[str, Any]) -> str:
     notice = notice_dispatcher().deliver(message["run_id"], message["notice_id"])
     if notice is None:
         return "not needed"
-    count("NoticesUndelivered" if notice.undelivered else "NoticesDelivered")
-    return "undelivered" if notice.undelivered else "delivered"
+    count("NoticesUndelivered" if notice.failure else "NoticesDelivered")
+    return "undelivered" if notice.failure else "delivered"
 
 
 @logger.inject_lambda_context(clear_state=True)

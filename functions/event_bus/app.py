@@ -30,10 +30,14 @@ class Detail(BaseModel):
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | None]:
-    """Entry point for EventBridge, which resends the event under the same id if this raises.
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
+    """Entry point for EventBridge. Lambda repeats the event under the same id if this raises, and
+    then puts it into the queue of dead letters, also an event that no retry can deliver.
 
-    An error that a retry cannot fix, such as a run that has ended, is logged and counted.
+    Raises:
+        Conflict, Invalid, ValidationError: the event is refused for good, for example because its
+            run has ended.
+        Retryable: the store did not answer.
     """
     started, run_id = perf_counter(), None
     try:
@@ -50,7 +54,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str | N
         refused = {"event_id": event["id"], "run_id": run_id, "reason": _reason(error)}
         logger.warning("event refused", extra=refused)
         count("EventsRefused")
-        return {"event_id": None}
+        raise
     taken = milliseconds_since(started)
     accepted = {"event_id": event["id"], "run_id": run_id, "duration_ms": taken}
     logger.info("event accepted", extra=accepted)

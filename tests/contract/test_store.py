@@ -10,7 +10,7 @@ import pytest
 
 from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import Started, ToolReturned
 from agent_continuations.core.ids import opaque_id
@@ -20,12 +20,12 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
-from agent_continuations.errors import Conflict, Fenced, Invalid, Stale
+from agent_continuations.errors import Conflict, Fatal, Fenced, Invalid, Stale
 from agent_continuations.ports.limits import (
-    MAX_ENTRIES_AT_ONCE,
+    ITEMS_OF_A_START,
     MAX_INTENTS_AT_ONCE,
+    MAX_ITEMS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
-    MAX_STARTS_AT_ONCE,
 )
 from agent_continuations.ports.store import ReleaseTerms, Store, TrailMove
 
@@ -202,7 +202,7 @@ def test_the_largest_allowed_writes_succeed(store: Store, run: RunHead) -> None:
         intents = {path: intent() for path in paths[at : at + MAX_INTENTS_AT_ONCE]}
         head = store.record_intents(run.run_id, epoch=mine.epoch, intents=intents, settled=[])
     assert set(head.intents) == set(paths)
-    numbers = range(MAX_ENTRIES_AT_ONCE)
+    numbers = range((MAX_ITEMS_AT_ONCE - 1) // 2)
     assert store.commit(
         run.run_id,
         epoch=mine.epoch,
@@ -216,6 +216,49 @@ def test_the_largest_allowed_writes_succeed(store: Store, run: RunHead) -> None:
     assert snapshot
     assert (len(snapshot.entries), snapshot.head.intents) == (1 + len(numbers), {})
     assert len(store.notices(run.run_id)) == len(numbers)
+
+
+def test_a_commit_of_more_items_than_a_transaction_takes_is_refused(
+    store: Store, run: RunHead
+) -> None:
+    epoch = claimed(store, run).epoch
+    entries = [returned(f"0.{number}") for number in range(MAX_ITEMS_AT_ONCE - 3)]
+    notices = [notice(run, f"n{number}") for number in range(2)]
+    with pytest.raises((ValueError, Fatal)):
+        store.commit(
+            run.run_id, epoch=epoch, entries=[*entries, returned("1.0")], notices=notices, now=NOW
+        )
+    starts = [NewRun(new_head(), start()) for _ in range(MAX_ITEMS_AT_ONCE // ITEMS_OF_A_START)]
+    with pytest.raises((ValueError, Fatal)):
+        store.commit(run.run_id, epoch=epoch, entries=entries[:1], starts=starts, now=NOW)
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert len(snapshot.entries) == 1
+    assert store.commit(run.run_id, epoch=epoch, entries=entries, notices=notices, now=NOW)
+
+
+def test_a_run_that_is_handed_back_can_be_claimed_at_once(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    store.hand_back(run.run_id, epoch=mine.epoch, due=at(60), note="no answer", counted=False)
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.due, head.note) == (Status.READY, at(60), "no answer")
+    assert (head.stalls, head.owner, head.lease_until) == (0, None, None)
+    again = claimed(store, run, "you")
+    store.hand_back(run.run_id, epoch=again.epoch, due=at(60), note="a bug", counted=True)
+    head = store.head(run.run_id)
+    assert head
+    assert head.stalls == 1
+    with pytest.raises(Fenced):
+        store.hand_back(run.run_id, epoch=again.epoch, due=at(60), note="late", counted=True)
+
+
+def test_a_former_lease_holder_hands_nothing_back(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    yours = claimed(store, run, "you", at(121))
+    with pytest.raises(Fenced):
+        store.hand_back(run.run_id, epoch=mine.epoch, due=at(60), note="late", counted=False)
+    assert store.head(run.run_id) == yours
 
 
 def test_a_former_lease_holder_writes_nothing(store: Store, run: RunHead) -> None:
@@ -517,7 +560,76 @@ def test_a_release_without_progress_does_not_reset_the_fruitless_claims(
     assert (again.stalls, again.registers) == (2, 1)
 
 
-def test_a_parked_run_is_cancelled_at_once(store: Store, run: RunHead) -> None:
+def park(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    parked = ReleaseTerms(Status.PARKED, None, mine.wake, 1, note="the tool is gone")
+    assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
+
+
+def test_a_parked_run_keeps_what_comes_from_outside(store: Store, run: RunHead) -> None:
+    park(store, run)
+    assert store.append_external(run.run_id, [returned("0.0")], now=at(1)) is None
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.due, head.note, head.wake) == (
+        Status.PARKED,
+        None,
+        "the tool is gone",
+        1,
+    )
+    assert store.claim(run.run_id, holder="you", now=at(9), lease_until=at(99)) is None
+    assert store.redrive(run.run_id, now=at(9))
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert returned("0.0") in snapshot.entries
+
+
+def test_a_pause_of_a_parked_run_counts_once_it_is_redriven(store: Store, run: RunHead) -> None:
+    park(store, run)
+    for paused in (True, False, True):
+        head = store.pause(run.run_id, paused=paused, now=at(1))
+        assert head
+        assert (head.status, head.paused, head.due) == (Status.PARKED, paused, None)
+    assert store.redrive(run.run_id, now=at(2))
+    mine = claimed(store, run, now=at(2))
+    assert mine.paused
+    with pytest.raises(Fenced):
+        store.record_intents(run.run_id, epoch=mine.epoch, intents={"0.0": intent()}, settled=[])
+
+
+def test_a_paused_run_that_is_parked_stays_paused(store: Store, run: RunHead) -> None:
+    assert store.pause(run.run_id, paused=True, now=NOW)
+    park(store, run)
+    head = store.redrive(run.run_id, now=at(2))
+    assert head
+    assert head.paused
+
+
+def test_a_blocked_run_is_redriven(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    obstacle = Obstacle(since=NOW, until=at(300), tries=1)
+    blocked = ReleaseTerms(
+        Status.SUSPENDED, at(300), mine.wake, 1, note="refused", obstacle=obstacle
+    )
+    assert store.commit(run.run_id, epoch=mine.epoch, release=blocked, now=NOW)
+    head = store.head(run.run_id)
+    assert head
+    assert head.obstacle == obstacle
+    redriven = store.redrive(run.run_id, now=at(5))
+    assert redriven
+    assert (redriven.status, redriven.due, redriven.note, redriven.obstacle) == (
+        Status.READY,
+        at(5),
+        None,
+        None,
+    )
+    again = claimed(store, run, now=at(5))
+    idle = ReleaseTerms(Status.SUSPENDED, None, again.wake, 1)
+    assert store.commit(run.run_id, epoch=again.epoch, release=idle, now=NOW)
+    assert store.redrive(run.run_id, now=at(9)) is None
+
+
+def test_a_parked_run_that_is_cancelled_is_claimed_once_more(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     parked = ReleaseTerms(Status.PARKED, None, mine.wake, 1)
     assert store.commit(run.run_id, epoch=mine.epoch, release=parked, now=NOW)
@@ -526,7 +638,8 @@ def test_a_parked_run_is_cancelled_at_once(store: Store, run: RunHead) -> None:
     assert woken.status is Status.PARKED
     cancelled = store.wake(run.run_id, now=at(2), cancel=True)
     assert cancelled
-    assert (cancelled.status, cancelled.updated_at) == (Status.CANCELLED, at(2))
+    assert (cancelled.status, cancelled.cancelled, cancelled.due) == (Status.READY, True, at(2))
+    assert claimed(store, run, now=at(2)).cancelled
     assert store.redrive(run.run_id, now=NOW) is None
 
 
@@ -662,7 +775,7 @@ def test_a_completed_run_continues_only_with_an_entry_that_reopens_it(
     assert claimed(store, run, now=at(3)).epoch == mine.epoch + 1
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.PARKED])
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
 def test_a_run_that_ended_in_another_way_cannot_be_reopened(
     store: Store, run: RunHead, status: Status
 ) -> None:
@@ -677,7 +790,8 @@ def test_child_runs_are_started_with_the_calls_that_wait_for_them_or_not_at_all(
 ) -> None:
     epoch = claimed(store, run).epoch
     parent = Parent(run_id=run.run_id, path="0.0")
-    heads = [new_head().model_copy(update={"parent": parent}) for _ in range(MAX_STARTS_AT_ONCE)]
+    count = (MAX_ITEMS_AT_ONCE - 1) // (1 + ITEMS_OF_A_START)
+    heads = [new_head().model_copy(update={"parent": parent}) for _ in range(count)]
     starts = [NewRun(head, start("job")) for head in heads]
     waits = [returned(f"0.{number}") for number in range(len(starts))]
     assert store.commit(run.run_id, epoch=epoch, entries=waits, starts=starts, now=NOW)

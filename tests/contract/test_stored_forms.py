@@ -11,6 +11,7 @@ from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.document import DOCUMENT_FORM
+from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
 from agent_continuations.services.model_requests import model_requests
 from tests.contract import stored_forms
 from tests.contract.stored_forms import (
@@ -42,7 +43,7 @@ def test_every_form_has_a_file() -> None:
 def test_a_stored_run_continues_to_its_end(content: dict[str, Any], name: str) -> None:
     world, run_id = StoredWorld(content), content["runs"][name]
     world.now = LATER
-    assert not world.store.head(run_id).status.terminal  # type: ignore[union-attr]
+    assert not world.store.head(run_id).status.ended  # type: ignore[union-attr]
     if name in ("ready", "launch"):
         assert world.advance(run_id) is Status.SUSPENDED
     if name in ("ready", "asked", "launch"):
@@ -122,19 +123,29 @@ def test_a_document_of_a_newer_form_is_refused_with_an_explanation(content: dict
 
 
 @pytest.mark.parametrize("sort", ["J#!start", "J#00000!reply"])
-def test_an_item_of_a_newer_form_parks_the_run_until_that_code_is_deployed_again(
+def test_a_run_with_an_item_of_a_newer_form_is_handed_back_uncounted(
     content: dict[str, Any], sort: str
 ) -> None:
     world, run_id = StoredWorld(content), content["runs"]["decided"]
     item = world.table.items[f"R#{run_id}"][sort]
     item["f"] = {"N": str(FORM + 1)}
-    assert world.advance(run_id) is Status.PARKED
+    for _ in range(3 * MAX_FRUITLESS_CLAIMS):
+        assert world.advance(run_id) is Status.READY
     head = world.store.head(run_id)
     assert head
+    assert (head.stalls, head.owner) == (0, None)
     assert f"form {FORM + 1}" in (head.note or "")
     item["f"] = {"N": str(FORM)}
-    world.services.control.redrive(run_id)
     assert world.advance(run_id) is Status.COMPLETED
+
+
+def test_a_run_of_a_newer_form_is_not_claimed(content: dict[str, Any]) -> None:
+    world, run_id = StoredWorld(content), content["runs"]["decided"]
+    item = world.table.items[f"R#{run_id}"]["#H"]
+    item["f"] = {"N": str(FORM + 1)}
+    before = dict(item)
+    assert world.advance(run_id) is None
+    assert world.table.items[f"R#{run_id}"]["#H"] == before
 
 
 def test_a_changed_value_in_the_bucket_parks_the_run(content: dict[str, Any]) -> None:

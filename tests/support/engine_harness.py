@@ -36,6 +36,7 @@ class Harness:
         )
 
     def worker(self, limits: Limits | None = None, **more: Any) -> Runner:
+        more.setdefault("operators", ["x@example.com"])
         return Runner(
             store=self.store,
             model=self.model,

@@ -7,14 +7,15 @@ ContinuationError
 │   ├── AlreadyDecided  do not repeat: the request has a decision, see `decision`
 │   └── KeyReused       use a new Idempotency-Key: this one belongs to another request
 ├── Retryable           try again after `after_seconds`
-│   └── ModelUnavailable    call the model again later
+│   ├── ModelUnavailable    call the model again later
+│   └── NewerForm           leave the run to the newer code that has written it
 ├── Invalid             correct the request, see `fields`
 │   ├── NotFound        use an existing id
 │   └── Forbidden       use an identity with the permission
 └── Fatal               ask an operator: retrying cannot help, and the run is parked
     ├── ModelRefused    correct the key, the model's name or the size of the request
     ├── IllegalEvent    report a bug: the event contradicts the continuation
-    ├── CorruptValue    restore the stored value, or deploy code that can read it
+    ├── CorruptValue    restore the stored value
     └── Vanished        restore the tool or the agent of an open call
 """
 
@@ -71,6 +72,10 @@ class ModelUnavailable(Retryable):
     """The model service is overloaded, slow or unreachable: call it again later."""
 
 
+class NewerForm(Retryable):
+    """A stored value was written by newer code, which will continue its run."""
+
+
 class Invalid(ContinuationError):
     """The request is invalid: correct it.
 
@@ -105,7 +110,7 @@ class IllegalEvent(Fatal):
 
 
 class CorruptValue(Fatal):
-    """A stored value does not match its hash, or has a form that this code cannot read."""
+    """A stored value is missing, does not match its hash, or cannot be parsed."""
 
 
 class Vanished(Fatal):

@@ -1,5 +1,6 @@
 """Child runs, which a call of another run starts: each has a state of its own."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from agent_continuations.core.run import Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.errors import Conflict
 from agent_continuations.ports.model import ModelRequest
+from agent_continuations.ports.store import ReleaseTerms
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap
 
 
@@ -86,15 +88,42 @@ def test_a_failed_child_is_a_result_for_its_parent() -> None:
     assert "no usable answer" in harness.result(view.run_id)
 
 
-def test_a_parked_child_is_a_result_for_its_parent() -> None:
-    def refuse(_request: ModelRequest) -> Reply:
-        raise RuntimeError("no such model")
+def test_a_parent_waits_for_a_blocked_child_until_it_goes_on() -> None:
+    class Closed(Exception):
+        pass
 
-    harness = parent_with_children(refuse, count=1)
+    refused = [Closed("no such model")]
+
+    def work(_request: ModelRequest) -> Reply:
+        if refused:
+            raise refused[0]
+        return say("worked")
+
+    harness = parent_with_children(work, count=1)
     view = harness.runner.start("boss", "go")
-    assert view.result == "all done"
-    assert "cannot go on" in harness.result(view.run_id)
-    assert "no such model" in harness.result(view.run_id)
+    child = child_run_id(view.run_id, parse_path("0.0"))
+    assert (view.status, [each.kind for each in view.waiting][:1]) == (Status.SUSPENDED, ["child"])
+    assert "no such model" in (harness.runner.get(child).error or "")
+    refused.clear()
+    harness.runner.redrive(child)
+    assert harness.runner.get(view.run_id).result == "all done"
+    assert harness.result(view.run_id) == "worked"
+
+
+def test_a_parent_waits_for_a_parked_child_and_hears_of_its_cancellation() -> None:
+    harness = parent_with_children(lambda _request: call("nap", minutes=5), count=1)
+    view = harness.runner.start("boss", "go")
+    child = child_run_id(view.run_id, parse_path("0.0"))
+    parked = harness.runner.store.claim(
+        child, holder="x", now=harness.now, lease_until=harness.now + timedelta(minutes=1)
+    )
+    assert parked
+    terms = ReleaseTerms(Status.PARKED, due=None, wake=parked.wake, entry_count=3, note="lost")
+    assert harness.runner.store.commit(child, epoch=parked.epoch, release=terms, now=harness.now)
+    assert harness.runner.advance(view.run_id).status is Status.SUSPENDED
+    harness.runner.cancel(child)
+    assert harness.runner.get(view.run_id).result == "all done"
+    assert "was cancelled" in harness.result(view.run_id)
 
 
 def test_a_cancelled_child_is_a_result_for_its_parent() -> None:

@@ -25,7 +25,7 @@ from agent_continuations import (
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.replies import Reply, ToolRequest
-from agent_continuations.core.run import Status
+from agent_continuations.core.run import Snapshot, Status
 from agent_continuations.engine import log
 from agent_continuations.engine.context import Limits
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
@@ -253,18 +253,49 @@ def test_a_back_off_gives_its_reason_and_its_seconds(lines: LogLines) -> None:
 
 
 def test_a_parked_run_is_an_error_with_the_reason(lines: LogLines) -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
+    harness.registry = Registry([])
+    assert harness.worker().advance(run_id) is Status.PARKED
+    [parked] = lines.records
+    assert (parked.levelno, parked.getMessage()) == (logging.ERROR, "run parked")
+    assert details(parked)["run_id"] == run_id
+    assert "there is no agent" in details(parked)["reason"]
+
+
+def test_a_blocked_run_is_an_error_after_a_quarter_of_an_hour(lines: LogLines) -> None:
     def model(_request: ModelRequest) -> Reply:
         raise ModelRefused("the model service answered 401")
 
     harness = Harness(script=model)
     run_id = harness.start()
-    assert harness.worker().advance(run_id) is Status.PARKED
-    failed, parked = lines.records
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    failed, suspended = lines.records
     assert (failed.levelno, failed.getMessage()) == (WARNING, "model call failed")
     assert "ModelRefused" in logging.Formatter().format(failed)
-    assert (parked.levelno, parked.getMessage()) == (logging.ERROR, "run parked")
-    assert details(parked)["run_id"] == run_id
-    assert "the model service answered 401" in details(parked)["reason"]
+    assert (suspended.levelno, suspended.getMessage()) == (WARNING, "run suspended")
+    assert "the model service answered 401" in details(suspended)["reason"]
+    harness.later(minutes=15)
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    blocked = lines.records[-1]
+    assert (blocked.levelno, blocked.getMessage()) == (logging.ERROR, "run blocked")
+    assert details(blocked)["run_id"] == run_id
+    assert "the model service answered 401" in details(blocked)["reason"]
+
+
+def test_a_run_that_is_handed_back_is_a_warning(lines: LogLines) -> None:
+    class Down(InMemoryStore):
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            del run_id, partial
+            raise Retryable("the bucket is down")
+
+    harness = Harness(script=[say("ok")], store=Down())
+    run_id = harness.start()
+    with pytest.raises(Retryable):
+        harness.worker().advance(run_id)
+    [record] = lines.records
+    assert (record.levelno, record.getMessage()) == (WARNING, "run handed back")
+    assert details(record)["reason"] == "the bucket is down"
 
 
 def test_a_blocked_call_is_a_warning_while_the_run_waits_for_something_else(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
 from time import sleep
 from typing import Annotated, Any
@@ -40,7 +40,6 @@ from agent_continuations.errors import (
     Conflict,
     CorruptValue,
     Forbidden,
-    IllegalEvent,
     KeyReused,
     ModelRefused,
     ModelUnavailable,
@@ -189,6 +188,26 @@ def in_doubt(script: Script) -> tuple[Harness, str, list[str]]:
     harness.later(hours=1)
     assert harness.worker().advance(run_id) is Status.SUSPENDED
     return harness, run_id, ran
+
+
+def test_a_call_in_doubt_that_can_be_put_to_nobody_blocks_the_run_until_there_are_operators() -> (
+    None
+):
+    launch, ran = tool_killed_once()
+    harness = Harness(launch, script=[call("launch"), say("ok")])
+    run_id = harness.start()
+    with pytest.raises(KeyboardInterrupt):
+        harness.worker().advance(run_id)
+    harness.later(hours=1)
+    assert harness.worker(operators=()).advance(run_id) is Status.SUSPENDED
+    head = harness.loaded(run_id).head
+    assert "no operators" in (head.note or "")
+    assert head.due == harness.now + timedelta(minutes=5)
+    assert harness.store.notices(run_id) == []
+    harness.now = head.due
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    assert [each.kind for each in harness.waiting(run_id)] == ["doubt"]
+    assert ran == ["x"]
 
 
 def test_a_call_that_happened_gets_the_persons_note_as_its_result() -> None:
@@ -409,16 +428,43 @@ def test_model_calls_that_fail_together_count_as_one_try() -> None:
 
 
 @pytest.mark.parametrize("error", [ModelRefused("no such key"), RuntimeError("a bug")])
-def test_a_refusing_model_parks_the_run_with_the_reason(error: Exception) -> None:
+def test_a_refusing_model_blocks_the_run_with_the_reason(error: Exception) -> None:
     harness = Harness(script=failing_model(error))
     run_id = harness.start()
-    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
     head = harness.loaded(run_id).head
     assert str(error) in (head.note or "")
-    assert head.due is None
+    assert head.due == harness.now + timedelta(minutes=5)
     harness.model.scripts = {"a": [say("ok")]}
     harness.services.control.redrive(run_id)
     assert harness.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_a_blocked_run_is_tried_again_ever_more_rarely_and_told_of_after_a_quarter() -> None:
+    told: list[datetime] = []
+    harness = Harness(script=failing_model(ModelRefused("no such key")))
+    worker = harness.worker(on_blocked=lambda: told.append(harness.now))
+    run_id, start, tries = harness.start(), harness.now, []
+    for _ in range(7):
+        assert worker.advance(run_id) is Status.SUSPENDED
+        due = harness.loaded(run_id).head.due
+        assert due
+        tries.append((due - start).total_seconds() / 60)
+        harness.now = due
+    assert tries == [5, 15, 35, 75, 135, 195, 255]
+    assert [(each - start).total_seconds() / 60 for each in told] == [15, 35, 75, 135, 195]
+    harness.model.scripts = {"a": [say("ok")]}
+    assert worker.advance(run_id) is Status.COMPLETED
+    head = harness.loaded(run_id).head
+    assert (head.obstacle, head.note) == (None, None)
+
+
+def test_a_blocked_run_can_be_cancelled() -> None:
+    harness = Harness(script=failing_model(ModelRefused("no such key")))
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    harness.services.control.cancel(run_id)
+    assert harness.worker().advance(run_id) is Status.CANCELLED
 
 
 def test_a_run_is_parked_after_five_fruitless_claims() -> None:
@@ -616,8 +662,9 @@ def test_a_notice_replaces_huge_arguments_by_their_size() -> None:
 
 def test_a_run_that_cannot_be_loaded_is_parked() -> None:
     class BrokenStore(InMemoryStore):
-        def load(self, run_id: str) -> Snapshot | None:
-            raise ZeroDivisionError(run_id)
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            del run_id, partial
+            raise ZeroDivisionError("a bug")
 
     store = BrokenStore()
     harness = Harness(script=[say("ok")], store=store)
@@ -629,7 +676,7 @@ def test_a_run_that_cannot_be_loaded_is_parked() -> None:
     assert harness.worker().advance(run_id) is Status.PARKED
     head = store.head(run_id)
     assert head
-    assert head.note == "11 claims came to nothing"
+    assert head.note == "11 claims without progress: ZeroDivisionError: a bug"
 
 
 def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> None:
@@ -814,7 +861,7 @@ def test_a_query_without_a_consistent_snapshot_is_repeated() -> None:
     store.tears = 3
     assert harness.loaded(run_id).continuation.outcome
     store.tears = 4
-    with pytest.raises(IllegalEvent):
+    with pytest.raises(Retryable):
         harness.loaded(run_id)
 
 
@@ -916,10 +963,13 @@ def test_operators_are_asked_about_a_call_in_doubt_without_approvers() -> None:
 
 
 def test_a_parked_run_can_be_cancelled() -> None:
-    harness = Harness(script=failing_model(ModelRefused("no such key")))
+    pay, _ = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
     run_id = harness.start()
+    harness.registry = Registry([])
     assert harness.worker().advance(run_id) is Status.PARKED
-    assert harness.services.control.cancel(run_id).status is Status.CANCELLED
+    harness.services.control.cancel(run_id)
+    assert harness.worker().advance(run_id) is Status.CANCELLED
     assert harness.worker().advance(run_id) is None
 
 

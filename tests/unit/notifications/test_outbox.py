@@ -53,6 +53,7 @@ class DeliveryCase:
     """A store with one notice to `undelivered`, and a dispatcher."""
 
     undelivered: tuple[str, ...] = (ADA, BOB)
+    approvers: tuple[str, ...] = ("ada@example.com", "bob@example.com")
     store: InMemoryStore = field(default_factory=InMemoryStore)
     email: Channel = field(default_factory=Channel)
     topic: Channel = field(default_factory=Channel)
@@ -89,7 +90,7 @@ class DeliveryCase:
                 arguments_hash="h",
                 expires_at=NOW + timedelta(days=7),
                 created_at=NOW,
-                approvers=("ada@example.com", "bob@example.com"),
+                approvers=self.approvers,
                 undelivered=self.undelivered,
                 due=NOW,
             )
@@ -223,9 +224,19 @@ def test_every_failure_is_recorded() -> None:
     assert case.deliver().failure == f"{ADA}: slow down; {BOB}: no such address"
 
 
-def test_a_notice_without_recipients_is_complete() -> None:
+def test_a_notice_without_recipients_has_failed() -> None:
     notice = DeliveryCase(undelivered=()).deliver()
+    assert notice.due is None
+    assert "no address is known of ada@example.com, bob@example.com" in (notice.failure or "")
+
+
+def test_a_notice_to_programs_needs_no_recipients() -> None:
+    notice = DeliveryCase(undelivered=(), approvers=("arn:aws:iam::1:role/x",)).deliver()
     assert (notice.due, notice.failure) == (None, None)
+
+
+def test_a_notice_to_nobody_has_failed() -> None:
+    assert DeliveryCase(undelivered=(), approvers=()).deliver().failure == "nobody is asked"
 
 
 @settings(deadline=None)

@@ -146,7 +146,7 @@ class World:
     def step(self) -> None:
         """Respond to one wait, or send a message."""
         view = self.runner.get(self.run_id)
-        if view.status.terminal or self.random.random() < 0.15:
+        if view.status.ended or self.random.random() < 0.15:
             if view.status not in (Status.FAILED, Status.PARKED):
                 self.runner.message(self.run_id, f"And {self.random.random()}?")
             return
@@ -157,7 +157,7 @@ class World:
         wait = self.random.choice(view.waiting)
         self._respond(wait)
         for each in {wait.run_id or self.run_id, self.run_id}:
-            if not self.runner.get(each).status.terminal:
+            if not self.runner.get(each).status.ended:
                 self.runner.advance(each)
 
     def _respond(self, wait: Waiting) -> None:

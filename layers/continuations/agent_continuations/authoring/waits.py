@@ -18,6 +18,8 @@ from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
 
 MAX_QUESTION_CHARACTERS = 2000
 MAX_HANDLE_CHARACTERS = 64_000
+LONGEST_WAIT_SECONDS = 90 * 24 * 3600
+"""For an event without a timeout: no run waits for ever for what nobody sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class WaitFor:
     Args:
         event: name of the event.
         correlation: correlation that the event must have; None for any.
-        timeout_seconds: seconds until the call ends without the event; None for no limit.
+        timeout_seconds: seconds until the call ends without the event; None for 90 days.
 
     Raises:
         ValueError: the name, the correlation or the time is invalid.
@@ -124,8 +126,8 @@ class WaitFor:
 
     def wait(self, now: datetime) -> EventWait:
         """Returns the wait as it is stored."""
-        seconds = self.timeout_seconds
-        until = None if seconds is None else now + timedelta(seconds=seconds)
+        seconds = LONGEST_WAIT_SECONDS if self.timeout_seconds is None else self.timeout_seconds
+        until = now + timedelta(seconds=seconds)
         correlation = self.correlation and storable(self.correlation)
         return EventWait(name=storable(self.event), correlation=correlation, until=until)
 

@@ -6,6 +6,7 @@ Both are imported when the first run is advanced, not when this module is.
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,12 @@ def model() -> Model:
 
 
 @cache
-def runner() -> "Runner":
-    """The runner that advances runs."""
+def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
+    """The runner that advances runs.
+
+    Args:
+        on_blocked: see `EngineContext`.
+    """
     from agent_continuations.engine.runner import Runner
 
     return Runner(
@@ -45,6 +50,7 @@ def runner() -> "Runner":
         operators=addresses(os.environ.get("OPERATORS", "")),
         abandon=_end_process,
         callback_url=callback_url,
+        on_blocked=on_blocked,
     )
 
 

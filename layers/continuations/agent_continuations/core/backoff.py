@@ -1,4 +1,4 @@
-"""Back-off of model calls while the model service is unavailable."""
+"""Back-off: of model calls while their service is unavailable, and of calls that are blocked."""
 
 from datetime import datetime, timedelta
 
@@ -17,6 +17,38 @@ class ModelBackoff(FrozenModel):
     until: datetime
     tries: int
     reason: str
+
+
+class Obstacle(FrozenModel):
+    """What blocks a call of a run until it is removed outside, such as a refused key.
+
+    The run's note says what it is. The call is tried again at `until`.
+
+    Attributes:
+        since: when the run was blocked first; it has been blocked ever since.
+        tries: how often the blocked call was tried.
+    """
+
+    since: datetime
+    until: datetime
+    tries: int
+
+
+def next_obstacle(
+    before: Obstacle | None, now: datetime, *, shortest: float, longest: float
+) -> Obstacle:
+    """The obstacle after one more try: its interval is doubled each time.
+
+    Args:
+        before: the obstacle before this try. A try before it was due is not another one.
+        now: the time.
+        shortest, longest: first and longest interval, in seconds.
+    """
+    if before and before.until > now:
+        return before
+    since, tries = (before.since, before.tries + 1) if before else (now, 1)
+    seconds = min(shortest * 2.0 ** min(tries - 1, 64), longest)
+    return Obstacle(since=since, until=now + timedelta(seconds=seconds), tries=tries)
 
 
 def next_backoff(

@@ -167,7 +167,9 @@ def _of_request(call: Call, request: ApprovalRequest, path: Path) -> Iterator[Ne
 
 
 def _of_wait(wait: Wait, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
-    signal = next((each for each in signals if wait.takes(each.name, each.correlation)), None)
+    # An event that was stored after the deadline came too late, whenever the run gets to see it.
+    in_time = (each for each in signals if wait.deadline is None or each.at <= wait.deadline)
+    signal = next((each for each in in_time if wait.takes(each.name, each.correlation)), None)
     if signal:
         signals.remove(signal)  # each is for one call only
         yield TakeSignal(path=path, signal=signal)

@@ -20,6 +20,7 @@ call fold before the frame's next turn, and messages and signals fold before eve
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import assert_never
 
@@ -73,6 +74,20 @@ def fold(events: Iterable[Event]) -> Continuation:
     if continuation is None:
         raise IllegalEvent("a run without its start")
     return continuation
+
+
+def fold_readable(events: Iterable[Event], agent: str) -> Continuation:
+    """Fold what there is of a run some of whose events are missing, to look at it.
+
+    Args:
+        events: the events that could be read; those that make no sense without others are skipped.
+        agent: the agent of a run whose start is missing.
+    """
+    continuation: Continuation | None = None
+    for event in events:
+        with suppress(IllegalEvent, LookupError):
+            continuation = apply(continuation, event)
+    return continuation or Continuation(agent=agent, instructions="", input="", max_turns=1)
 
 
 def apply(  # noqa: C901 - one match over the kinds of events

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from agent_continuations.core.approvals.audit_chain import ChainHead
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import Event, ToolStarted
@@ -17,20 +17,24 @@ from agent_continuations.core.path import parse_path
 
 
 class Status(StrEnum):
-    """The status of a run. The last four are final, but a parked run can be redriven."""
+    """The status of a run.
+
+    A run in one of the last three has ended; only a completed one can continue, with a message. A
+    parked run waits until an operator redrives or cancels it.
+    """
 
     READY = "ready"
     RUNNING = "running"
     SUSPENDED = "suspended"
+    PARKED = "parked"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    PARKED = "parked"
 
     @property
-    def terminal(self) -> bool:
-        """Whether the run has ended or is parked, so that it does not continue by itself."""
-        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
+    def ended(self) -> bool:
+        """Whether the run has ended, so that it takes nothing from outside any more."""
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
 class Parent(FrozenModel):
@@ -50,12 +54,13 @@ class RunHead(FrozenModel):
         wake: rises with each external event, which a running execution cannot have loaded.
         due: when the sweeper wakes the run; None if only a person can continue it.
         stalls: fruitless claims in a row: the lease was lost, or the run was handed on without a
-            new journal entry.
+            new journal entry. A claim that failed because a service did not answer is not counted.
         registers: how many journal entries there were when `stalls` was last set; a larger number
             means progress.
         intents: calls whose tool may be running, by path; removed once the outcome is stored.
-        note: why the run is parked or has failed.
+        note: why the run is parked, has failed or is blocked, or why its last claim failed.
         model_pause: the back-off during which no model is called.
+        obstacle: when the run is tried again that is blocked by what `note` says.
         requester: the identity that started the run, if it is known.
         trail: the end of the run's audit trail.
         paused: an operator has paused the run.
@@ -81,6 +86,7 @@ class RunHead(FrozenModel):
     intents: dict[str, Intent] = Field(default={})
     note: str | None = None
     model_pause: ModelBackoff | None = None
+    obstacle: Obstacle | None = None
     requester: str | None = None
     trail: ChainHead = ChainHead()
     paused: bool = False
@@ -105,10 +111,15 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run as one consistent query found it. A query is not atomic; see `read_run`."""
+    """A run as one consistent query found it. A query is not atomic; see `read_run`.
+
+    Attributes:
+        unreadable: keys of entries that could not be read, and are left out.
+    """
 
     head: RunHead
     entries: tuple[JournalEntry, ...]
+    unreadable: tuple[str, ...] = ()
 
     def events(self) -> Iterator[Event]:
         """The events, in the order of the tree."""

@@ -62,7 +62,7 @@ def start_child(
 
 
 def child_run_ids(root: Continuation) -> list[tuple[Path, str]]:
-    """The child runs that a run waits for, each with the path of its call."""
+    """The child runs that a run waits for, parked ones too, each with the path of its call."""
     return [
         (path, call.wait.run_id)
         for path, call in root.calls()
@@ -87,7 +87,7 @@ def report_to_parent(
         head: the child's head.
         root: the child; None if it cannot be loaded.
         status: the status that the child ends with.
-        note: the reason for which it is parked or has failed.
+        note: the reason for which it has failed.
     """
     if head.parent is None:
         return
@@ -106,9 +106,22 @@ def report_to_parent(
     context.queue.resume(head.parent.run_id)
 
 
-def cancel_children(context: EngineContext, root: Continuation) -> None:
-    """Cancel the child runs of a run that ends itself."""
-    for _, run_id in child_run_ids(root):
+def cancel_children(context: EngineContext, parent: str, root: Continuation | None) -> None:
+    """Cancel the child runs of a run that ends itself.
+
+    Args:
+        context: dependencies.
+        parent: the id of the run.
+        root: the run; None if it cannot be loaded, and its readable entries have to do.
+    """
+    if root:
+        children = [run_id for _, run_id in child_run_ids(root)]
+    else:
+        snapshot = context.store.load(parent, partial=True)
+        events = snapshot.events() if snapshot else ()
+        waits = [each.wait for each in events if isinstance(each, Suspended)]
+        children = [each.run_id for each in waits if isinstance(each, ChildWait)]
+    for run_id in children:
         context.store.wake(run_id, now=context.clock(), cancel=True)
         context.queue.resume(run_id)
 
@@ -126,5 +139,4 @@ _REASONS = {
     Status.COMPLETED: "has ended",
     Status.FAILED: "failed",
     Status.CANCELLED: "was cancelled",
-    Status.PARKED: "cannot go on before a person has mended something",
 }

@@ -10,11 +10,7 @@ from agent_continuations.core.keys import call_entry_key, trail_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
-from agent_continuations.ports.limits import (
-    MAX_ENTRIES_AT_ONCE,
-    MAX_GRANTS_AT_ONCE,
-    MAX_STARTS_AT_ONCE,
-)
+from agent_continuations.ports.limits import ITEMS_OF_A_START, MAX_ITEMS_AT_ONCE
 from agent_continuations.ports.store import TrailMove
 
 
@@ -45,7 +41,7 @@ def commit_batches(pending: PendingWrites, chain: ChainHead) -> Iterator[CommitB
     """
     remaining, reads = list(pending.staged), pending.read_entries()
     while True:
-        size = _batch_size(remaining)
+        size, room = _batch_size(remaining)
         writes, remaining = remaining[:size], remaining[size:]
         before, entries = chain, []
         for write in writes:
@@ -54,7 +50,6 @@ def commit_batches(pending: PendingWrites, chain: ChainHead) -> Iterator[CommitB
             else:
                 chain, linked = append(chain, write.event)
                 entries.append(JournalEntry(trail_key(linked), (linked,)))
-        room = MAX_ENTRIES_AT_ONCE - len(entries)
         entries, reads = entries + reads[:room], reads[room:]
         yield CommitBatch(
             entries=entries,
@@ -68,13 +63,15 @@ def commit_batches(pending: PendingWrites, chain: ChainHead) -> Iterator[CommitB
             return
 
 
-def _batch_size(writes: Sequence[PendingWrite]) -> int:
-    """How many of these writes fit into one transaction."""
+def _batch_size(writes: Sequence[PendingWrite]) -> tuple[int, int]:
+    """How many of these writes fit into one transaction, and how many items fit beside them."""
+    room = MAX_ITEMS_AT_ONCE - 1  # the head
     grants: set[str] = set()
-    starts = 0
-    for number, write in enumerate(writes[:MAX_ENTRIES_AT_ONCE]):
-        grants |= {write.grant.grant_id} if write.grant else set()
-        starts += write.start is not None
-        if len(grants) > MAX_GRANTS_AT_ONCE or starts > MAX_STARTS_AT_ONCE:
-            return number
-    return MAX_ENTRIES_AT_ONCE
+    for number, write in enumerate(writes):
+        used = grants | ({write.grant.grant_id} if write.grant else set())
+        items = 1 + (write.notice is not None) + len(used) - len(grants)
+        items += ITEMS_OF_A_START if write.start else 0
+        if items > room:
+            return number, room
+        room, grants = room - items, used
+    return len(writes), room

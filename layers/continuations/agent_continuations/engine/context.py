@@ -27,9 +27,13 @@ class Limits:
             its call is in doubt.
         model_retry, model_retry_longest: first and longest back-off after the model service was
             unavailable; it doubles in between.
+        blocked_retry, blocked_retry_longest: first and longest interval between tries of a blocked
+            call; it doubles in between.
+        blocked_alarm: how long a run is blocked before operators are told.
         clock_skew: twice the largest difference between the clocks of two machines. A lease
             holder counts as dead this long after its deadline.
-        store_retry_seconds: how long to retry the store while results are unsaved.
+        store_retry_seconds: how long to retry the store while replies are unsaved. For an unsaved
+            outcome of a tool, it is retried until the deadline.
         workers: how many model calls, tools and polls may be in flight at once.
     """
 
@@ -40,6 +44,9 @@ class Limits:
     default_tool_timeout: float = 900
     model_retry: float = 30
     model_retry_longest: float = 900
+    blocked_retry: float = 300
+    blocked_retry_longest: float = 3600
+    blocked_alarm: float = 900
     clock_skew: float = 120
     store_retry_seconds: float = 60
     workers: int = 32
@@ -57,6 +64,7 @@ class EngineContext:
         pause: waits for so many seconds between two tries of the store.
         callback_url: maps a run id and a call's path to the URL that takes the outcome of the job
             that the call has started; None if there is no such URL.
+        on_blocked: called each time a run stays blocked that has been for `Limits.blocked_alarm`.
     """
 
     store: Store
@@ -70,3 +78,4 @@ class EngineContext:
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep
     callback_url: Callable[[str, str], str] | None = None
+    on_blocked: Callable[[], None] = lambda: None

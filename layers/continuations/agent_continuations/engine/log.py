@@ -18,7 +18,7 @@ from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any
 
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import PollJob
 from agent_continuations.core.events import Event, ModelReplied, ToolReturned
@@ -110,6 +110,15 @@ class RunLog:
                 self._write(ERROR, "run parked", {**details, "reason": note})
             case _:
                 self._write(INFO, "run ended", details)
+
+    def blocked(self, obstacle: Obstacle, note: str | None) -> None:
+        """The run has been blocked for some time, and a person should look at it."""
+        details = {"since": time_text(obstacle.since), "tries": obstacle.tries, "reason": note}
+        self._write(ERROR, "run blocked", details)
+
+    def handed_back(self, note: str) -> None:
+        """A claim came to nothing, and the run will be claimed again."""
+        self._write(WARNING, "run handed back", {"reason": note})
 
     def lease_lost(self) -> None:
         """Another execution holds the lease, or soon will."""

@@ -41,7 +41,7 @@ def next_wake(
         root: the run.
         model_backoff: the back-off during which no model is called.
         clock_skew: seconds after an intent's deadline until its lease holder counts as dead.
-        blocked: paths that stay blocked until a person has fixed a problem.
+        blocked: paths of the effects that are blocked.
     """
     is_waiting, times = False, []
     for effect in effects(root):
@@ -49,7 +49,7 @@ def next_wake(
             case Await():
                 is_waiting = True
                 times += [effect.until] if effect.until else []
-            case AskIfHappened():
+            case AskIfHappened() if effect.path not in blocked:
                 times.append(lease_dead_at(effect, clock_skew))
             case CallModel() if model_backoff and effect.path not in blocked:
                 times.append(model_backoff.until)

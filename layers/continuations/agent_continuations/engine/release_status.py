@@ -5,10 +5,11 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle, next_obstacle
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.path import Path
 from agent_continuations.core.run import Status
+from agent_continuations.engine.context import Limits
 from agent_continuations.engine.next_wake import next_wake
 
 
@@ -19,6 +20,19 @@ class StopReason(Enum):
     FENCED = auto()
     PAUSED = auto()
     OUT_OF_TIME = auto()
+    UNREADABLE = auto()
+
+
+class Block(NamedTuple):
+    """What blocks a call, so that it cannot start.
+
+    Attributes:
+        reason: for the run's note.
+        passes: whether it can pass without a deployment, so that trying again helps.
+    """
+
+    reason: str
+    passes: bool
 
 
 class ReleaseStatus(NamedTuple):
@@ -27,11 +41,13 @@ class ReleaseStatus(NamedTuple):
     Attributes:
         due: when to wake the run; None if only a person or an external event can continue it.
         note: why it is parked, has failed, or is blocked.
+        obstacle: when a blocked run is tried again.
     """
 
     status: Status
     due: datetime | None = None
     note: str | None = None
+    obstacle: Obstacle | None = None
 
 
 def release_status(
@@ -40,18 +56,23 @@ def release_status(
     *,
     now: datetime,
     model_backoff: ModelBackoff | None,
-    clock_skew: float,
-    blocked: Mapping[Path, str],
+    limits: Limits,
+    blocked: Mapping[Path, Block],
+    obstacle: Obstacle | None,
 ) -> ReleaseStatus:
     """The status to release a run with that has nothing in flight.
+
+    A run is parked if nothing can happen before a deployment. If one call is blocked by what may
+    pass, or something else is awaited, the blocked calls are tried again when the run is due.
 
     Args:
         root: the run.
         stop_reason: why the execution stops; None if nothing can be started.
         now: the time.
         model_backoff: the back-off during which no model is called.
-        clock_skew: seconds after an intent's deadline until its lease holder counts as dead.
-        blocked: by path, the problem that a person has to fix.
+        limits: time limits.
+        blocked: by path, what blocks a call.
+        obstacle: the obstacle that the run was blocked by until now.
     """
     if stop_reason is StopReason.CANCELLED:
         return ReleaseStatus(Status.CANCELLED)
@@ -63,9 +84,17 @@ def release_status(
     if stop_reason is StopReason.PAUSED:
         return ReleaseStatus(Status.SUSPENDED)
     if stop_reason is StopReason.OUT_OF_TIME:
-        return ReleaseStatus(Status.READY, due=now)
-    wake = next_wake(root, model_backoff=model_backoff, clock_skew=clock_skew, blocked=blocked)
-    note = "; ".join(blocked.values()) or None
-    if not wake.is_waiting and not wake.times:
+        return ReleaseStatus(Status.READY, due=now, obstacle=obstacle)
+    wake = next_wake(
+        root, model_backoff=model_backoff, clock_skew=limits.clock_skew, blocked=blocked
+    )
+    note = "; ".join(each.reason for each in blocked.values()) or None
+    passes = any(each.passes for each in blocked.values())
+    if not (passes or wake.is_waiting or wake.times):
         return ReleaseStatus(Status.PARKED, note=note)
-    return ReleaseStatus(Status.SUSPENDED, due=wake.due, note=note)
+    if not blocked:
+        return ReleaseStatus(Status.SUSPENDED, due=wake.due)
+    shortest, longest = limits.blocked_retry, limits.blocked_retry_longest
+    obstacle = next_obstacle(obstacle, now, shortest=shortest, longest=longest)
+    due = min((obstacle.until, *wake.times))
+    return ReleaseStatus(Status.SUSPENDED, due=due, note=note, obstacle=obstacle)

@@ -31,7 +31,7 @@ class Runner:
         abandon: called at the end of `advance` if an abandoned tool is still running. Where a
             process may be frozen and thawed, as on Lambda, it must end the process.
         executor: makes the executor of one execution; threads by default.
-        callback_url: see `EngineContext`.
+        callback_url, on_blocked: see `EngineContext`.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Runner:
         pause: Callable[[float], None] = sleep,
         executor: Callable[[], EffectExecutor] | None = None,
         callback_url: Callable[[str, str], str] | None = None,
+        on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         limits = limits or Limits()
         self._context = EngineContext(
@@ -63,6 +64,7 @@ class Runner:
             operators=tuple(operators),
             pause=pause,
             callback_url=callback_url,
+            on_blocked=on_blocked,
         )
         self._abandon = abandon
 
@@ -78,8 +80,8 @@ class Runner:
             run has ended.
 
         Raises:
-            Retryable: the store did not answer. The lease will expire, and the run will be
-                claimed again.
+            Retryable: the store did not answer. The run was handed back, or its lease will expire;
+                it will be claimed again.
         """
         now = self._context.clock()
         lease_until = now + timedelta(seconds=self._context.limits.lease)

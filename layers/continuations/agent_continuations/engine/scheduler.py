@@ -31,9 +31,15 @@ from agent_continuations.engine.deadlines import is_due, on_deadline, signal_out
 from agent_continuations.engine.in_flight import InFlight, has_intent
 from agent_continuations.engine.next_wake import lease_dead_at
 from agent_continuations.engine.questions import approval_request, doubt_request, further_notice
+from agent_continuations.engine.release_status import Block
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
+
+NOBODY_TO_ASK = (
+    "whether a call happened is not known, and nobody can be asked: it has no approver, and the"
+    " deployment has no operators"
+)
 
 
 class EffectScheduler:
@@ -46,7 +52,7 @@ class EffectScheduler:
         deadline: when this process will end; None if it has no deadline.
 
     Attributes:
-        blocked: by path, the problem that a person has to fix before the effect can start.
+        blocked: by path, what must pass or be fixed before the effect can start.
     """
 
     def __init__(
@@ -56,7 +62,7 @@ class EffectScheduler:
         in_flight: InFlight,
         deadline: datetime | None,
     ) -> None:
-        self.blocked: dict[Path, str] = {}
+        self.blocked: dict[Path, Block] = {}
         self._context = context
         self._run = run
         self._in_flight = in_flight
@@ -71,8 +77,8 @@ class EffectScheduler:
         Args:
             model_backoff: the back-off during which no model is called.
         """
+        self._reload_before_deadlines()
         self._apply_timeouts_and_grants()
-        self._reload_before_doubt()
         starts: list[RunTool] = []
         for effect in effects(self._run.continuation):
             if effect.path in self._in_flight or effect.path in self.blocked:
@@ -106,9 +112,14 @@ class EffectScheduler:
             case NotifyApprovers():
                 self._run.stage(further_notice(root, effect, now))
             case AskIfHappened():
-                skew, operators = self._context.limits.clock_skew, self._context.operators
-                if lease_dead_at(effect, skew) <= self._run.loaded_at:
-                    self._run.stage(doubt_request(head, root, effect, now, operators))
+                operators = self._context.operators
+                if lease_dead_at(effect, self._context.limits.clock_skew) > self._run.loaded_at:
+                    return
+                request = doubt_request(head, root, effect, now, operators)
+                if request.doubt.approvers:
+                    self._run.stage(request)
+                else:
+                    self._block(effect.path, NOBODY_TO_ASK, passes=True)
             case _:
                 assert_never(effect)
 
@@ -157,19 +168,28 @@ class EffectScheduler:
                 return True
         return False
 
-    def _reload_before_doubt(self) -> None:
-        """Reload once after the old lease holder's deadline, before a call is marked in doubt.
+    def _reload_before_deadlines(self) -> None:
+        """Load again once a deadline has passed, before anything follows from it.
 
-        The old lease holder may have stored the outcome without waking the run, because it did not
-        know yet that it had lost the lease.
+        An event that was stored before the deadline counts, though this execution has not seen it.
+        And an old lease holder may have stored an outcome without waking the run, because it did
+        not know yet that it had lost the lease; so a call is in doubt only after such a load.
         """
         now, skew = self._context.clock(), self._context.limits.clock_skew
         for effect in effects(self._run.continuation):
-            if not isinstance(effect, AskIfHappened):
-                continue
-            if self._run.loaded_at < lease_dead_at(effect, skew) <= now:
+            match effect:
+                case AskIfHappened():
+                    deadline = lease_dead_at(effect, skew)
+                case Await(reason="event", until=datetime() as until):
+                    deadline = until
+                case _:
+                    continue
+            if self._run.loaded_at < deadline <= now:
                 self._run.load()
                 return
+
+    def _block(self, path: Path, reason: str, *, passes: bool) -> None:
+        self.blocked[path] = Block(reason, passes)
 
     # -- model calls, polls and tools --------------------------------------------------------------
 
@@ -183,10 +203,11 @@ class EffectScheduler:
             profile = request.profile
             digest = profile.digest
         except Fatal as error:
-            self.blocked[effect.path] = str(error)
+            self._block(effect.path, str(error), passes=False)
             return
         except Exception as error:  # noqa: BLE001 - what the author's agent is made of
-            self.blocked[effect.path] = f"the model request cannot be made: {error_text(error)}"
+            why = f"the model request cannot be made: {error_text(error)}"
+            self._block(effect.path, why, passes=False)
             return
         turns = root.frame_at(effect.path).turns
         if not turns or turns[-1].profile != digest:  # what a stored reply names is stored
@@ -203,7 +224,7 @@ class EffectScheduler:
         try:
             poll = bind_poll(self._context, self._run.head, root, effect.path)
         except Fatal as error:
-            self.blocked[effect.path] = str(error)
+            self._block(effect.path, str(error), passes=False)
             return
         path, number = path_text(effect.path), wait.polls + 1
 
@@ -226,7 +247,7 @@ class EffectScheduler:
             try:
                 run = bind_tool(self._context, head, root, start.path, start.attempt)
             except Fatal as error:
-                self.blocked[start.path] = str(error)
+                self._block(start.path, str(error), passes=False)
             else:
                 ready[start.path] = (start, run)
         for start, run in ready.values():

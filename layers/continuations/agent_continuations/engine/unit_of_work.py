@@ -25,6 +25,7 @@ from agent_continuations.engine.grant_votes import grant_votes
 from agent_continuations.engine.log import RunLog
 from agent_continuations.engine.notices import notice
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
+from agent_continuations.engine.release_status import ReleaseStatus
 from agent_continuations.errors import Conflict, Fenced
 from agent_continuations.ports.limits import MAX_SETTLED_AT_ONCE
 from agent_continuations.ports.store import ReleaseTerms, read_run
@@ -114,7 +115,7 @@ class RunUnitOfWork:
         """
         head = self._store.head(self.run_id)
         holds_lease = (
-            head is not None and head.epoch == self.head.epoch and not head.status.terminal
+            head is not None and head.epoch == self.head.epoch and head.status is Status.RUNNING
         )
         if head and holds_lease:
             self.head = head
@@ -215,24 +216,25 @@ class RunUnitOfWork:
         if not self._commit(None):
             self.load()
 
-    def release(
-        self,
-        status: Status,
-        due: datetime | None,
-        note: str | None,
-        model_backoff: ModelBackoff | None = None,
-    ) -> bool:
+    def hand_back(self, due: datetime, note: str, *, counted: bool) -> None:
+        """Give up the lease, with nothing written; see `RunStore.hand_back`."""
+        note = note[:MAX_NOTE_CHARACTERS]
+        epoch = self.head.epoch
+        self._store.hand_back(self.run_id, epoch=epoch, due=due, note=note, counted=counted)
+        self.log.handed_back(note)
+
+    def release(self, released: ReleaseStatus, model_backoff: ModelBackoff | None = None) -> bool:
         """Commit the pending writes and release the run.
 
         Returns:
             False, with nothing released, if the stored run has changed since the load.
         """
+        status, due, note, obstacle = released
         note = note[:MAX_NOTE_CHARACTERS] if note else None
-        if status.terminal:
+        if status.ended:
             root = self.continuation if self.entry_count else None
             report_to_parent(self._context, self.head, root, status, note)
-            if root and status is not Status.PARKED:
-                cancel_children(self._context, root)
+            cancel_children(self._context, self.run_id, root)
 
         def release_terms(entry_count: int) -> ReleaseTerms:
             return ReleaseTerms(
@@ -243,12 +245,13 @@ class RunUnitOfWork:
                 note=note,
                 progress=status is not Status.READY or entry_count != self.head.registers,
                 model_pause=model_backoff,
+                obstacle=obstacle,
             )
 
-        released = self._commit(release_terms)
-        if released:
+        written = self._commit(release_terms)
+        if written:
             self.log.released(status, due, note)
-        return released
+        return written
 
     def _commit(self, release: Callable[[int], ReleaseTerms] | None) -> bool:
         """Write all that is pending, batch by batch; the last batch may release the run."""

@@ -87,7 +87,7 @@ class RunDocuments:
             newest = f"this code reads forms up to {DOCUMENT_FORM}"
             raise Invalid(f"document form {form} is not supported; {newest}")
         continuation = Continuation.model_validate(state["continuation"])
-        ended = Status(state["status"]).terminal
+        ended = Status(state["status"]).ended
         head = RunHead(
             run_id=state["run_id"],
             tenant=DEFAULT_TENANT,

@@ -50,7 +50,14 @@ class LocalRunner(LocalReader):
         self._queue = work = LocalWorkQueue()
         self._clock = clock
         self._runner = Runner(
-            store=self.store, model=model, registry=registry, queue=work, clock=clock, limits=limits
+            store=self.store,
+            model=model,
+            registry=registry,
+            queue=work,
+            clock=clock,
+            limits=limits,
+            # Whoever holds this object answers what is asked of nobody else.
+            operators=("operator",),
         )
         services = Services.of(store=self.store, queue=work, registry=lambda: registry, clock=clock)
         super().__init__(services)
@@ -219,7 +226,7 @@ class LocalRunner(LocalReader):
         return self.advance(run_id)
 
     def redrive(self, run_id: str) -> RunView:
-        """Retries a parked run, once the problem that stopped it is fixed.
+        """Retries a parked or blocked run, once the problem that stopped it is fixed.
 
         Raises:
             NotFound, Conflict: see `RunControl.redrive`.

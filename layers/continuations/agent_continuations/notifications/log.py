@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from logging import getLogger
+from logging import INFO, WARNING, getLogger
 
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import ContinuationError
@@ -44,8 +44,8 @@ def log_attempt(
         extra = {**about, "channel": _channel(recipient), **failure}
         _log.warning("notice not delivered", extra=extra, exc_info=unexpected)
     if notice.attempts == 1 and not (delivered or failures):
-        # Approvers that are programs have no address.
-        _log.info("notice not delivered", extra={**about, "reason": "no address"})
+        level = WARNING if notice.failure else INFO  # programs have no address
+        _log.log(level, "notice not delivered", extra={**about, "reason": "no address"})
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,8 @@ from agent_continuations.ports.store import Store
 
 MAX_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
+PROGRAM = "arn:"
+"""How the name of an approver begins that is a program: an IAM role."""
 
 
 class NoticeDispatcher:
@@ -41,13 +43,13 @@ class NoticeDispatcher:
 
         Returns:
             The updated notice, with its failures in `failure`; None if there was nothing to
-            deliver.
+            deliver. A notice without a recipient has failed: it reaches nobody.
         """
         notice = self._store.notice(run_id, notice_id)
         if notice is None:
             return None
         head = self._store.head(run_id)
-        if head is None or head.status.terminal or head.cancelled:
+        if head is None or head.status.ended or head.cancelled:
             self._store.update_notice(notice.model_copy(update={"due": None}))
             return None
         failures: dict[str, Exception] = {}
@@ -75,7 +77,7 @@ class NoticeDispatcher:
                 "undelivered": tuple(failures),
                 "attempts": attempts,
                 "failure": "; ".join(f"{to}: {_text(error)}" for to, error in failures.items())
-                or None,
+                or _why_nobody(notice),
                 "due": next_attempt if retryable else None,
             }
         )
@@ -89,6 +91,18 @@ class NoticeDispatcher:
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")
         notifier.deliver(notice, recipient.address, recipient.approver)
+
+
+def _why_nobody(notice: Notice) -> str | None:
+    """Why a notice without a recipient reaches nobody; None if it need not.
+
+    Approvers that are programs, which call the API by themselves, have no address.
+    """
+    people = [each for each in notice.approvers if not each.startswith(PROGRAM)]
+    if notice.attempts or notice.undelivered or (notice.approvers and not people):
+        return None
+    asked = ", ".join(people)
+    return f"no address is known of {asked}, or they may not answer" if asked else "nobody is asked"
 
 
 def _text(error: Exception) -> str:

@@ -12,13 +12,13 @@ from typing import Protocol
 
 from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.approvals.grant import Grant
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import IllegalEvent
-from agent_continuations.ports.limits import READ_TRIES
+from agent_continuations.ports.limits import ITEMS_OF_A_START, READ_TRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class ReleaseTerms:
         progress: whether an entry was written since the claim, or nothing is left to do. Progress
             resets the count of fruitless claims; a release without it does not.
         model_pause: the back-off of the model service, if it failed.
+        obstacle: the obstacle of a blocked run.
     """
 
     status: Status
@@ -45,6 +46,7 @@ class ReleaseTerms:
     note: str | None = None
     progress: bool = True
     model_pause: ModelBackoff | None = None
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,17 @@ class TrailMove:
 
     before: int
     after: ChainHead
+
+
+def commit_items(
+    entries: Sequence[JournalEntry],
+    notices: Sequence[Notice],
+    uses: Sequence[Grant],
+    starts: Sequence[NewRun],
+) -> int:
+    """How many items a commit writes; at most `MAX_ITEMS_AT_ONCE` are possible."""
+    grants = {each.grant_id for each in uses}
+    return 1 + len(entries) + len(notices) + len(grants) + ITEMS_OF_A_START * len(starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +111,17 @@ class RunStore(Protocol):
     def head(self, run_id: str) -> RunHead | None:
         """The head, read consistently; None if there is no such run."""
 
-    def load(self, run_id: str) -> Snapshot | None:
-        """The head and all journal entries; the head is never newer than the entries."""
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        """The head and all journal entries; the head is never newer than the entries.
+
+        Args:
+            run_id: the run.
+            partial: whether entries that cannot be read are left out.
+
+        Raises:
+            CorruptValue: an entry cannot be read, unless `partial`.
+            NewerForm: an entry was written by newer code, unless `partial`.
+        """
 
     def claim(
         self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
@@ -111,11 +133,23 @@ class RunStore(Protocol):
             lease_until: when the lease ends unless it is renewed.
 
         Returns:
-            The head with the next epoch; None if the run has ended or is leased to another.
+            The head with the next epoch; None if the run has ended, is parked, is leased to
+            another, or was written by newer code.
         """
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """Extend the lease. Returns the current head. Fenced."""
+
+    def hand_back(
+        self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
+    ) -> None:
+        """Give up a lease with nothing written, so that the run is claimed again. Fenced.
+
+        Args:
+            due: when the sweeper wakes the run.
+            note: why the claim came to nothing.
+            counted: whether it counts as a fruitless claim.
+        """
 
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         """Record progress since the claim, which resets the count of fruitless claims. Fenced."""
@@ -157,17 +191,20 @@ class RunStore(Protocol):
         released.
 
         Args:
-            entries: new journal entries, at most `MAX_ENTRIES_AT_ONCE`.
-            notices: new notices for the outbox, as many at most.
+            entries: new journal entries.
+            notices: new notices for the outbox.
             settled: call paths whose intents are removed, at most `MAX_SETTLED_AT_ONCE`.
             release: given if the run is released.
             trail: the new end of the audit trail, if `entries` belong to it.
-            uses: grants used by `entries`, at most `MAX_GRANTS_AT_ONCE` different ones.
-            starts: child runs, at most `MAX_STARTS_AT_ONCE`, with as few entries and notices.
+            uses: grants used by `entries`, one element for each use.
+            starts: child runs. All of these together have at most `MAX_ITEMS_AT_ONCE` items.
 
         Returns:
             False if nothing was written and the run must be loaded again: `wake` or the trail has
             changed, an entry or a run exists already, or a grant can no longer be used.
+
+        Raises:
+            ValueError: the commit has more items than one transaction takes.
         """
 
     def append_external(
@@ -180,7 +217,7 @@ class RunStore(Protocol):
         now: datetime,
     ) -> JournalEntry | None:
         """Write entries from outside, e.g. a decision or a late outcome, and wake the run; all or
-        nothing.
+        nothing. A parked or paused run keeps them until it continues.
 
         Args:
             reopen: whether a completed run is continued.
@@ -196,17 +233,20 @@ class RunStore(Protocol):
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         """Wake a run that has not ended; with `cancel`, so that it is cancelled.
 
-        A parked run has no lease holder that could cancel it, so it is cancelled at once.
+        A parked run stays parked, but with `cancel` it becomes ready, so that it is claimed.
 
         Returns:
             The head afterwards; None if there is no such run.
         """
 
     def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
-        """Pause or resume a run that has not ended. Returns the head afterwards."""
+        """Pause or resume a run that has not ended. Returns the head afterwards.
+
+        A parked run stays parked; the pause counts once it is redriven.
+        """
 
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
-        """Make a parked run ready; None if it is not parked."""
+        """Make a run ready that is parked, blocked or backing off; None if it is not."""
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         """Due runs and notices, longest overdue first; may be stale."""

@@ -1,7 +1,6 @@
 """Commands that stop runs and let them continue: cancel, pause, resume, redrive."""
 
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.engine.child_runs import child_run_ids
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.services.runs import RunService
 
@@ -22,18 +21,13 @@ class RunControl:
             NotFound: there is no such run for this tenant.
             Conflict: it has ended in another way.
         """
-        before = self._runs.head(run_id)
-        if before.status is Status.PARKED:
-            # No execution will advance a parked run, so its child runs are cancelled here.
-            for _, child in child_run_ids(self._runs.load(run_id).continuation):
-                self._store.wake(child, now=self._clock(), cancel=True)
-                self._queue.resume(child)
+        self._runs.head(run_id)
         head = self._store.wake(run_id, now=self._clock(), cancel=True)
         if head is None:
             raise NotFound(f"there is no run {run_id!r}")
-        if head.status.terminal and head.status is not Status.CANCELLED:
+        if head.status.ended and head.status is not Status.CANCELLED:
             raise Conflict(f"the run is {head.status.value}")
-        if not head.status.terminal:
+        if not head.status.ended:
             self._queue.resume(run_id)
         return head
 
@@ -58,22 +52,22 @@ class RunControl:
         return head
 
     def redrive(self, run_id: str) -> RunHead:
-        """Retry a parked run, once the problem that stopped it is fixed.
+        """Retry a run at once that is parked, blocked or backing off.
 
         Raises:
             NotFound: there is no such run for this tenant.
-            Conflict: it is not parked.
+            Conflict: it is in none of these states.
         """
         self._runs.head(run_id)
         head = self._store.redrive(run_id, now=self._clock())
         if head is None:
-            raise Conflict("the run is not parked")
+            raise Conflict("the run is neither parked nor blocked")
         self._queue.resume(run_id)
         return head
 
     def _set_paused(self, run_id: str, *, paused: bool) -> RunHead:
         self._runs.head(run_id)
         head = self._store.pause(run_id, paused=paused, now=self._clock())
-        if head is None or head.status.terminal:
+        if head is None or head.status.ended:
             raise Conflict(f"the run is {head.status.value if head else 'gone'}")
         return head

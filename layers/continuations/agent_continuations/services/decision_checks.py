@@ -74,7 +74,7 @@ def check_open(attempt: DecisionAttempt) -> None:
         Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
     head, request = attempt.loaded.head, attempt.request
-    if head.status.terminal or head.cancelled:
+    if head.status.ended or head.cancelled:
         status = "cancelled" if head.cancelled else head.status.value
         raise Conflict(f"the run is {status}")
     if request.already_resolved:

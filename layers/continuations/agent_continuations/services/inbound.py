@@ -58,7 +58,7 @@ class RunInbound:
             raise Invalid(
                 "invalid message", [("content", f"must have 1 to {MAX_INPUT_BYTES} bytes")]
             )
-        loaded = self._runs.load(run_id)
+        loaded = self._runs.look(run_id)
         if loaded.head.status is Status.COMPLETED and loaded.head.parent:
             raise Conflict("the run has already returned its result to the run that started it")
         if len(loaded.continuation.messages) >= MAX_PENDING_INBOUND:
@@ -102,7 +102,7 @@ class RunInbound:
                 )
         if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
             raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
-        if len(self._runs.load(run_id).continuation.signals) >= MAX_PENDING_INBOUND:
+        if len(self._runs.look(run_id).continuation.signals) >= MAX_PENDING_INBOUND:
             raise Conflict(f"{MAX_PENDING_INBOUND} events are already waiting")
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self._clock()

@@ -10,6 +10,7 @@ from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.events import (
     Started,
 )
+from agent_continuations.core.fold import fold_readable
 from agent_continuations.core.ids import (
     arguments_hash,
     is_opaque_id,
@@ -17,10 +18,17 @@ from agent_continuations.core.ids import (
     run_id_for,
 )
 from agent_continuations.core.keys import START_KEY
-from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Status
+from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Snapshot, Status
 from agent_continuations.engine.child_runs import child_run_ids
 from agent_continuations.engine.planning import first_frame
-from agent_continuations.errors import Invalid, KeyReused, NotFound
+from agent_continuations.errors import (
+    CorruptValue,
+    IllegalEvent,
+    Invalid,
+    KeyReused,
+    NotFound,
+    Retryable,
+)
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.limits import WAKE_UP_GRACE
 from agent_continuations.ports.queue import WorkQueue
@@ -33,6 +41,8 @@ MAX_WAITING = 1000
 MAX_NAMED_AGENTS = 20
 MAX_NAME_CHARACTERS = 64
 WATCH_SECONDS = 0.5
+UNREADABLE_SECONDS = 300
+"""When to try again with a run that cannot be read."""
 DEFAULT_TENANT = "default"
 
 
@@ -119,7 +129,7 @@ class RunService:
         stored = self.store.create(head, JournalEntry(START_KEY, (started,)))
         if stored.request_hash != head.request_hash:
             raise KeyReused("this Idempotency-Key was used for another request")
-        if not stored.status.terminal:
+        if not stored.status.ended:
             self.queue.advance(stored.run_id)
         return stored
 
@@ -128,12 +138,32 @@ class RunService:
 
         Raises:
             NotFound: there is no such run for this tenant.
+            Retryable: its state cannot be read before a person or newer code has seen to it.
         """
-        read = read_run(self.store, run_id) if is_opaque_id(run_id) else None
+        try:
+            read = read_run(self.store, run_id) if is_opaque_id(run_id) else None
+        except (CorruptValue, IllegalEvent) as error:
+            raise Retryable(f"the run cannot be read now: {error}", UNREADABLE_SECONDS) from error
         if read is None or read[0].head.tenant != self.tenant:
             raise NotFound(f"there is no run {run_id!r}")
-        snapshot, continuation = read
-        return LoadedRun(snapshot.head, snapshot, continuation)
+        return LoadedRun(read[0].head, *read)
+
+    def look(self, run_id: str) -> LoadedRun:
+        """A run as far as it can be read, to show it. If not all can be read, `note` says so.
+
+        Raises:
+            NotFound: there is no such run for this tenant.
+        """
+        try:
+            return self.load(run_id)
+        except Retryable as error:
+            snapshot = self.store.load(run_id, partial=True)
+            if snapshot is None or snapshot.head.tenant != self.tenant:
+                raise NotFound(f"there is no run {run_id!r}") from None
+            head = snapshot.head
+            head = head.model_copy(update={"note": head.note or str(error)})
+            snapshot = Snapshot(head, snapshot.entries, snapshot.unreadable)
+            return LoadedRun(head, snapshot, fold_readable(snapshot.events(), head.agent))
 
     def watch(
         self,

@@ -13,7 +13,7 @@ from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import AgentPlan
 from agent_continuations.core.replies import Usage
 from agent_continuations.core.request_profile import RequestProfile
-from agent_continuations.core.run import LoadedRun, Status
+from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.transcript import Message, request_messages
 from agent_continuations.views.base import ApiModel, Rfc3339
 
@@ -173,7 +173,7 @@ class FrameRequests:
     @cached_property
     def _calls_model_next(self) -> bool:
         status = self._loaded.head.status
-        if status.terminal and status is not Status.PARKED:
+        if status.ended:
             return False
         return any(
             isinstance(effect, CallModel) and effect.path == self._path

@@ -144,7 +144,7 @@ def run_view(
         agent=head.agent,
         status=head.status,
         result=ended.content if ended and head.status is Status.COMPLETED else None,
-        error=error if head.status in (Status.FAILED, Status.PARKED) else None,
+        error=error if head.status not in (Status.COMPLETED, Status.CANCELLED) else None,
         waiting=tuple(waiting(head, root)) if waits is None else tuple(waits),
         usage=usage,
         created_at=head.created_at,
@@ -152,7 +152,7 @@ def run_view(
         turns=turns,
         metadata=head.metadata,
         undelivered=tuple(_undelivered(head, root, notices)),
-        paused=head.paused and not head.status.terminal,
+        paused=head.paused and not head.status.ended,
         parent=head.parent.run_id if head.parent else None,
     )
 
@@ -162,10 +162,10 @@ def _undelivered(
 ) -> Iterator[Undelivered]:
     open_requests = {each.request_id for each in waiting(head, root)}
     for each in notices:
-        if each.failure and each.undelivered and each.request_id in open_requests:
+        if each.failure and each.request_id in open_requests:
             yield Undelivered(
                 request_id=each.request_id,
-                recipients=each.undelivered,
+                recipients=each.undelivered or each.approvers,
                 attempts=each.attempts,
                 failure=each.failure,
                 again_at=each.due,

@@ -66,7 +66,7 @@ def stage_views(request: ApprovalRequest) -> tuple[StageView, ...]:
 
 def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
     """The open waits of a run, in call order; none once it has ended."""
-    if head.status.terminal:
+    if head.status.ended:
         return
     for effect in effects(root):
         match effect:
@@ -76,7 +76,7 @@ def waiting(head: RunHead, root: Continuation) -> Iterator[Waiting]:
                 yield _waiting_entry(root, effect)
             case CallModel() if head.status is Status.SUSPENDED:
                 pause = head.model_pause
-                message = pause.reason if pause else LABELS["model"].message
+                message = pause.reason if pause else head.note or LABELS["model"].message
                 yield _backoff_entry(root, effect, "model", message)
             case AskIfHappened() if head.status is Status.SUSPENDED:
                 message = (

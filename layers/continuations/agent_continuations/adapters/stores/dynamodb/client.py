@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.adapters.stores.dynamodb.items import Item, plain
-from agent_continuations.errors import Retryable
+from agent_continuations.errors import Fatal, Retryable
 
 
 class ConditionFailed(Exception):
@@ -37,39 +37,44 @@ class Missing(Exception):
     """The bucket has no such object."""
 
 
-# Two transactions on one item at the same time: DynamoDB cancels one, which must be sent again.
+# Two transactions on one item at the same time, or too many requests: DynamoDB cancels one, which
+# must be sent again. The client repeats throttled requests, but no cancelled transactions.
 _CONTENDED = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "RequestLimitExceeded",
 }
 CONTENDED_TRIES = 10
-# Errors of the program or of its permissions, which are raised unchanged.
-_MISTAKES = {"AccessDeniedException", "AccessDenied", "ValidationException"}
 
 
 def call(operation: Callable[..., Any], **parameters: Any) -> Any:
-    """Make a request, and repeat it if another transaction was writing the same item.
+    """Make a request, and repeat it if another transaction was writing the same item, or if a
+    transaction was throttled.
 
     Raises:
         ConditionFailed: the condition of the write did not hold.
         Cancelled: a condition of the transaction did not hold.
         Missing: the bucket has no such object.
-        Retryable: AWS did not respond in time, after all retries.
+        Retryable: AWS did not respond in time, after all retries, or denies access: that passes,
+            too, and is no fault of one run.
+        Fatal: AWS refuses the request itself.
     """
     for tries in range(CONTENDED_TRIES):
         try:
             return operation(**parameters)
         except ClientError as error:
-            _raise_unless_contended(error)
+            reason = _reason_to_repeat(error)
         except BotoCoreError as error:
             raise Retryable(str(error)) from error
         sleep(uniform(0, 0.01 * 2**tries))
-    raise Retryable(f"other transactions wrote the same item {CONTENDED_TRIES} times")
+    raise Retryable(f"a transaction was cancelled {CONTENDED_TRIES} times: {reason}")
 
 
-def _raise_unless_contended(error: ClientError) -> None:
-    """Raise the library's error; return if the request should be made again."""
+def _reason_to_repeat(error: ClientError) -> str:
+    """Why the request should be made again; raise the library's error if it should not be."""
     response: Any = error.response
     code = response["Error"]["Code"]
     reasons = response.get("CancellationReasons", [])
@@ -78,14 +83,12 @@ def _raise_unless_contended(error: ClientError) -> None:
         raise ConditionFailed(plain(response.get("Item", {}))) from None
     if code == "TransactionCanceledException" and "ConditionalCheckFailed" in codes:
         raise Cancelled([_stored_item(reason) for reason in reasons]) from None
-    if "ValidationError" in codes:
-        raise error
+    if code == "ValidationException" or "ValidationError" in codes:
+        raise Fatal(f"a request that is not valid: {error}") from error
     if code in _CONTENDED or codes & _CONTENDED:
-        return
+        return ", ".join(sorted(codes & _CONTENDED)) or code
     if code in ("NoSuchKey", "404"):
         raise Missing from None
-    if code in _MISTAKES:
-        raise error
     raise Retryable(str(error)) from error
 
 

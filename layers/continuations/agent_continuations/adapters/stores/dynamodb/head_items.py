@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.items import (
-    FORM,
     Item,
-    check_form,
     millis,
     new_shard,
     read_time,
@@ -14,7 +12,7 @@ from agent_continuations.adapters.stores.dynamodb.items import (
     shard,
 )
 from agent_continuations.core.approvals.audit_chain import ChainHead
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import Parent, RunHead, Status
 
@@ -64,11 +62,25 @@ def _read_backoff(item: Item) -> ModelBackoff:
     )
 
 
-def head_item(head: RunHead) -> Item:
+def obstacle_item(obstacle: Obstacle) -> Item:
+    """An obstacle as the value of the head's `obstacle`."""
+    return {
+        "since": millis(obstacle.since),
+        "until": millis(obstacle.until),
+        "tries": obstacle.tries,
+    }
+
+
+def _read_obstacle(item: Item) -> Obstacle:
+    since, until = read_time(item["since"]), read_time(item["until"])
+    return Obstacle(since=since, until=until, tries=int(item["tries"]))
+
+
+def head_item(head: RunHead, form: int) -> Item:
     """The item of a new run, which was never claimed and has no audit trail."""
     return {
         **head_key(head.run_id),
-        "f": FORM,
+        "f": form,
         "due_shard": new_shard(head.run_id),
         "due": millis(head.due) if head.due else None,
         "list_shard": f"L#{head.tenant}#{shard(head.run_id)}",
@@ -93,12 +105,7 @@ def head_item(head: RunHead) -> Item:
 
 
 def read_head(item: Item) -> RunHead:
-    """The head that an item holds.
-
-    Raises:
-        CorruptValue: the item was written by newer code.
-    """
-    check_form(item)
+    """The head that an item holds, of any form: only further attributes are ever added."""
     return RunHead(
         run_id=item["pk"][2:],
         tenant=item["tenant"],
@@ -119,6 +126,7 @@ def read_head(item: Item) -> RunHead:
         intents={path: _read_intent(each) for path, each in item["intents"].items()},
         note=item.get("note"),
         model_pause=_read_backoff(item["model_pause"]) if "model_pause" in item else None,
+        obstacle=_read_obstacle(item["obstacle"]) if "obstacle" in item else None,
         requester=item.get("requester"),
         trail=ChainHead(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
         paused=bool(item.get("paused")),

@@ -4,18 +4,31 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
-from agent_continuations.adapters.stores.dynamodb.head_items import backoff_item, intent_item
+from agent_continuations.adapters.stores.dynamodb.head_items import (
+    backoff_item,
+    intent_item,
+    obstacle_item,
+)
 from agent_continuations.adapters.stores.dynamodb.items import Item, due_shard, millis
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.ports.store import ReleaseTerms, TrailMove
 
 
+def form_update(form: int) -> UpdateExpression:
+    """Note that a run has items of this form, and refuse a run that has items of a newer one."""
+    return UpdateExpression(
+        sets=("f = :form",),
+        conditions=("(attribute_not_exists(f) OR f <= :form)",),
+        values={":form": form},
+    )
+
+
 def claim_update(
-    run_id: str, holder: str, now: datetime, lease_until: datetime
+    run_id: str, holder: str, now: datetime, lease_until: datetime, form: int
 ) -> UpdateExpression:
     """Take the lease: raises the epoch, which fences every earlier lease holder."""
-    return UpdateExpression(
+    return form_update(form) + UpdateExpression(
         sets=(
             "#status = :running",
             "epoch = epoch + :one",
@@ -57,6 +70,18 @@ def renew_update(epoch: int, lease_until: datetime) -> UpdateExpression:
     return lease_held(epoch) + UpdateExpression(
         sets=("lease_until = :lease", "due = :lease"), values={":lease": millis(lease_until)}
     )
+
+
+def hand_back_update(epoch: int, due: datetime, note: str, *, counted: bool) -> UpdateExpression:
+    """Give up the lease of a claim that came to nothing."""
+    update = lease_held(epoch) + UpdateExpression(
+        sets=("#status = :ready", "due = :due", "note = :note"),
+        removes=("#owner", "lease_until"),
+        values={":ready": Status.READY, ":due": millis(due), ":note": note},
+    )
+    if counted:
+        return update
+    return update + UpdateExpression(sets=("stalls = stalls + :less",), values={":less": -1})
 
 
 def progress_update(epoch: int, entry_count: int) -> UpdateExpression:
@@ -120,13 +145,14 @@ def _release_update(release: ReleaseTerms) -> UpdateExpression:
     if release.progress:
         sets.append("stalls = :zero")
         values[":zero"] = 0
-    if release.status.terminal:
+    if release.status.ended:
         # A message may continue a run that has ended; it must not be paused then.
         removes.append("paused")
     optional = {
         "due": millis(release.due) if release.due else None,
         "note": release.note,
         "model_pause": backoff_item(release.model_pause) if release.model_pause else None,
+        "obstacle": obstacle_item(release.obstacle) if release.obstacle else None,
     }
     for name, value in optional.items():
         if value is None:
@@ -165,7 +191,7 @@ def wake_update(status: Status, now: datetime) -> UpdateExpression:
     """Wake a run that has this status.
 
     A suspended run, or a completed one that is reopened, becomes ready and due. The holder of a
-    running one sees that `wake` has changed.
+    running one sees that `wake` has changed. A parked one stays parked.
     """
     update = UpdateExpression(
         sets=("wake = wake + :one",),
@@ -181,15 +207,15 @@ def wake_update(status: Status, now: datetime) -> UpdateExpression:
 
 
 def cancel_update(status: Status, now: datetime) -> UpdateExpression:
-    """Wake a run so that it is cancelled; a parked one is cancelled at once."""
+    """Wake a run so that it is cancelled; a parked one becomes ready, so that it is claimed."""
     update = wake_update(status, now) + UpdateExpression(
         sets=("cancelled = :true",), values={":true": True}
     )
     if status is not Status.PARKED:
         return update
     return update + UpdateExpression(
-        sets=("#status = :cancelled", "updated_at = :now"),
-        values={":cancelled": Status.CANCELLED, ":now": millis(now)},
+        sets=("#status = :ready", "due = :now"),
+        values={":ready": Status.READY, ":now": millis(now)},
     )
 
 
@@ -200,7 +226,7 @@ def pause_update(status: Status, now: datetime) -> UpdateExpression:
         conditions=("#status = :status",),
         values={":one": 1, ":true": True, ":status": status},
     )
-    if status is Status.RUNNING:
+    if status in (Status.RUNNING, Status.PARKED):
         return update
     return update + UpdateExpression(
         sets=("#status = :suspended", "updated_at = :now"),
@@ -217,14 +243,16 @@ def resume_update(status: Status, now: datetime) -> UpdateExpression:
 
 
 def redrive_update(now: datetime) -> UpdateExpression:
-    """Make a parked run ready."""
+    """Make a run ready that is parked, blocked or backing off."""
+    waits = "#status = :suspended AND (attribute_exists(obstacle) OR attribute_exists(model_pause))"
     return UpdateExpression(
         sets=("#status = :ready", "due = :now", "stalls = :zero"),
-        removes=("note", "model_pause"),
-        conditions=("#status = :parked",),
+        removes=("note", "model_pause", "obstacle"),
+        conditions=(f"(#status = :parked OR ({waits}))",),
         values={
             ":ready": Status.READY,
             ":parked": Status.PARKED,
+            ":suspended": Status.SUSPENDED,
             ":now": millis(now),
             ":zero": 0,
         },

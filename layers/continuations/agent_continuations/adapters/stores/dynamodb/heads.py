@@ -9,6 +9,7 @@ from agent_continuations.adapters.stores.dynamodb.head_items import as_stored, h
 from agent_continuations.adapters.stores.dynamodb.head_updates import (
     cancel_update,
     claim_update,
+    hand_back_update,
     has_lost_lease,
     intents_update,
     pause_update,
@@ -44,11 +45,18 @@ class Heads:
         self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
     ) -> RunHead | None:
         """See `RunStore.claim`."""
-        return self._update(run_id, claim_update(run_id, holder, now, lease_until))
+        update = claim_update(run_id, holder, now, lease_until, self._table.form)
+        return self._update(run_id, update)
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """See `RunStore.renew`."""
         return self._update_fenced(run_id, renew_update(epoch, lease_until))
+
+    def hand_back(
+        self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
+    ) -> None:
+        """See `RunStore.hand_back`."""
+        self._update_fenced(run_id, hand_back_update(epoch, due, note, counted=counted))
 
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         """See `RunStore.progress`."""
@@ -93,8 +101,7 @@ class Heads:
         """See `RunStore.wake`."""
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
-            cancels_parked = head is not None and cancel and head.status is Status.PARKED
-            if head is None or (head.status.terminal and not cancels_parked):
+            if head is None or head.status.ended:
                 return head
             update = cancel_update if cancel else wake_update
             woken = self._update(run_id, update(head.status, now))
@@ -106,7 +113,7 @@ class Heads:
         """See `RunStore.pause`."""
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
-            if head is None or head.status.terminal or head.paused is paused:
+            if head is None or head.status.ended or head.paused is paused:
                 return head
             update = pause_update if paused else resume_update
             updated = self._update(run_id, update(head.status, now))

@@ -1,8 +1,8 @@
 """How values are stored in an item, and the attributes that all kinds of items have.
 
 Each item has its form's number in `f`. This code reads every form that was ever written; the tests
-keep items of each. An item with a newer form is refused, which parks its run until the newer code
-is deployed again.
+keep items of each. A head has the newest form of all items of its run, so that older code does not
+claim a run that it could not read; newer code is deployed beside it, or will be again.
 """
 
 import zlib
@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from agent_continuations.errors import CorruptValue
+from agent_continuations.errors import NewerForm
 
 # The attributes of an item, as plain Python values.
 Item: TypeAlias = dict[str, Any]
 
-FORM = 4
+FORM = 5
 SHARDS = 8
 
 
@@ -26,15 +26,41 @@ def run_partition(run_id: str) -> str:
     return f"R#{run_id}"
 
 
-def check_form(item: Item) -> None:
+def check_form(item: Item, newest: int) -> None:
     """Refuse an item that was written by newer code.
 
+    Args:
+        item: the item.
+        newest: the newest form that this code reads.
+
     Raises:
-        CorruptValue: the item's form is newer than this code.
+        NewerForm: the item's form is newer.
     """
-    form = int(item.get("f", FORM))
-    if form > FORM:
-        raise CorruptValue(f"{item['sk']} has form {form}, and this code knows {FORM} at most")
+    form = int(item.get("f", newest))
+    if form > newest:
+        raise NewerForm(f"{item['sk']} has form {form}, and this code knows {newest} at most")
+
+
+def item_bytes(item: Mapping[str, Any]) -> int:
+    """About the size of an item in DynamoDB's notation, as DynamoDB counts it; never less."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: Mapping[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "B":
+            return len(content)
+        case "M":
+            return 3 + sum(
+                1 + len(key.encode()) + _value_bytes(each) for key, each in content.items()
+            )
+        case "L":
+            return 3 + sum(1 + _value_bytes(each) for each in content)
+        case _:
+            return 21  # the longest number
 
 
 def millis(at: datetime) -> int:

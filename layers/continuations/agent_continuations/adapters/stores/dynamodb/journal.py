@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 from agent_continuations.adapters.stores.dynamodb.blobs import Blobs
 from agent_continuations.adapters.stores.dynamodb.client import ConditionFailed
 from agent_continuations.adapters.stores.dynamodb.items import (
-    FORM,
     Item,
     check_form,
     run_partition,
@@ -46,17 +45,18 @@ class Journal:
         """
         value = zlib.compress(_EVENTS.dump_json(entry.events), 6)
         key = {"pk": run_partition(run_id), "sk": f"J#{entry.key}"}
-        return {**key, "f": FORM, "w": write_id, **self._blobs.store(run_id, value)}
+        return {**key, "f": self._table.form, "w": write_id, **self._blobs.store(run_id, value)}
 
     def read(self, item: Item) -> JournalEntry:
         """The entry that an item holds.
 
         Raises:
-            CorruptValue: the value was changed, is missing, or was written by newer code.
+            CorruptValue: the value was changed, is missing or cannot be parsed.
+            NewerForm: it was written by newer code.
         """
-        check_form(item)
+        check_form(item, self._table.form)
         try:
             events = _EVENTS.validate_json(zlib.decompress(self._blobs.load(item)))
         except (ValueError, zlib.error) as error:
-            raise CorruptValue(f"the register {item['sk']} is not readable") from error
+            raise CorruptValue(f"the journal entry {item['sk']} is not readable") from error
         return JournalEntry(item["sk"].removeprefix("J#"), events)

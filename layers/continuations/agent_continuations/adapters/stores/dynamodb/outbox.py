@@ -3,7 +3,6 @@
 import zlib
 
 from agent_continuations.adapters.stores.dynamodb.items import (
-    FORM,
     Item,
     check_form,
     due_shard,
@@ -23,34 +22,33 @@ class Outbox:
     def notice(self, run_id: str, notice_id: str) -> Notice | None:
         """See `OutboxStore.notice`."""
         item = self._table.get({"pk": run_partition(run_id), "sk": f"N#{notice_id}"})
-        return read_notice(item) if item and "due" in item else None
+        return self._read(item) if item and "due" in item else None
 
     def notices(self, run_id: str) -> list[Notice]:
         """See `OutboxStore.notices`."""
-        return [read_notice(item) for item in self._table.query(run_partition(run_id), "N#", "N~")]
+        return [self._read(item) for item in self._table.query(run_partition(run_id), "N#", "N~")]
 
     def update_notice(self, notice: Notice) -> None:
         """See `OutboxStore.update_notice`."""
-        self._table.put(notice_item(notice))
+        self._table.put(notice_item(notice, self._table.form))
+
+    def _read(self, item: Item) -> Notice:
+        """The notice that an item holds.
+
+        Raises:
+            NewerForm: the item was written by newer code.
+        """
+        check_form(item, self._table.form)
+        return Notice.model_validate_json(zlib.decompress(bytes(item["v"])))
 
 
-def notice_item(notice: Notice) -> Item:
+def notice_item(notice: Notice, form: int) -> Item:
     """The item of a notice; without `due` it is in no index."""
     return {
         "pk": run_partition(notice.run_id),
         "sk": f"N#{notice.notice_id}",
-        "f": FORM,
+        "f": form,
         "due_shard": due_shard(notice.run_id),
         "due": millis(notice.due) if notice.due else None,
         "v": zlib.compress(notice.model_dump_json().encode()),
     }
-
-
-def read_notice(item: Item) -> Notice:
-    """The notice that an item holds.
-
-    Raises:
-        CorruptValue: the item was written by newer code.
-    """
-    check_form(item)
-    return Notice.model_validate_json(zlib.decompress(bytes(item["v"])))

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from agent_continuations.adapters.stores.dynamodb.blobs import Blobs
 from agent_continuations.adapters.stores.dynamodb.client import ConditionFailed
-from agent_continuations.adapters.stores.dynamodb.items import FORM, Item, check_form
+from agent_continuations.adapters.stores.dynamodb.items import Item, check_form
 from agent_continuations.adapters.stores.dynamodb.table import Table
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.errors import CorruptValue
@@ -30,19 +30,22 @@ class Profiles:
             return
         value = zlib.compress(profile.document, 6)
         with suppress(ConditionFailed):  # its key is its digest, so the same profile is stored
-            self._table.put_new({**_key(digest), "f": FORM, **self._blobs.store(FOLDER, value)})
+            self._table.put_new(
+                {**_key(digest), "f": self._table.form, **self._blobs.store(FOLDER, value)}
+            )
         self._stored.add(digest)
 
     def profile(self, digest: str) -> RequestProfile | None:
         """See `ProfileStore.profile`.
 
         Raises:
-            CorruptValue: the value was changed, is missing, or was written by newer code.
+            CorruptValue: the value was changed, is missing or cannot be parsed.
+            NewerForm: it was written by newer code.
         """
         item = self._table.get(_key(digest))
         if item is None:
             return None
-        check_form(item)
+        check_form(item, self._table.form)
         try:
             return RequestProfile.read(zlib.decompress(self._blobs.load(item)))
         except (ValueError, zlib.error) as error:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from agent_continuations.adapters.stores.dynamodb.client import CONTENDED_TRIES
+from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
 from agent_continuations.adapters.stores.dynamodb.grants import Grants
 from agent_continuations.adapters.stores.dynamodb.head_items import (
     HEAD_SORT_KEY,
@@ -13,6 +14,7 @@ from agent_continuations.adapters.stores.dynamodb.head_items import (
 )
 from agent_continuations.adapters.stores.dynamodb.head_updates import (
     commit_update,
+    form_update,
     has_lost_lease,
     trail_update,
     wake_update,
@@ -25,7 +27,7 @@ from agent_continuations.adapters.stores.dynamodb.table import Table, Write
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
-from agent_continuations.errors import Conflict, Fenced, Retryable, Stale
+from agent_continuations.errors import Conflict, CorruptValue, Fenced, NewerForm, Retryable, Stale
 from agent_continuations.ports.store import ReleaseTerms, TrailMove
 
 
@@ -50,17 +52,23 @@ class Runs:
             raise Retryable("the run could not be stored; try again")
         return read_head(refused[0])
 
-    def load(self, run_id: str) -> Snapshot | None:
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
         """See `RunStore.load`."""
         head: RunHead | None = None
         entries: list[JournalEntry] = []
+        unreadable: list[str] = []
         # "#H" sorts before "J#", so the head is read first and is never newer than the entries.
         for item in self._table.query(run_partition(run_id), "#", "J~"):
             if item["sk"] == HEAD_SORT_KEY:
                 head = read_head(item)
             else:
-                entries.append(self._journal.read(item))
-        return Snapshot(head, tuple(entries)) if head else None
+                try:
+                    entries.append(self._journal.read(item))
+                except (CorruptValue, NewerForm):
+                    if not partial:
+                        raise
+                    unreadable.append(item["sk"].removeprefix("J#"))
+        return Snapshot(head, tuple(entries), tuple(unreadable)) if head else None
 
     def commit(
         self,
@@ -83,7 +91,9 @@ class Runs:
         write_id = uuid4().hex
         writes = [self._heads.update_write(run_id, update)]
         writes += self._entry_writes(run_id, entries, write_id)
-        writes += [self._table.put_write(notice_item(notice)) for notice in notices]
+        writes += [
+            self._table.put_write(notice_item(notice, self._table.form)) for notice in notices
+        ]
         writes += self._grants.use_writes(uses, now)
         writes += [write for each in starts for write in self._new_run_writes(each, write_id)]
         refused = self._table.transact(writes, token=write_id)
@@ -109,8 +119,9 @@ class Runs:
         # The first try assumes a suspended run, which saves reading the head; if it is not
         # suspended, the refusal carries the head.
         status = Status.SUSPENDED
+        form = form_update(self._table.form)
         for _ in range(CONTENDED_TRIES):
-            update = wake_update(status, now) + trail_update(trail)
+            update = wake_update(status, now) + trail_update(trail) + form
             writes = [self._heads.update_write(run_id, update), *entry_writes]
             refused = self._table.transact(writes, token=uuid4().hex)
             if refused is None:
@@ -122,8 +133,10 @@ class Runs:
                 raise Conflict("the run is gone")
             head = read_head(refused[0])
             status = head.status
-            if status.terminal and not (reopen and status is Status.COMPLETED):
+            if status.ended and not (reopen and status is Status.COMPLETED):
                 raise Conflict(f"the run is {status.value}")
+            if refused[0].get("f", 0) > self._table.form:
+                form = UpdateExpression()  # newer code reads the older form of these entries
             if trail and head.trail.number != trail.before:
                 raise Stale(run_id)
         raise Retryable("the run changed too often to add to it; try again")
@@ -135,5 +148,5 @@ class Runs:
         return [self._table.put_write(item) for item in items]
 
     def _new_run_writes(self, start: NewRun, write_id: str) -> list[Write]:
-        head = self._table.put_write({**head_item(start.head), "w": write_id})
+        head = self._table.put_write({**head_item(start.head, self._table.form), "w": write_id})
         return [head, *self._entry_writes(start.head.run_id, [start.entry], write_id)]

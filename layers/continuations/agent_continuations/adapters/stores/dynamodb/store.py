@@ -8,6 +8,7 @@ from agent_continuations.adapters.stores.dynamodb.blobs import Blobs
 from agent_continuations.adapters.stores.dynamodb.grants import Grants
 from agent_continuations.adapters.stores.dynamodb.heads import Heads
 from agent_continuations.adapters.stores.dynamodb.indexes import Indexes
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.adapters.stores.dynamodb.journal import Journal
 from agent_continuations.adapters.stores.dynamodb.outbox import Outbox
 from agent_continuations.adapters.stores.dynamodb.profiles import Profiles
@@ -38,12 +39,19 @@ class DynamoDBStore:
         s3: a boto3 client.
         table: the table's name.
         bucket: the bucket's name.
+        form: the newest form of items that is read and written. Older code knows an older one.
     """
 
     def __init__(
-        self, *, dynamodb: "DynamoDBClient", s3: "S3Client", table: str, bucket: str
+        self,
+        *,
+        dynamodb: "DynamoDBClient",
+        s3: "S3Client",
+        table: str,
+        bucket: str,
+        form: int = FORM,
     ) -> None:
-        items, blobs = Table(dynamodb, table), Blobs(s3, bucket)
+        items, blobs = Table(dynamodb, table, form), Blobs(s3, bucket)
         self._heads = Heads(items)
         self._journal = Journal(items, blobs)
         self._outbox = Outbox(items)
@@ -60,8 +68,8 @@ class DynamoDBStore:
     def head(self, run_id: str) -> RunHead | None:
         return self._heads.head(run_id)
 
-    def load(self, run_id: str) -> Snapshot | None:
-        return self._runs.load(run_id)
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        return self._runs.load(run_id, partial=partial)
 
     def claim(
         self, run_id: str, *, holder: str, now: datetime, lease_until: datetime
@@ -70,6 +78,11 @@ class DynamoDBStore:
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         return self._heads.renew(run_id, epoch=epoch, lease_until=lease_until)
+
+    def hand_back(
+        self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
+    ) -> None:
+        self._heads.hand_back(run_id, epoch=epoch, due=due, note=note, counted=counted)
 
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         return self._heads.progress(run_id, epoch=epoch, entry_count=entry_count)

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent_continuations.adapters.stores.dynamodb.client import Cancelled, call
 from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
-from agent_continuations.adapters.stores.dynamodb.items import Item, plain, typed
+from agent_continuations.adapters.stores.dynamodb.items import (
+    FORM,
+    Item,
+    item_bytes,
+    plain,
+    typed,
+)
+from agent_continuations.errors import Fatal
+from agent_continuations.ports.limits import MAX_ITEMS_AT_ONCE, MAX_TRANSACTION_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -24,11 +32,13 @@ class Table:
     Args:
         dynamodb: the client.
         name: the table's name.
+        form: the newest form of items that is read and written.
     """
 
-    def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", name: str, form: int = FORM) -> None:
         self._dynamodb = dynamodb
         self._name = name
+        self.form = form
 
     def get(self, key: Item) -> Item | None:
         """An item, read consistently."""
@@ -128,7 +138,11 @@ class Table:
         Returns:
             None if written; otherwise, for each write, the stored item that made its condition
             fail, or None.
+
+        Raises:
+            Fatal: DynamoDB takes no transaction of that many items or bytes.
         """
+        _check_size(writes)
         try:
             call(
                 self._dynamodb.transact_write_items,
@@ -138,3 +152,13 @@ class Table:
         except Cancelled as cancelled:
             return cancelled.items
         return None
+
+
+def _check_size(writes: Sequence[Write]) -> None:
+    """Check a transaction against DynamoDB's limits, in the one place that each passes."""
+    size = sum(item_bytes(each["Put"]["Item"]) for each in writes if "Put" in each)
+    if len(writes) > MAX_ITEMS_AT_ONCE or size > MAX_TRANSACTION_BYTES:
+        raise Fatal(
+            f"a write of {len(writes)} items and {size} bytes; {MAX_ITEMS_AT_ONCE} items and"
+            f" {MAX_TRANSACTION_BYTES} bytes are possible"
+        )

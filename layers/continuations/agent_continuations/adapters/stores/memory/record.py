@@ -40,7 +40,7 @@ class RunRecord:
     def claim(self, holder: str, now: datetime, lease_until: datetime) -> RunHead | None:
         """Take the lease; None if the run has ended or is leased to another."""
         head = self.head
-        if head.status.terminal:
+        if head.status.ended or head.status is Status.PARKED:
             return None
         if head.lease_until and head.lease_until > now and head.owner != holder:
             return None
@@ -68,14 +68,26 @@ class RunRecord:
         kept = {path: each for path, each in self.head.intents.items() if path not in settled}
         return self.update(intents={**kept, **new})
 
+    def hand_back(self, due: datetime, note: str, *, counted: bool) -> None:
+        """Give up the lease of a claim that came to nothing."""
+        self.update(
+            status=Status.READY,
+            due=due,
+            note=note,
+            owner=None,
+            lease_until=None,
+            stalls=self.head.stalls - (not counted),
+        )
+
     def release(self, terms: ReleaseTerms, now: datetime) -> RunHead:
         """Release the lease."""
         return self.update(
             status=terms.status,
-            paused=self.head.paused and not terms.status.terminal,
+            paused=self.head.paused and not terms.status.ended,
             due=terms.due,
             note=terms.note,
             model_pause=terms.model_pause,
+            obstacle=terms.obstacle,
             registers=terms.entry_count,
             owner=None,
             lease_until=None,
@@ -84,16 +96,33 @@ class RunRecord:
         )
 
     def wake(self, now: datetime) -> RunHead:
-        """Raise the wake counter; a run that is suspended or completed becomes ready and due."""
+        """Raise the wake counter; a run that is suspended or completed becomes ready and due.
+
+        A parked run stays parked.
+        """
         changes: dict[str, object] = {"wake": self.head.wake + 1}
         if self.head.status in (Status.SUSPENDED, Status.COMPLETED):
             changes |= {"status": Status.READY, "due": now}
         return self.update(**changes)
 
+    def cancel(self, now: datetime) -> RunHead:
+        """Wake the run so that it is cancelled; a parked one becomes ready to be claimed."""
+        self.update(cancelled=True)
+        if self.head.status is Status.PARKED:
+            self.update(status=Status.READY, due=now)
+        return self.wake(now)
+
+    @property
+    def can_be_redriven(self) -> bool:
+        """Whether the run is parked, blocked or backing off."""
+        head = self.head
+        waits = head.status is Status.SUSPENDED and (head.obstacle or head.model_pause)
+        return head.status is Status.PARKED or bool(waits)
+
     def pause(self, now: datetime) -> RunHead:
         """Pause the run; the holder of a running one releases it."""
         self.update(paused=True)
-        if self.head.status is Status.RUNNING:
+        if self.head.status in (Status.RUNNING, Status.PARKED):
             return self.wake(now)
         return self.update(
             status=Status.SUSPENDED, due=None, wake=self.head.wake + 1, updated_at=now

@@ -14,12 +14,11 @@ from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Stale
 from agent_continuations.ports.limits import (
-    MAX_ENTRIES_AT_ONCE,
     MAX_INTENTS_AT_ONCE,
+    MAX_ITEMS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
-    MAX_STARTS_AT_ONCE,
 )
-from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
+from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove, commit_items
 
 
 class InMemoryStore:
@@ -45,7 +44,8 @@ class InMemoryStore:
             run = self._runs.get(run_id)
             return run.head if run else None
 
-    def load(self, run_id: str) -> Snapshot | None:
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        del partial
         with self._lock:
             run = self._runs.get(run_id)
             return run.snapshot() if run else None
@@ -60,6 +60,12 @@ class InMemoryStore:
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         with self._lock:
             return self._leased(run_id, epoch).update(lease_until=lease_until, due=lease_until)
+
+    def hand_back(
+        self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
+    ) -> None:
+        with self._lock:
+            self._leased(run_id, epoch).hand_back(due, note, counted=counted)
 
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         with self._lock:
@@ -99,9 +105,9 @@ class InMemoryStore:
         starts: Sequence[NewRun] = (),
         now: datetime,
     ) -> bool:
-        too_many = max(len(entries), len(notices)) > MAX_ENTRIES_AT_ONCE
-        if too_many or len(settled) > MAX_SETTLED_AT_ONCE or len(starts) > MAX_STARTS_AT_ONCE:
-            raise ValueError("too many items for one write")
+        items = commit_items(entries, notices, uses, starts)
+        if items > MAX_ITEMS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
+            raise ValueError(f"too many items for one write: {items}")
         with self._lock:
             run = self._leased(run_id, epoch)
             if run.head.cancelled and not release:
@@ -141,7 +147,7 @@ class InMemoryStore:
             if stored:
                 return stored
             reopened = reopen and run.head.status is Status.COMPLETED
-            if run.head.status.terminal and not reopened:
+            if run.head.status.ended and not reopened:
                 raise Conflict(f"the run is {run.head.status.value}")
             if trail and run.head.trail.number != trail.before:
                 raise Stale(run_id)
@@ -154,27 +160,25 @@ class InMemoryStore:
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
-            if run and cancel and run.head.status is Status.PARKED:
-                return run.update(status=Status.CANCELLED, cancelled=True, updated_at=now)
-            if run is None or run.head.status.terminal:
+            if run is None or run.head.status.ended:
                 return run.head if run else None
-            if cancel:
-                run.update(cancelled=True)
-            return run.wake(now)
+            return run.cancel(now) if cancel else run.wake(now)
 
     def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
-            if run is None or run.head.status.terminal or run.head.paused is paused:
+            if run is None or run.head.status.ended or run.head.paused is paused:
                 return run.head if run else None
             return run.pause(now) if paused else run.resume(now)
 
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
-            if run is None or run.head.status is not Status.PARKED:
+            if run is None or not run.can_be_redriven:
                 return None
-            return run.update(status=Status.READY, due=now, stalls=0, note=None, model_pause=None)
+            return run.update(
+                status=Status.READY, due=now, stalls=0, note=None, model_pause=None, obstacle=None
+            )
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         with self._lock:

@@ -1,0 +1,1 @@
+"""Resends due work, every minute."""
