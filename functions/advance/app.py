@@ -4,10 +4,8 @@ Two functions share this code, one for new work and one for decided work, so tha
 never starves the other.
 """
 
-import os
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -16,18 +14,12 @@ from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.sqs_batch import BatchResponse, process_batch
 
-if TYPE_CHECKING:
-    from agent_continuations.engine.runner import Runner
-
 logger = function_logger("advance")
 count = counter("advance")
 
 
-@cache
-def _runner() -> "Runner":
-    if not os.environ["OPERATORS"]:
-        logger.warning("no operators")
-    return runner(lambda: count("RunsBlocked"))
+def _blocked() -> None:
+    count("RunsBlocked")
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -36,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 
     def advance(message: dict[str, Any]) -> str:
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        status = _runner().advance(message["run_id"], deadline=datetime.now(UTC) + left)
+        status = runner(_blocked).advance(message["run_id"], deadline=datetime.now(UTC) + left)
         if status is None:
             return "not advanced"  # it has ended, or another process holds or took its lease
         count(f"Runs{status.value.title()}")

@@ -64,7 +64,7 @@ def of_run(runs: RunService, run_id: str, now: datetime, *, still: bool) -> Resp
     Raises:
         NotFound: no such run.
     """
-    loaded = runs.load(run_id)
+    loaded = runs.look(run_id)
     head, root = loaded.head, loaded.continuation
     # Undelivered notices only matter while the run is suspended.
     notices = runs.store.notices(run_id) if head.status is Status.SUSPENDED else ()
@@ -99,6 +99,7 @@ def _about(loaded: LoadedRun, view: RunView, now: datetime) -> dict[str, Any]:
         "started": head.created_at,
         "changed": head.updated_at,
         "ago": _ago(head.updated_at, now),
+        "retried": head.obstacle if head.status is Status.SUSPENDED else None,
         "requester": head.requester,
         "metadata": head.metadata,
         "parent": view.parent,

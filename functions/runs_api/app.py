@@ -88,7 +88,7 @@ def read(run_id: str) -> Response[str]:
     if "wait" in query:
         seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
         runs.watch(run_id, seconds, after=query.get("after"))
-    loaded = runs.load(run_id)
+    loaded = runs.look(run_id)
     # Undelivered notices only matter while the run is suspended.
     waits = loaded.head.status is Status.SUSPENDED
     notices = runs.store.notices(run_id) if waits else ()
@@ -98,18 +98,18 @@ def read(run_id: str) -> Response[str]:
 
 @app.get("/runs/<run_id>/continuation")
 def continuation(run_id: str) -> Response[str]:
-    return json_response(services().runs.load(run_id).continuation)
+    return json_response(services().runs.look(run_id).continuation)
 
 
 @app.get("/runs/<run_id>/timeline")
 def run_timeline(run_id: str) -> Response[str]:
-    loaded = services().runs.load(run_id)
+    loaded = services().runs.look(run_id)
     return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")
 def run_audit(run_id: str) -> Response[str]:
-    return json_response(audit(services().runs.load(run_id)).model_dump(mode="json"))
+    return json_response(audit(services().runs.look(run_id)).model_dump(mode="json"))
 
 
 @app.get("/runs/<run_id>/messages")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import approvals_api.app
 import dashboard.app
@@ -19,6 +20,7 @@ import runs_api.app
 from agent_continuations.adapters.channels.email import EmailNotifier
 from agent_continuations.auth.callback_tokens import CallbackTokens
 from agent_continuations.bootstrap.log import MAX_TRACEBACK_CHARACTERS
+from agent_continuations.errors import NotFound
 from tests.local.issuer import IssuerServer
 from tests.local.model_server import Fault, ModelServer
 from tests.local.template import ROOT, template
@@ -322,8 +324,10 @@ def test_the_schedule_and_the_event_bus_have_one_line_each(deployment: Deploymen
         "id": "e-1",
         "detail": {"run_id": "unknown", "name": "paid", "payload": {"iban": "zz-secret"}},
     }
-    deployment.invoke("EventBridgeFunction", event)
-    deployment.invoke("EventBridgeFunction", {**event, "detail": {"zz-wrong": "zz-secret"}})
+    with pytest.raises(NotFound):
+        deployment.invoke("EventBridgeFunction", event)
+    with pytest.raises(ValidationError):
+        deployment.invoke("EventBridgeFunction", {**event, "detail": {"zz-wrong": "zz-secret"}})
     unknown, invalid = deployment.lines("event refused")
     assert (unknown["run_id"], unknown["event_id"]) == ("unknown", "e-1")
     assert "run_id: Field required" in invalid["reason"]
@@ -335,15 +339,16 @@ def test_the_schedule_and_the_event_bus_have_one_line_each(deployment: Deploymen
     assert "zz-secret" not in deployment.log.getvalue()
 
 
-def test_a_parked_run_is_an_error_in_the_functions_log(
+def test_a_blocked_run_is_a_warning_in_the_functions_log(
     deployment: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=401)
     run_id = deployment.started()
     deployment.drain()
-    [parked] = deployment.lines("run parked")
-    assert (parked["level"], parked["service"], parked["run_id"]) == ("ERROR", "advance", run_id)
-    assert "401" in parked["reason"]
+    [blocked] = deployment.lines("run suspended")
+    about = (blocked["level"], blocked["service"], blocked["run_id"])
+    assert about == ("WARNING", "advance", run_id)
+    assert "401" in blocked["reason"]
     assert "sk-test" not in deployment.log.getvalue()
 
 

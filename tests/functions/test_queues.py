@@ -121,14 +121,14 @@ def test_a_busy_model_sets_a_timer_and_loses_no_work(
     assert [each["kind"] for each in deployment.read(run_id)["waiting"]] == ["approval"]
 
 
-def test_a_model_that_refuses_parks_the_run_until_it_is_redriven(
+def test_a_model_that_refuses_blocks_the_run_until_it_is_redriven(
     deployment: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=401)
     run_id = deployment.started()
     deployment.drain()
     shown = deployment.read(run_id)
-    assert shown["status"] == "parked"
+    assert shown["status"] == "suspended"
     assert "401" in shown["error"]
     assert "sk-test" not in json.dumps(shown)
     model.respond = script.respond

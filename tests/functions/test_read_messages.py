@@ -84,7 +84,7 @@ def test_the_request_that_the_model_service_refuses_is_shown(
     model.respond = lambda _request: Fault(status=403)
     run_id = deployment.started()
     deployment.drain()
-    assert deployment.read(run_id)["status"] == "parked"
+    assert "403" in deployment.read(run_id)["error"]
     [item] = found(deployment, run_id)["items"]
     assert item["messages"] == model.requests[-1]["messages"]
     assert (item["reply"], item["tools"], item["cost"]) == (None, None, None)

@@ -31,6 +31,7 @@ HINTS = {
     "CallbacksFunction": {"RESUME_QUEUE"},
     "EventBridgeFunction": {"RESUME_QUEUE"},
     "SweepFunction": {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"},
+    "FindStuckRunsFunction": set[str](),
     "AuthorizeFunction": set[str](),
     "SigninFunction": set[str](),
     "WebFunction": set[str](),

@@ -288,7 +288,8 @@ def test_the_approvals_function_may_only_decide() -> None:
     assert not [each for each in allowed if "*" in each[0] or each[1] == "*"]
     assert {action for action, _ in allowed} == {
         *("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
-        *("s3:GetObject", "s3:PutObject", "sqs:SendMessage", "secretsmanager:GetSecretValue"),
+        *("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+        *("sqs:SendMessage", "secretsmanager:GetSecretValue"),
     }
     assert not [each for each in allowed if "ModelSecret" in each[1] or "AdvanceQueue" in each[1]]
 

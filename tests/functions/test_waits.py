@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import agents
 from agent_continuations import (
@@ -16,10 +17,12 @@ from agent_continuations import (
     WaitFor,
     tool,
 )
+from agent_continuations.errors import Conflict, NotFound
 from tests.local.model_server import Call, Json, ModelServer, Reply
 from tests.support.deployment import Deployment
 from tests.support.http_answers import Answer
 from tests.support.lambda_invocation import example
+from tests.support.template_functions import functions
 
 BUYER, BOSS = "buyer@example.com", "boss@example.com"
 DELIVER = ("logistics", "Deliver the order o-1 in 2 parcels.")
@@ -243,11 +246,23 @@ def test_an_event_from_the_bus_is_delivered_once(
     assert deployment.read(run_id)["result"] == '{"pallets":2} / go'
 
 
-def test_an_event_without_a_receiver_is_ignored(deployment: Deployment) -> None:
+def test_an_event_that_is_refused_for_good_fails_and_so_becomes_a_dead_letter(
+    deployment: Deployment,
+) -> None:
     event = example("eventbridge")
-    assert deployment.invoke("EventBridgeFunction", event) == {"event_id": None}
+    with pytest.raises(NotFound):
+        deployment.invoke("EventBridgeFunction", event)
     event["detail"] = {"nonsense": True}
-    assert deployment.invoke("EventBridgeFunction", event) == {"event_id": None}
+    with pytest.raises(ValidationError):
+        deployment.invoke("EventBridgeFunction", event)
+    run_id = deployment.suspended("waiter", "go")
+    deployment.http("cancel-run", params={"run_id": run_id})
+    deployment.drain()
+    event["detail"] = {"run_id": run_id, "name": "goods-arrived"}
+    with pytest.raises(Conflict, match="cancelled"):
+        deployment.invoke("EventBridgeFunction", event)
+    failed = functions()["EventBridgeFunction"]["EventInvokeConfig"]["DestinationConfig"]
+    assert failed["OnFailure"]["Type"] == "SQS"
 
 
 # -- conditions ------------------------------------------------------------------------------------

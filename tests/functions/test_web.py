@@ -156,6 +156,7 @@ def test_the_role_of_the_dashboard_only_reads() -> None:
         ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
         ["dynamodb:Query"],
         ["s3:GetObject"],
+        ["s3:ListBucket"],
     ]
     assert set(functions()["WebFunction"]) <= {
         *("CodeUri", "Handler", "Environment", "Policies", "Events"),
@@ -289,16 +290,16 @@ def test_an_ended_run_shows_its_result_and_does_not_refresh(
     }[status]
 
 
-def test_a_parked_run_shows_the_reason_and_how_to_redrive_it(
+def test_a_blocked_run_shows_the_reason_and_how_to_redrive_it(
     opened: Deployment, model: ModelServer
 ) -> None:
     model.respond = lambda _request: Fault(status=403)
     run_id = opened.started()
     opened.drain()
     answer = page(opened, run_id)
-    assert statuses_of(answer) == ["parked"]
-    assert refresh_seconds(answer) is None
+    assert statuses_of(answer) == ["suspended"]
     assert ">Problem</h2>" in answer.body
+    assert "Tried 1 time since" in answer.body
     assert f"POST /runs/{run_id}/redrive" in answer.body
     [note] = re.findall(r'<h2 id="answer">.*?</h2>\s*<p class="goal">(.*?)</p>', answer.body)
     assert note

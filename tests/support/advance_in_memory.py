@@ -59,7 +59,11 @@ def _runner() -> tuple[Runner, list[str]]:
     services = Services.of(store=store, queue=RecordingQueue(), registry=lambda: registry)
     runs = [services.runs.start("clerk", "zz-secret-zz", key=key).run_id for key in RUN_KEYS]
     model = ScriptedModel({"clerk": [asks, say("zz-secret-zz")]})
-    return Runner(store=store, model=model, registry=registry, queue=RecordingQueue()), runs
+    queue = RecordingQueue()
+    operators = ["operator@example.com"]
+    return Runner(
+        store=store, model=model, registry=registry, queue=queue, operators=operators
+    ), runs
 
 
 class _Invocations:

@@ -58,7 +58,7 @@ def test_start_with_json_prints_the_response_of_the_api(run: Run) -> None:
     ("agent", "code", "output"),
     [
         ("talker", 0, "completed\n  hello\n  you\n"),
-        ("broken", 1, "parked\n  the model call failed: the script of broken ends"),
+        ("broken", 3, "suspended\n  the model call failed: the script of broken ends"),
         ("office", 3, "awaiting approval by ann@example.com until 2026-12-03 12:00:00 UTC"),
         ("waiter", 3, "awaiting event paid (correlation o-1)"),
         ("asker", 3, "What now?"),
@@ -279,7 +279,7 @@ def test_pause_resume_cancel_and_redrive_print_the_state_of_the_run(
     assert run("resume", run_id).stdout.startswith(run_id)
     run("cancel", run_id)
     assert run("tail", run_id, code=1).stdout.endswith(f"{run_id} cancelled\n")
-    assert "not parked" in run("redrive", run_id, code=1).stderr
+    assert "neither parked nor blocked" in run("redrive", run_id, code=1).stderr
     assert document(run("redrive", start_run(run, "broken"), "--json"))["status"] != "parked"
 
 

@@ -26,8 +26,8 @@ MIN_POLL_INTERVAL_SECONDS = 0.5
 def exit_code_of(run: Run) -> ExitCode | None:
     """Returns the exit code of a command that waits for the run, or None to keep polling.
 
-    A run is waiting for input if a person must decide, an event must be sent, or the run is
-    paused. Timers, jobs, models and child runs need no input.
+    A run is waiting for input if a person must decide, an event must be sent, the run is paused, or
+    it is blocked by a problem that a person should look at. Timers, jobs, models and child runs need no input.
     """
     match run.status:
         case "completed":
@@ -37,6 +37,8 @@ def exit_code_of(run: Run) -> ExitCode | None:
         case "running":
             return None
         case _ if run.paused:
+            return ExitCode.WAITING
+        case "suspended" if run.error is not None:
             return ExitCode.WAITING
         case "suspended" if any(each.kind in (*HUMAN_WAIT_KINDS, "event") for each in run.waiting):
             return ExitCode.WAITING

@@ -158,6 +158,11 @@ class RunLog:
         _log.log(level, message, extra={**place, **details}, exc_info=error, stacklevel=2)
 
 
+def no_operators() -> None:
+    """A deployment has nobody to ask about a call in doubt that has no approver."""
+    _log.warning("no operators")
+
+
 # -- the code of tools, in the threads that run it -----------------------------------------------
 
 

@@ -15,6 +15,7 @@ from agent_continuations.core.run import Status
 from agent_continuations.engine.context import EngineContext, Limits
 from agent_continuations.engine.execution import RunExecution
 from agent_continuations.engine.executor import EffectExecutor, ThreadExecutor
+from agent_continuations.engine.log import no_operators
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.queue import WorkQueue
@@ -27,7 +28,8 @@ class Runner:
     Args:
         recipients: maps a request's approvers to the addresses that the outbox must reach, as
             `channel:address`.
-        operators: are asked about a call in doubt that needed no approval.
+        operators: are asked about a call in doubt that needed no approval. Without any, such a call
+            blocks its run.
         abandon: called at the end of `advance` if an abandoned tool is still running. Where a
             process may be frozen and thawed, as on Lambda, it must end the process.
         executor: makes the executor of one execution; threads by default.
@@ -67,6 +69,8 @@ class Runner:
             on_blocked=on_blocked,
         )
         self._abandon = abandon
+        if not operators:
+            no_operators()
 
     def advance(self, run_id: str, *, deadline: datetime | None = None) -> Status | None:
         """Advance a run until it ends or can only wait.

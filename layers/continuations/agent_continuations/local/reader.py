@@ -26,7 +26,7 @@ class LocalReader:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._services.runs.load(run_id)
+        loaded = self._services.runs.look(run_id)
         return run_view(loaded.head, loaded.continuation, waits=self._services.runs.waiting(loaded))
 
     def continuation(self, run_id: str) -> Continuation:
@@ -35,7 +35,7 @@ class LocalReader:
         Raises:
             NotFound: the run does not exist.
         """
-        return self._services.runs.load(run_id).continuation
+        return self._services.runs.look(run_id).continuation
 
     def timeline(self, run_id: str) -> list[Entry]:
         """Returns the timeline of a run, oldest entry first.
@@ -43,7 +43,7 @@ class LocalReader:
         Raises:
             NotFound: the run does not exist.
         """
-        loaded = self._services.runs.load(run_id)
+        loaded = self._services.runs.look(run_id)
         return timeline(loaded.snapshot, loaded.continuation)
 
     def messages(self, run_id: str, path: str = "", *, turn: int | None = None) -> ModelRequestPage:
@@ -65,7 +65,7 @@ class LocalReader:
         Raises:
             NotFound: the run does not exist.
         """
-        return audit(self._services.runs.load(run_id))
+        return audit(self._services.runs.look(run_id))
 
     def record(self, run_id: str) -> Recording:
         """Returns a run and its child runs as a recording, to be compared with changed agents.

@@ -39,7 +39,7 @@ def model_requests(
         NotFound: there is no such run for this tenant, no agent at the path, or no such request.
         Invalid: the cursor is not one of this list.
     """
-    loaded = runs.load(run_id)
+    loaded = runs.look(run_id)
     requests = FrameRequests(loaded, _frame_path(loaded, path))
     numbers = range(len(requests))
     if turn is not None:

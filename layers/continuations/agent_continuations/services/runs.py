@@ -26,6 +26,7 @@ from agent_continuations.errors import (
     IllegalEvent,
     Invalid,
     KeyReused,
+    NewerForm,
     NotFound,
     Retryable,
 )
@@ -219,7 +220,11 @@ class RunService:
             raise
 
     def _child(self, run_id: str) -> LoadedRun | None:
-        read = read_run(self.store, run_id)
+        """A child run; None if there is none, or if it cannot be read."""
+        try:
+            read = read_run(self.store, run_id)
+        except (CorruptValue, IllegalEvent, NewerForm):
+            return None
         return LoadedRun(read[0].head, *read) if read else None
 
     def page(

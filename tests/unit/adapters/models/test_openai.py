@@ -713,9 +713,9 @@ def test_a_run_survives_transient_faults() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_run_is_parked_with_the_reason_if_the_model_refuses(status: int) -> None:
+def test_a_run_is_blocked_with_the_reason_if_the_model_refuses(status: int) -> None:
     run = ran(Fault(status))
-    assert run.view.status is Status.PARKED
+    assert run.view.status is Status.SUSPENDED
     assert f"the model service answered {status}" in (run.view.error or "")
 
 
@@ -728,13 +728,13 @@ def test_a_retry_after_that_is_not_a_number_is_ignored(header: str) -> None:
     assert ran(Fault(429, retry_after=header)).view.status is Status.COMPLETED
 
 
-def test_an_unknown_setting_parks_the_run_with_the_reason() -> None:
+def test_an_unknown_setting_blocks_the_run_with_the_reason() -> None:
     with ModelServer(in_turn(Reply("hello"))) as server:
         model = OpenAIModel(api_key="key", model="standard", base_url=server.base_url)
         agent = Agent("helper", settings={"top_k": 3})
         view = LocalRunner([agent], model).start("helper", "go")
         assert server.refusals == ["Unrecognized request argument supplied: top_k"]
-    assert view.status is Status.PARKED
+    assert view.status is Status.SUSPENDED
     assert "top_k" in (view.error or "")
 
 

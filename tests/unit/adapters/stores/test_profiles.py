@@ -8,7 +8,7 @@ from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.ids import is_opaque_id
 from agent_continuations.core.request_profile import RequestProfile
-from agent_continuations.errors import CorruptValue, Retryable
+from agent_continuations.errors import CorruptValue, NewerForm, Retryable
 from tests.simulation.aws import Direct, SimulatedS3
 from tests.simulation.dynamodb import SimulatedDynamoDB
 
@@ -90,5 +90,5 @@ def test_a_profile_of_a_newer_form_is_refused(table: CountingDynamoDB, bucket: S
     store = process(table, bucket)
     store.save_profile(SMALL)
     table.items[f"P#{SMALL.digest}"]["#P"]["f"] = {"N": str(FORM + 1)}
-    with pytest.raises(CorruptValue, match=f"form {FORM + 1}"):
+    with pytest.raises(NewerForm, match=f"form {FORM + 1}"):
         store.profile(SMALL.digest)
