@@ -255,7 +255,7 @@ def test_an_event_that_is_refused_for_good_fails_and_so_becomes_a_dead_letter(
     event["detail"] = {"nonsense": True}
     with pytest.raises(ValidationError):
         deployment.invoke("EventBridgeFunction", event)
-    run_id = deployment.suspended("waiter", "go")
+    run_id = deployment.suspended()
     deployment.http("cancel-run", params={"run_id": run_id})
     deployment.drain()
     event["detail"] = {"run_id": run_id, "name": "goods-arrived"}

@@ -100,7 +100,7 @@ class _Invocations:
 
 def _main() -> None:
     runner, runs = _runner()
-    engine.runner = lambda: runner  # type: ignore[assignment]
+    engine.runner = lambda *_: runner  # type: ignore[assignment]
     client: Any = _Invocations(runs)
     bootstrap.run("advance.app.handler", client)
 

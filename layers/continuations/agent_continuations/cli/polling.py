@@ -27,7 +27,8 @@ def exit_code_of(run: Run) -> ExitCode | None:
     """Returns the exit code of a command that waits for the run, or None to keep polling.
 
     A run is waiting for input if a person must decide, an event must be sent, the run is paused, or
-    it is blocked by a problem that a person should look at. Timers, jobs, models and child runs need no input.
+    it is blocked by a problem that a person should look at. Timers, jobs, models and child runs
+    need no input.
     """
     match run.status:
         case "completed":
