@@ -35,6 +35,9 @@ from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
 from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
 
+GRANT_TRIES = 3
+"""How often the votes of grants are made again after a refused commit, before people are asked."""
+
 
 class EffectScheduler:
     """Starts the effects that the state of a run needs next.
@@ -116,8 +119,16 @@ class EffectScheduler:
         """Apply all that needs no person: deadlines, timeouts, signals, and standing approvals.
 
         These events are committed before anything follows from them, because an answer may have
-        been stored first; then the commit is refused, and the answer is loaded.
+        been stored first; then the commit is refused, and the answer is loaded. It is refused as
+        well if another run has used up one of the grants; the others may still be used. After
+        several refusals people are asked.
         """
+        for _ in range(GRANT_TRIES):
+            self._stage_timeouts_and_grants()
+            if not self._run.pending.staged or self._run.flush():
+                return
+
+    def _stage_timeouts_and_grants(self) -> None:
         now = self._context.clock()
         for effect in effects(self._run.continuation):
             head, root = self._run.head, self._run.continuation
@@ -133,8 +144,6 @@ class EffectScheduler:
                     self._run.stage_with_grants(approval_request(head, root, effect, now))
                 case _:
                     pass
-        if self._run.pending.staged:
-            self._run.flush()
 
     def _stopped_by_condition(self, effect: CallModel) -> bool:
         """Whether a condition stops the agent, or the whole run, before this model call.

@@ -195,7 +195,7 @@ class RunUnitOfWork:
         """Stage an approval request with the votes of standing approvals; nothing without votes."""
         plan = self.continuation.call_at(parse_path(requested.path)).plan
         now = self._context.clock()
-        grants = self._store.grants(self.head.tenant, plan.tool)
+        grants = self.pending.with_staged_uses(self._store.grants(self.head.tenant, plan.tool))
         votes = list(grant_votes(self.head, self.continuation, requested, grants, now))
         if not votes:
             return
@@ -210,10 +210,16 @@ class RunUnitOfWork:
             self._apply(vote)
             self.pending.staged.append(PendingWrite(vote, grant=grant))
 
-    def flush(self) -> None:
-        """Commit the pending writes and keep the lease; load if the commit met a conflict."""
-        if not self._commit(None):
+    def flush(self) -> bool:
+        """Commit the pending writes and keep the lease; load if the commit met a conflict.
+
+        Returns:
+            False if it did: what was staged is dropped.
+        """
+        committed = self._commit(None)
+        if not committed:
             self.load()
+        return committed
 
     def release(
         self,

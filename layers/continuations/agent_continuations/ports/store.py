@@ -176,6 +176,7 @@ class RunStore(Protocol):
         entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
+        grant: Grant | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
@@ -183,6 +184,7 @@ class RunStore(Protocol):
         nothing.
 
         Args:
+            grant: a new grant, which an approver gives with this decision.
             reopen: whether a completed run is continued.
 
         Returns:
