@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.base import storable
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import (
     ApprovalEvent,
@@ -233,7 +234,7 @@ class RunUnitOfWork:
         Returns:
             False, with nothing released, if the stored run has changed since the load.
         """
-        note = note[:MAX_NOTE_CHARACTERS] if note else None
+        note = storable(note[:MAX_NOTE_CHARACTERS]) if note else None
         if status.terminal:
             root = self.continuation if self.entry_count else None
             report_to_parent(self._context, self.head, root, status, note)

@@ -8,9 +8,12 @@ and all steps are repeated. So concurrent responses are stored one after another
 checked against those stored before it.
 """
 
+from dataclasses import replace
+
 from agent_continuations.core.approvals.audit_chain import append
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.approvals.request import Decision
+from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import (
     Decide,
@@ -88,6 +91,7 @@ class DecisionService:
         self, loaded: LoadedRun, request: Request, response: Response
     ) -> DecisionResult:
         """`decide`, for a caller that has loaded the run already."""
+        response = _storable(response)
         for _ in range(MAX_TRIES):
             attempt = new_attempt(loaded, request, response, self._runs.clock())
             try:
@@ -157,3 +161,13 @@ class DecisionService:
         if any(isinstance(each, ToolReturned) for each in stored.events):
             raise Conflict("the outcome of the call is already known; nothing is left to answer")
         raise Stale(run_id)
+
+
+def _storable(response: Response) -> Response:
+    """A response whose texts can be stored. Values that become an approver's own are left as they
+    are, because they are checked later: they are refused, not changed.
+    """
+    cleaned = storable(response)
+    if isinstance(response, Decide):
+        return replace(cleaned, arguments=response.arguments, answer=response.answer)
+    return cleaned

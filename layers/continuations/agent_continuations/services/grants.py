@@ -8,6 +8,7 @@ from typing import Any
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
 from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
 from agent_continuations.core.approvals.request import Decision, Verdict
+from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, GrantTerms, Response
 from agent_continuations.core.ids import is_opaque_id, opaque_id
@@ -117,6 +118,7 @@ class GrantService:
             NotFound: there is no such grant.
             Forbidden: the grant belongs to another approver.
         """
+        by = storable(by)
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):
             raise NotFound(f"there is no standing approval {grant_id!r}")
