@@ -311,7 +311,8 @@ def test_a_withdrawal_and_a_reassignment_are_stored(store: Store, odd: str) -> N
 def test_an_unknown_approver_or_hash_is_refused_as_any_other(
     store: Store, odd: str, about: str
 ) -> None:
-    desk, given = gated(store), {"approver": ANN, about: odd}
+    desk = gated(store)
+    given: dict[str, Any] = {"approver": ANN, about: odd}
     with pytest.raises((Conflict, Forbidden)):
         desk.respond(Decide(verdict=Verdict.APPROVE, via="api", **given))
 

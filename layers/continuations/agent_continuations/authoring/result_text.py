@@ -25,7 +25,7 @@ def result_text(result: Any) -> str:
     The call has happened, so it is never a failure if its result has no text.
     """
     if issubclass(type(result), str):
-        return storable(result)
+        return storable(str.__str__(result))
     made, error = attempted(_json_text, result)
     return storable(_represented(result) if error else made)
 

@@ -164,10 +164,9 @@ class DecisionService:
 
 
 def _storable(response: Response) -> Response:
-    """A response whose texts can be stored. Values that become an approver's own are left as they
-    are, because they are checked later: they are refused, not changed.
+    """A response whose texts can be stored. Edited arguments and answers are left as they are: the
+    checks of their values refuse what cannot be stored, because nobody has approved a `?`.
     """
-    cleaned = storable(response)
-    if isinstance(response, Decide):
-        return replace(cleaned, arguments=response.arguments, answer=response.answer)
-    return cleaned
+    if not isinstance(response, Decide):
+        return storable(response)
+    return replace(storable(response), arguments=response.arguments, answer=response.answer)
