@@ -453,6 +453,37 @@ def test_uses_of_a_grant_are_counted_with_their_commit_or_not_at_all(
     assert len(loaded.entries) == 3
 
 
+def test_a_grant_is_stored_with_its_decision_or_not_at_all(store: Store, run: RunHead) -> None:
+    tenant = opaque_id(random.randbytes(5))
+    made, late, second = (grant(tenant, max_uses=2) for _ in range(3))
+    first = TrailMove(before=0, after=ChainHead(number=1, digest="a" * 64))
+
+    def decide(path: str, given: Grant) -> JournalEntry | None:
+        return store.append_external(
+            run.run_id, [returned(path)], trail=first, grant=given, now=NOW
+        )
+
+    assert decide("0.0", made) is None
+    assert decide("0.0", second) == returned("0.0")  # this decision is stored already
+    with pytest.raises(Stale):
+        decide("0.1", late)
+    assert store.grants(tenant) == [made]
+    epoch = claimed(store, run).epoch
+    assert store.commit(
+        run.run_id, epoch=epoch, entries=[returned("0.2")], uses=[made, made], now=NOW
+    )
+    assert [each.uses for each in store.grants(tenant)] == [2]
+
+
+def test_a_run_that_has_ended_takes_no_grant(store: Store, run: RunHead) -> None:
+    tenant, mine = opaque_id(random.randbytes(5)), claimed(store, run)
+    ended = release(mine, Status.FAILED)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=ended, now=NOW)
+    with pytest.raises(Conflict):
+        store.append_external(run.run_id, [returned("0.0")], grant=grant(tenant), now=NOW)
+    assert store.grants(tenant) == []
+
+
 def test_a_revoked_grant_cannot_be_used_and_keeps_its_first_revoker(
     store: Store, run: RunHead
 ) -> None:

@@ -113,3 +113,46 @@ def test_a_response_without_a_body_is_not_cached_either(deployment: Deployment) 
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+HALVES = ["\ud800", "\udfff", "\udc00\ud83d", "é\ud83d 😀"]
+
+
+@pytest.mark.parametrize("odd", HALVES, ids=ascii)
+def test_half_a_surrogate_pair_is_refused_in_a_body(permissive: Deployment, odd: str) -> None:
+    run_id = permissive.suspended()
+    before = permissive.state()
+    permissive.post_run({**HR, "input": odd}).refused(422)
+    permissive.post_run({**HR, "metadata": {odd: odd}}).refused(422)
+    permissive.decide(run_id, reason=odd).refused(422)
+    permissive.decide(run_id, arguments={odd: odd}).refused(422)
+    for name, body in (("message-run", {"content": odd}), ("signal-run", {"payload": odd})):
+        params = {"run_id": run_id, "name": "n"}
+        permissive.http(name, params=params, body=json.dumps(body)).refused(422)
+    assert permissive.state() == before
+
+
+@pytest.mark.parametrize("odd", HALVES, ids=ascii)
+def test_half_a_surrogate_pair_beside_a_body_is_no_internal_error(
+    permissive: Deployment, odd: str
+) -> None:
+    run_id = permissive.suspended()
+    assert permissive.post_run(HR, key=odd).status == 202
+    permissive.http("list-runs", query={odd: odd}).refused(422)
+    permissive.http("list-runs", query={"status": odd}).refused(422)
+    assert permissive.http("list-runs", query={"agent": odd}).json()["items"] == []
+    permissive.http("read-run", params={"run_id": odd}).refused(404)
+    params = {"run_id": run_id, "name": odd}
+    assert permissive.http("signal-run", params=params, body="{}").status == 202
+    assert permissive.http("approval-page", params={"token": odd}).status == 404
+    permissive.http("callback", params={"token": odd}, body='{"status": "ok"}').refused(404)
+
+
+@pytest.mark.parametrize("odd", HALVES, ids=ascii)
+def test_half_a_surrogate_pair_on_the_bus_is_delivered(deployment: Deployment, odd: str) -> None:
+    run_id = deployment.suspended()
+    event = example("eventbridge")
+    event["detail"] = {"run_id": run_id, "name": odd, "payload": {odd: odd}, "correlation": odd}
+    assert deployment.invoke("EventBridgeFunction", event)["event_id"]
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "suspended"

@@ -138,6 +138,26 @@ def test_a_model_that_refuses_blocks_the_run_until_it_is_redriven(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
+def test_a_run_waits_and_says_so_while_the_models_key_cannot_be_read(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    secret = deployment.physical["ModelSecret"]
+    deployment.physical["ModelSecret"] = "no-such-secret"
+    run_id = deployment.started()
+    assert "AdvanceFunction" in deployment.drain()
+    shown = deployment.read(run_id)
+    assert shown["status"] == "suspended"
+    [waiting] = shown["waiting"]
+    assert waiting["kind"] == "model"
+    [line] = deployment.lines("model unavailable")
+    assert line["reason"].endswith("cannot be read: ResourceNotFoundException")
+    deployment.physical["ModelSecret"] = secret
+    deployment.make_due(lambda item: item["pk"]["S"] == f"R#{run_id}")
+    assert deployment.sweep() == 1
+    deployment.drain()
+    assert [each["kind"] for each in deployment.read(run_id)["waiting"]] == ["approval"]
+
+
 # -- notify ------------------------------------------------------------
 
 

@@ -13,7 +13,14 @@ from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.run import Status
-from agent_continuations.errors import AlreadyDecided, Forbidden, Invalid, NotFound
+from agent_continuations.errors import (
+    AlreadyDecided,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Retryable,
+)
 from tests.support.policy_harness import ANN, BOB, CARL, HOUR, PolicyHarness, policy_harness
 
 DAY = 24 * HOUR
@@ -215,6 +222,74 @@ def test_a_grant_without_a_policy_for_grants_is_refused() -> None:
 def test_a_grant_by_another_person_than_an_approver_is_refused() -> None:
     with pytest.raises(Forbidden):
         agree(granting(ANN), CARL)
+
+
+def approve_with_grant(two: PolicyHarness, **more: Any) -> None:
+    two.approve(ANN, grant=GrantTerms(seconds=HOUR, rules={"amount": "up_to"}), **more)
+
+
+def test_a_vote_that_is_repeated_with_its_grant_makes_one_grant() -> None:
+    two = granting(ANN, BOB, needed=2)
+    approve_with_grant(two)
+    approve_with_grant(two)
+    approve_with_grant(two, via="api")
+    assert len(two.services.grants.all()) == 1
+    assert two.approve(BOB)
+    approve_with_grant(two)
+    assert len(two.services.grants.all()) == 1
+
+
+def test_a_vote_that_is_repeated_cannot_add_a_grant() -> None:
+    two = granting(ANN, BOB, needed=2)
+    two.approve(ANN)
+    with pytest.raises(Conflict, match="withdraw it"):
+        approve_with_grant(two)
+    assert two.services.grants.all() == []
+    two.withdraw(ANN)
+    two.wait(1)
+    approve_with_grant(two)
+    assert len(two.services.grants.all()) == 1
+
+
+def test_a_grant_given_before_a_withdrawal_is_no_grant_of_the_next_vote() -> None:
+    two = granting(ANN, BOB, needed=2)
+    approve_with_grant(two)
+    two.withdraw(ANN)
+    two.wait(1)
+    two.approve(ANN)
+    with pytest.raises(Conflict):
+        approve_with_grant(two)
+    assert len(two.services.grants.all()) == 1
+
+
+def test_a_decision_that_cannot_be_stored_makes_no_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = granting(ANN)
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise Retryable("the store does not answer")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(one.store, "append_external", unreachable)
+        with pytest.raises(Retryable):
+            agree(one)
+    assert one.services.grants.all() == []
+    agree(one)
+    assert len(one.services.grants.all()) == 1
+
+
+def test_a_decision_that_another_precedes_makes_no_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = granting(ANN, BOB)
+    stored = one.store.append_external
+
+    def overtaken(*given: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        one.approve(BOB, arguments={"amount": 5})
+        return stored(*given, **more)
+
+    monkeypatch.setattr(one.store, "append_external", overtaken)
+    with pytest.raises(AlreadyDecided):
+        agree(one)
+    assert one.services.grants.all() == []
 
 
 def test_a_grant_on_a_closed_request_is_refused() -> None:

@@ -15,6 +15,7 @@ from agent_continuations.core.approvals.policy import (
     Risk,
 )
 from agent_continuations.core.approvals.policy import Stage as PolicyStage
+from agent_continuations.core.base import storable
 
 WEEK_SECONDS = 7 * 24 * 3600
 MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
@@ -165,7 +166,7 @@ class Approval:
         self, stages: tuple[PolicyStage, ...], preview: Preview | None
     ) -> ApprovalPolicy:
         high = self.risk == "high" or (preview is not None and preview.risk is Risk.HIGH)
-        return ApprovalPolicy(
+        policy = ApprovalPolicy(
             stages=stages,
             timeout_seconds=self.timeout_seconds,
             reminders=tuple(self.remind_after_seconds),
@@ -177,6 +178,7 @@ class Approval:
             grant_seconds=self.grant_seconds,
             preview=preview,
         )
+        return storable(policy)
 
     def _stages(self) -> Sequence[Stage]:
         return self.stages or (Stage(self.approvers, self.needed),)

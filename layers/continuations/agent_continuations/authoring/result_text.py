@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agent_continuations.authoring.running import attempted
+from agent_continuations.core.base import storable
 
 MAX_ERROR_DEPTH = 5
 MAX_ERROR_CHARACTERS = 8000
@@ -24,7 +25,7 @@ def result_text(result: Any) -> str:
     The call has happened, so it is never a failure if its result has no text.
     """
     if issubclass(type(result), str):
-        return storable(result)
+        return storable(str.__str__(result))
     made, error = attempted(_json_text, result)
     return storable(_represented(result) if error else made)
 
@@ -33,11 +34,6 @@ def error_text(error: BaseException) -> str:
     """An exception as text: its type and message, its notes, its cause, the members of a group."""
     lines, failed = attempted(_error_lines, error, MAX_ERROR_DEPTH)
     return storable(type(error).__name__ if failed else "\n".join(lines))[:MAX_ERROR_CHARACTERS]
-
-
-def storable(text: str) -> str:
-    """A text as the store and the model can take it: lone surrogates have no UTF-8 encoding."""
-    return str.encode(text, "utf-8", "replace").decode("utf-8")
 
 
 def _json_text(result: Any) -> str:

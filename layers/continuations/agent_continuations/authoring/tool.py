@@ -13,12 +13,13 @@ from pydantic import BaseModel, PydanticUserError
 from agent_continuations.authoring.answer import AnswerSchema
 from agent_continuations.authoring.approval import Approval, ToolCall, check_approval_type
 from agent_continuations.authoring.context import ToolContext
-from agent_continuations.authoring.result_text import error_text, result_text, storable
+from agent_continuations.authoring.result_text import error_text, result_text
 from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.authoring.schema import Arguments, ArgumentsSchema, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
 from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
+from agent_continuations.core.base import storable
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
@@ -63,7 +64,7 @@ class Tool:
     @cached_property
     def schema_version(self) -> str:
         """The hash of the schema; part of the content that an approval covers."""
-        return sha256(canonical_json(self.schema).encode()).hexdigest()[:12]
+        return sha256(canonical_json(self.schema).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Validates the arguments of a call, as JSON values; returns them as they are shown.
@@ -95,7 +96,7 @@ class Tool:
         if isinstance(made, str):
             made, error = attempted(Preview, effect=storable(made))
         if isinstance(made, Preview):
-            return made.model_copy(update={"effect": storable(made.effect)})
+            return storable(made)
         fault = f"it is no text, but of the type {type(made).__name__}"
         if error is not None:
             fault = error_text(error)

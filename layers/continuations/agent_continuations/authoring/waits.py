@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
-from agent_continuations.authoring.result_text import storable
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
+from agent_continuations.core.base import storable
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.waits import EventWait, JobWait, Poll, QuestionWait, TimerWait
 from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
@@ -85,7 +85,7 @@ class Question:
         Args:
             answer: JSON schema of the answer.
         """
-        return QuestionWait(text=storable(self.text), answer=answer, gate=self._policy())
+        return storable(QuestionWait(text=self.text, answer=answer, gate=self._policy()))
 
     def _policy(self) -> ApprovalPolicy:
         policy = Approval(
@@ -128,8 +128,7 @@ class WaitFor:
         """Returns the wait as it is stored."""
         seconds = LONGEST_WAIT_SECONDS if self.timeout_seconds is None else self.timeout_seconds
         until = now + timedelta(seconds=seconds)
-        correlation = self.correlation and storable(self.correlation)
-        return EventWait(name=storable(self.event), correlation=correlation, until=until)
+        return storable(EventWait(name=self.event, correlation=self.correlation, until=until))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from agent_continuations.bootstrap.aws import secret
+from botocore.exceptions import BotoCoreError, ClientError
+
+from agent_continuations.bootstrap.aws import recent_secret
 from agent_continuations.bootstrap.links import callback_url
 from agent_continuations.bootstrap.routes import addresses, routes
 from agent_continuations.bootstrap.services import queue, registry, store
+from agent_continuations.errors import ModelRefused, ModelUnavailable
 from agent_continuations.ports.model import Model
 
 if TYPE_CHECKING:
@@ -26,10 +29,42 @@ def model() -> Model:
     from agent_continuations.adapters.models.openai import OpenAIModel
 
     return OpenAIModel(
-        api_key=secret(os.environ["MODEL_SECRET"])["api_key"] or "none",
+        api_key=_ModelKey(os.environ["MODEL_SECRET"]),
         base_url=os.environ.get("OPENAI_BASE_URL") or None,
         model=os.environ["MODEL"],
     )
+
+
+class _ModelKey:
+    """The key in the secret of the model service; see `ApiKey`.
+
+    It is read when a model is called, not when the runner is made: a run must be claimed to say
+    that its model's key cannot be read.
+    """
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+
+    def value(self) -> str:
+        try:
+            key = recent_secret(self._arn)["api_key"] or ""
+        except ClientError as error:
+            raise _unreadable(error.response["Error"]["Code"]) from error
+        except BotoCoreError as error:
+            raise _unreadable(type(error).__name__) from error
+        except (ValueError, LookupError, TypeError):
+            key = None
+        if not isinstance(key, str):
+            raise ModelRefused('the secret of the model service\'s key must be {"api_key": "..."}')
+        return key.strip() or "none"  # some servers take any key
+
+    def renewed(self) -> str:
+        recent_secret.cache_clear()
+        return self.value()
+
+
+def _unreadable(reason: str) -> ModelUnavailable:
+    return ModelUnavailable(f"the secret of the model service's key cannot be read: {reason}")
 
 
 @cache

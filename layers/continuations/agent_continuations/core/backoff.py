@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from agent_continuations.core.base import FrozenModel
+from agent_continuations.core.base import FrozenModel, storable
 from agent_continuations.errors import ModelUnavailable
 
 
@@ -75,4 +75,4 @@ def next_backoff(
         until = before.until
     seconds = max(error.after_seconds or 0.0, min(shortest * 2.0 ** (tries - 1), longest))
     until = max(until, now + timedelta(seconds=seconds))
-    return ModelBackoff(until=until, tries=tries, reason=str(error)[:200])
+    return ModelBackoff(until=until, tries=tries, reason=storable(str(error)[:200]))

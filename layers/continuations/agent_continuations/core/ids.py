@@ -87,4 +87,4 @@ def decode_id(text: str) -> bytes:
 
 
 def _digest(*parts: Any) -> bytes:
-    return hashlib.sha256(canonical_json(list(parts)).encode()).digest()
+    return hashlib.sha256(canonical_json(list(parts)).encode("utf-8", "surrogatepass")).digest()

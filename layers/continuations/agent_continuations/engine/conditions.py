@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from agent_continuations.authoring.conditions import LIMIT, Condition
 from agent_continuations.authoring.schema import ArgumentsRefused
 from agent_continuations.core.approvals.policy import Preview
+from agent_continuations.core.base import storable
 from agent_continuations.core.continuation import CONDITION_INDEX_BASE, Continuation
 from agent_continuations.core.events import ConditionReached
 from agent_continuations.core.path import ROOT, Path, Step, parse_path, path_text
@@ -41,7 +42,7 @@ def due_condition(
         arguments=arguments,
         scope=condition.scope,
         tally=reached,
-        gate=condition.approval.pinned_policy(Preview(effect=why)),
+        gate=condition.approval.pinned_policy(Preview(effect=storable(why))),
     )
     turn = len(frame.turns)
     before = sum(parse_path(key)[0].turn == turn for key in frame.holds)

@@ -1,6 +1,7 @@
 """Pending writes: events that an execution has applied to its state, but not stored yet."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,6 +53,13 @@ class PendingWrites:
     def drop_questions(self) -> None:
         """Drop the staged events: after a load the scheduler stages those that are still due."""
         self.staged = []
+
+    def with_staged_uses(self, grants: Iterable[Grant]) -> list[Grant]:
+        """The grants as they will be after the next commit: the staged votes have used them."""
+        staged = Counter(each.grant.grant_id for each in self.staged if each.grant)
+        return [
+            each.model_copy(update={"uses": each.uses + staged[each.grant_id]}) for each in grants
+        ]
 
     def read_entries(self) -> list[JournalEntry]:
         """One journal entry for each turn's results."""

@@ -6,9 +6,10 @@ from datetime import datetime
 from logging import getLogger
 
 from agent_continuations.authoring.agent import Agent, AgentTool
-from agent_continuations.authoring.result_text import error_text, storable
+from agent_continuations.authoring.result_text import error_text
 from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.core.approvals.request import Decision, Verdict
+from agent_continuations.core.base import storable
 from agent_continuations.core.continuation import (
     MAX_CALLS_PER_TURN,
     MAX_CALLS_WITH_RUNS,
@@ -28,13 +29,14 @@ _log = getLogger(__name__)
 
 def first_frame(agent: Agent, input: str) -> Continuation:
     """The first continuation of a run of `agent`."""
-    return Continuation(
+    frame = Continuation(
         agent=agent.name,
         instructions=agent.instructions,
         input=input,
         max_turns=agent.max_turns,
         output=agent.output.schema if agent.output else None,
     )
+    return storable(frame)
 
 
 def model_replied(
@@ -57,27 +59,17 @@ def model_replied(
         profile: the digest of the request's profile.
         at: the time.
     """
-    reply = validate_reply(agent, frame, _storable_reply(reply))
+    reply = validate_reply(agent, frame, storable(reply))
     return ModelReplied(
         path=path_text(effect.path),
         turn=effect.turn,
         reply=reply,
-        calls=plan_calls(agent, effect.path, reply, frame.turns),
+        calls=storable(plan_calls(agent, effect.path, reply, frame.turns)),
         reads=reads,
         heard=effect.heard,
         profile=profile,
         at=at,
     )
-
-
-def _storable_reply(reply: Reply) -> Reply:
-    """A reply whose texts can be stored, whatever the model sent."""
-    requests = tuple(
-        ToolRequest(name=storable(each.name), arguments=storable(each.arguments))
-        for each in reply.requests
-    )
-    content, detail = (each and storable(each) for each in (reply.content, reply.detail))
-    return reply.model_copy(update={"content": content, "detail": detail, "requests": requests})
 
 
 def validate_reply(agent: Agent, frame: Continuation, reply: Reply) -> Reply:

@@ -40,6 +40,8 @@ NOBODY_TO_ASK = (
     "whether a call happened is not known, and nobody can be asked: it has no approver, and the"
     " deployment has no operators"
 )
+GRANT_TRIES = 3
+"""How often the votes of grants are made again after a refused commit, before people are asked."""
 
 
 class EffectScheduler:
@@ -127,8 +129,16 @@ class EffectScheduler:
         """Apply all that needs no person: deadlines, timeouts, signals, and standing approvals.
 
         These events are committed before anything follows from them, because an answer may have
-        been stored first; then the commit is refused, and the answer is loaded.
+        been stored first; then the commit is refused, and the answer is loaded. It is refused as
+        well if another run has used up one of the grants; the others may still be used. After
+        several refusals people are asked.
         """
+        for _ in range(GRANT_TRIES):
+            self._stage_timeouts_and_grants()
+            if not self._run.pending.staged or self._run.flush():
+                return
+
+    def _stage_timeouts_and_grants(self) -> None:
         now = self._context.clock()
         for effect in effects(self._run.continuation):
             head, root = self._run.head, self._run.continuation
@@ -144,8 +154,6 @@ class EffectScheduler:
                     self._run.stage_with_grants(approval_request(head, root, effect, now))
                 case _:
                     pass
-        if self._run.pending.staged:
-            self._run.flush()
 
     def _stopped_by_condition(self, effect: CallModel) -> bool:
         """Whether a condition stops the agent, or the whole run, before this model call.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.base import storable
 from agent_continuations.core.continuation import Continuation, Intent
 from agent_continuations.core.events import (
     ApprovalEvent,
@@ -196,7 +197,7 @@ class RunUnitOfWork:
         """Stage an approval request with the votes of standing approvals; nothing without votes."""
         plan = self.continuation.call_at(parse_path(requested.path)).plan
         now = self._context.clock()
-        grants = self._store.grants(self.head.tenant, plan.tool)
+        grants = self.pending.with_staged_uses(self._store.grants(self.head.tenant, plan.tool))
         votes = list(grant_votes(self.head, self.continuation, requested, grants, now))
         if not votes:
             return
@@ -211,14 +212,20 @@ class RunUnitOfWork:
             self._apply(vote)
             self.pending.staged.append(PendingWrite(vote, grant=grant))
 
-    def flush(self) -> None:
-        """Commit the pending writes and keep the lease; load if the commit met a conflict."""
-        if not self._commit(None):
+    def flush(self) -> bool:
+        """Commit the pending writes and keep the lease; load if the commit met a conflict.
+
+        Returns:
+            False if it did: what was staged is dropped.
+        """
+        committed = self._commit(None)
+        if not committed:
             self.load()
+        return committed
 
     def hand_back(self, due: datetime, note: str, *, counted: bool) -> None:
         """Give up the lease, with nothing written; see `RunStore.hand_back`."""
-        note = note[:MAX_NOTE_CHARACTERS]
+        note = storable(note[:MAX_NOTE_CHARACTERS])
         epoch = self.head.epoch
         self._store.hand_back(self.run_id, epoch=epoch, due=due, note=note, counted=counted)
         self.log.handed_back(note)
@@ -230,7 +237,7 @@ class RunUnitOfWork:
             False, with nothing released, if the stored run has changed since the load.
         """
         status, due, note, obstacle = released
-        note = note[:MAX_NOTE_CHARACTERS] if note else None
+        note = storable(note[:MAX_NOTE_CHARACTERS]) if note else None
         if status.ended:
             root = self.continuation if self.entry_count else None
             report_to_parent(self._context, self.head, root, status, note)

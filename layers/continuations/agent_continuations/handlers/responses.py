@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from pydantic import TypeAdapter
 
+from agent_continuations.core.base import storable
 from agent_continuations.handlers.problems import (
     CONTENT_TYPE,
     Problem,
@@ -47,7 +48,7 @@ def problem_response(document: Problem) -> Response[str]:
     return Response(
         status_code=document["status"],
         content_type=CONTENT_TYPE,
-        body=_JSON.dump_json(document).decode(),
+        body=_JSON.dump_json(storable(document)).decode(),
         headers=dict(_PRIVATE),
     )
 

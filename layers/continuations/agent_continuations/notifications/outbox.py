@@ -8,6 +8,7 @@ the failures.
 from collections.abc import Mapping
 from datetime import timedelta
 
+from agent_continuations.core.base import storable
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.log import log_attempt
@@ -106,4 +107,4 @@ def _why_nobody(notice: Notice) -> str | None:
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return storable(str(error)) or type(error).__name__

@@ -213,6 +213,7 @@ class RunStore(Protocol):
         entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
+        grant: Grant | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
@@ -220,6 +221,7 @@ class RunStore(Protocol):
         nothing. A parked or paused run keeps them until it continues.
 
         Args:
+            grant: a new grant, which an approver gives with this decision.
             reopen: whether a completed run is continued.
 
         Returns:

@@ -2,12 +2,18 @@
 
 A response is decided in six steps: find the request, resolve the approver and hash the call, check
 that the request is open, build the event that the response makes, prepare a grant where one is
-asked for, commit. The commit succeeds only if the run's audit trail has not grown since the run was
-loaded; otherwise the run is loaded again and all steps are repeated. So concurrent responses are
-stored one after another, and each is checked against those stored before it.
+asked for, commit. The commit stores the event and the grant in one transaction, and succeeds only
+if the run's audit trail has not grown since the run was loaded; otherwise the run is loaded again
+and all steps are repeated. So concurrent responses are stored one after another, and each is
+checked against those stored before it.
 """
 
+from dataclasses import replace
+
 from agent_continuations.core.approvals.audit_chain import append
+from agent_continuations.core.approvals.grant import Grant
+from agent_continuations.core.approvals.request import Decision
+from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.decisions.responses import (
     Decide,
@@ -85,6 +91,7 @@ class DecisionService:
         self, loaded: LoadedRun, request: Request, response: Response
     ) -> DecisionResult:
         """`decide`, for a caller that has loaded the run already."""
+        response = _storable(response)
         for _ in range(MAX_TRIES):
             attempt = new_attempt(loaded, request, response, self._runs.clock())
             try:
@@ -101,16 +108,11 @@ class DecisionService:
         check_open(attempt)
         event = event_of(attempt, self._runs.registry)
         edited = event.decision.arguments if isinstance(event, Voted | Decided) else None
-        # Prepared before the commit, so that an invalid grant leaves the request open; stored after
-        # it, so that a grant needs an approval that counts.
         grant = self._grants.prepare(attempt.loaded, attempt.request, response, wanted, edited)
         if approval and isinstance(event, Voted) and event.decision in approval.votes:
-            result = DecisionResult(event, approval)  # the same vote again
-        else:
-            result = self._commit(attempt, event)
-        if grant:
-            self._grants.store(grant)
-        return result
+            self._check_granted(attempt, event.decision)
+            return DecisionResult(event, approval)  # the same vote again
+        return self._commit(attempt, event, grant)
 
     def _closed(self, attempt: DecisionAttempt) -> DecisionResult:
         """The result of a decided request for a repeated response; any other is too late."""
@@ -129,12 +131,29 @@ class DecisionService:
         run_id = attempt.loaded.head.run_id
         raise AlreadyDecided(decision_view(run_id, request.request_id, earlier))
 
-    def _commit(self, attempt: DecisionAttempt, event: Written) -> DecisionResult:
+    def _check_granted(self, attempt: DecisionAttempt, vote: Decision) -> None:
+        """Check that the grant which a repeated vote asks for was stored with the vote.
+
+        Raises:
+            Conflict: it was not: the vote was given without one.
+        """
+        response, run_id = attempt.response, attempt.loaded.head.run_id
+        if not isinstance(response, Decide) or response.grant is None:
+            return
+        if not self._grants.made_with(run_id, attempt.request.request_id, vote):
+            raise Conflict(
+                "your approval is stored without a standing approval: withdraw it, and approve"
+                " again with one"
+            )
+
+    def _commit(
+        self, attempt: DecisionAttempt, event: Written, grant: Grant | None
+    ) -> DecisionResult:
         run_id, before = attempt.loaded.head.run_id, attempt.loaded.head.trail
         after, event = append(before, event)
         entries, move = entries_of(attempt.request, event), TrailMove(before.number, after)
         store, queue = self._runs.store, self._runs.queue
-        stored = store.append_external(run_id, entries, trail=move, now=attempt.now)
+        stored = store.append_external(run_id, entries, trail=move, grant=grant, now=attempt.now)
         if stored is None:
             queue.resume(run_id)
             RunLog(attempt.loaded.head).stored(attempt.loaded.continuation, (event,))
@@ -142,3 +161,12 @@ class DecisionService:
         if any(isinstance(each, ToolReturned) for each in stored.events):
             raise Conflict("the outcome of the call is already known; nothing is left to answer")
         raise Stale(run_id)
+
+
+def _storable(response: Response) -> Response:
+    """A response whose texts can be stored. Edited arguments and answers are left as they are: the
+    checks of their values refuse what cannot be stored, because nobody has approved a `?`.
+    """
+    if not isinstance(response, Decide):
+        return storable(response)
+    return replace(storable(response), arguments=response.arguments, answer=response.answer)

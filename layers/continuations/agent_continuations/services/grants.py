@@ -7,7 +7,8 @@ from typing import Any
 
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
 from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
-from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.core.approvals.request import Decision, Verdict
+from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, GrantTerms, Response
 from agent_continuations.core.ids import is_opaque_id, opaque_id
@@ -37,7 +38,8 @@ class GrantService:
         wanted: GrantTerms | None,
         edited: Mapping[str, Any] | None = None,
     ) -> Grant | None:
-        """The grant of an approver for calls like the one of a request; it is not stored yet.
+        """The grant of an approver for calls like the one of a request; it is stored with the
+        approval, in one transaction.
 
         Args:
             loaded: the run.
@@ -86,9 +88,13 @@ class GrantService:
             max_uses=wanted.max_uses,
         )
 
-    def store(self, grant: Grant) -> None:
-        """Store a grant. It votes from then on."""
-        self._store.grant(grant)
+    def made_with(self, run_id: str, request_id: str, vote: Decision) -> bool:
+        """Whether a grant was stored with an approval of a request."""
+        return any(
+            (each.run_id, each.request_id) == (run_id, request_id)
+            and each.made_at >= vote.decided_at
+            for each in self.all(vote.approver)
+        )
 
     def all(self, approver: str | None = None) -> list[Grant]:
         """All stored grants of one approver, or of all, newest first; ended ones are included."""
@@ -112,6 +118,7 @@ class GrantService:
             NotFound: there is no such grant.
             Forbidden: the grant belongs to another approver.
         """
+        by = storable(by)
         found = [each for each in self.all() if each.grant_id == grant_id]
         if not found or not is_opaque_id(grant_id):
             raise NotFound(f"there is no standing approval {grant_id!r}")

@@ -4,6 +4,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
+from agent_continuations.core.base import storable
 from agent_continuations.core.events import (
     Event,
     InboundEvent,
@@ -54,6 +55,7 @@ class RunInbound:
                 run that started it, or has too many messages that no turn includes yet.
             KeyReused: the key was used for another text.
         """
+        text, sender = storable(text), storable(sender)
         if not text.strip() or len(text.encode()) > MAX_INPUT_BYTES:
             raise Invalid(
                 "invalid message", [("content", f"must have 1 to {MAX_INPUT_BYTES} bytes")]
@@ -94,6 +96,7 @@ class RunInbound:
             Conflict: the run has ended, or keeps too many events that no call has taken.
             KeyReused: the key was used for another event.
         """
+        name, correlation, payload = storable((name, correlation, payload))
         for field, text in (("name", name), ("correlation", correlation)):
             if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
                 raise Invalid(
@@ -147,7 +150,7 @@ class RunInbound:
         undecided = call.gate is not None and call.decision is None
         if not isinstance(call.plan, ToolPlan) or waits_for_other or undecided:
             raise NotFound(f"the call at {path!r} is not waiting for a job")
-        now = self._clock()
+        now, outcome = self._clock(), storable(outcome)
         event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
         stored = self._store.append_external(
             run_id, [JournalEntry(call_key(at, "outcome"), (event,))], now=now
@@ -163,7 +166,9 @@ class RunInbound:
 
 def _id(key: str | None) -> str:
     """The id of a message or an event: derived from its idempotency key, or random."""
-    return opaque_id(sha256(key.encode()).digest()[:15] if key else token_bytes(15))
+    return opaque_id(
+        sha256(key.encode("utf-8", "surrogatepass")).digest()[:15] if key else token_bytes(15)
+    )
 
 
 def _same_signal(one: Signal, other: Signal) -> bool:

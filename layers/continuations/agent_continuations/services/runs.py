@@ -6,6 +6,7 @@ from secrets import token_bytes
 from time import sleep as pause_for
 
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.events import (
     Started,
@@ -98,14 +99,15 @@ class RunService:
             Invalid: the input is too large.
             KeyReused: the key was used for another request.
         """
+        task, labels = storable(input), storable(dict(metadata or {}))
         registry = self.registry()
         found = registry.startable.get(agent)
         if found is None:
             raise NotFound(_no_such_agent(agent, registry), [("agent", "unknown")])
-        if len(input.encode()) > MAX_INPUT_BYTES:
+        if len(task.encode()) > MAX_INPUT_BYTES:
             raise Invalid("the input is too large", [("input", f"over {MAX_INPUT_BYTES} bytes")])
         now = self.clock()
-        request = {"agent": agent, "input": input, "metadata": dict(metadata or {})}
+        request = {"agent": agent, "input": task, "metadata": labels}
         head = RunHead(
             run_id=run_id_for(self.tenant, key) if key else opaque_id(token_bytes(15)),
             tenant=self.tenant,
@@ -123,10 +125,10 @@ class RunService:
             updated_at=now,
             # The wake-up message comes first; the sweeper wakes the run only if it was lost.
             due=now + WAKE_UP_GRACE,
-            metadata=dict(metadata or {}),
-            requester=requester,
+            metadata=labels,
+            requester=storable(requester),
         )
-        started = Started(continuation=first_frame(found, input), at=now)
+        started = Started(continuation=first_frame(found, task), at=now)
         stored = self.store.create(head, JournalEntry(START_KEY, (started,)))
         if stored.request_hash != head.request_hash:
             raise KeyReused("this Idempotency-Key was used for another request")

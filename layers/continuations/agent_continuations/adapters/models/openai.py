@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from random import uniform
 from time import sleep
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from weakref import finalize
 
 from openai import (
@@ -31,6 +31,8 @@ LONGEST_SLEEP_SECONDS = 5.0
 MAX_NAME_CHARACTERS = 200
 REQUEST_TIMEOUT_SECONDS = 300.0
 _PASSING = {408, 409, 425, 429}
+_KEY_REFUSED = 401
+_SHORTEST_SECRET = 8  # a shorter key is a word such as "none", and no secret
 # Settings for the HTTP request instead of its body: the names in `create`, and those in `post`.
 _OPTIONS = {
     "extra_headers": "headers",
@@ -40,11 +42,32 @@ _OPTIONS = {
 }
 
 
+class ApiKey(Protocol):
+    """The key of a model service, which may be replaced while the process runs."""
+
+    def value(self) -> str:
+        """The key for the next request.
+
+        Raises:
+            ModelUnavailable: the key cannot be read now.
+            ModelRefused: there is no key where it should be.
+        """
+
+    def renewed(self) -> str:
+        """The key as it is at this moment, because the service has refused `value`.
+
+        Raises:
+            ModelUnavailable, ModelRefused: as `value`.
+        """
+
+
 class OpenAIModel:
     """A model behind Chat Completions.
 
     Args:
-        api_key, base_url: as in the `openai` client.
+        api_key: sent with each request. An `ApiKey` is read for every request, and again if the
+            service refuses it: with another key, the request is repeated.
+        base_url: as in the `openai` client.
         model: the default model, for agents that name none.
         timeout_seconds: for one request.
         pause: sleeps; tests replace it.
@@ -53,14 +76,16 @@ class OpenAIModel:
     def __init__(
         self,
         *,
-        api_key: str,
+        api_key: str | ApiKey,
         model: str,
         base_url: str | None = None,
         timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
         pause: Callable[[float], None] = sleep,
     ) -> None:
+        self._api_key = _FixedKey(api_key) if isinstance(api_key, str) else api_key
+        # The client insists on a key. Each request is sent with its own.
         self._client = OpenAI(
-            api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout_seconds
+            api_key="none", base_url=base_url, max_retries=0, timeout=timeout_seconds
         )
         # Connections close with the object, so that no caller must close it.
         finalize(self, self._client.close)
@@ -71,7 +96,8 @@ class OpenAIModel:
         """Request one reply. Transient faults are retried as long as the waits are short.
 
         Raises:
-            ModelUnavailable: the service asks for a longer wait, or did not recover.
+            ModelUnavailable: the service asks for a longer wait, or did not recover; or the key
+                cannot be read.
             ModelRefused: the service refuses the request permanently.
         """
         parameters: dict[str, Any] = {
@@ -84,9 +110,19 @@ class OpenAIModel:
         if request.output is not None:
             schema = {"name": request.agent, "schema": dict(request.output)}
             parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+        key = self._api_key.value()
+        try:
+            return self._ask_patiently(key, parameters)
+        except _KeyRefused:
+            renewed = self._api_key.renewed()
+            if renewed == key:
+                raise
+        return self._ask_patiently(renewed, parameters)
+
+    def _ask_patiently(self, key: str, parameters: Mapping[str, Any]) -> Reply:
         for tries in range(1, TRIES + 1):
             try:
-                return self._ask(parameters)
+                return self._ask(key, parameters)
             except ModelUnavailable as error:
                 wait = error.after_seconds
                 seconds = uniform(0.1, 0.5 * 2**tries) if wait is None else wait
@@ -95,14 +131,17 @@ class OpenAIModel:
                 self._pause(seconds)
         raise AssertionError("unreachable")
 
-    def _ask(self, parameters: Mapping[str, Any]) -> Reply:
+    def _ask(self, key: str, parameters: Mapping[str, Any]) -> Reply:
+        if not (key.isascii() and key.isprintable()):
+            # The client's own error would quote it.
+            raise ModelRefused("the key of the model service has a character that no key can have")
         body = {name: value for name, value in parameters.items() if name not in _OPTIONS}
         options = {_OPTIONS[name]: parameters[name] for name in _OPTIONS if name in parameters}
         options["security"] = {"bearer_auth": True}  # no other key from the environment
         try:
             # Not by `chat.completions.create`: it checks every message of every request against
             # its types, which takes most of a turn's time and leaves these requests unchanged.
-            answer = self._client.post(
+            answer = self._client.with_options(api_key=key).post(
                 "/chat/completions", cast_to=str, body=body, options=cast(Any, options)
             )
             return _reply(answer)
@@ -118,9 +157,32 @@ class OpenAIModel:
             if status in _PASSING or status >= 500:
                 after = retry_after_seconds(error.response.headers.get("retry-after"), utc_now())
                 raise ModelUnavailable(f"the model service answered {status}", after) from error
-            raise ModelRefused(f"the model service answered {status}: {error.message}") from error
+            refused = _KeyRefused if status == _KEY_REFUSED else ModelRefused
+            text = f"the model service answered {status}: {error.message}"
+            # Without its cause, because a service may quote the key, and causes are logged.
+            raise refused(_without_key(text, key)) from None
         except APIError as error:
             raise ModelUnavailable(f"the model service failed: {error}") from error
+
+
+class _KeyRefused(ModelRefused):
+    """The service does not accept the key."""
+
+
+class _FixedKey:
+    """A key that stays the same."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def value(self) -> str:
+        return self._key
+
+    renewed = value
+
+
+def _without_key(text: str, key: str) -> str:
+    return text.replace(key, "***") if len(key) >= _SHORTEST_SECRET else text
 
 
 class _Function(BaseModel):

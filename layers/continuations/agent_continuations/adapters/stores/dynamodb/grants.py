@@ -29,6 +29,10 @@ class Grants:
         """See `GrantStore.grant`."""
         self._table.put(_item(grant, self._table.form))
 
+    def new_write(self, grant: Grant) -> Write:
+        """The write of a new grant in a transaction."""
+        return self._table.put_write(_item(grant))
+
     def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
         """See `GrantStore.grants`."""
         low, high = (f"{tool}#", f"{tool}#~") if tool else (" ", "~")

@@ -110,23 +110,25 @@ class Runs:
         entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
+        grant: Grant | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
         """See `RunStore.append_external`."""
         write_id = uuid4().hex
         entry_writes = self._entry_writes(run_id, entries, write_id)
+        grant_writes = [self._grants.new_write(grant)] if grant else []
         # The first try assumes a suspended run, which saves reading the head; if it is not
         # suspended, the refusal carries the head.
         status = Status.SUSPENDED
         form = form_update(self._table.form)
         for _ in range(CONTENDED_TRIES):
             update = wake_update(status, now) + trail_update(trail) + form
-            writes = [self._heads.update_write(run_id, update), *entry_writes]
+            writes = [self._heads.update_write(run_id, update), *entry_writes, *grant_writes]
             refused = self._table.transact(writes, token=uuid4().hex)
             if refused is None:
                 return None
-            for stored in refused[1:]:
+            for stored in refused[1 : 1 + len(entry_writes)]:
                 if stored:
                     return None if stored["w"] == write_id else self._journal.read(stored)
             if refused[0] is None:

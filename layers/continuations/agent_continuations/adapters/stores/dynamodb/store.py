@@ -133,10 +133,13 @@ class DynamoDBStore:
         entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
+        grant: Grant | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
-        return self._runs.append_external(run_id, entries, trail=trail, reopen=reopen, now=now)
+        return self._runs.append_external(
+            run_id, entries, trail=trail, grant=grant, reopen=reopen, now=now
+        )
 
     def wake(self, run_id: str, *, now: datetime, cancel: bool = False) -> RunHead | None:
         return self._heads.wake(run_id, now=now, cancel=cancel)

@@ -136,6 +136,7 @@ class InMemoryStore:
         entries: Sequence[JournalEntry],
         *,
         trail: TrailMove | None = None,
+        grant: Grant | None = None,
         reopen: bool = False,
         now: datetime,
     ) -> JournalEntry | None:
@@ -154,6 +155,8 @@ class InMemoryStore:
             run.write(entries)
             if trail:
                 run.update(trail=trail.after)
+            if grant:
+                self._grants.grant(grant)
             run.wake(now)
             return None
 
