@@ -17,7 +17,9 @@ from agent_continuations.core.path import parse_path
 
 
 class Status(StrEnum):
-    """The status of a run. The last four are final, but a parked run can be redriven."""
+    """The status of a run. The last five are final, but a parked run can be redriven, and a moved
+    one, which was handed over in a document, continues where that document is loaded.
+    """
 
     READY = "ready"
     RUNNING = "running"
@@ -26,11 +28,12 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     PARKED = "parked"
+    MOVED = "moved"
 
     @property
     def terminal(self) -> bool:
-        """Whether the run has ended or is parked, so that it does not continue by itself."""
-        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.PARKED)
+        """Whether the run has ended, is parked or was moved: it does not continue by itself."""
+        return self not in (Status.READY, Status.RUNNING, Status.SUSPENDED)
 
 
 class Parent(FrozenModel):
@@ -60,6 +63,9 @@ class RunHead(FrozenModel):
         trail: the end of the run's audit trail.
         paused: an operator has paused the run.
         parent: the call that started the run; None for a run that no other run started.
+        moves: the number of the newest document by which the run, or the run that started it, was
+            handed over or taken over; 0 if there was none.
+        moved_from: the status of a moved run when it was handed over.
     """
 
     run_id: str
@@ -85,6 +91,52 @@ class RunHead(FrozenModel):
     trail: ChainHead = ChainHead()
     paused: bool = False
     parent: Parent | None = None
+    moves: int = 0
+    moved_from: Status | None = None
+
+    @property
+    def closed_reason(self) -> str:
+        """Why a run with a final status takes no input."""
+        if self.status is Status.MOVED:
+            return (
+                f"the run was handed over with document {self.moves}; "
+                "load that document here to take it back"
+            )
+        return f"the run is {self.status.value}"
+
+    def handed_over(self, number: int, now: datetime) -> "RunHead":
+        """The head after the hand-over with the document of this number."""
+        return self.model_copy(
+            update={
+                "status": Status.MOVED,
+                "moved_from": self.status,
+                "moves": number,
+                "due": None,
+                "owner": None,
+                "lease_until": None,
+                "updated_at": now,
+            }
+        )
+
+    def taken_over(self, now: datetime) -> "RunHead":
+        """The head with which a moved run continues; a run that was not moved stays as it is."""
+        if self.moved_from is None:
+            return self
+        continues = not self.moved_from.terminal
+        return self.model_copy(
+            update={
+                "status": Status.READY if continues else self.moved_from,
+                "moved_from": None,
+                "due": now if continues else None,
+                "updated_at": now,
+            }
+        )
+
+    def yields_to(self, other: "RunHead") -> bool:
+        """Whether `other`, from a document, may replace this head: the run was handed over, and
+        not with a newer document.
+        """
+        return self.status is Status.MOVED and self.moves <= other.moves
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class RunControl:
         if head is None:
             raise NotFound(f"there is no run {run_id!r}")
         if head.status.terminal and head.status is not Status.CANCELLED:
-            raise Conflict(f"the run is {head.status.value}")
+            raise Conflict(head.closed_reason)
         if not head.status.terminal:
             self._queue.resume(run_id)
         return head
@@ -64,10 +64,11 @@ class RunControl:
             NotFound: there is no such run for this tenant.
             Conflict: it is not parked.
         """
-        self._runs.head(run_id)
+        before = self._runs.head(run_id)
         head = self._store.redrive(run_id, now=self._clock())
         if head is None:
-            raise Conflict("the run is not parked")
+            moved = before.status is Status.MOVED
+            raise Conflict(before.closed_reason if moved else "the run is not parked")
         self._queue.resume(run_id)
         return head
 
@@ -75,5 +76,5 @@ class RunControl:
         self._runs.head(run_id)
         head = self._store.pause(run_id, paused=paused, now=self._clock())
         if head is None or head.status.terminal:
-            raise Conflict(f"the run is {head.status.value if head else 'gone'}")
+            raise Conflict(head.closed_reason if head else "the run is gone")
         return head

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
 from agent_continuations.adapters.stores.dynamodb.head_items import backoff_item, intent_item
-from agent_continuations.adapters.stores.dynamodb.items import Item, due_shard, millis
+from agent_continuations.adapters.stores.dynamodb.items import FORM, Item, due_shard, millis
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.ports.store import ReleaseTerms, TrailMove
@@ -213,6 +213,38 @@ def resume_update(status: Status, now: datetime) -> UpdateExpression:
     """Resume a paused run that has this status."""
     return wake_update(status, now) + UpdateExpression(
         removes=("paused",), conditions=("paused = :true",), values={":true": True}
+    )
+
+
+def hand_over_update(status: Status, epoch: int, number: int, now: datetime) -> UpdateExpression:
+    """Hand over a run that has this status and epoch."""
+    return UpdateExpression(
+        # The form keeps code that does not know the status from reading the run.
+        sets=(
+            "#status = :moved",
+            "moved_from = :status",
+            "moves = :number",
+            "updated_at = :now",
+            "f = :form",
+        ),
+        removes=("due", "#owner", "lease_until"),
+        conditions=("#status = :status", "epoch = :epoch"),
+        values={
+            ":moved": Status.MOVED,
+            ":status": status,
+            ":epoch": epoch,
+            ":number": number,
+            ":now": millis(now),
+            ":form": FORM,
+        },
+    )
+
+
+def restorable(number: int) -> UpdateExpression:
+    """The condition that no run is stored, or one that yields to the document of this number."""
+    return UpdateExpression(
+        conditions=("(attribute_not_exists(pk) OR (#status = :moved AND moves <= :number))",),
+        values={":moved": Status.MOVED, ":number": number},
     )
 
 

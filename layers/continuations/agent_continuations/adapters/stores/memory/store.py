@@ -19,7 +19,7 @@ from agent_continuations.ports.limits import (
     MAX_SETTLED_AT_ONCE,
     MAX_STARTS_AT_ONCE,
 )
-from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
+from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove, check_same_entries
 
 
 class InMemoryStore:
@@ -142,7 +142,7 @@ class InMemoryStore:
                 return stored
             reopened = reopen and run.head.status is Status.COMPLETED
             if run.head.status.terminal and not reopened:
-                raise Conflict(f"the run is {run.head.status.value}")
+                raise Conflict(run.head.closed_reason)
             if trail and run.head.trail.number != trail.before:
                 raise Stale(run_id)
             run.write(entries)
@@ -175,6 +175,27 @@ class InMemoryStore:
             if run is None or run.head.status is not Status.PARKED:
                 return None
             return run.update(status=Status.READY, due=now, stalls=0, note=None, model_pause=None)
+
+    def hand_over(self, run_id: str, *, epoch: int, number: int, now: datetime) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.epoch != epoch or run.head.status is Status.RUNNING:
+                return None
+            return run.hand_over(number, now)
+
+    def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
+        with self._lock:
+            head = snapshot.head
+            run = self._runs.get(head.run_id)
+            if run and not run.head.yields_to(head):
+                return run.head
+            if run:
+                check_same_entries(run.snapshot(), snapshot)
+            restored = run or RunRecord(head, {})
+            restored.write(snapshot.entries, notices)
+            restored.head = head
+            self._runs[head.run_id] = restored
+            return head
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         with self._lock:
