@@ -104,7 +104,7 @@ class RunHead(FrozenModel):
             )
         return f"the run is {self.status.value}"
 
-    def handed_over(self, number: int, now: datetime) -> "RunHead":
+    def handed_over(self, number: int) -> "RunHead":
         """The head after the hand-over with the document of this number."""
         return self.model_copy(
             update={
@@ -114,7 +114,6 @@ class RunHead(FrozenModel):
                 "due": None,
                 "owner": None,
                 "lease_until": None,
-                "updated_at": now,
             }
         )
 
@@ -122,14 +121,10 @@ class RunHead(FrozenModel):
         """The head with which a moved run continues; a run that was not moved stays as it is."""
         if self.moved_from is None:
             return self
-        continues = not self.moved_from.terminal
+        if self.moved_from.terminal:
+            return self.model_copy(update={"status": self.moved_from, "moved_from": None})
         return self.model_copy(
-            update={
-                "status": Status.READY if continues else self.moved_from,
-                "moved_from": None,
-                "due": now if continues else None,
-                "updated_at": now,
-            }
+            update={"status": Status.READY, "moved_from": None, "due": now, "updated_at": now}
         )
 
     def yields_to(self, other: "RunHead") -> bool:

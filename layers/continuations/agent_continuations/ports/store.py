@@ -208,7 +208,7 @@ class RunStore(Protocol):
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         """Make a parked run ready; None if it is not parked."""
 
-    def hand_over(self, run_id: str, *, epoch: int, number: int, now: datetime) -> RunHead | None:
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
         """Hand a run over: nothing can change it here until `restore` takes it back.
 
         A run that has failed or was cancelled can never act again, and a moved one has been handed

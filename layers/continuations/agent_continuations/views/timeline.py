@@ -26,7 +26,7 @@ from agent_continuations.core.events import (
     Withdrawn,
 )
 from agent_continuations.core.path import Path, parse_path, path_text
-from agent_continuations.core.run import RunHead, Snapshot
+from agent_continuations.core.run import RunHead, Snapshot, Status
 from agent_continuations.views.base import ApiModel, Rfc3339
 from agent_continuations.views.labels import LABELS
 
@@ -76,7 +76,7 @@ def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
         entry for event in snapshot.events() for entry in _entries(event, snapshot.head, root)
     ]
     head = snapshot.head
-    if head.status.terminal:
+    if head.status.terminal and head.status is not Status.MOVED:
         ended = root.outcome.content if root.outcome else (head.note or "")
         text = f"{head.status.value}: {ended}" if ended else head.status.value
         entries.append(

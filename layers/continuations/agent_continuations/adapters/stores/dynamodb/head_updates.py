@@ -216,7 +216,7 @@ def resume_update(status: Status, now: datetime) -> UpdateExpression:
     )
 
 
-def hand_over_update(status: Status, epoch: int, number: int, now: datetime) -> UpdateExpression:
+def hand_over_update(status: Status, epoch: int, number: int) -> UpdateExpression:
     """Hand over a run that has this status and epoch."""
     return UpdateExpression(
         # The form keeps code that does not know the status from reading the run.
@@ -224,7 +224,6 @@ def hand_over_update(status: Status, epoch: int, number: int, now: datetime) -> 
             "#status = :moved",
             "moved_from = :status",
             "moves = :number",
-            "updated_at = :now",
             "f = :form",
         ),
         removes=("due", "#owner", "lease_until"),
@@ -234,7 +233,6 @@ def hand_over_update(status: Status, epoch: int, number: int, now: datetime) -> 
             ":status": status,
             ":epoch": epoch,
             ":number": number,
-            ":now": millis(now),
             ":form": FORM,
         },
     )

@@ -125,7 +125,7 @@ class Heads:
         """See `RunStore.redrive`."""
         return self._update(run_id, redrive_update(now))
 
-    def hand_over(self, run_id: str, *, epoch: int, number: int, now: datetime) -> RunHead | None:
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
         """See `RunStore.hand_over`."""
         for _ in range(CONTENDED_TRIES):
             head = self.head(run_id)
@@ -133,7 +133,7 @@ class Heads:
                 return None
             if head.status in (Status.FAILED, Status.CANCELLED, Status.MOVED):
                 return head
-            moved = self._update(run_id, hand_over_update(head.status, epoch, number, now))
+            moved = self._update(run_id, hand_over_update(head.status, epoch, number))
             if moved:
                 return moved
         raise Retryable("the run changed too often to be handed over; try again")

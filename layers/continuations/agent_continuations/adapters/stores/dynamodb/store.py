@@ -134,8 +134,8 @@ class DynamoDBStore:
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         return self._heads.redrive(run_id, now=now)
 
-    def hand_over(self, run_id: str, *, epoch: int, number: int, now: datetime) -> RunHead | None:
-        return self._heads.hand_over(run_id, epoch=epoch, number=number, now=now)
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
+        return self._heads.hand_over(run_id, epoch=epoch, number=number)
 
     def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
         return self._runs.restore(snapshot, notices)

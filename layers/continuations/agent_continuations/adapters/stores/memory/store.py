@@ -176,12 +176,12 @@ class InMemoryStore:
                 return None
             return run.update(status=Status.READY, due=now, stalls=0, note=None, model_pause=None)
 
-    def hand_over(self, run_id: str, *, epoch: int, number: int, now: datetime) -> RunHead | None:
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
         with self._lock:
             run = self._runs.get(run_id)
             if run is None or run.head.epoch != epoch or run.head.status is Status.RUNNING:
                 return None
-            return run.hand_over(number, now)
+            return run.hand_over(number)
 
     def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
         with self._lock:
