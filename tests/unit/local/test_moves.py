@@ -254,6 +254,15 @@ def test_an_answer_that_a_person_owes_to_a_notice_is_asked_for_again() -> None:
     assert (again.due, again.undelivered) == (NOW, (f"email:{ANN}",))
 
 
+def test_a_timer_of_a_child_run_that_passed_on_the_way_wakes_it_elsewhere() -> None:
+    worker = [call("nap", minutes=1), say("rested")]
+    here, there = (places := Places()).two(call("apart", input="x"), say("x"), worker=worker)
+    run = here.start("boss", "go")
+    document = here.dump(run.run_id)
+    places.now += timedelta(minutes=5)
+    assert there.load(document).result == "x"
+
+
 # -- one place -------------------------------------------------------------------------------------
 
 Act = Callable[[LocalRunner, RunView], object]
