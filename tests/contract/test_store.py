@@ -906,7 +906,7 @@ def test_a_different_entry_at_the_same_key_is_never_replaced(store: Store, run: 
     document = taken(store, moved)
     late = returned("0.1", "stored by a process that had lost its lease")
     assert store.append(run.run_id, late) == late
-    different = Snapshot(document.head, (*document.entries, returned("0.1"), returned("0.2")))
+    different = Snapshot(document.head, (*document.entries, returned("0.2"), returned("0.1")))
     with pytest.raises(Conflict, match="another content"):
         store.restore(different, [])
     found = store.load(run.run_id)
