@@ -19,7 +19,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.request_profile import RequestProfile
-from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
+from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fatal, Fenced, Invalid, Stale
 from agent_continuations.ports.limits import (
     ITEMS_OF_A_START,
@@ -869,3 +869,195 @@ def test_a_request_profile_may_be_larger_than_an_item(store: Store) -> None:
     for _ in range(2):
         store.save_profile(large)
     assert store.profile(large.digest) == large
+
+
+# -- runs that move to another store ---------------------------------------------------------------
+
+
+def suspended(store: Store, head: RunHead) -> RunHead:
+    """The run with an outcome, a notice, an intent, and a trail, suspended."""
+    mine = claimed(store, head)
+    store.record_intents(head.run_id, epoch=mine.epoch, intents={"0.1": intent()}, settled=())
+    assert store.commit(
+        head.run_id,
+        epoch=mine.epoch,
+        entries=[returned("0.0")],
+        notices=[notice(head)],
+        release=release(mine, due=at(600)),
+        trail=TrailMove(before=0, after=ChainHead(number=1, digest="d")),
+        now=at(1),
+    )
+    found = store.head(head.run_id)
+    assert found
+    return found
+
+
+def handed_over(store: Store, head: RunHead, number: int = 1) -> RunHead:
+    moved = store.hand_over(head.run_id, epoch=head.epoch, number=number)
+    assert moved
+    return moved
+
+
+def taken(store: Store, moved: RunHead, now: datetime = NOW) -> Snapshot:
+    """The snapshot with which a moved run continues."""
+    found = store.load(moved.run_id)
+    assert found
+    return Snapshot(found.head.taken_over(now), found.entries)
+
+
+def test_a_run_that_was_handed_over_takes_nothing_here(store: Store, run: RunHead) -> None:
+    before = suspended(store, run)
+    moved = handed_over(store, before)
+    assert (moved.status, moved.moved_from, moved.moves) == (Status.MOVED, Status.SUSPENDED, 1)
+    assert store.claim(run.run_id, holder="you", now=at(9999), lease_until=at(99999)) is None
+    with pytest.raises(Conflict, match="handed over with document 1"):
+        store.append_external(run.run_id, [returned("0.1")], now=at(3))
+    with pytest.raises(Conflict, match="handed over with document 1"):
+        store.append_external(run.run_id, [returned("0.1")], reopen=True, now=at(3))
+    for same in (
+        store.wake(run.run_id, now=at(3)),
+        store.wake(run.run_id, now=at(3), cancel=True),
+        store.pause(run.run_id, paused=True, now=at(3)),
+        store.head(run.run_id),
+    ):
+        assert same == moved
+    assert store.redrive(run.run_id, now=at(3)) is None
+    assert [each for each in store.due(at(99999), 10) if each.notice_id is None] == []
+    snapshot = store.load(run.run_id)
+    assert snapshot
+    assert [each.key for each in snapshot.entries] == [START_KEY, returned("0.0").key]
+
+
+def test_a_paused_run_that_was_handed_over_is_not_resumed_here(store: Store, run: RunHead) -> None:
+    suspended(store, run)
+    paused = store.pause(run.run_id, paused=True, now=at(2))
+    assert paused
+    moved = handed_over(store, paused)
+    assert store.pause(run.run_id, paused=False, now=at(3)) == moved
+
+
+def test_a_lease_holder_keeps_a_run_from_being_handed_over(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    assert store.hand_over(run.run_id, epoch=mine.epoch, number=1) is None
+    assert store.hand_over("unknown", epoch=0, number=1) is None
+    assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).moves == 0
+
+
+def test_a_run_that_was_claimed_since_it_was_read_is_not_handed_over(
+    store: Store, run: RunHead
+) -> None:
+    suspended(store, run)
+    assert store.hand_over(run.run_id, epoch=run.epoch, number=1) is None
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+def test_a_run_that_can_never_act_again_stays_as_it_is(
+    store: Store, run: RunHead, status: Status
+) -> None:
+    mine = claimed(store, run)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=at(1))
+    before = store.head(run.run_id)
+    assert before
+    assert store.hand_over(run.run_id, epoch=mine.epoch, number=1) == before
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.PARKED])
+def test_a_run_that_could_be_continued_is_handed_over_and_comes_back_as_it_was(
+    store: Store, run: RunHead, status: Status
+) -> None:
+    mine = claimed(store, run)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine, status), now=at(1))
+    before = store.head(run.run_id)
+    assert before
+    moved = handed_over(store, before)
+    assert moved.moved_from is status
+    back = store.restore(taken(store, moved, at(4)), [])
+    assert back == before.model_copy(update={"moves": 1})
+    assert store.head(run.run_id) == back
+
+
+def test_a_run_continues_in_another_store_with_all_that_was_stored(
+    store: Store, run: RunHead
+) -> None:
+    head = suspended(store, run)
+    # Stored under another id, as it would be in another store.
+    other = opaque_id(random.randbytes(15))
+    pause = ModelBackoff(until=at(90), tries=2, reason="busy")
+    full = (
+        handed_over(store, head)
+        .taken_over(at(5))
+        .model_copy(
+            update={
+                "run_id": other,
+                "requester": "cfo@example.com",
+                "metadata": {"team": "x"},
+                "note": "why",
+                "model_pause": pause,
+                "paused": True,
+                "cancelled": True,
+                "parent": Parent(run_id="p", path="0.0"),
+            }
+        )
+    )
+    entries = (start(), returned("0.0"))
+    sent = notice(full).model_copy(update={"undelivered": (), "due": None})
+    assert store.restore(Snapshot(full, entries), [sent]) == full
+    assert store.head(other) == full
+    assert (full.status, full.due, full.epoch) == (Status.READY, at(5), 1)
+    assert (full.intents, full.trail.number) == ({"0.1": intent()}, 1)
+    snapshot = store.load(other)
+    assert snapshot
+    assert snapshot.entries == entries
+    assert store.notices(other) == [sent]
+    assert [(each.run_id, each.new) for each in store.due(at(5), 10)] == [(other, False)]
+    assert claimed(store, full, now=at(6)).epoch == 2
+
+
+def test_a_run_is_taken_back_with_what_happened_elsewhere(store: Store, run: RunHead) -> None:
+    moved = handed_over(store, suspended(store, run))
+    back = taken(store, moved, at(7))
+    elsewhere = Snapshot(
+        back.head.model_copy(update={"moves": 2, "epoch": 9}), (*back.entries, returned("0.1"))
+    )
+    assert store.restore(elsewhere, [notice(run, "n2")]) == elsewhere.head
+    assert store.load(run.run_id) == elsewhere
+    assert {each.notice_id for each in store.notices(run.run_id)} == {"n1", "n2"}
+    assert claimed(store, elsewhere.head, now=at(8)).epoch == 10
+
+
+def test_an_older_document_or_one_of_a_run_that_continues_here_changes_nothing(
+    store: Store, run: RunHead
+) -> None:
+    moved = handed_over(store, suspended(store, run), number=2)
+    document = taken(store, moved, at(7))
+    older = Snapshot(
+        document.head.model_copy(update={"moves": 1}), (*document.entries, returned("0.1"))
+    )
+    before = store.load(run.run_id)
+    assert store.restore(older, []) == moved
+    assert store.load(run.run_id) == before
+    store.restore(document, [])
+    mine = claimed(store, document.head, now=at(8))
+    for number in (1, 2, 3):
+        again = Snapshot(document.head.model_copy(update={"moves": number}), older.entries)
+        assert store.restore(again, []) == mine
+    found = store.load(run.run_id)
+    assert found
+    assert len(found.entries) == 2
+
+
+def test_a_different_entry_at_the_same_key_is_never_replaced(store: Store, run: RunHead) -> None:
+    moved = handed_over(store, suspended(store, run))
+    document = taken(store, moved)
+    late = returned("0.1", "stored by a process that had lost its lease")
+    assert store.append(run.run_id, late) == late
+    different = Snapshot(document.head, (*document.entries, returned("0.2"), returned("0.1")))
+    with pytest.raises(Conflict, match="another content"):
+        store.restore(different, [])
+    found = store.load(run.run_id)
+    assert found
+    assert [each.key for each in found.entries if "outcome" in each.key] == [
+        returned("0.0").key,
+        late.key,
+    ]
+    assert store.head(run.run_id) == moved

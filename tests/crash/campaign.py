@@ -121,7 +121,7 @@ class Campaign:
                 if job in self._ended:
                     continue
                 head = self.services.runs.store.head(run_id_for(DEFAULT_TENANT, job))
-                if head and head.status.terminal and head.status.value != "parked":
+                if head and head.status.ended:
                     self._ended.add(job)
         except TRANSIENT_ERRORS:
             return  # the store is being restarted

@@ -152,7 +152,7 @@ def _check_liveness(world: World, loaded: LoadedRun) -> Iterator[str]:
     why = why_stuck(loaded.head, loaded.continuation, now)
     if why:
         yield f"L1: {why}"
-    if not loaded.head.status.terminal or loaded.head.status is Status.PARKED:
+    if not loaded.head.status.ended:
         yield f"L1: still {loaded.head.status.value} in the end: {loaded.head.note}"
     told = {(run_id, request_id) for run_id, request_id, _ in world.ground_truth.mails}
     for event in loaded.snapshot.events():

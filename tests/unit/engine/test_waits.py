@@ -480,8 +480,7 @@ def test_all_kinds_of_waits_three_levels_deep_end_one_by_one() -> None:
     harness.check(view.run_id)
     by_kind = {each.kind: each for each in reversed(view.waiting)}
     document = harness.runner.dump(view.run_id)
-    assert kinds(harness.restarted().get(view.run_id)) == kinds(view)
-    assert document
+    assert harness.restarted().load(document).waiting == view.waiting
     harness.runner.complete(view.run_id, by_kind["job"].path, "rows")
     harness.runner.answer(view.run_id, by_kind["question"].request_id, "yes")
     view = harness.runner.signal(view.run_id, "anything", "first")

@@ -422,7 +422,7 @@ def test_a_model_without_a_price_has_no_cost_and_neither_has_the_agent() -> None
     assert found.usage.input_tokens == 3_000_000
 
 
-def test_a_turn_of_earlier_code_has_no_tools_and_a_run_from_a_document_no_times() -> None:
+def test_a_turn_of_earlier_code_has_no_tools_and_a_run_from_a_document_keeps_its_times() -> None:
     class EarlierStore(InMemoryStore):
         def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
             events = tuple(
@@ -444,7 +444,7 @@ def test_a_turn_of_earlier_code_has_no_tools_and_a_run_from_a_document_no_times(
             assert item.messages
     later = LocalRunner(OFFICE, model, signing_key="k")
     later.load(earlier.dump(run.run_id))
-    assert [each.at for each in later.messages(run.run_id).items] == [None]
+    assert later.messages(run.run_id) == earlier.messages(run.run_id)
     run = later.decide(run.run_id, run.waiting[0].request_id, "approve")
     assert run.status is Status.COMPLETED
     assert [bool(each.tools) for each in later.messages(run.run_id).items] == [False, True]

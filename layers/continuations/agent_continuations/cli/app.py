@@ -24,7 +24,8 @@ DISTRIBUTION = "agent-continuations"
 EXIT_CODES = """\b
 Exit codes:
   0    success; for commands that wait: the run completed
-  1    refused; for commands that wait: the run failed, was cancelled or parked
+  1    refused; for commands that wait: the run failed, was cancelled, parked or
+       moved
   2    usage error or ambiguous request
   3    the run is waiting for input (start --wait, message --wait, tail)
   4    the service is unreachable, overloaded, or failed (5xx)

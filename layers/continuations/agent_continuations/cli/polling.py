@@ -33,7 +33,7 @@ def exit_code_of(run: Run) -> ExitCode | None:
     match run.status:
         case "completed":
             return ExitCode.DONE
-        case "failed" | "cancelled" | "parked":
+        case "failed" | "cancelled" | "parked" | "moved":
             return ExitCode.REFUSED
         case "running":
             return None

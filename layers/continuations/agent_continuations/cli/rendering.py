@@ -32,6 +32,7 @@ STYLES = {
     "failed": "red",
     "cancelled": "magenta",
     "parked": "red",
+    "moved": "magenta",
 }
 
 

@@ -19,8 +19,9 @@ from agent_continuations.core.path import parse_path
 class Status(StrEnum):
     """The status of a run.
 
-    A run in one of the last three has ended; only a completed one can continue, with a message. A
-    parked run waits until an operator redrives or cancels it.
+    A run in one of the last four has ended here; only a completed one can continue, with a message.
+    A moved one was handed over in a document, and continues where that is loaded. A parked run
+    waits until an operator redrives or cancels it.
     """
 
     READY = "ready"
@@ -30,11 +31,12 @@ class Status(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    MOVED = "moved"
 
     @property
     def ended(self) -> bool:
-        """Whether the run has ended, so that it takes nothing from outside any more."""
-        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+        """Whether the run has ended or was moved, so that it takes nothing from outside here."""
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.MOVED)
 
 
 class Parent(FrozenModel):
@@ -65,6 +67,9 @@ class RunHead(FrozenModel):
         trail: the end of the run's audit trail.
         paused: an operator has paused the run.
         parent: the call that started the run; None for a run that no other run started.
+        moves: the number of the newest document by which the run, or the run that started it, was
+            handed over or taken over; 0 if there was none.
+        moved_from: the status of a moved run when it was handed over.
     """
 
     run_id: str
@@ -91,6 +96,47 @@ class RunHead(FrozenModel):
     trail: ChainHead = ChainHead()
     paused: bool = False
     parent: Parent | None = None
+    moves: int = 0
+    moved_from: Status | None = None
+
+    @property
+    def closed_reason(self) -> str:
+        """Why a run with a final status takes no input."""
+        if self.status is Status.MOVED:
+            return (
+                f"the run was handed over with document {self.moves}; "
+                "load that document here to take it back"
+            )
+        return f"the run is {self.status.value}"
+
+    def handed_over(self, number: int) -> "RunHead":
+        """The head after the hand-over with the document of this number."""
+        return self.model_copy(
+            update={
+                "status": Status.MOVED,
+                "moved_from": self.status,
+                "moves": number,
+                "due": None,
+                "owner": None,
+                "lease_until": None,
+            }
+        )
+
+    def taken_over(self, now: datetime) -> "RunHead":
+        """The head with which a moved run continues; a run that was not moved stays as it is."""
+        if self.moved_from is None:
+            return self
+        if self.moved_from.ended or self.moved_from is Status.PARKED:
+            return self.model_copy(update={"status": self.moved_from, "moved_from": None})
+        return self.model_copy(
+            update={"status": Status.READY, "moved_from": None, "due": now, "updated_at": now}
+        )
+
+    def yields_to(self, other: "RunHead") -> bool:
+        """Whether `other`, from a document, may replace this head: the run was handed over, and
+        not with a newer document.
+        """
+        return self.status is Status.MOVED and self.moves <= other.moves
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from agent_continuations.core.decisions.responses import Decide, Reassign, Withd
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
-from agent_continuations.local.document import RunDocuments
+from agent_continuations.local.document import DocumentSigner
+from agent_continuations.local.hand_over import hand_over, take_over
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.local.reader import LocalReader
 from agent_continuations.ports.clock import Clock, utc_now
@@ -61,7 +62,8 @@ class LocalRunner(LocalReader):
         )
         services = Services.of(store=self.store, queue=work, registry=lambda: registry, clock=clock)
         super().__init__(services)
-        self._documents = RunDocuments(self.store, signing_key)
+        self._signer = DocumentSigner(signing_key)
+        self._clock_skew = (limits or Limits()).clock_skew
 
     def start(
         self, agent: str, input: str, *, key: str | None = None, requester: str | None = None
@@ -235,20 +237,38 @@ class LocalRunner(LocalReader):
         return self.advance(run_id)
 
     def dump(self, run_id: str) -> str:
-        """Returns a suspended or ended run as a signed JSON document for another process.
+        """Hands a run over, with its child runs, in a signed JSON document for another process.
+
+        The run continues where the document is loaded. Here it can still be read, but whatever
+        would change it is refused, until its newest document is loaded here again. A run that has
+        failed or was cancelled is copied. Dumping a run that was handed over returns the same
+        document again.
 
         Raises:
             NotFound: the run does not exist.
+            Invalid: another run has started the run; dump that run.
+            Conflict: the run, or one of its child runs, is running, or a tool of it may still be.
         """
-        return self._documents.dump(self._services.runs.load(run_id))
+        self._services.runs.head(run_id)
+        document = hand_over(self.store, run_id, self._clock(), clock_skew=self._clock_skew)
+        return self._signer.write(document)
 
     def load(self, document: str) -> RunView:
-        """Continues a run from a document of a runner with the same signing key.
+        """Takes a run over from a document of a runner with the same signing key.
+
+        Load each document in one place: two stores cannot see each other. Loading a document again
+        where the run continues already changes nothing.
 
         Raises:
             Invalid: the document is incomplete, was changed, or was signed with another key.
+            Conflict: the document is older than what is stored here, or the run continues here and
+                was not handed over with this document.
         """
-        return self.advance(self._documents.load(document, self._clock()))
+        read = self._signer.read(document, self._clock())
+        take_over(self.store, read, self._clock())
+        for each in read.runs:
+            self._queue.add(each.head.run_id)
+        return self.advance(read.run_id)
 
     def _respond(
         self, run_id: str, request_id: str, response: Decide | Reassign | WithdrawApproval

@@ -18,6 +18,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import IllegalEvent
+from agent_continuations.ports.hand_over import HandOverStore
 from agent_continuations.ports.limits import ITEMS_OF_A_START, READ_TRIES
 
 
@@ -305,7 +306,7 @@ class ProfileStore(Protocol):
         """A profile, read consistently; None if it was never stored here."""
 
 
-class Store(RunStore, GrantStore, OutboxStore, ProfileStore, Protocol):
+class Store(RunStore, HandOverStore, GrantStore, OutboxStore, ProfileStore, Protocol):
     """Runs, grants, notices and request profiles over one table."""
 
 

@@ -26,7 +26,7 @@ class RunControl:
         if head is None:
             raise NotFound(f"there is no run {run_id!r}")
         if head.status.ended and head.status is not Status.CANCELLED:
-            raise Conflict(f"the run is {head.status.value}")
+            raise Conflict(head.closed_reason)
         if not head.status.ended:
             self._queue.resume(run_id)
         return head
@@ -58,9 +58,11 @@ class RunControl:
             NotFound: there is no such run for this tenant.
             Conflict: it is in none of these states.
         """
-        self._runs.head(run_id)
+        before = self._runs.head(run_id)
         head = self._store.redrive(run_id, now=self._clock())
         if head is None:
+            if before.status is Status.MOVED:
+                raise Conflict(before.closed_reason)
             raise Conflict("the run is neither parked nor blocked")
         self._queue.resume(run_id)
         return head
@@ -69,5 +71,5 @@ class RunControl:
         self._runs.head(run_id)
         head = self._store.pause(run_id, paused=paused, now=self._clock())
         if head is None or head.status.ended:
-            raise Conflict(f"the run is {head.status.value if head else 'gone'}")
+            raise Conflict(head.closed_reason if head else "the run is gone")
         return head

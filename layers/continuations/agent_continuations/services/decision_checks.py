@@ -74,9 +74,10 @@ def check_open(attempt: DecisionAttempt) -> None:
         Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
     head, request = attempt.loaded.head, attempt.request
-    if head.status.ended or head.cancelled:
-        status = "cancelled" if head.cancelled else head.status.value
-        raise Conflict(f"the run is {status}")
+    if head.status.ended:
+        raise Conflict(head.closed_reason)
+    if head.cancelled:
+        raise Conflict("the run is cancelled")
     if request.already_resolved:
         raise Conflict("the outcome of the call is already known; nothing is left to answer")
     if request.approval and attempt.now > request.approval.expires_at:

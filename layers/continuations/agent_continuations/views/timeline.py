@@ -76,7 +76,7 @@ def timeline(snapshot: Snapshot, root: Continuation) -> list[Entry]:
         entry for event in snapshot.events() for entry in _entries(event, snapshot.head, root)
     ]
     head = snapshot.head
-    if head.status.ended or head.status is Status.PARKED:
+    if head.status is Status.PARKED or (head.status.ended and head.status is not Status.MOVED):
         ended = root.outcome.content if root.outcome else (head.note or "")
         text = f"{head.status.value}: {ended}" if ended else head.status.value
         entries.append(

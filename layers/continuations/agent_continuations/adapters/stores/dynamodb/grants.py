@@ -31,7 +31,7 @@ class Grants:
 
     def new_write(self, grant: Grant) -> Write:
         """The write of a new grant in a transaction."""
-        return self._table.put_write(_item(grant))
+        return self._table.put_write(_item(grant, self._table.form))
 
     def grants(self, tenant: str, tool: str | None = None) -> list[Grant]:
         """See `GrantStore.grants`."""

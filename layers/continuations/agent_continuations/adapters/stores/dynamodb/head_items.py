@@ -5,6 +5,7 @@ from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.items import (
     Item,
+    due_shard,
     millis,
     new_shard,
     read_time,
@@ -77,11 +78,11 @@ def _read_obstacle(item: Item) -> Obstacle:
 
 
 def head_item(head: RunHead, form: int) -> Item:
-    """The item of a new run, which was never claimed and has no audit trail."""
+    """The item of a run that is created or restored."""
     return {
         **head_key(head.run_id),
         "f": form,
-        "due_shard": new_shard(head.run_id),
+        "due_shard": due_shard(head.run_id) if head.epoch else new_shard(head.run_id),
         "due": millis(head.due) if head.due else None,
         "list_shard": f"L#{head.tenant}#{shard(head.run_id)}",
         "list_key": list_key(head),
@@ -93,14 +94,24 @@ def head_item(head: RunHead, form: int) -> Item:
         "updated_at": millis(head.updated_at),
         "metadata": head.metadata or None,
         "epoch": head.epoch,
+        "owner": head.owner,
+        "lease_until": millis(head.lease_until) if head.lease_until else None,
         "wake": head.wake,
         "stalls": head.stalls,
         "registers": head.registers,
-        "intents": {},
+        # These two are conditions of updates, which ask whether the attribute exists.
+        "cancelled": head.cancelled or None,
+        "paused": head.paused or None,
+        "intents": {path: intent_item(intent) for path, intent in head.intents.items()},
+        "note": head.note,
+        "model_pause": backoff_item(head.model_pause) if head.model_pause else None,
+        "obstacle": obstacle_item(head.obstacle) if head.obstacle else None,
         "requester": head.requester,
-        "entries": 0,
-        "trail": "",
+        "entries": head.trail.number,
+        "trail": head.trail.digest,
         "parent": dict(head.parent) if head.parent else None,
+        "moves": head.moves or None,
+        "moved_from": head.moved_from,
     }
 
 
@@ -131,6 +142,8 @@ def read_head(item: Item) -> RunHead:
         trail=ChainHead(number=int(item.get("entries", 0)), digest=item.get("trail", "")),
         paused=bool(item.get("paused")),
         parent=Parent(**item["parent"]) if "parent" in item else None,
+        moves=int(item.get("moves", 0)),
+        moved_from=Status(item["moved_from"]) if "moved_from" in item else None,
     )
 
 

@@ -5,17 +5,24 @@ from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.client import CONTENDED_TRIES, ConditionFailed
 from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
-from agent_continuations.adapters.stores.dynamodb.head_items import as_stored, head_key, read_head
+from agent_continuations.adapters.stores.dynamodb.head_items import (
+    as_stored,
+    head_item,
+    head_key,
+    read_head,
+)
 from agent_continuations.adapters.stores.dynamodb.head_updates import (
     cancel_update,
     claim_update,
     hand_back_update,
+    hand_over_update,
     has_lost_lease,
     intents_update,
     pause_update,
     progress_update,
     redrive_update,
     renew_update,
+    restorable,
     resume_update,
     wake_update,
 )
@@ -124,6 +131,28 @@ class Heads:
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         """See `RunStore.redrive`."""
         return self._update(run_id, redrive_update(now))
+
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
+        """See `RunStore.hand_over`."""
+        for _ in range(CONTENDED_TRIES):
+            head = self.head(run_id)
+            if head is None or head.epoch != epoch or head.status is Status.RUNNING:
+                return None
+            if head.status in (Status.FAILED, Status.CANCELLED, Status.MOVED):
+                return head
+            update = hand_over_update(head.status, epoch, number, self._table.form)
+            moved = self._update(run_id, update)
+            if moved:
+                return moved
+        raise Retryable("the run changed too often to be handed over; try again")
+
+    def restore(self, head: RunHead) -> RunHead:
+        """Store the head of `RunStore.restore`. Returns the stored head."""
+        try:
+            self._table.put_if(head_item(head, self._table.form), restorable(head.moves))
+        except ConditionFailed as failed:
+            return read_head(failed.item)
+        return head
 
     def _update_fenced(self, run_id: str, update: UpdateExpression) -> RunHead:
         head = self._update(run_id, update)

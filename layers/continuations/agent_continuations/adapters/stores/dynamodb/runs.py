@@ -28,6 +28,7 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, CorruptValue, Fenced, NewerForm, Retryable, Stale
+from agent_continuations.ports.hand_over import check_same_entries
 from agent_continuations.ports.store import ReleaseTerms, TrailMove
 
 
@@ -136,12 +137,26 @@ class Runs:
             head = read_head(refused[0])
             status = head.status
             if status.ended and not (reopen and status is Status.COMPLETED):
-                raise Conflict(f"the run is {status.value}")
+                raise Conflict(head.closed_reason)
             if refused[0].get("f", 0) > self._table.form:
                 form = UpdateExpression()  # newer code reads the older form of these entries
             if trail and head.trail.number != trail.before:
                 raise Stale(run_id)
         raise Retryable("the run changed too often to add to it; try again")
+
+    def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
+        """See `RunStore.restore`."""
+        head, stored = snapshot.head, self.load(snapshot.head.run_id)
+        if stored and not stored.head.yields_to(head):
+            return stored.head
+        if stored:
+            check_same_entries(stored, snapshot)
+        for entry in snapshot.entries:
+            earlier = self._journal.append(head.run_id, entry)
+            check_same_entries(Snapshot(head, (earlier,)), snapshot)
+        for notice in notices:
+            self._table.put(notice_item(notice, self._table.form))
+        return self._heads.restore(head)
 
     def _entry_writes(
         self, run_id: str, entries: Sequence[JournalEntry], write_id: str

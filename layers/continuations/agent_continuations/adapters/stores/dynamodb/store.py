@@ -150,6 +150,12 @@ class DynamoDBStore:
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
         return self._heads.redrive(run_id, now=now)
 
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
+        return self._heads.hand_over(run_id, epoch=epoch, number=number)
+
+    def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
+        return self._runs.restore(snapshot, notices)
+
     def due(self, now: datetime, limit: int) -> list[Due]:
         return self._indexes.due(now, limit)
 

@@ -67,6 +67,15 @@ class Table:
         """
         call(self._dynamodb.put_item, **self.put_write(item)["Put"])
 
+    def put_if(self, item: Item, condition: UpdateExpression) -> None:
+        """Store an item, in place of an earlier one, if the condition holds.
+
+        Raises:
+            ConditionFailed: it does not hold; the error carries the stored item.
+        """
+        put = self.put_write(item)["Put"]
+        call(self._dynamodb.put_item, **{**put, **condition.render()})
+
     def update(self, key: Item, update: UpdateExpression, *, return_stored: bool = False) -> Item:
         """Update an item. Returns the updated item.
 

@@ -54,6 +54,12 @@ class RunRecord:
             updated_at=now,
         )
 
+    def hand_over(self, number: int) -> RunHead:
+        """Hand the run over, unless it has failed, was cancelled or was handed over before."""
+        if self.head.status not in (Status.FAILED, Status.CANCELLED, Status.MOVED):
+            self.head = self.head.handed_over(number)
+        return self.head
+
     def can_begin(self, intents: Mapping[str, Intent]) -> bool:
         """Whether intents can be recorded: the run is not stopped, and each attempt is new."""
         recorded = self.head.intents

@@ -13,6 +13,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Stale
+from agent_continuations.ports.hand_over import check_same_entries
 from agent_continuations.ports.limits import (
     MAX_INTENTS_AT_ONCE,
     MAX_ITEMS_AT_ONCE,
@@ -149,7 +150,7 @@ class InMemoryStore:
                 return stored
             reopened = reopen and run.head.status is Status.COMPLETED
             if run.head.status.ended and not reopened:
-                raise Conflict(f"the run is {run.head.status.value}")
+                raise Conflict(run.head.closed_reason)
             if trail and run.head.trail.number != trail.before:
                 raise Stale(run_id)
             run.write(entries)
@@ -182,6 +183,27 @@ class InMemoryStore:
             return run.update(
                 status=Status.READY, due=now, stalls=0, note=None, model_pause=None, obstacle=None
             )
+
+    def hand_over(self, run_id: str, *, epoch: int, number: int) -> RunHead | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.head.epoch != epoch or run.head.status is Status.RUNNING:
+                return None
+            return run.hand_over(number)
+
+    def restore(self, snapshot: Snapshot, notices: Sequence[Notice]) -> RunHead:
+        with self._lock:
+            head = snapshot.head
+            run = self._runs.get(head.run_id)
+            if run and not run.head.yields_to(head):
+                return run.head
+            if run:
+                check_same_entries(run.snapshot(), snapshot)
+            restored = run or RunRecord(head, {})
+            restored.write(snapshot.entries, notices)
+            restored.head = head
+            self._runs[head.run_id] = restored
+            return head
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         with self._lock:
