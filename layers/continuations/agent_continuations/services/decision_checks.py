@@ -11,6 +11,8 @@ from agent_continuations.core.decisions.responses import Response
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
+IN_DOUBT = "the call may have run already: first answer the request whether it happened"
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionAttempt:
@@ -70,7 +72,8 @@ def check_open(attempt: DecisionAttempt) -> None:
     """Check that the request is open, and open to responses from this source.
 
     Raises:
-        Conflict: the run has ended, the outcome is known, or the deadline has passed.
+        Conflict: the run has ended, the outcome is known, the deadline has passed, or the call may
+            have run before a restore of the table.
         Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
     head, request = attempt.loaded.head, attempt.request
@@ -79,6 +82,8 @@ def check_open(attempt: DecisionAttempt) -> None:
         raise Conflict(f"the run is {status}")
     if request.already_resolved:
         raise Conflict("the outcome of the call is already known; nothing is left to answer")
+    if request.in_doubt:
+        raise Conflict(IN_DOUBT)
     if request.approval and attempt.now > request.approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if request.call.risk is Risk.HIGH:
