@@ -116,16 +116,17 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
 
 def may_have_run(call: Call, restore: Restore | None) -> bool:
     """Whether a `once` call may have run in the time that a restore of the table has lost, and
-    nobody was asked about it yet.
+    nobody was asked about it since.
 
-    Any such call may: also one that was not approved by then, and one of a later turn, because the
-    model may have made it in a turn that is lost. An answer that was given since counts.
+    Any such call may: also one that was not approved by then, one that was in doubt already, and
+    one of a later turn, because the model may have made it in a turn that is lost.
     """
-    if restore is None or call.doubt or call.wait or call.outcome:
+    if restore is None or call.wait or call.outcome:
         return False
     if not isinstance(call.plan, ToolPlan) or call.plan.effect is not Effect.ONCE:
         return False
-    return call.cleared_at is None or call.cleared_at < restore.until
+    asked_at = call.doubt.requested_at if call.doubt else call.cleared_at
+    return asked_at is None or asked_at < restore.until
 
 
 class _Outside(NamedTuple):
@@ -187,15 +188,24 @@ def _of_plan(
 
 def _of_unknown(call: Call, path: Path, restore: Restore | None) -> Await | AskIfHappened | None:
     """The question whether the call happened; None if there is none. It precedes all others."""
+    if restore and may_have_run(call, restore):
+        return AskIfHappened(path=path, intent=_lost_intent(call, restore))
     if call.doubt:
         return Await(path=path, reason="doubt", request_id=call.doubt.request_id, until=None)
-    if restore is None or not may_have_run(call, restore):
-        return None
-    intent = call.intent or Intent(
-        attempt=call.attempts + 1, started_at=restore.since, deadline=restore.until
+    return None
+
+
+def _lost_intent(call: Call, restore: Restore) -> Intent:
+    """The intent that a call may have had in the time that a restore has lost."""
+    known = call.intent
+    if known is None:
+        return Intent(attempt=call.attempts + 1, started_at=restore.since, deadline=restore.until)
+    return Intent(
+        # An attempt that was in doubt may have been answered, and the next one may have begun.
+        attempt=known.attempt + bool(call.doubt),
+        started_at=known.started_at,
+        deadline=max(known.deadline, restore.until),
     )
-    deadline = max(intent.deadline, restore.until)
-    return AskIfHappened(path=path, intent=intent.model_copy(update={"deadline": deadline}))
 
 
 def _of_request(call: Call, request: ApprovalRequest, path: Path) -> Iterator[NextEffect]:
