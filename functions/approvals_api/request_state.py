@@ -5,7 +5,6 @@ from datetime import datetime
 from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.core.voting import approver_name, eligible_stage
 from agent_continuations.errors import Forbidden
-from agent_continuations.services.decision_checks import IN_DOUBT
 from approvals_api.access import RequestAccess
 
 
@@ -20,7 +19,7 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
     if request.already_resolved:
         return "settled", ""
     if request.in_doubt:
-        return "looking", IN_DOUBT
+        return "doubted", ""
     if approval and approval.expires_at <= now:
         return "expired", ""
     if approval and request.call.gate:

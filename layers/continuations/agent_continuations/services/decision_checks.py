@@ -11,8 +11,6 @@ from agent_continuations.core.decisions.responses import Response
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
-IN_DOUBT = "the call may have run already: first answer the request whether it happened"
-
 
 @dataclass(frozen=True, slots=True)
 class DecisionAttempt:
@@ -83,7 +81,9 @@ def check_open(attempt: DecisionAttempt) -> None:
     if request.already_resolved:
         raise Conflict("the outcome of the call is already known; nothing is left to answer")
     if request.in_doubt:
-        raise Conflict(IN_DOUBT)
+        raise Conflict(
+            "the call may have run already: first answer the request whether it happened"
+        )
     if request.approval and attempt.now > request.approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if request.call.risk is Risk.HIGH:
