@@ -1,7 +1,6 @@
 """After a restore of the table: what may have run is asked about, and runs no second time."""
 
 import copy
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -130,7 +129,7 @@ def test_a_call_that_did_not_happen_runs_and_is_asked_about_once() -> None:
 
 def test_whether_a_call_happened_is_asked_before_whether_it_may_run() -> None:
     harness, run_id, ran = lost_launch(GATED)
-    harness.advance(run_id)
+    harness.worker(operators=("operator@example.com",)).advance(run_id)
     assert harness.kinds(run_id) == ["doubt"]
     assert harness.waiting(run_id)[0].approvers == (OPERATOR,)
     harness.decide(run_id, Verdict.REJECT)
@@ -182,24 +181,41 @@ def test_an_approved_call_does_not_run_before_the_doubt_is_settled() -> None:
     assert len(ran) == 2
 
 
-def test_a_doubt_of_before_the_restore_is_asked_about_again() -> None:
-    def killed() -> Iterator[BaseException]:
-        yield KeyboardInterrupt()
-
-    crashes, ran = killed(), []
+def killed_launch() -> tuple[Restorable, str, list[str]]:
+    """A run whose process ended in the first attempt of its tool."""
+    ran: list[str] = []
 
     @tool
     def launch() -> str:
         """Launch."""
         ran.append("x")
-        if crash := next(crashes, None):
-            raise crash
+        if len(ran) == 1:
+            raise KeyboardInterrupt
         return "done"
 
     harness = Restorable(launch, script=[call("launch"), say("ok")])
     run_id = harness.start()
     with pytest.raises(KeyboardInterrupt):
         harness.advance(run_id)
+    return harness, run_id, ran
+
+
+def test_people_are_asked_once_no_process_of_the_lost_table_can_be_running() -> None:
+    harness, run_id, ran = killed_launch()
+    harness.back_up()
+    harness.lose_and_restore()
+    harness.later(minutes=-60)  # the time of the restore
+    assert harness.advance(run_id) is Status.SUSPENDED
+    assert harness.kinds(run_id) == ["timer"]
+    due = harness.loaded(run_id).head.due
+    assert due
+    harness.now = due
+    harness.advance(run_id)
+    assert (harness.kinds(run_id), len(ran)) == (["doubt"], 1)
+
+
+def test_a_doubt_of_before_the_restore_is_asked_about_again() -> None:
+    harness, run_id, ran = killed_launch()
     harness.later(hours=1)
     harness.advance(run_id)
     (first,) = harness.waiting(run_id)
