@@ -26,14 +26,17 @@ class RestoredWorld(World):
     """A world whose table is restored, and whose runs are marked, before it goes on.
 
     Args:
-        scenario: the scenario. The world has no faults but the loss of the table.
+        scenario: the scenario.
+        faults: the faults besides the loss of the table.
         since: the second to which the table is restored, `LOST_SECONDS` later.
         marks: whether the runs are marked.
     """
 
-    def __init__(self, scenario: Scenario, since: float, *, marks: bool = True) -> None:
+    def __init__(
+        self, scenario: Scenario, faults: Faults, since: float, *, marks: bool = True
+    ) -> None:
         self.watch = Monitor()
-        super().__init__(scenario, Faults(), self.watch)
+        super().__init__(scenario, faults, self.watch)
         self.since = since
         self.marks = marks
         self.marked: list[RunAfterRestore] = []
@@ -59,6 +62,7 @@ class RestoredWorld(World):
         self.ground_truth.completed.clear()  # the outcomes of jobs are lost, too
         self._every(SWEEP_SECONDS, self._sweep)  # it ends with the last run
         self.dynamodb = SimulatedDynamoDB(self.transport, self.watch.item_written)
+        self.faults = replace(self.faults, lag=0.0)  # the indexes are restored with the table
         with self.without_faults():
             for items in self._backup.values():
                 for item in items.values():
@@ -93,20 +97,18 @@ class RestoredWorld(World):
         )
 
 
-def scenario(seed: int) -> Scenario:
-    """A scenario of runs that nobody cancels, under code that does not change."""
-    return replace(Scenario.drawn(seed), cancel=False, deploy=False)
+def restored_world(seed: int, *, marks: bool = True) -> RestoredWorld:
+    """A world of runs that nobody cancels, under code that does not change."""
+    scenario = replace(Scenario.drawn(seed), cancel=False, deploy=False)
+    faults = Faults.drawn(seed) if seed % 2 else Faults()
+    return RestoredWorld(scenario, faults, since=5.0 + 37.0 * (seed % 20), marks=marks)
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_after_a_restore_no_once_call_runs_twice_and_every_run_ends(seed: int) -> None:
-    world = RestoredWorld(scenario(seed), since=5.0 + 37.0 * (seed % 20))
-    assert world.broken() == []
+    assert restored_world(seed).broken() == []
 
 
 def test_without_the_command_once_calls_run_twice() -> None:
-    worlds = (
-        RestoredWorld(scenario(seed), since=5.0 + 37.0 * (seed % 20), marks=False)
-        for seed in range(WORLDS)
-    )
+    worlds = (restored_world(seed, marks=False) for seed in range(WORLDS))
     assert any(each.startswith("S2") for world in worlds for each in world.broken())
