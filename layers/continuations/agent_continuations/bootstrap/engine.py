@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent_continuations.bootstrap.aws import secret
 from agent_continuations.bootstrap.links import callback_url
-from agent_continuations.bootstrap.routes import addresses, routes
+from agent_continuations.bootstrap.routes import operators, routes
 from agent_continuations.bootstrap.services import queue, registry, store
 from agent_continuations.ports.model import Model
 
@@ -42,7 +42,7 @@ def runner() -> "Runner":
         registry=registry(),
         queue=queue(),
         recipients=routes(),
-        operators=addresses(os.environ.get("OPERATORS", "")),
+        operators=operators(),
         abandon=_end_process,
         callback_url=callback_url,
     )

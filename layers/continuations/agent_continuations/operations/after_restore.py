@@ -11,7 +11,6 @@ be repeated: a run is marked once.
 ends this for a run, once a person has checked all that it did in the lost time.
 """
 
-import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
@@ -166,8 +165,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.clear:
         return _clear(store, options.clear, options.by, now)
     restore = Restore(since=options.since, until=options.until or now, at=now)
-    operators = routes.addresses(os.environ.get("OPERATORS", ""))
-    return _report(mark_runs(store, restore, operators=operators, dry_run=options.dry_run), options)
+    runs = mark_runs(store, restore, operators=routes.operators(), dry_run=options.dry_run)
+    return _report(runs, options)
 
 
 def _report(runs: Iterator[RunAfterRestore], options: Namespace) -> int:
