@@ -18,6 +18,8 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
         return "ended", "cancelled" if head.cancelled else head.status.value
     if request.already_resolved:
         return "settled", ""
+    if request.in_doubt:
+        return "doubted", ""
     if approval and approval.expires_at <= now:
         return "expired", ""
     if approval and request.call.gate:

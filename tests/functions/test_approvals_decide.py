@@ -2,10 +2,14 @@
 
 import time
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import agents
+from agent_continuations import DynamoDBStore
+from agent_continuations.core.inbound import Restore
+from agent_continuations.operations.after_restore import clear_run, mark_runs
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
 from tests.support.hr_agent import hr_agent
@@ -335,3 +339,30 @@ def test_a_doubt_answered_as_not_happened_runs_the_tool(deployment: Deployment) 
     results = [each["text"] for each in deployment.timeline(run_id) if each["kind"] == "tool"]
     assert len([each for each in results if "is authorized for" in str(each)]) == 1
     assert "Answered: it did not happen" in deployment.page(token).body
+
+
+# -- after a restore of the table ------------------------------------------------------------------
+
+
+def test_a_request_of_before_a_restore_is_closed_until_it_is_known_whether_the_call_happened(
+    deployment: Deployment,
+) -> None:
+    run_id = deployment.suspended()
+    token = deployment.token()
+    store = DynamoDBStore(
+        dynamodb=deployment.dynamodb,
+        s3=deployment.s3,
+        table=deployment.table,
+        bucket=deployment.table,
+    )
+    now = datetime.now(UTC)
+    restore = Restore(since=now - timedelta(hours=1), until=now, at=now)
+    assert [each.marked for each in mark_runs(store, restore, operators=[])] == [True]
+    page = deployment.page(token)
+    assert "<h2>Did it happen already?</h2>" in page.body
+    assert "<form" not in page.body
+    assert_is_a_safe_page(page)
+    deployment.answer(token, APPROVE, headers=CURL).refused(409)
+    assert "restore" in [each["kind"] for each in deployment.timeline(run_id)]
+    assert clear_run(store, run_id, by="operator", now=now)
+    assert "<form" in deployment.page(token).body

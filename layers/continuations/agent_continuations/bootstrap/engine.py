@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.bootstrap.aws import recent_secret
 from agent_continuations.bootstrap.links import callback_url
-from agent_continuations.bootstrap.routes import addresses, routes
+from agent_continuations.bootstrap.routes import operators, routes
 from agent_continuations.bootstrap.services import queue, registry, store
 from agent_continuations.errors import ModelRefused, ModelUnavailable
 from agent_continuations.ports.model import Model
@@ -82,7 +82,7 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
         registry=registry(),
         queue=queue(),
         recipients=routes(),
-        operators=addresses(os.environ.get("OPERATORS", "")),
+        operators=operators(),
         abandon=_end_process,
         callback_url=callback_url,
         on_blocked=on_blocked,

@@ -10,6 +10,11 @@ def addresses(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
+def operators() -> tuple[str, ...]:
+    """People who are asked about a call in doubt that has no approvers."""
+    return addresses(os.environ.get("OPERATORS", ""))
+
+
 def routes() -> NotificationRoutes:
     """The routes of the deployment: the channels of approvers, the topic and the webhook.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.base import FrozenModel
-from agent_continuations.core.inbound import Message, Signal
+from agent_continuations.core.inbound import Message, Restore, Signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import ConditionPlan, Plan, RefusedPlan
@@ -67,6 +67,7 @@ class Call(FrozenModel):
         child: the frame of a sub-agent.
         outcome: the result; None while the call is open.
         attempts: how many attempts are certainly over.
+        cleared_at: when a person last answered that an attempt in doubt had not happened.
     """
 
     plan: Plan
@@ -78,6 +79,7 @@ class Call(FrozenModel):
     child: "Continuation | None" = None
     outcome: Outcome | None = None
     attempts: int = 0
+    cleared_at: datetime | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -173,6 +175,7 @@ class Continuation(FrozenModel):
         failed: why the whole run failed at a deadline; only in the root frame.
         messages: messages that no model request has included yet; only in the root frame.
         signals: events that no call has taken yet, the oldest first; only in the root frame.
+        restore: the restore of the table that an operator has not cleared; only in the root frame.
     """
 
     version: Literal[1] = 1
@@ -187,6 +190,7 @@ class Continuation(FrozenModel):
     failed: str | None = None
     messages: tuple[Message, ...] = ()
     signals: tuple[Signal, ...] = ()
+    restore: Restore | None = None
 
     @property
     def outcome(self) -> Outcome | None:

@@ -1,14 +1,14 @@
 """Effects: the next actions that a continuation needs, derived from it and never stored."""
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias, assert_never
+from typing import Literal, NamedTuple, TypeAlias, assert_never
 
 from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.awaiting import Await
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import Call, Continuation, Intent
-from agent_continuations.core.inbound import Signal
+from agent_continuations.core.inbound import Restore, Signal
 from agent_continuations.core.path import ROOT, Path, Step
 from agent_continuations.core.plans import AgentPlan, ConditionPlan, Effect, RefusedPlan, ToolPlan
 from agent_continuations.core.waits import Wait
@@ -61,7 +61,8 @@ class NotifyApprovers(FrozenModel):
 
 
 class AskIfHappened(FrozenModel):
-    """Ask a person whether the `once` call at `path` happened: it has an intent, but no outcome.
+    """Ask a person whether the `once` call at `path` happened: it has an intent, but no outcome, or
+    these may be among the records that a restore of the table has lost.
 
     The request is made once `intent.deadline` has passed, when no process can be running the tool.
     """
@@ -104,7 +105,8 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
     The result is empty if the run has ended. Only a frame's last turn can have open calls, so the
     time is proportional to the open part of the tree and not to its history.
     """
-    found = _of_frame(continuation, ROOT, list(continuation.signals))
+    outside = _Outside(list(continuation.signals), continuation.restore)
+    found = _of_frame(continuation, ROOT, outside)
     stopped = continuation.open_condition
     if stopped and isinstance(stopped[1].plan, ConditionPlan) and stopped[1].plan.scope == "run":
         # No agent of the run calls its model before people continue the run.
@@ -112,12 +114,34 @@ def effects(continuation: Continuation) -> tuple[NextEffect, ...]:
     return tuple(found)
 
 
-def _of_frame(frame: Continuation, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+def may_have_run(call: Call, restore: Restore | None) -> bool:
+    """Whether a `once` call may have run in the time that a restore of the table has lost, and
+    nobody was asked about it since.
+
+    Any such call may: also one that was not approved by then, one that was in doubt already, and
+    one of a later turn, because the model may have made it in a turn that is lost.
+    """
+    if restore is None or call.wait or call.outcome:
+        return False
+    if not isinstance(call.plan, ToolPlan) or call.plan.effect is not Effect.ONCE:
+        return False
+    asked_at = call.doubt.requested_at if call.doubt else call.cleared_at
+    return asked_at is None or asked_at < restore.until
+
+
+class _Outside(NamedTuple):
+    """What came to the run from outside: signals that no call has taken yet, and a restore."""
+
+    signals: list[Signal]
+    restore: Restore | None
+
+
+def _of_frame(frame: Continuation, path: Path, outside: _Outside) -> Iterator[NextEffect]:
     if frame.outcome:
         return
     if frame.open_condition:
         step, call = frame.open_condition
-        yield from _of_call(call, (*path, step), signals)
+        yield from _of_call(call, (*path, step), outside)
     if not frame.turns or frame.turns[-1].settled:
         if not frame.open_condition:
             heard = tuple(each.message_id for each in frame.messages)
@@ -126,32 +150,62 @@ def _of_frame(frame: Continuation, path: Path, signals: list[Signal]) -> Iterato
     turn = len(frame.turns) - 1
     for index, call in enumerate(frame.turns[-1].calls):
         if not call.outcome:
-            yield from _of_call(call, (*path, Step(turn, index)), signals)
+            yield from _of_call(call, (*path, Step(turn, index)), outside)
 
 
-def _of_call(call: Call, path: Path, signals: list[Signal]) -> Iterator[NextEffect]:
+def _of_call(call: Call, path: Path, outside: _Outside) -> Iterator[NextEffect]:
     plan = call.plan
     if isinstance(plan, RefusedPlan):
         return
-    if call.gate and not call.approval:
+    if unknown := _of_unknown(call, path, outside.restore):
+        yield unknown
+    elif call.gate and not call.approval:
         yield AskApproval(path=path, policy=call.gate)
     elif call.approval and not call.decision:
         yield from _of_request(call, call.approval, path)
     elif call.wait:
-        yield from _of_wait(call.wait, path, signals)
+        yield from _of_wait(call.wait, path, outside.signals)
     else:
-        match plan:
-            case AgentPlan(spawn=True):
-                yield StartRun(path=path)
-            case AgentPlan():
-                if call.child:
-                    yield from _of_frame(call.child, path, signals)
-            case ToolPlan():
-                yield _of_tool(call, plan, path)
-            case ConditionPlan():
-                return
-            case _:
-                assert_never(plan)
+        yield from _of_plan(call, plan, path, outside)
+
+
+def _of_plan(
+    call: Call, plan: AgentPlan | ToolPlan | ConditionPlan, path: Path, outside: _Outside
+) -> Iterator[NextEffect]:
+    match plan:
+        case AgentPlan(spawn=True):
+            yield StartRun(path=path)
+        case AgentPlan():
+            if call.child:
+                yield from _of_frame(call.child, path, outside)
+        case ToolPlan():
+            yield _of_tool(call, plan, path)
+        case ConditionPlan():
+            return
+        case _:
+            assert_never(plan)
+
+
+def _of_unknown(call: Call, path: Path, restore: Restore | None) -> Await | AskIfHappened | None:
+    """The question whether the call happened; None if there is none. It precedes all others."""
+    if restore and may_have_run(call, restore):
+        return AskIfHappened(path=path, intent=_lost_intent(call, restore))
+    if call.doubt:
+        return Await(path=path, reason="doubt", request_id=call.doubt.request_id, until=None)
+    return None
+
+
+def _lost_intent(call: Call, restore: Restore) -> Intent:
+    """The intent that a call may have had in the time that a restore has lost."""
+    known = call.intent
+    if known is None:
+        return Intent(attempt=call.attempts + 1, started_at=restore.since, deadline=restore.until)
+    return Intent(
+        # An attempt that was in doubt may have been answered, and the next one may have begun.
+        attempt=known.attempt + bool(call.doubt),
+        started_at=known.started_at,
+        deadline=max(known.deadline, restore.until),
+    )
 
 
 def _of_request(call: Call, request: ApprovalRequest, path: Path) -> Iterator[NextEffect]:
@@ -182,6 +236,4 @@ def _of_tool(call: Call, plan: ToolPlan, path: Path) -> NextEffect:
         return RunTool(path=path, attempt=call.attempts + 1, effect=plan.effect)
     if plan.effect is not Effect.ONCE:
         return RunTool(path=path, attempt=call.intent.attempt + 1, effect=plan.effect)
-    if call.doubt is None:
-        return AskIfHappened(path=path, intent=call.intent)
-    return Await(path=path, reason="doubt", request_id=call.doubt.request_id, until=None)
+    return AskIfHappened(path=path, intent=call.intent)

@@ -13,7 +13,7 @@ from agent_continuations.core.approvals.policy import Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Attribution, Decision
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.continuation import Continuation, Doubt, Intent
-from agent_continuations.core.inbound import Message, Signal
+from agent_continuations.core.inbound import Message, Restore, Signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.plans import ConditionPlan, Plan
 from agent_continuations.core.replies import Reply
@@ -76,6 +76,30 @@ class SignalReceived(FrozenModel):
 
     kind: Literal["signalled"] = "signalled"
     signal: Signal
+
+
+class Restored(FrozenModel):
+    """The table was restored. Until `RestoreCleared`, `once` calls that may have run are in doubt.
+
+    A run may be restored several times; `since` tells the restores apart.
+    """
+
+    kind: Literal["restored"] = "restored"
+    restore: Restore
+
+
+class RestoreCleared(FrozenModel):
+    """An operator has checked all that the run did in the time that a restore has lost.
+
+    Attributes:
+        since: identifies the restore.
+        by: the operator.
+    """
+
+    kind: Literal["restore_cleared"] = "restore_cleared"
+    since: datetime
+    by: str
+    at: datetime
 
 
 class ConditionReached(FrozenModel):
@@ -204,7 +228,7 @@ ApprovalEvent: TypeAlias = (
 )
 
 CallEvent: TypeAlias = Suspended | Polled | ToolReturned | ConditionReached
-InboundEvent: TypeAlias = MessageReceived | SignalReceived
+InboundEvent: TypeAlias = MessageReceived | SignalReceived | Restored | RestoreCleared
 
 Event: TypeAlias = Annotated[
     Started | ModelReplied | ToolStarted | CallEvent | InboundEvent | ApprovalEvent,

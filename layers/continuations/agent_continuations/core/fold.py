@@ -13,6 +13,7 @@ Rule 4. The first outcome, wait and decision that was stored stands, because key
         late outcome or wait from a lost lease changes nothing; a late decision is illegal.
 Rule 5. Doubt alone leads back: an intent without an outcome, a doubt, a person's answer. If the
         call happened, its outcome is in the same transaction; if not, its next attempt starts.
+        After a restore of the table, a call may be in doubt before its request and its intent.
 Rule 6. Any other event is illegal, and `apply` raises `IllegalEvent`. Execution parks such a run.
 
 The order of the keys (core/keys.py) is a legal order, but not the order in time: the events of a
@@ -33,13 +34,12 @@ from agent_continuations.core.events import (
     DoubtResolved,
     Escalated,
     Event,
+    InboundEvent,
     MarkedInDoubt,
-    MessageReceived,
     ModelReplied,
     NoticeSent,
     Polled,
     Reassigned,
-    SignalReceived,
     Started,
     Suspended,
     ToolReturned,
@@ -47,6 +47,7 @@ from agent_continuations.core.events import (
     Voted,
     Withdrawn,
 )
+from agent_continuations.core.inbound_fold import inbound_received, without_signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
@@ -105,8 +106,8 @@ def apply(  # noqa: C901 - one match over the kinds of events
         return event.continuation.model_copy(update={"started_at": started_at})
     if continuation is None:
         raise IllegalEvent(f"{event.kind} before the run's start")
-    if isinstance(event, MessageReceived | SignalReceived):
-        return _inbound_received(continuation, event)
+    if isinstance(event, InboundEvent):
+        return inbound_received(continuation, event)
     path = parse_path(event.path)
     match event:
         case ModelReplied():
@@ -115,7 +116,7 @@ def apply(  # noqa: C901 - one match over the kinds of events
             )
         case ToolReturned():
             after = change_call(continuation, path, lambda call: _tool_returned(call, event))
-            return _without_signal(after, event.took)
+            return without_signal(after, event.took)
         case Suspended():
             return change_call(continuation, path, lambda call: _suspended(call, event))
         case Polled():
@@ -224,28 +225,6 @@ def _condition_reached(frame: Continuation, event: ConditionReached) -> Continua
     return frame.model_copy(update={"holds": {**frame.holds, key: Call(plan=event.plan)}})
 
 
-def _inbound_received(root: Continuation, event: MessageReceived | SignalReceived) -> Continuation:
-    # Sorted by time, because the journal entries are in the order of their ids.
-    match event:
-        case MessageReceived(message=message):
-            messages = sorted(
-                (*root.messages, message), key=lambda each: (each.at, each.message_id)
-            )
-            return root.model_copy(update={"messages": tuple(messages)})
-        case SignalReceived(signal=signal):
-            signals = sorted((*root.signals, signal), key=lambda each: (each.at, each.event_id))
-            return root.model_copy(update={"signals": tuple(signals)})
-        case _:
-            assert_never(event)
-
-
-def _without_signal(root: Continuation, event_id: str | None) -> Continuation:
-    if event_id is None:
-        return root
-    signals = tuple(each for each in root.signals if each.event_id != event_id)
-    return root.model_copy(update={"signals": signals})
-
-
 def _tool_started(call: Call, event: ToolStarted) -> Call:
     if call.plan.kind != "tool" or (call.plan.gate and not call.decision):
         raise IllegalEvent(f"an intent for {event.path}, which may not run yet")
@@ -308,5 +287,11 @@ def _doubt_resolved(call: Call, event: DoubtResolved) -> Call:
         # It happened. Its outcome is an entry of its own, stored in the same transaction, so that
         # it and a late outcome from the lost lease exclude each other.
         return call
-    attempts = call.doubt.intent.attempt
-    return call.model_copy(update={"intent": None, "doubt": None, "attempts": attempts})
+    return call.model_copy(
+        update={
+            "intent": None,
+            "doubt": None,
+            "attempts": call.doubt.intent.attempt,
+            "cleared_at": event.decision.decided_at,
+        }
+    )

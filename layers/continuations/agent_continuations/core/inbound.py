@@ -1,4 +1,4 @@
-"""What a run is sent after its start: messages of people, and signals, which are events."""
+"""What comes to a run from outside: messages, signals, and the restore of the table."""
 
 from datetime import datetime
 from typing import Any
@@ -22,4 +22,18 @@ class Signal(FrozenModel):
     name: str
     correlation: str | None = None
     payload: Any = None
+    at: datetime
+
+
+class Restore(FrozenModel):
+    """The table was restored to an earlier time, so records of what the run did since are lost.
+
+    Attributes:
+        since: the time to which the table was restored.
+        until: the time at which the last process that could run a tool had ended.
+        at: when this was recorded in the run.
+    """
+
+    since: datetime
+    until: datetime
     at: datetime

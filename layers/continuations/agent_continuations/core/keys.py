@@ -1,5 +1,6 @@
 """Keys of journal entries. A run's entries in key order are a legal order of its events."""
 
+from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
 from agent_continuations.core.events import (
@@ -16,6 +17,8 @@ from agent_continuations.core.events import (
     NoticeSent,
     Polled,
     Reassigned,
+    RestoreCleared,
+    Restored,
     SignalReceived,
     Suspended,
     ToolReturned,
@@ -100,8 +103,17 @@ def inbound_entry_key(event: InboundEvent) -> str:
             return inbound_key(f"message.{message.message_id}")
         case SignalReceived(signal=signal):
             return inbound_key(f"signal.{signal.event_id}")
+        case Restored(restore=restore):
+            return _restore_key(restore.since)
+        case RestoreCleared(since=since):
+            return f"{_restore_key(since)}.cleared"
         case _:
             assert_never(event)
+
+
+def _restore_key(since: datetime) -> str:
+    # By time, so that of several restores the last one is folded last.
+    return inbound_key(f"restore.{int(since.timestamp() * 1000):015d}")
 
 
 def trail_key(event: ApprovalEvent, attempt: int = 0) -> str:

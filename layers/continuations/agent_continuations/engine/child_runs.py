@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.events import Started, Suspended, ToolReturned
+from agent_continuations.core.events import Event, Restored, Started, Suspended, ToolReturned
 from agent_continuations.core.ids import arguments_hash, child_run_id
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.outcome import Outcome
@@ -56,7 +56,11 @@ def start_child(
         requester=head.requester,
         parent=Parent(run_id=head.run_id, path=path_text(path)),
     )
-    entry = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
+    events: tuple[Event, ...] = (Started(continuation=continuation, at=now),)
+    if root.restore:
+        # The child may have been started before, and lost with the records of that time.
+        events += (Restored(restore=root.restore),)
+    entry = JournalEntry(START_KEY, events)
     suspended = Suspended(path=path_text(path), wait=ChildWait(run_id=run_id), at=now)
     return suspended, NewRun(child, entry)
 

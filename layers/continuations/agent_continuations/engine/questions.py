@@ -50,11 +50,17 @@ def doubt_request(
     operators: Sequence[str],
 ) -> MarkedInDoubt:
     """The request whether a call happened, to its approvers or, without any, to the operators."""
-    attempt, approval = effect.intent.attempt, root.call_at(effect.path).approval
+    attempt, call = effect.intent.attempt, root.call_at(effect.path)
+    if call.approval:
+        approvers = call.approval.approvers
+    elif call.gate:
+        approvers = call.gate.approvers
+    else:
+        approvers = tuple(operators)
     doubt = Doubt(
         request_id=request_id(head.run_id, effect.path, "doubt", attempt),
         intent=effect.intent,
-        approvers=approval.approvers if approval else tuple(operators),
+        approvers=approvers,
         requested_at=now,
     )
     return MarkedInDoubt(path=path_text(effect.path), doubt=doubt)

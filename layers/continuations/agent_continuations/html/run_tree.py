@@ -78,6 +78,8 @@ def _state(call: Call) -> str:
         return OUTCOMES[call.outcome.kind]
     if call.wait:
         return LABELS[call.wait.kind].state
+    if call.doubt:
+        return LABELS["doubt"].state
     if call.asks == "condition" or (call.approval and not call.decision):
         return LABELS[call.asks].state
-    return LABELS["doubt"].state if call.doubt else RUNNING
+    return RUNNING

@@ -70,7 +70,8 @@ def check_open(attempt: DecisionAttempt) -> None:
     """Check that the request is open, and open to responses from this source.
 
     Raises:
-        Conflict: the run has ended, the outcome is known, or the deadline has passed.
+        Conflict: the run has ended, the outcome is known, the deadline has passed, or the call may
+            have run before a restore of the table.
         Forbidden: the call is of high risk, and the source does not prove the approver's identity.
     """
     head, request = attempt.loaded.head, attempt.request
@@ -80,6 +81,10 @@ def check_open(attempt: DecisionAttempt) -> None:
         raise Conflict("the run is cancelled")
     if request.already_resolved:
         raise Conflict("the outcome of the call is already known; nothing is left to answer")
+    if request.in_doubt:
+        raise Conflict(
+            "the call may have run already: first answer the request whether it happened"
+        )
     if request.approval and attempt.now > request.approval.expires_at:
         raise Conflict("the deadline for this decision has passed")
     if request.call.risk is Risk.HIGH:

@@ -1,7 +1,8 @@
 """Labels: the texts for each kind of wait and of request, on every page and in every message.
 
 Names in braces are for `str.format`: `{agent}` asks to call `{tool}`, `{question}` is a question's
-text, `{why}` a condition's, and `{event}` an event's name. A new kind of wait needs a label here.
+text, `{why}` a condition's, `{event}` an event's name, and a call in doubt may have happened from
+`{since}` to `{until}`. A new kind of wait needs a label here.
 """
 
 from collections.abc import Mapping
@@ -122,15 +123,16 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
         title="Unknown outcome",
         state="awaiting confirmation",
         message=(
-            "It is not known whether {tool} happened: its process was lost while it ran."
+            "It is not known whether {tool} happened between {since} and {until}: its process, or"
+            " the record of that time, was lost."
             " Approve: it happened, the run continues and your reason is its result."
-            " Reject: it did not happen, and it runs now."
+            " Reject: it did not happen, and it can run now."
         ),
         heading="Did {tool} happen?",
         subject="Did {tool} happen?{high}",
         background=(
-            "The process was lost while this tool ran, so the outcome is unknown."
-            " Check the system that it acts on."
+            "The process of this tool, or the record of what the run did, was lost, so the outcome"
+            " is unknown. Check the system that it acts on."
         ),
         content="Details",
         verdicts=_pair("It happened", "It did not happen"),

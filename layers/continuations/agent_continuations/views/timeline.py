@@ -18,6 +18,8 @@ from agent_continuations.core.events import (
     ModelReplied,
     NoticeSent,
     Reassigned,
+    RestoreCleared,
+    Restored,
     SignalReceived,
     Started,
     Suspended,
@@ -27,7 +29,7 @@ from agent_continuations.core.events import (
 )
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.run import RunHead, Snapshot, Status
-from agent_continuations.views.base import ApiModel, Rfc3339
+from agent_continuations.views.base import ApiModel, Rfc3339, moment
 from agent_continuations.views.labels import LABELS
 
 
@@ -48,6 +50,7 @@ class Entry(ApiModel):
         "condition",
         "message",
         "event",
+        "restore",
         "ended",
     ]
     path: str
@@ -121,8 +124,19 @@ def _entries(event: Event, head: RunHead, root: Continuation) -> Iterator[Entry]
             yield Entry(at=message.at, kind="message", path="", agent=head.agent, text=text[:500])
         case SignalReceived(signal=signal):
             yield Entry(at=signal.at, kind="event", path="", agent=head.agent, text=signal.name)
+        case Restored() | RestoreCleared():
+            yield _restore_entry(event, head)
         case _:
             yield from _approval_entry(event, root, path)
+
+
+def _restore_entry(event: Restored | RestoreCleared, head: RunHead) -> Entry:
+    match event:
+        case Restored(restore=restore):
+            at, text = restore.at, f"records from {moment(restore.since)} on are lost"
+        case RestoreCleared():
+            at, text = event.at, f"checked by {event.by}"
+    return Entry(at=at, kind="restore", path="", agent=head.agent, text=text)
 
 
 def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[Entry]:

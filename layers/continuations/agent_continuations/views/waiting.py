@@ -11,7 +11,7 @@ from agent_continuations.core.continuation import Call, Continuation, Doubt
 from agent_continuations.core.effects import AskIfHappened, CallModel, NextEffect, effects
 from agent_continuations.core.path import path_text
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.views.base import ApiModel, Rfc3339
+from agent_continuations.views.base import ApiModel, Rfc3339, moment
 from agent_continuations.views.labels import LABELS
 
 
@@ -134,6 +134,8 @@ def _message(call: Call, agent: str, effect: Await) -> str:
         tool=call.plan.tool,
         question=call.question.text if call.question else "",
         why=call.preview.effect if call.preview else "",
+        since=moment(call.doubt.intent.started_at) if call.doubt else "",
+        until=moment(call.doubt.intent.deadline) if call.doubt else "",
     )
 
 

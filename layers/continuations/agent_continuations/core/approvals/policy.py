@@ -92,6 +92,11 @@ class ApprovalPolicy(FrozenModel):
 
     _form_1 = model_validator(mode="before")(upgrade_form_1)
 
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """The approvers of all stages."""
+        return tuple(dict.fromkeys(each for stage in self.stages for each in stage.approvers))
+
 
 def normalized(name: str) -> str:
     """A name in the form in which names are compared: ASCII letters in lower case.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.awaiting import RequestKind
 from agent_continuations.core.continuation import Call
+from agent_continuations.core.effects import may_have_run
 from agent_continuations.core.events import DoubtResolved, MarkedInDoubt
 from agent_continuations.core.path import Path, parse_path
 from agent_continuations.core.run import LoadedRun
@@ -13,7 +14,12 @@ from agent_continuations.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to people, with its decision, if there is one."""
+    """A request to people, with its decision, if there is one.
+
+    Attributes:
+        in_doubt: whether the call may have run already, although this request is still open; then
+            people must answer that first.
+    """
 
     kind: RequestKind
     path: Path
@@ -22,6 +28,7 @@ class Request:
     approvers: tuple[str, ...]
     attempt: int = 0
     decision: Decision | None = None
+    in_doubt: bool = False
 
     @property
     def approval(self) -> ApprovalRequest | None:
@@ -52,7 +59,16 @@ def find_request(loaded: LoadedRun, request_id: str) -> Request:
     for path, call in root.calls():
         if call.approval and call.approval.request_id == request_id:
             approvers = call.approval.approvers
-            return Request(call.asks, path, call, request_id, approvers, decision=call.decision)
+            in_doubt = bool(call.doubt) or may_have_run(call, root.restore)
+            return Request(
+                call.asks,
+                path,
+                call,
+                request_id,
+                approvers,
+                decision=call.decision,
+                in_doubt=in_doubt,
+            )
     # A doubt that was rejected is not in the tree any more, but its events are in the journal.
     found: Request | None = None
     for event in loaded.snapshot.events():
