@@ -4,9 +4,10 @@ Each text is compiled once. What DynamoDB refuses is refused here, too. What it 
 does not use raises `NotImplementedError`, or is refused if it is syntax.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from operator import ge, gt, le, lt
 from typing import Any, TypeAlias
 
 from tests.simulation.dynamodb.reader import Check, Operand, Place, Reader, check_type
@@ -16,7 +17,7 @@ MAX_IN_OPERANDS = 100
 
 Condition: TypeAlias = Callable[[Place], bool]
 
-_ORDER = {"<", "<=", ">", ">="}
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _ORDERED_TYPES = "SNB"
 _OTHER_FUNCTIONS = {"attribute_type", "begins_with", "contains", "size"}
 
@@ -87,11 +88,11 @@ class _ConditionReader(Reader):
                 and compares("<=", left.of(place), high.of(place))
             )
         sign = self.take()
-        if sign not in _ORDER | {"=", "<>"}:
+        if sign not in (*ORDER, "=", "<>"):
             raise Refused(f"no comparison: {sign}")
         right = self.operand()
         self._check_distinct(left, (right,))
-        if sign in _ORDER:
+        if sign in ORDER:
             self.checks += (check_type(each, _ORDERED_TYPES) for each in (left, right))
         return lambda place: compares(sign, left.of(place), right.of(place))
 
@@ -128,25 +129,15 @@ def _check_bounds(low: Operand, high: Operand) -> Check:
 
 
 def compares(sign: str, left: Typed | None, right: Typed | None) -> bool:
-    """Whether a comparison holds; one with what is not there never does."""
+    """Whether a comparison holds; with what is not there, only <> does."""
     if left is None or right is None:
+        return sign == "<>"
+    (kind, one), (other_kind, other) = _plain(left), _plain(right)
+    if sign in ("=", "<>"):
+        return (kind == other_kind and one == other) is (sign == "=")
+    if kind != other_kind or kind not in _ORDERED_TYPES:
         return False
-    one, other = _plain(left), _plain(right)
-    match sign:
-        case "=":
-            return one == other
-        case "<>":
-            return one != other
-    if one[0] != other[0] or one[0] not in _ORDERED_TYPES:
-        return False
-    match sign:
-        case "<":
-            return bool(one[1] < other[1])
-        case "<=":
-            return bool(one[1] <= other[1])
-        case ">":
-            return bool(one[1] > other[1])
-    return bool(one[1] >= other[1])
+    return bool(ORDER[sign](one, other))
 
 
 def _plain(value: Typed) -> tuple[str, Any]:

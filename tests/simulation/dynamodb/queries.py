@@ -1,18 +1,17 @@
 """Queries of the table and its indexes: key conditions, order and pages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import ge, gt, le, lt
+from operator import gt, lt
 from typing import Any
 
-from tests.simulation.dynamodb.conditions import compares
+from tests.simulation.dynamodb.conditions import ORDER, compares
 from tests.simulation.dynamodb.indexes import INDEXES, KEY_TYPES
 from tests.simulation.dynamodb.reader import Check, Reader
 from tests.simulation.dynamodb.values import Item, Refused, Typed, item_bytes, key_of, number
 
 PAGE_BYTES = 1024 * 1024
-_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def _term(reader: Reader) -> Term:
         reader.take("AND")
         return Term(name, "BETWEEN", (low, _placeholder(reader)))
     sign = reader.take()
-    if sign != "=" and sign not in _SIGNS:
+    if sign != "=" and sign not in ORDER:
         raise Refused(f"no comparison of keys: {sign}")
     return Term(name, sign, (_placeholder(reader),))
 
@@ -135,7 +134,7 @@ class Query:
         bounds = [self._content(each) for each in operands]
         if sign == "BETWEEN":
             return bool(bounds[0] <= here <= bounds[1])
-        return bool(here == bounds[0] if sign == "=" else _SIGNS[sign](here, bounds[0]))
+        return bool(here == bounds[0] if sign == "=" else ORDER[sign](here, bounds[0]))
 
     def _content(self, value: Typed) -> Any:
         return number(value["N"]) if "N" in value else value["S"]
