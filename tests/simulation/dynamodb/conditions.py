@@ -10,7 +10,8 @@ from functools import cache
 from operator import ge, gt, le, lt
 from typing import Any, TypeAlias
 
-from tests.simulation.dynamodb.reader import Check, Operand, Place, Reader, check_type
+from tests.simulation.dynamodb.indexes import KEY_TYPES
+from tests.simulation.dynamodb.reader import Check, Operand, Path, Place, Reader, check_type
 from tests.simulation.dynamodb.values import Refused, Typed, number
 
 MAX_IN_OPERANDS = 100
@@ -26,6 +27,12 @@ _OTHER_FUNCTIONS = {"attribute_type", "begins_with", "contains", "size"}
 class _ConditionReader(Reader):
     # Where each group in parentheses starts and ends.
     groups: dict[int, int] = field(default_factory=dict)
+
+    def path(self) -> Path:
+        path = super().path()
+        if len(path) > 1:
+            self.checks.append(_check_no_key(path[0]))
+        return path
 
     def condition(self) -> Condition:
         parts = [self.conjunction()]
@@ -118,6 +125,14 @@ class _ConditionReader(Reader):
 
         if first.path and paths:
             self.checks.append(check)
+
+
+def _check_no_key(step: str) -> Check:
+    def check(place: Place) -> None:
+        if place.names.get(step, step) in KEY_TYPES:
+            raise Refused("a path leads into a key")
+
+    return check
 
 
 def _check_bounds(low: Operand, high: Operand) -> Check:
