@@ -140,7 +140,7 @@ def full_page(request: Request, simulated: Answer, real: Answer) -> bool:
 
     The simulator always gives one; DynamoDB Local does not if it is at the end of the range.
     """
-    items = (simulated.content or {}).get("Items")
+    items: list[Any] = (simulated.content or {}).get("Items", [])
     return (
         bool(items)
         and len(items) == request.parameters.get("Limit")

@@ -1,5 +1,6 @@
 """Random requests to a DynamoDB table, in the store's style, and wrong ones in every way it knows.
 
-`expressions.py` makes conditions and updates, `valid.py` requests that should be accepted, and
-`wrong.py` requests that should be refused, or that are just inside a limit.
+`valid.py` makes requests that should be accepted, with conditions and updates of `expressions.py`.
+`wrong.py` makes requests that should be refused, with `wrong_expressions.py`, and `limits.py` those
+that are just inside or outside of a limit.
 """

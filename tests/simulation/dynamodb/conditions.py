@@ -156,7 +156,7 @@ def compares(sign: str, left: Typed | None, right: Typed | None) -> bool:
 
 
 def _plain(value: Typed) -> tuple[str, Any]:
-    ((kind, content),) = value.items()
+    kind, content = next(iter(value.items()))
     match kind:
         case "N":
             return kind, number(content)
@@ -165,7 +165,7 @@ def _plain(value: Typed) -> tuple[str, Any]:
         case "L":
             return kind, [_plain(inner) for inner in content]
         case "B":
-            return kind, bytes(getattr(content, "value", content))
+            return kind, bytes(content)
     return kind, content
 
 
