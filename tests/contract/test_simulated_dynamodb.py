@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.contract.dynamodb_requests.expressions import Typed
+from tests.contract.dynamodb_requests.limits import MAX_ITEM_BYTES, SIZED, AtTheLimits
 from tests.contract.dynamodb_requests.valid import KEYS, Request, ValidRequests
 from tests.contract.dynamodb_requests.wrong import WrongRequests
 from tests.local.ministack import client
@@ -197,6 +199,18 @@ def test_the_simulator_answers_as_dynamodb_does(local: Any, seed: int) -> None:
         assert different is None, f"seed {seed}, request {number}: {different}"
         if number % COMPARE_TABLE_EVERY == 0 or number == REQUESTS - 1:
             pair.assert_same_items()
+
+
+@pytest.mark.parametrize(("value", "size"), SIZED)
+def test_a_value_of_each_type_has_the_size_that_dynamodb_counts(
+    local: Any, value: Typed, size: int
+) -> None:
+    pair = Pair(local, create_table(local))
+    limits = AtTheLimits(ValidRequests(Random(0), pair.table))
+    for item_size, code in ((MAX_ITEM_BYTES, ""), (MAX_ITEM_BYTES + 1, "ValidationException")):
+        request = limits.item_with(value, size, item_size)
+        assert answer(pair.simulated, request).code == code
+        assert answer(local, request).code == code
 
 
 class Clock(Direct):

@@ -81,10 +81,13 @@ class AtTheLimits(RequestParts):
         return {**item, "x": {"S": "x" * (size - used)}}
 
     def large_item(self) -> Request:
-        """An item near the limit, with values of various types."""
+        """An item at the limit or one byte beside it, with values of various types."""
         value, size = self.random.choice(SIZED)
-        more = self.random.choice((-1, 0, 0, 1))
-        item = self._padded(0, MAX_ITEM_BYTES - size - len("v") + more)
+        return self.item_with(value, size, MAX_ITEM_BYTES + self.random.choice((-1, 0, 0, 1)))
+
+    def item_with(self, value: Typed, size: int, item_size: int) -> Request:
+        """A put of an item of this size that has a value of this size."""
+        item = self._padded(0, item_size - size - len("v"))
         return self.put({**item, "v": value})
 
     def growing_item(self) -> Request:

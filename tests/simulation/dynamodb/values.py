@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 Typed: TypeAlias = dict[str, Any]
@@ -51,7 +52,7 @@ def item_bytes(item: Mapping[str, Any]) -> int:
     Raises:
         Refused: a value is invalid.
     """
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+    return sum(len(name.encode()) for name in item) + sum(map(value_bytes, item.values()))
 
 
 def value_bytes(value: Mapping[str, Any], nesting: int = 1) -> int:
@@ -67,7 +68,7 @@ def value_bytes(value: Mapping[str, Any], nesting: int = 1) -> int:
         case "S":
             return len(content.encode())
         case "B":
-            return len(getattr(content, "value", content))
+            return len(content)
         case "N":
             return _number_bytes(content)
         case "BOOL" | "NULL" if kind == "BOOL" or content:
@@ -112,6 +113,7 @@ def number_text(value: int | Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(4096)
 def _number_bytes(text: str) -> int:
     """Two digits to a byte, aligned at the decimal point, without zeros at either end."""
     if not _SHORT_INTEGER.fullmatch(text):
