@@ -18,7 +18,7 @@ from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import LoadedRun, Status
 from agent_continuations.core.transcript import request_messages
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
-from tests.simulation.expressions import Item
+from tests.simulation.dynamodb import Item
 from tests.simulation.faults import Faults
 from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario

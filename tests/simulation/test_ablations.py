@@ -67,7 +67,9 @@ def always(write: Request, condition: str) -> Request:
     """The write, with a part of its condition made true in any case."""
     either = f"({condition} OR attribute_exists(pk))"
     before = write.get("ConditionExpression", "")
-    return {"ConditionExpression": before.replace(condition, either)} if before else {}
+    # DynamoDB refuses parentheses in parentheses.
+    plain = before.replace(f"({condition})", condition)
+    return {"ConditionExpression": plain.replace(condition, either)} if before else {}
 
 
 def no_write_once(patch: Patch) -> None:

@@ -28,8 +28,7 @@ from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
-from tests.simulation.dynamodb import SimulatedDynamoDB
-from tests.simulation.expressions import Item
+from tests.simulation.dynamodb import Item, SimulatedDynamoDB
 from tests.simulation.external_services import ExternalSystems, MailService, ModelService, Tools
 from tests.simulation.faults import Faults, FaultyTransport
 from tests.simulation.ground_truth import GroundTruth

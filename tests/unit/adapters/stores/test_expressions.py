@@ -21,7 +21,7 @@ from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import Status
 from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE, MAX_SETTLED_AT_ONCE
 from agent_continuations.ports.store import ReleaseTerms, TrailMove
-from tests.simulation.expressions import check_used
+from tests.simulation.dynamodb import check_expressions
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -97,7 +97,7 @@ def test_each_of_many_intents_has_separate_placeholders() -> None:
         f"0.{number}": Intent(attempt=1, started_at=NOW, deadline=NOW) for number in range(11)
     }
     request = intents_update(3, intents, settled=["0.10", "1.0"]).render()
-    check_used(request)
+    check_expressions(request)
     assert request["ExpressionAttributeNames"]["#i10"] == "0.10"
     assert "intents.#i10.attempt < :a10" in request["ConditionExpression"]
     # A path that is both settled and begun again is overwritten, not removed.
@@ -129,8 +129,8 @@ def test_every_update_of_a_head_uses_what_it_defines() -> None:
         ReleaseTerms(Status.FAILED, None, wake=1, entry_count=1, note="it failed"),
     )
     for release, trail, settled in product(releases, trails, ([], ["0.0", "0.1"])):
-        check_used(commit_update(4, settled, release, trail, NOW).render())
+        check_expressions(commit_update(4, settled, release, trail, NOW).render())
     for status, trail in product(Status, trails):
-        check_used((wake_update(status, NOW) + trail_update(trail)).render())
+        check_expressions((wake_update(status, NOW) + trail_update(trail)).render())
         for update in (cancel_update, pause_update, resume_update):
-            check_used(update(status, NOW).render())
+            check_expressions(update(status, NOW).render())
