@@ -9,7 +9,7 @@ BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
 
 # Tests that need nothing but processors.
-SIMULATED := tests/simulation/test_simulator.py tests/simulation/test_ablations.py
+PARALLEL := tests/simulation/test_simulator.py tests/simulation/test_ablations.py tests/mutants
 
 # The runtime that a deployment is built for; `make deploy RUNTIME=python3.12`.
 RUNTIME ?= python3.13
@@ -24,8 +24,8 @@ run: tools .venv/.made ## run the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m tests.local
 
 test: tools browser .venv/.made ## run every test that needs no AWS account
-	$(BIN)/pytest $(SIMULATED:%=--ignore=%)
-	$(BIN)/pytest -n auto $(SIMULATED)
+	$(BIN)/pytest $(PARALLEL:%=--ignore=%)
+	$(BIN)/pytest -n auto $(PARALLEL)
 
 soak: .venv/.made ## simulate 50,000 runs with faults; print the seed of each that breaks a promise
 	$(BIN)/python -m tests.simulation --seeds 50000
