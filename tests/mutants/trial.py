@@ -22,7 +22,11 @@ _processes.set_forkserver_preload(list(PRELOADED))
 
 
 class CannotTry(Exception):
-    """The tests say nothing about the mutant: they did not end, or not use the mutated module."""
+    """The tests say nothing about the mutant."""
+
+
+class DidNotEnd(CannotTry):
+    """The tests took too long, or ended their process."""
 
 
 class PrivateCopy:
@@ -56,7 +60,7 @@ class PrivateCopy:
         """Run tests in a new process.
 
         Args:
-            tests: files, folders or node ids.
+            tests: files, folders or node ids; further arguments of pytest may follow.
             module: the path of a module in the library.
             text: the module's mutated source; None to leave it as it is.
             raises: names of further errors by which a test notices the mutant.
@@ -64,7 +68,8 @@ class PrivateCopy:
             seconds: how long the tests may take.
 
         Raises:
-            CannotTry: the tests did not end, or did not import the copy's module.
+            DidNotEnd: the tests took longer, or ended their process.
+            CannotTry: the tests did not import the copy's module.
         """
         arguments = ["-x"] if stop_early else []
         # Pytest would put the folder of the original before that of the copy.
@@ -97,7 +102,7 @@ class PrivateCopy:
             process.join()
         output = (self._folder / "output.txt").read_text(errors="replace")
         if not isinstance(outcomes, Outcomes):
-            raise CannotTry(f"the tests did not end in {seconds:.0f} seconds:\n{output}")
+            raise DidNotEnd(f"the tests did not end in {seconds:.0f} seconds:\n{output}")
         if outcomes.origin != str(self._library / module) and not outcomes.broken:
             raise CannotTry(f"the tests import {module} from {outcomes.origin}:\n{output}")
         return outcomes

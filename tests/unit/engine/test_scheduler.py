@@ -109,8 +109,8 @@ def test_no_call_is_in_doubt_whose_outcome_may_have_been_stored_since_the_load(a
 
     store = LateOutcomeStore()
     harness = Harness(script=[], store=store)
-    tools = [Agent("child").as_tool(description="Works."), launch]
-    harness.registry = Registry([Agent("a", tools=tools)])
+    works = Agent("child").as_tool(description="Works.")
+    harness.registry = Registry([Agent("a", tools=[works, launch])])
     turn = calls(("child", {"input": "x"}), ("launch", {}))
     harness.model = ScriptedModel({"a": [turn, say("ok")], "child": child})
     run_id = killed(harness)
