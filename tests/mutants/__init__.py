@@ -2,6 +2,6 @@
 
     make mutants
 
-makes random mutants for some minutes and prints those that every test lets live. The mutants of
-`store_mutants.py`, `engine_mutants.py` and `core_mutants.py` are fixed, and `make test` kills each.
+makes random mutants for some minutes and prints those that no test notices. The mutants in the
+tables `*_mutants.py` are fixed, and `make test` kills each.
 """
