@@ -9,13 +9,13 @@ BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
 
 # Tests that need nothing but processors.
-SIMULATED := tests/simulation/test_simulator.py tests/simulation/test_ablations.py
+PARALLEL := tests/simulation/test_simulator.py tests/simulation/test_ablations.py tests/mutants
 
 # The runtime that a deployment is built for; `make deploy RUNTIME=python3.12`.
 RUNTIME ?= python3.13
 export PYTHON_VERSION = $(RUNTIME:python%=%)
 
-.PHONY: help run test soak bench check format lint types template security tests deploy build tools lock browser clean
+.PHONY: help run test soak mutants bench check format lint types template security tests deploy build tools lock browser clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,11 +24,14 @@ run: tools .venv/.made ## run the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m tests.local
 
 test: tools browser .venv/.made ## run every test that needs no AWS account
-	$(BIN)/pytest $(SIMULATED:%=--ignore=%)
-	$(BIN)/pytest -n auto $(SIMULATED)
+	$(BIN)/pytest $(PARALLEL:%=--ignore=%)
+	$(BIN)/pytest -n auto $(PARALLEL)
 
 soak: .venv/.made ## simulate 50,000 runs with faults; print the seed of each that breaks a promise
 	$(BIN)/python -m tests.simulation --seeds 50000
+
+mutants: .venv/.made .cache/mutants/.made ## try random mutants of core, engine and stores for 20 minutes; print the survivors
+	@$(BIN)/python -m tests.mutants
 
 bench: tools .venv/.made ## measure the cost of runs; store it in tests/bench/results.json
 	$(BIN)/python -m tests.bench
@@ -71,6 +74,8 @@ lock: $(UV) ## update all locked versions
 	  pyproject.toml --group dev -o tests/requirements.txt
 	for each in ministack sam; do $(UV) pip compile -q -U --universal --generate-hashes \
 	  --python-version 3.11 --no-header --group $$each -o tests/local/$$each.txt; done
+	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
+	  --group mutants -o tests/mutants/requirements.txt
 
 # The browser test needs Chromium; without it, and without root to install it, it is skipped.
 browser:
@@ -94,7 +99,14 @@ $(UV):
 	$(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $@
 
+.cache/mutants/.made: tests/mutants/requirements.txt $(UV)
+	$(make_environment)
+
 .cache/%/.made: tests/local/%.txt $(UV)
-	$(UV) venv -q --clear --python "$(PYTHON)" .cache/$*
-	$(UV) pip sync -q --require-hashes --python .cache/$*/bin/python tests/local/$*.txt
+	$(make_environment)
+
+define make_environment
+	$(UV) venv -q --clear --python "$(PYTHON)" $(@D)
+	$(UV) pip sync -q --require-hashes --python $(@D)/bin/python $<
 	@touch $@
+endef

@@ -131,6 +131,13 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> N
     assert (yours.epoch, yours.stalls) == (2, 2)
 
 
+def test_a_claim_whose_answer_was_lost_can_be_repeated(store: Store, run: RunHead) -> None:
+    claimed(store, run)
+    mine = claimed(store, run, now=at(1))
+    assert mine.owner == "me"
+    assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
+
+
 def test_a_lease_can_be_renewed_by_its_holder_only(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)

@@ -28,7 +28,7 @@ from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.decisions.responses import Decide
-from agent_continuations.core.events import ModelReplied
+from agent_continuations.core.events import Decided, ModelReplied
 from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
@@ -306,6 +306,7 @@ def test_a_run_is_handed_on_when_little_time_is_left() -> None:
     deadline = NOW + timedelta(seconds=50)
     assert harness.worker().advance(run_id, deadline=deadline) is Status.READY
     assert harness.queue.sent[-1] == ("resume", run_id)
+    assert harness.loaded(run_id).head.due == NOW
     assert harness.model.requests == []
     assert harness.worker().advance(run_id) is Status.COMPLETED
 
@@ -580,6 +581,28 @@ def test_a_call_runs_only_as_it_was_approved() -> None:
     assert ran == []
 
 
+def test_a_call_that_was_approved_after_its_deadline_does_not_run() -> None:
+    pay, ran = gated_tool()
+    harness = Harness(pay, script=[call("pay"), say("ok")])
+    run_id = harness.start()
+    harness.worker().advance(run_id)
+    deadline = harness.loaded(run_id).head.due
+    assert deadline
+    harness.now = deadline
+    harness.decide(run_id, Verdict.APPROVE)
+    # The clock of the process that checked the deadline was late; the stored time is not.
+    run = harness.store._runs[run_id]
+    entry = run.entries["00000.000!2decision"]
+    decided = entry.events[0]
+    assert isinstance(decided, Decided)
+    late = {"decided_at": deadline + timedelta(milliseconds=1)}
+    changed = {"decision": decided.decision.model_copy(update=late)}
+    run.entries[entry.key] = JournalEntry(entry.key, (decided.model_copy(update=changed),))
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.loaded(run_id).head.note == "0.0 was approved after its deadline"
+    assert ran == []
+
+
 def test_the_start_is_a_journal_entry() -> None:
     harness = Harness(script=[say("ok")])
     run_id = harness.start()
@@ -750,17 +773,21 @@ def look() -> str:
     return "seen"
 
 
-def limited_child(crash: bool) -> Harness:
-    """A child ends at its limit on a read call; its caller's next reply depends on that."""
+def limited_child(crash_at: int | None) -> Harness:
+    """A child ends at its limit on a read call; its caller's next reply depends on that.
+
+    Args:
+        crash_at: which of the caller's requests after that crashes the process, once.
+    """
     asked: list[str] = []
 
     def manager(request: ModelRequest) -> Reply:
         if request.messages[-1]["role"] != "tool":
             return call("child", input="x")
         asked.append("x")
-        if crash and len(asked) == 1:
+        if len(asked) == crash_at:
             raise KeyboardInterrupt
-        return call("look") if len(asked) < 3 else say("ok")
+        return call("look") if len(asked) < 4 else say("ok")
 
     child = Agent("child", tools=[look], max_turns=1)
     harness = Harness(script=[])
@@ -770,13 +797,13 @@ def limited_child(crash: bool) -> Harness:
     return harness
 
 
-@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("crash_at", [None, 1, 2])
 def test_a_read_of_an_ended_child_is_stored_before_its_caller_replies(
-    crash: bool,
+    crash_at: int | None,
 ) -> None:
-    harness = limited_child(crash)
+    harness = limited_child(crash_at)
     run_id = harness.start()
-    if crash:
+    if crash_at:
         with pytest.raises(KeyboardInterrupt):
             harness.worker().advance(run_id)
         harness.later(minutes=3)

@@ -494,6 +494,15 @@ def test_all_kinds_of_waits_three_levels_deep_end_one_by_one() -> None:
     assert results == ["yes", "first", "rows", "paid"]
 
 
+def test_a_run_that_waits_for_several_times_wakes_at_the_first() -> None:
+    naps = calls(("nap", {"minutes": 9}), ("nap", {"minutes": 5}), ("nap", {"minutes": 7}))
+    harness = LocalHarness(nap, script=[naps, say("awake")])
+    view = harness.runner.start("a", "go")
+    head = harness.store.head(view.run_id)
+    assert head
+    assert head.due == NOW + timedelta(minutes=5)
+
+
 def test_a_waiting_run_continues_in_another_store() -> None:
     harness = LocalHarness(
         nap, wait_any, script=[calls(("nap", {"minutes": 5}), ("wait_any", {})), say("x")]

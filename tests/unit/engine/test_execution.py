@@ -1,0 +1,116 @@
+"""One execution: what it records while other effects are in flight, and before it ends."""
+
+from collections.abc import Collection
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_all
+from threading import Semaphore
+from typing import Any
+
+import pytest
+
+from agent_continuations import call, calls, say, tool
+from agent_continuations.core.events import ModelReplied
+from agent_continuations.core.keys import reply_key
+from agent_continuations.core.path import ROOT, parse_path
+from agent_continuations.core.replies import Reply
+from agent_continuations.core.run import JournalEntry, Status
+from agent_continuations.engine.executor import ThreadExecutor
+from agent_continuations.ports.model import ModelRequest
+from tests.support.engine_harness import NOW, Harness
+
+
+class ImpatientExecutor(ThreadExecutor):
+    """Threads; the execution looks at the run again and again while they work."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self._waits = Semaphore(0)
+
+    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
+        self._waits.release()
+        super().wait(futures, min(seconds, 0.01))
+
+    def until_looked(self) -> None:
+        """Wait, as a piece of work, until the execution has looked at the run."""
+        while self._waits.acquire(blocking=False):
+            pass
+        # Between the first two waits that begin from now on the execution has looked.
+        assert all(self._waits.acquire(timeout=20) for _ in range(2))
+
+
+class PatientExecutor(ThreadExecutor):
+    """Threads; the execution goes on when all of them are done."""
+
+    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
+        wait_for_all(futures, timeout=max(seconds, 20))
+
+
+@pytest.mark.parametrize("loads_first", [False, True])
+def test_a_reply_that_another_execution_has_stored_is_the_turns(loads_first: bool) -> None:
+    executor = ImpatientExecutor()
+    ran: list[str] = []
+
+    @tool
+    def work() -> str:
+        """Work."""
+        ran.append("x")
+        return "done"
+
+    def script(_request: ModelRequest) -> Reply:
+        """Meanwhile the execution of an expired lease stores its reply, and wakes the run."""
+        event = ModelReplied(path="", turn=0, reply=say("the other execution's"), at=NOW)
+        harness.store.append(run_id, JournalEntry(reply_key(ROOT, 0), (event,)))
+        harness.store.wake(run_id, now=harness.now)
+        if loads_first:
+            harness.later(seconds=50)
+            executor.until_looked()
+        return call("work")
+
+    harness = Harness(work, script=script)
+    run_id = harness.start()
+    assert harness.worker(executor=lambda: executor).advance(run_id) is Status.COMPLETED
+    outcome = harness.loaded(run_id).continuation.outcome
+    assert outcome
+    assert outcome.content == "the other execution's"
+    assert ran == []
+
+
+def test_a_cancelled_execution_waits_for_a_tool_that_has_an_effect() -> None:
+    executor = ImpatientExecutor()
+
+    @tool
+    def work() -> str:
+        """Work until the execution knows that its run is cancelled."""
+        harness.services.control.cancel(run_id)
+        harness.later(seconds=50)
+        executor.until_looked()
+        return "finished anyway"
+
+    harness = Harness(work, script=[call("work"), say("never said")])
+    run_id = harness.start()
+    assert harness.worker(executor=lambda: executor).advance(run_id) is Status.CANCELLED
+    outcome = harness.loaded(run_id).continuation.call_at(parse_path("0.0")).outcome
+    assert outcome
+    assert outcome.content == "finished anyway"
+
+
+def test_an_interrupt_ends_the_process_after_the_results_at_the_same_time_are_stored() -> None:
+    @tool
+    def stop() -> str:
+        """Stop."""
+        raise KeyboardInterrupt
+
+    @tool
+    def send() -> str:
+        """Send."""
+        return "sent"
+
+    turn = calls(("stop", {}), ("send", {}))
+    harness = Harness(stop, send, script=[turn, say("never said")])
+    run_id = harness.start()
+    with pytest.raises(KeyboardInterrupt):
+        harness.worker(executor=lambda: PatientExecutor(8)).advance(run_id)
+    stopped, sent = harness.loaded(run_id).continuation.turns[0].calls
+    assert stopped.outcome is None
+    assert sent.outcome
+    assert sent.outcome.content == "sent"
