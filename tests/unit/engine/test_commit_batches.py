@@ -8,8 +8,10 @@ from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.events import ApprovalRequested
 from agent_continuations.engine.commit_batches import commit_batches
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
-from agent_continuations.ports.limits import MAX_ENTRIES_AT_ONCE
+from agent_continuations.ports.limits import MAX_ITEMS_AT_ONCE
 from tests.support.events import NOW, tool_returned
+
+MOST = MAX_ITEMS_AT_ONCE - 1  # the head is an item, too
 
 
 def requests(number: int) -> list[PendingWrite]:
@@ -33,10 +35,10 @@ def requests(number: int) -> list[PendingWrite]:
 
 
 def test_only_the_last_batch_releases_the_run() -> None:
-    pending = PendingWrites(requests(2 * MAX_ENTRIES_AT_ONCE), [tool_returned("0.200")])
+    pending = PendingWrites(requests(2 * MOST), [tool_returned("0.200")])
     batches = list(commit_batches(pending, ChainHead()))
     assert [each.last for each in batches] == [False, False, True]
-    assert [len(each.entries) for each in batches] == [MAX_ENTRIES_AT_ONCE, MAX_ENTRIES_AT_ONCE, 1]
+    assert [len(each.entries) for each in batches] == [MOST, MOST, 1]
 
 
 def test_a_commit_of_nothing_is_one_batch() -> None:
@@ -45,7 +47,7 @@ def test_a_commit_of_nothing_is_one_batch() -> None:
 
 
 def test_each_batch_continues_the_audit_trail_of_the_one_before() -> None:
-    pending = PendingWrites(requests(2 * MAX_ENTRIES_AT_ONCE))
+    pending = PendingWrites(requests(2 * MOST))
     first, second = commit_batches(pending, ChainHead())
     assert first.trail
     assert second.trail

@@ -516,10 +516,10 @@ def test_a_corrupt_value_parks_the_run() -> None:
     class CorruptStore(InMemoryStore):
         broken = False
 
-        def load(self, run_id: str) -> Snapshot | None:
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
             if self.broken:
                 raise CorruptValue("the value of J#!start has changed")
-            return super().load(run_id)
+            return super().load(run_id, partial=partial)
 
     store = CorruptStore()
     harness = Harness(script=[say("ok")], store=store)
@@ -843,7 +843,7 @@ def test_an_execution_without_a_lease_cannot_park_the_run() -> None:
     class TornStore(InMemoryStore):
         broken = False
 
-        def load(self, run_id: str) -> Snapshot | None:
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
             if self.broken:
                 self.broken = False
                 later = NOW + timedelta(minutes=9)
@@ -851,7 +851,7 @@ def test_an_execution_without_a_lease_cannot_park_the_run() -> None:
                     run_id, holder="new", now=later, lease_until=later + timedelta(minutes=2)
                 )
                 raise CorruptValue("a form that this code does not know")
-            return super().load(run_id)
+            return super().load(run_id, partial=partial)
 
     store = TornStore()
     harness = Harness(script=[say("ok")], store=store)
@@ -867,8 +867,8 @@ def test_a_query_without_a_consistent_snapshot_is_repeated() -> None:
     class TornStore(InMemoryStore):
         tears = 0
 
-        def load(self, run_id: str) -> Snapshot | None:
-            snapshot = super().load(run_id)
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            snapshot = super().load(run_id, partial=partial)
             if snapshot is None or self.tears == 0:
                 return snapshot
             # The query has passed the key of the outcome before it was written.
@@ -1084,11 +1084,11 @@ def test_a_decision_is_loaded_again_after_a_failed_load() -> None:
     class FlakyStore(InMemoryStore):
         fails = False
 
-        def load(self, run_id: str) -> Snapshot | None:
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
             if self.fails:
                 self.fails = False
                 raise Retryable("throttled")
-            return super().load(run_id)
+            return super().load(run_id, partial=partial)
 
     pay, ran = gated_tool()
     store = FlakyStore()

@@ -85,8 +85,8 @@ class LateOutcomeStore(InMemoryStore):
             arrive, self.arrive = self.arrive, None
             arrive()
 
-    def load(self, run_id: str) -> Snapshot | None:
-        snapshot = super().load(run_id)
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        snapshot = super().load(run_id, partial=partial)
         self._request("load")
         return snapshot
 
@@ -141,8 +141,8 @@ def test_a_decision_that_was_stored_before_the_deadline_wins() -> None:
     class DecidedStore(InMemoryStore):
         decides = False
 
-        def load(self, run_id: str) -> Snapshot | None:
-            snapshot = super().load(run_id)
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            snapshot = super().load(run_id, partial=partial)
             if self.decides:
                 self.decides = False
                 harness.decide(run_id, Verdict.APPROVE)

@@ -26,11 +26,11 @@ def test_an_execution_that_is_overtaken_before_it_loads_does_nothing() -> None:
     class OvertakenStore(InMemoryStore):
         overtaken = False
 
-        def load(self, run_id: str) -> Snapshot | None:
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
             if self.overtaken:
                 self.overtaken = False
                 overtake(harness, run_id)
-            return super().load(run_id)
+            return super().load(run_id, partial=partial)
 
     store = OvertakenStore()
     harness = Harness(script=[say("ok")], store=store)

@@ -42,7 +42,7 @@ class Table(InMemoryStore):
     def backup(self) -> dict[str, RunRecord]:
         return copy.deepcopy(self._runs)
 
-    def restore(self, backup: dict[str, RunRecord]) -> None:
+    def put_back(self, backup: dict[str, RunRecord]) -> None:
         self._runs = copy.deepcopy(backup)
 
 
@@ -64,7 +64,7 @@ class Restorable(Harness):
     def lose_and_restore(self, **more: Any) -> list[RunAfterRestore]:
         """Lose all since the backup; the model gives its replies once more."""
         self.later(hours=1)
-        self.table.restore(self.saved)
+        self.table.put_back(self.saved)
         self.model = ScriptedModel({"a": self.script})
         marked = self.mark(**more)
         self.later(hours=1)
@@ -424,7 +424,7 @@ def test_a_call_that_nobody_can_be_asked_about_is_named() -> None:
 
 def test_a_run_that_cannot_be_loaded_is_marked_and_named() -> None:
     class Broken(Table):
-        def load(self, run_id: str) -> Snapshot | None:
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
             raise CorruptValue(f"{run_id} is not readable")
 
     harness = Restorable(script=[])

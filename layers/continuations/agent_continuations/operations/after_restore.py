@@ -151,7 +151,7 @@ def _record(
 ) -> bool:
     """Store an event; False if it is stored already. A run that can go on by itself is woken."""
     entry = JournalEntry(inbound_entry_key(event), (event,))
-    if head.status.terminal:
+    if head.status.ended:
         return store.append(head.run_id, entry) == entry
     return store.append_external(head.run_id, [entry], now=now) is None
 

@@ -21,6 +21,7 @@ from tests.contract.test_store import (
 )
 from tests.simulation.aws import Direct, SimulatedS3
 from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.dynamodb.transactions import ClientTokens
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Repeating(Direct):
         answer = super().send(operation, apply)
         if self.repeats_next and operation in ("UpdateItem", "PutItem", "TransactWriteItems"):
             self.repeats_next = False
-            self.table._tokens.clear()
+            self.table._tokens = ClientTokens(self)
             return super().send(operation, apply)
         return answer
 
