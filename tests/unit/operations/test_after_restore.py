@@ -425,6 +425,7 @@ def test_a_call_that_nobody_can_be_asked_about_is_named() -> None:
 def test_a_run_that_cannot_be_loaded_is_marked_and_named() -> None:
     class Broken(Table):
         def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            del partial
             raise CorruptValue(f"{run_id} is not readable")
 
     harness = Restorable(script=[])
