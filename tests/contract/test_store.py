@@ -21,13 +21,14 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fatal, Fenced, Invalid, Stale
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove
 from agent_continuations.ports.limits import (
     ITEMS_OF_A_START,
     MAX_INTENTS_AT_ONCE,
     MAX_ITEMS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
 )
-from agent_continuations.ports.store import ReleaseTerms, Store, TrailMove
+from agent_continuations.ports.store import Store
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

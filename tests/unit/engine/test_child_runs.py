@@ -13,8 +13,8 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.errors import Conflict
+from agent_continuations.ports.commit import ReleaseTerms
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.ports.store import ReleaseTerms
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap
 
 

@@ -9,7 +9,7 @@ from agent_continuations.core.events import ToolReturned
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import Snapshot, Status
 from agent_continuations.errors import Fenced
-from agent_continuations.ports.store import ReleaseTerms
+from agent_continuations.ports.commit import ReleaseTerms
 from tests.support.engine_harness import Harness
 
 

@@ -220,14 +220,14 @@ def test_the_idempotency_key_still_finds_the_run() -> None:
     assert places.paid == []
 
 
-def test_a_parked_run_can_be_redriven_elsewhere() -> None:
+def test_a_blocked_run_goes_on_elsewhere() -> None:
     here, there = Places().two(*PAY)
     broken = LocalRunner([Agent("boss")], ScriptedModel({}), signing_key=KEY)
     run = broken.start("boss", "go")
-    assert run.status is Status.PARKED
+    assert (run.status, run.error is None) == (Status.SUSPENDED, False)
     loaded = there.load(broken.dump(run.run_id))
-    assert (loaded.status, loaded.error) == (Status.PARKED, run.error)
-    assert there.redrive(run.run_id).status is Status.SUSPENDED
+    assert (loaded.status, loaded.error) == (Status.SUSPENDED, None)
+    assert [each.kind for each in loaded.waiting] == ["approval"]
     with pytest.raises(Conflict, match="handed over with document 1"):
         broken.redrive(run.run_id)
     assert here.store.head(run.run_id) is None

@@ -273,10 +273,10 @@ def test_a_parked_run_is_asked_about_when_it_is_redriven() -> None:
     launch, ran = launch_with()
     harness = Restorable(launch, script=[call("launch"), say("ok")])
     run_id = harness.start()
-    harness.model = ScriptedModel({})  # no reply: it is parked
+    agents, harness.registry = harness.registry, Registry([])
     assert harness.advance(run_id) is Status.PARKED
     harness.back_up()
-    harness.model = ScriptedModel({"a": harness.script})
+    harness.registry = agents
     harness.services.control.redrive(run_id)
     harness.advance(run_id)
     (marked,) = harness.lose_and_restore()

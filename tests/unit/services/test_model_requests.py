@@ -312,7 +312,7 @@ def test_a_request_that_the_service_refuses_is_the_last_item_and_has_no_reply() 
 
     harness = LocalHarness(look, scripts={"a": reply})
     run = harness.runner.start("a", "go")
-    assert run.status is Status.PARKED
+    assert run.status is Status.SUSPENDED
     first, last = harness.runner.messages(run.run_id).items
     assert first.reply
     assert (last.turn, last.reply, last.at, last.cost, last.usage) == (1, None, None, None, Usage())

@@ -10,8 +10,8 @@ from agent_continuations.core.keys import call_entry_key, trail_key
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
+from agent_continuations.ports.commit import TrailMove
 from agent_continuations.ports.limits import ITEMS_OF_A_START, MAX_ITEMS_AT_ONCE
-from agent_continuations.ports.store import TrailMove
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,9 @@ from agent_continuations.engine.notices import notice
 from agent_continuations.engine.pending_writes import PendingWrite, PendingWrites
 from agent_continuations.engine.release_status import ReleaseStatus
 from agent_continuations.errors import Conflict, Fenced
+from agent_continuations.ports.commit import ReleaseTerms
 from agent_continuations.ports.limits import MAX_SETTLED_AT_ONCE
-from agent_continuations.ports.store import ReleaseTerms, read_run
+from agent_continuations.ports.store import read_run
 
 MAX_NOTE_CHARACTERS = 400
 

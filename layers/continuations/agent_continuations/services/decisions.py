@@ -35,7 +35,7 @@ from agent_continuations.errors import (
     Retryable,
     Stale,
 )
-from agent_continuations.ports.store import TrailMove
+from agent_continuations.ports.commit import TrailMove
 from agent_continuations.services.decision_checks import (
     DecisionAttempt,
     check_open,

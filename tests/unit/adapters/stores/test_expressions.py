@@ -19,8 +19,8 @@ from agent_continuations.core.approvals.audit_chain import ChainHead
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import Status
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove
 from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE, MAX_SETTLED_AT_ONCE
-from agent_continuations.ports.store import ReleaseTerms, TrailMove
 from tests.simulation.dynamodb import check_expressions
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

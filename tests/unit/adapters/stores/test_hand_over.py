@@ -14,7 +14,7 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict
-from agent_continuations.ports.store import ReleaseTerms
+from agent_continuations.ports.commit import ReleaseTerms
 from tests.simulation.aws import Direct, SimulatedS3
 from tests.simulation.dynamodb import SimulatedDynamoDB
 

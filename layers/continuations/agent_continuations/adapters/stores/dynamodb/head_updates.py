@@ -12,7 +12,7 @@ from agent_continuations.adapters.stores.dynamodb.head_items import (
 from agent_continuations.adapters.stores.dynamodb.items import Item, due_shard, millis
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import RunHead, Status
-from agent_continuations.ports.store import ReleaseTerms, TrailMove
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove
 
 
 def form_update(form: int) -> UpdateExpression:

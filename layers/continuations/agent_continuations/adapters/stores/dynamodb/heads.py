@@ -30,7 +30,7 @@ from agent_continuations.adapters.stores.dynamodb.table import Table, Write
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Fenced, Retryable
-from agent_continuations.ports.store import ReleaseTerms
+from agent_continuations.ports.commit import ReleaseTerms
 
 
 class Heads:

@@ -28,8 +28,8 @@ from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, CorruptValue, Fenced, NewerForm, Retryable, Stale
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove
 from agent_continuations.ports.hand_over import check_same_entries
-from agent_continuations.ports.store import ReleaseTerms, TrailMove
 
 
 class Runs:

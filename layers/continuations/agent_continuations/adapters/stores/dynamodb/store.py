@@ -19,7 +19,8 @@ from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
-from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove
+from agent_continuations.ports.store import Due, Page
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -7,7 +7,7 @@ from datetime import datetime
 from agent_continuations.core.continuation import Intent
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
-from agent_continuations.ports.store import ReleaseTerms
+from agent_continuations.ports.commit import ReleaseTerms
 
 
 @dataclass

@@ -13,13 +13,14 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, NewRun, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, Fenced, Stale
+from agent_continuations.ports.commit import ReleaseTerms, TrailMove, commit_items
 from agent_continuations.ports.hand_over import check_same_entries
 from agent_continuations.ports.limits import (
     MAX_INTENTS_AT_ONCE,
     MAX_ITEMS_AT_ONCE,
     MAX_SETTLED_AT_ONCE,
 )
-from agent_continuations.ports.store import Due, Page, ReleaseTerms, TrailMove, commit_items
+from agent_continuations.ports.store import Due, Page
 
 
 class InMemoryStore:
