@@ -1,4 +1,4 @@
-"""The terms of a commit: how it releases a run and moves the audit trail, and how large it may be."""
+"""The terms of a commit: how it releases a run, moves the audit trail, and how large it may be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
