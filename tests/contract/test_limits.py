@@ -1,7 +1,8 @@
 """Runs at the documented limits, on every store: turns as wide and agents as deep as is allowed."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,9 @@ def look(number: int) -> str:
     return f"seen {number}"
 
 
-def preview(number: int, text: str) -> Preview:
+def preview(arguments: Mapping[str, Any]) -> Preview:
     """Preview the call."""
-    return Preview(effect=f"{number} {text}"[:2000])
+    return Preview(effect=f"{arguments['number']} {arguments['text']}"[:2000])
 
 
 @tool(effect="once", approval=Approval([ANN]), preview=preview)
@@ -63,7 +64,7 @@ def harness(store: Store, turn: Reply, *tools: Tool) -> tuple[Harness, str]:
     made = Harness(script=[turn, say("done")], store=store)  # type: ignore[arg-type]
     spawn = child.as_tool(name="spawn", description="Work.", spawn=True)
     made.registry = Registry([Agent("a", tools=[*tools, spawn])])
-    made.model.scripts["child"] = [say("worked")] * MAX_CALLS_WITH_RUNS
+    made.model.scripts = {**made.model.scripts, "child": [say("worked")] * MAX_CALLS_WITH_RUNS}
     return made, made.start()
 
 
@@ -157,7 +158,7 @@ def test_agents_as_deep_as_allowed_ask_at_the_bottom(store: Store) -> None:
         scripts[inner.name] = [call("down", input="go"), say("done")]
     made = Harness(script=[call("down", input="go"), say("done")], store=store)  # type: ignore[arg-type]
     made.registry = Registry([Agent("a", tools=[inner.as_tool(name="down", description="Ask.")])])
-    made.model.scripts |= scripts
+    made.model.scripts = {**made.model.scripts, **scripts}
     run_id = made.start()
     assert made.worker().advance(run_id) is Status.SUSPENDED
     [asked] = made.waiting(run_id)
@@ -200,7 +201,7 @@ def test_as_many_events_and_messages_wait_as_allowed(store: Store) -> None:
 
 def test_as_many_turns_as_an_agent_has_by_default(store: Store) -> None:
     made, run_id = harness(store, call("look", number=0), look)
-    made.model.scripts["a"] = [call("look", number=n) for n in range(99)] + [say("done")]
+    made.model.scripts = {"a": [*(call("look", number=n) for n in range(99)), say("done")]}
     run_id = made.start()
     assert made.worker().advance(run_id) is Status.COMPLETED
     assert len(made.loaded(run_id).continuation.turns) == 100

@@ -1,6 +1,7 @@
 """This code continues every run that earlier code has stored."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,45 @@ def test_a_stored_run_continues_to_its_end(content: dict[str, Any], name: str) -
     end = world.services.runs.load(run_id).continuation.outcome
     assert end
     assert end.content.startswith("done: ")
+
+
+def new_in_form_5(content: dict[str, Any], name: str) -> tuple[StoredWorld, str]:
+    if content["form"] < 5:
+        pytest.skip("this form has no such run")
+    return StoredWorld(content), content["runs"][name]
+
+
+def test_a_stored_obstacle_is_counted_on_and_passes(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, run_id = new_in_form_5(content, "blocked")
+    world.now = LATER
+    assert world.advance(run_id) is Status.SUSPENDED
+    head = world.store.head(run_id)
+    assert head
+    assert head.obstacle
+    assert (head.obstacle.since, head.obstacle.tries) == (stored_forms.NOW, 2)
+    monkeypatch.setattr(stored_forms, "REFUSED", set())
+    world.services.control.redrive(run_id)
+    assert world.advance(run_id) is Status.SUSPENDED
+    world.answer(run_id, request_id(world, run_id))
+    assert world.advance(run_id) is Status.COMPLETED
+
+
+def test_what_a_parked_run_was_sent_is_there_after_its_redrive(content: dict[str, Any]) -> None:
+    world, run_id = new_in_form_5(content, "parked")
+    world.services.control.redrive(run_id)
+    assert world.advance(run_id) is Status.SUSPENDED  # the message makes it ask once more
+    root = world.services.runs.load(run_id).continuation
+    assert [each.text for turn in root.turns for each in turn.heard] == ["are you there?"]
+
+
+def test_a_stored_mark_of_a_restore_asks_whether_the_call_happened(content: dict[str, Any]) -> None:
+    world, run_id = new_in_form_5(content, "restored")
+    world.now = LATER + timedelta(minutes=10)
+    assert world.advance(run_id) is Status.SUSPENDED
+    kinds = {each.kind for each in world.services.runs.waiting(world.services.runs.load(run_id))}
+    assert "doubt" in kinds
 
 
 def test_the_approved_arguments_are_the_ones_that_run(content: dict[str, Any]) -> None:

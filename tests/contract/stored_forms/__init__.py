@@ -19,10 +19,13 @@ from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
+from agent_continuations.core.events import Restored
+from agent_continuations.core.inbound import Restore
+from agent_continuations.core.keys import inbound_entry_key
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import Status
+from agent_continuations.core.run import JournalEntry, Status
 from agent_continuations.engine.runner import Runner
-from agent_continuations.errors import ModelUnavailable
+from agent_continuations.errors import ModelRefused, ModelUnavailable
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
@@ -37,6 +40,7 @@ SEAL = "the key that seals the stored documents"
 
 LARGE = 34_000
 LOST = {"launch"}
+REFUSED = {"blocked"}
 
 
 @tool(approval=Approval([ANN, "bob@example.com"], timeout_seconds=30 * 24 * 3600))
@@ -79,6 +83,8 @@ def _boss(request: ModelRequest) -> Reply:
         return say(f"done: {request.messages[-1]['content']}")
     if task == "busy":
         raise ModelUnavailable("the model is busy", 60)
+    if task == "blocked" and "blocked" in REFUSED:
+        raise ModelRefused("the model service answered 401")
     return call("launch") if task == "launch" else call("clerk", input=task)
 
 
@@ -167,6 +173,19 @@ def new_content() -> dict[str, Any]:
             world.advance(runs[name])
         except KeyboardInterrupt:
             continue
+    runs["blocked"] = world.services.runs.start("boss", "blocked", key="blocked").run_id
+    world.advance(runs["blocked"])
+    for name in ("parked", "restored"):
+        runs[name] = world.services.runs.start("boss", name, key=name).run_id
+        world.advance(runs[name])
+    everything, world.registry = world.registry, Registry([])
+    world.answer(runs["parked"], request_id(world, runs["parked"]))
+    world.advance(runs["parked"])
+    world.services.inbound.message(runs["parked"], "are you there?", key="m")
+    world.registry = everything
+    restored = Restored(restore=Restore(since=NOW, until=LATER, at=LATER))
+    entry = JournalEntry(inbound_entry_key(restored), (restored,))
+    assert world.store.append_external(runs["restored"], [entry], now=LATER) is None
     runner = LocalRunner(
         list(world.registry.startable.values()),
         RuleBasedModel(),
