@@ -3,6 +3,7 @@
 import json
 import random
 import string
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import agents
 from tests.local import script
 from tests.local.model_server import Fault, Json, ModelServer, Reply
+from tests.local.template import template
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.hr_agent import hr_agent
 from tests.support.lambda_invocation import example
@@ -306,3 +308,44 @@ def test_an_approver_who_could_not_be_notified_is_shown_on_the_run(deployment: D
     deployment.sweep()
     deployment.drain()
     assert deployment.read(run_id)["undelivered"] == []
+
+
+# -- stuck runs --------------------------------------------------------
+
+
+def test_runs_that_nothing_will_wake_are_found_on_schedule(deployment: Deployment) -> None:
+    fine, forgotten = deployment.suspended(), deployment.started()
+    every_quarter = example("find-stuck-runs")
+    assert deployment.invoke("FindStuckRunsFunction", every_quarter) == {"stuck": 0}
+    deployment.dynamodb.update_item(
+        TableName=deployment.table,
+        Key={"pk": {"S": f"R#{forgotten}"}, "sk": {"S": "#H"}},
+        UpdateExpression="REMOVE due",
+    )
+    assert deployment.invoke("FindStuckRunsFunction", every_quarter) == {"stuck": 1}
+    [stuck] = deployment.lines("run stuck")
+    assert (stuck["level"], stuck["run_id"]) == ("ERROR", forgotten)
+    assert stuck["reason"] == "ready, but has no due time"
+    assert fine not in json.dumps(stuck)
+
+
+def test_a_run_that_stays_blocked_is_counted_for_the_alarm(
+    deployment: Deployment, model: ModelServer
+) -> None:
+    model.respond = lambda _request: Fault(status=401)
+    run_id = deployment.started()
+    deployment.drain()
+    assert not deployment.lines("run blocked")
+    hour_ago = int(1000 * (time.time() - 3600))
+    deployment.dynamodb.update_item(
+        TableName=deployment.table,
+        Key={"pk": {"S": f"R#{run_id}"}, "sk": {"S": "#H"}},
+        UpdateExpression="SET obstacle.since = :ago",
+        ExpressionAttributeValues={":ago": {"N": str(hour_ago)}},
+    )
+    deployment.hint("ResumeQueue", run_id=run_id)
+    assert "RunsBlocked" in deployment.log.getvalue()
+    [blocked] = deployment.lines("run blocked")
+    assert (blocked["level"], blocked["run_id"]) == ("ERROR", run_id)
+    alarm = template()["Resources"]["BlockedAlarm"]["Properties"]
+    assert (alarm["MetricName"], alarm["Dimensions"][0]["Value"]) == ("RunsBlocked", "advance")
