@@ -39,11 +39,10 @@ class Lossy(Harness):
 
     def __init__(self) -> None:
         wire: Any = Direct()
-        self.table: Any = SimulatedDynamoDB(wire)
-        self.bucket: Any = SimulatedS3(wire)
-        store: Any = DynamoDBStore(
-            dynamodb=self.table, s3=self.bucket, table="table", bucket="bucket"
-        )
+        dynamodb: Any = SimulatedDynamoDB(wire)
+        bucket: Any = SimulatedS3(wire)
+        store: Any = DynamoDBStore(dynamodb=dynamodb, s3=bucket, table="table", bucket="bucket")
+        self.bucket = bucket
         super().__init__(script=[call("large"), call("ask", input="go"), say("done")], store=store)
         child = Agent("child", tools=[pay])
         ask = child.as_tool(name="ask", description="Ask.", spawn=True)
