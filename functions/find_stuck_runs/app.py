@@ -1,4 +1,4 @@
-"""Every quarter of an hour: find the runs that nothing will wake, for the alarm."""
+"""Every hour: find the runs that nothing will wake, for the alarm."""
 
 from datetime import UTC, datetime
 from time import perf_counter

@@ -315,14 +315,14 @@ def test_an_approver_who_could_not_be_notified_is_shown_on_the_run(deployment: D
 
 def test_runs_that_nothing_will_wake_are_found_on_schedule(deployment: Deployment) -> None:
     fine, forgotten = deployment.suspended(), deployment.started()
-    every_quarter = example("find-stuck-runs")
-    assert deployment.invoke("FindStuckRunsFunction", every_quarter) == {"stuck": 0}
+    every_hour = example("find-stuck-runs")
+    assert deployment.invoke("FindStuckRunsFunction", every_hour) == {"stuck": 0}
     deployment.dynamodb.update_item(
         TableName=deployment.table,
         Key={"pk": {"S": f"R#{forgotten}"}, "sk": {"S": "#H"}},
         UpdateExpression="REMOVE due",
     )
-    assert deployment.invoke("FindStuckRunsFunction", every_quarter) == {"stuck": 1}
+    assert deployment.invoke("FindStuckRunsFunction", every_hour) == {"stuck": 1}
     [stuck] = deployment.lines("run stuck")
     assert (stuck["level"], stuck["run_id"]) == ("ERROR", forgotten)
     assert stuck["reason"] == "ready, but has no due time"
