@@ -123,7 +123,12 @@ def test_only_the_function_for_signing_in_has_the_clients_secret(
 
 
 @pytest.mark.parametrize(
-    "function", ["RunsApiFunction", "AdvanceFunction", "SweepFunction", "AuthorizeFunction"]
+    "function",
+    [
+        *("RunsApiFunction", "AdvanceFunction", "SweepFunction", "AuthorizeFunction"),
+        *("SigninFunction", "CallbacksFunction", "EventBridgeFunction", "WebFunction"),
+        "FindStuckRunsFunction",
+    ],
 )
 def test_functions_that_serve_no_links_cannot_make_any(system: System, function: str) -> None:
     secret = system.stack.resource("SigningSecret")

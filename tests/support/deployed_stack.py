@@ -61,6 +61,7 @@ class DeployedStack:
         self.keep_secret("SlackSecret", json.dumps({"bot_token": "", "signing_secret": ""}))
         self.keep_secret("WebhookSecret", json.dumps({"current": "k" * 64, "previous": []}))
         self.keep_secret("OidcSecret", json.dumps({"client_secret": ""}))
+        self.keep_secret("SigninSecret", json.dumps({"current": "s" * 64, "previous": []}))
         self.keep_secret("CallbackSecret", json.dumps({"current": "c" * 64, "previous": []}))
         self.rotate([uuid4().hex * 2])
         self.mailbox = ses_backends[DEFAULT_ACCOUNT_ID][REGION]

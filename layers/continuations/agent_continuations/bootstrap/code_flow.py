@@ -12,7 +12,7 @@ def code_flow(base_url: str) -> CodeFlow:
     """The OIDC code flow, which redirects back to the API at `base_url`."""
     return CodeFlow(
         oidc_provider(),
-        keys(secret(os.environ["SIGNING_SECRET"])),
+        keys(secret(os.environ["SIGNIN_SECRET"])),
         client_secret=secret(os.environ["OIDC_SECRET"])["client_secret"],
         redirect_uri=f"{base_url}/signin/callback",
     )
