@@ -787,6 +787,16 @@ def test_the_lease_holder_of_a_paused_run_begins_nothing_and_can_release_it(
     assert (resumed.status, resumed.due) == (Status.READY, at(4))
 
 
+def test_a_run_that_is_being_cancelled_stays_due_when_it_is_paused(
+    store: Store, run: RunHead
+) -> None:
+    store.wake(run.run_id, now=at(1), cancel=True)
+    held = store.pause(run.run_id, paused=True, now=at(2))
+    assert held
+    assert (held.cancelled, held.paused, held.status) == (True, False, Status.READY)
+    assert held.due
+
+
 def test_a_run_that_has_ended_is_no_longer_paused(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     held = store.pause(run.run_id, paused=True, now=at(1))

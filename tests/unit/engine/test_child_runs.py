@@ -10,9 +10,9 @@ from agent_continuations.core.continuation import MAX_CALLS_PER_TURN, MAX_CALLS_
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
-from agent_continuations.core.run import Status
+from agent_continuations.core.run import LoadedRun, Snapshot, Status
 from agent_continuations.core.waits import ChildWait
-from agent_continuations.errors import Conflict
+from agent_continuations.errors import Conflict, CorruptValue, NotFound, Retryable
 from agent_continuations.ports.commit import ReleaseTerms
 from agent_continuations.ports.model import ModelRequest
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap
@@ -234,3 +234,47 @@ def test_child_runs_do_not_count_against_the_limit_of_other_calls() -> None:
     fits, too_many = harness.runner.continuation(view.run_id).turns[:2]
     assert not [each for each in fits.calls if each.plan.kind == "refused"]
     assert [each.plan.kind for each in too_many.calls].index("refused") == MAX_CALLS_WITH_RUNS
+
+
+def test_a_child_run_that_ends_as_a_message_comes_is_not_reopened() -> None:
+    harness = parent_with_children(lambda _request: call("nap", minutes=5), count=1)
+    view = harness.runner.start("boss", "go")
+    child = child_run_id(view.run_id, parse_path("0.0"))
+    look = harness.runner._services.runs.look
+
+    def look_and_end(run_id: str) -> LoadedRun:
+        loaded = look(run_id)
+        head = harness.store.head(run_id)
+        assert head
+        ended = head.model_copy(update={"status": Status.COMPLETED, "due": None})
+        harness.store._runs[run_id].head = ended
+        return loaded
+
+    harness.runner._services.runs.look = look_and_end  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="completed"):
+        harness.runner.message(child, "and?")
+    head = harness.store.head(child)
+    assert head
+    assert head.status is Status.COMPLETED
+
+
+def test_a_request_that_a_child_run_may_have_is_answered_again_once_that_can_be_read() -> None:
+    harness = parent_with_children(lambda _request: call("pay", amount=5), count=2)
+    view = harness.runner.start("boss", "go")
+    unread = child_run_id(view.run_id, parse_path("0.0"))
+    load = harness.store.load
+
+    def failing_load(run_id: str, *, partial: bool = False) -> Snapshot | None:
+        if run_id == unread and not partial:
+            raise CorruptValue("the value is gone")
+        return load(run_id, partial=partial)
+
+    harness.store.load = failing_load  # type: ignore[method-assign]
+    with pytest.raises(Retryable, match="cannot be read now"):
+        harness.runner.decide(view.run_id, view.waiting[1].request_id, "approve")
+    other = view.waiting[3].request_id
+    harness.runner._services.runs.find_request(view.run_id, other)
+    harness.store.load = load  # type: ignore[method-assign]
+    with pytest.raises(NotFound):
+        harness.runner.decide(view.run_id, "other", "approve")
+    harness.runner.decide(view.run_id, view.waiting[1].request_id, "approve")

@@ -1141,3 +1141,38 @@ def test_an_outcome_of_a_lost_lease_is_found_before_the_call_is_in_doubt() -> No
     harness.later(minutes=3)
     assert harness.worker().advance(run_id) is Status.COMPLETED
     assert not harness.store.notices(run_id)
+
+
+def test_a_run_that_is_resumed_when_little_time_is_left_starts_nothing_here() -> None:
+    class Resumed(InMemoryStore):
+        """The run is resumed as its pause is about to release it, shortly before the deadline."""
+
+        def commit(self, run_id: str, **terms: Any) -> bool:
+            head = self.head(run_id)
+            if head and head.paused and terms.get("release"):
+                harness.later(seconds=100)
+                self.pause(run_id, paused=False, now=harness.now)
+            return super().commit(run_id, **terms)
+
+    ran: list[str] = []
+
+    @tool
+    def first() -> str:
+        """An operator pauses the run meanwhile."""
+        harness.services.control.pause(run_id)
+        return "done"
+
+    @tool
+    def second() -> str:
+        """Run."""
+        ran.append("second")
+        return "done"
+
+    script = [call("first"), call("second"), say("ok")]
+    harness = Harness(first, second, script=script, store=Resumed())
+    run_id = harness.start()
+    deadline = NOW + timedelta(seconds=150)
+    assert harness.worker().advance(run_id, deadline=deadline) is Status.READY
+    assert ran == []
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert ran == ["second"]

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from itsdangerous import Signer
 
 from agent_continuations import (
     Agent,
@@ -24,8 +25,10 @@ from agent_continuations import (
 )
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.core.events import Started
+from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.notice import Notice
+from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, ContinuationError, Forbidden, Invalid, NotFound
@@ -703,3 +706,26 @@ def test_a_run_of_an_earlier_form_does_not_replace_one_that_was_handed_over() ->
     )
     start = JournalEntry(START_KEY, (Started(continuation=found[1], at=NOW),))
     assert here.store.restore(Snapshot(earlier, (start,)), []).status is Status.MOVED
+
+
+def test_a_run_of_an_earlier_form_does_not_wait_for_child_runs_that_were_left_behind() -> None:
+    here, there = Places().two(call("apart", input="x"), say("done"), worker=PAY)
+    run = here.start("boss", "go")
+    found = read_run(here.store, run.run_id)
+    assert found
+    state = {
+        "run_id": run.run_id,
+        "agent": "boss",
+        "status": "suspended",
+        "created_at": NOW.isoformat(),
+        "metadata": {},
+        "note": None,
+        "continuation": found[1].model_dump(mode="json"),
+    }
+    content = canonical_json(state).encode()
+    signature = Signer(KEY, salt="agent-continuations.document").get_signature(content).decode()
+    document = json.dumps({"version": 3, "state": state, "signature": signature})
+    assert there.load(document).result == "done"
+    outcome = there.continuation(run.run_id).call_at(parse_path("0.0")).outcome
+    assert outcome
+    assert "was not moved" in outcome.content

@@ -508,3 +508,24 @@ def test_options_that_make_no_sense_are_refused(
     with pytest.raises(SystemExit) as refused:
         command(monkeypatch, harness, *options)
     assert refused.value.code == 2
+
+
+def test_a_run_that_has_lost_the_end_of_its_child_run_gets_it_again() -> None:
+    inner = Agent("b")
+    harness = Restorable(script=[call("ask", input="go"), say("ok")])
+    harness.model.scripts = {**harness.model.scripts, "b": [say("worked")]}
+    boss = Agent("a", tools=[inner.as_tool(name="ask", description="Ask.", spawn=True)])
+    harness.registry = Registry([boss])
+    run_id = harness.start()
+    harness.advance(run_id)
+    before = harness.table.backup()
+    child = harness.loaded(run_id).continuation.call_at(parse_path("0.0")).child_run
+    assert child
+    harness.advance(child)
+    harness.saved = {**harness.table.backup(), run_id: before[run_id]}
+    harness.lose_and_restore()
+    harness.advance(run_id)
+    call_ = harness.loaded(run_id).continuation.call_at(parse_path("0.0"))
+    assert call_.outcome
+    assert call_.outcome.content == "worked"
+    assert harness.loaded(run_id).head.status is Status.COMPLETED

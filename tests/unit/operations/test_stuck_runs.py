@@ -18,7 +18,7 @@ from agent_continuations import (
 )
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.policy import Stage
-from agent_continuations.core.backoff import ModelBackoff
+from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Escalated, NoticeSent
 from agent_continuations.core.fold import apply
@@ -120,6 +120,21 @@ def test_an_abandoned_call_without_a_due_time_is_stuck() -> None:
     assert "waits until" in (why_stuck(abandoned, root, NOW) or "")
     deadline = NOW + timedelta(seconds=Limits().default_tool_timeout + Limits().clock_skew)
     assert why_stuck(changed_head(abandoned, due=deadline), root, NOW) is None
+
+
+def test_a_doubt_with_nobody_to_ask_is_blocked_and_not_overdue() -> None:
+    head, root, _ = start_run([call("launch"), say("ok")], launch)
+    found_at = NOW + timedelta(hours=2)  # the doubt began long before
+    obstacle = Obstacle(since=found_at, until=found_at + timedelta(minutes=5), tries=1)
+    note = "nobody can be asked"
+    blocked = changed_head(
+        head, status=Status.SUSPENDED, due=obstacle.until, obstacle=obstacle, note=note
+    )
+    assert why_stuck(blocked, root, found_at) is None
+    late = found_at + timedelta(minutes=16)
+    assert "blocked since" in (
+        why_stuck(changed_head(blocked, due=late + timedelta(minutes=5)), root, late) or ""
+    )
 
 
 def test_a_suspended_run_with_work_to_do_is_stuck() -> None:

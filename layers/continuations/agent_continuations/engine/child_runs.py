@@ -9,7 +9,14 @@ from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan
-from agent_continuations.core.run import JournalEntry, NewRun, Parent, RunHead, Status
+from agent_continuations.core.run import (
+    JournalEntry,
+    LoadedRun,
+    NewRun,
+    Parent,
+    RunHead,
+    Status,
+)
 from agent_continuations.core.waits import ChildWait
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.errors import Conflict, IllegalEvent
@@ -96,18 +103,29 @@ def report_to_parent(
     if head.parent is None:
         return
     now = context.clock()
-    outcome = ToolReturned(
-        path=head.parent.path,
-        outcome=_outcome(head, root, status, note),
-        started_at=head.created_at,
-        at=now,
-    )
-    key = call_key(parse_path(head.parent.path), "outcome")
+    entry = end_of_child(head.parent, _outcome(head, root, status, note), head.created_at, now)
     try:
-        context.store.append_external(head.parent.run_id, [JournalEntry(key, (outcome,))], now=now)
+        context.store.append_external(head.parent.run_id, [entry], now=now)
     except Conflict:
         return
     context.queue.resume(head.parent.run_id)
+
+
+def end_of_child(
+    parent: Parent, outcome: Outcome, started_at: datetime, now: datetime
+) -> JournalEntry:
+    """The entry of the run `parent` with the outcome of the child run that its call started."""
+    event = ToolReturned(path=parent.path, outcome=outcome, started_at=started_at, at=now)
+    return JournalEntry(call_key(parse_path(parent.path), "outcome"), (event,))
+
+
+def end_again(child: LoadedRun, now: datetime) -> JournalEntry | None:
+    """The same entry, once more, for a parent that has lost it; None if the child has not ended."""
+    head = child.head
+    if head.parent is None or head.status not in _REASONS:
+        return None
+    outcome = _outcome(head, child.continuation, head.status, head.note)
+    return end_of_child(head.parent, outcome, head.created_at, now)
 
 
 def cancel_children(context: EngineContext, parent: str, root: Continuation | None) -> None:

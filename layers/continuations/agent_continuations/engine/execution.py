@@ -225,10 +225,10 @@ class RunExecution:
         elif self.run.head.paused:
             self.stop_reason = StopReason.PAUSED
             self.run.pending.drop_questions()
-        elif self.stop_reason is StopReason.PAUSED:
-            self.stop_reason = None
         elif self.deadline and self._after(self.limits.stop_margin) >= self.deadline:
             self.stop_reason = StopReason.OUT_OF_TIME
+        elif self.stop_reason is StopReason.PAUSED:
+            self.stop_reason = None
 
     def _handle_fenced(self) -> None:
         """Set the stop reason after a refused write: cancelled, paused, or the lease is lost."""

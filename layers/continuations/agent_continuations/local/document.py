@@ -14,7 +14,10 @@ from agent_continuations.core.events import Event, Started
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.keys import START_KEY
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
+from agent_continuations.core.outcome import Outcome
+from agent_continuations.core.path import path_text
+from agent_continuations.core.run import JournalEntry, Parent, RunHead, Snapshot, Status
+from agent_continuations.engine.child_runs import child_run_ids, end_of_child
 from agent_continuations.errors import Invalid
 from agent_continuations.services.runs import DEFAULT_TENANT
 
@@ -141,7 +144,8 @@ def _signed(content: Any) -> bytes:
 def _document_of(state: dict[str, Any], now: datetime) -> RunDocument:
     """The document of a state of the forms 1 to 3, which hold less of a run.
 
-    Requester, audit trail, pause and child runs are not known.
+    Requester, audit trail, pause and child runs are not known. A call that waits for a child run
+    ends with an error, because nothing here will end that run.
     """
     continuation = Continuation.model_validate(state["continuation"])
     ended = Status(state["status"]).ended or state["status"] == Status.PARKED
@@ -158,11 +162,26 @@ def _document_of(state: dict[str, Any], now: datetime) -> RunDocument:
         note=state["note"] if ended else None,
     )
     start = JournalEntry(START_KEY, (Started(continuation=continuation, at=now),))
+    lost = () if ended else _ends_of_lost_children(head.run_id, continuation, now)
     return RunDocument(
         run_id=head.run_id,
         agent=head.agent,
         number=0,
         dumped_at=now,
-        runs=(DocumentRun.of(Snapshot(head, (start,))),),
+        runs=(DocumentRun.of(Snapshot(head, (start, *lost))),),
         profiles=tuple(state.get("profiles", ())),
+    )
+
+
+def _ends_of_lost_children(
+    run_id: str, root: Continuation, now: datetime
+) -> tuple[JournalEntry, ...]:
+    return tuple(
+        end_of_child(
+            Parent(run_id=run_id, path=path_text(path)),
+            Outcome(kind="error", content=f"the run {child} was not moved with this one"),
+            now,
+            now,
+        )
+        for path, child in child_run_ids(root)
     )

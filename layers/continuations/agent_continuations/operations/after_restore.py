@@ -25,8 +25,8 @@ from agent_continuations.core.fold import apply
 from agent_continuations.core.inbound import Restore
 from agent_continuations.core.keys import inbound_entry_key
 from agent_continuations.core.path import path_text
-from agent_continuations.core.run import JournalEntry, RunHead, Status
-from agent_continuations.engine.child_runs import child_run_ids
+from agent_continuations.core.run import JournalEntry, LoadedRun, RunHead, Status
+from agent_continuations.engine.child_runs import child_run_ids, end_again
 from agent_continuations.errors import Conflict, Fatal
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.ports.store import RunStore, read_run
@@ -112,6 +112,8 @@ def _mark(
     try:
         read = None if head.status is Status.COMPLETED else read_run(store, head.run_id)
         if read:
+            if not (dry_run or head.status.ended):
+                _restore_ends(store, head.run_id, read[1], event.restore.at)
             faults += _lost_children(store, read[1])
             for call, has_approver in _calls_in_doubt(apply(read[1], event)):
                 in_doubt.append(call)
@@ -144,6 +146,15 @@ def _lost_children(store: RunStore, root: Continuation) -> Iterator[str]:
     for path, run_id in child_run_ids(root):
         if store.head(run_id) is None:
             yield f"its child run {run_id} at {path_text(path)} is lost"
+
+
+def _restore_ends(store: RunStore, run_id: str, root: Continuation, now: datetime) -> None:
+    """Store again the ends of child runs that this run has lost: it would wait for ever."""
+    for _, child_id in child_run_ids(root):
+        read = read_run(store, child_id)
+        entry = end_again(LoadedRun(read[0].head, *read), now) if read else None
+        if entry:
+            store.append_external(run_id, [entry], now=now)
 
 
 def _record(

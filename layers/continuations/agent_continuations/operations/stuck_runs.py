@@ -19,6 +19,7 @@ from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import (
     AskApproval,
+    AskIfHappened,
     CallModel,
     NotifyApprovers,
     RunTool,
@@ -76,7 +77,10 @@ def why_stuck(
     in_time = head.due is not None and head.due <= latest
     if not head.note and not in_time and _has_work(root, backoff):
         return f"has work to do, but {_due_text(head)}"
-    wake = next_wake(root, model_backoff=backoff, clock_skew=limits.clock_skew)
+    # A blocked run may have nobody to ask about a doubt; that is tried again with the obstacle.
+    doubts = [each.path for each in effects(root) if isinstance(each, AskIfHappened)]
+    blocked = doubts if head.obstacle else ()
+    wake = next_wake(root, model_backoff=backoff, clock_skew=limits.clock_skew, blocked=blocked)
     if wake.due and (head.due is None or head.due > wake.due + SWEEP_GRACE):
         return f"waits until {wake.due}, but {_due_text(head)}"
     if head.due is None and not wake.is_waiting:

@@ -190,7 +190,8 @@ class RunStore(Protocol):
     def pause(self, run_id: str, *, paused: bool, now: datetime) -> RunHead | None:
         """Pause or resume a run that has not ended. Returns the head afterwards.
 
-        A parked run stays parked; the pause counts once it is redriven.
+        A parked run stays parked; the pause counts once it is redriven. A run that is being
+        cancelled is not paused: it stays due.
         """
 
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:

@@ -36,7 +36,7 @@ class RunControl:
 
         Raises:
             NotFound: there is no such run for this tenant.
-            Conflict: it has ended.
+            Conflict: it has ended, or is being cancelled.
         """
         return self._set_paused(run_id, paused=True)
 
@@ -72,4 +72,6 @@ class RunControl:
         head = self._store.pause(run_id, paused=paused, now=self._clock())
         if head is None or head.status.ended:
             raise Conflict(head.closed_reason if head else "the run is gone")
+        if paused and not head.paused:
+            raise Conflict("the run is being cancelled")
         return head

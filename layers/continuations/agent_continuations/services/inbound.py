@@ -66,7 +66,9 @@ class RunInbound:
         if len(loaded.continuation.messages) >= MAX_PENDING_INBOUND:
             raise Conflict(f"{MAX_PENDING_INBOUND} messages are already waiting")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self._clock())
-        stored_event = self._send_inbound(run_id, MessageReceived(message=message), reopen=True)
+        # A child run may end right now: then its result is with its parent, and it stays closed.
+        reopen = loaded.head.parent is None
+        stored_event = self._send_inbound(run_id, MessageReceived(message=message), reopen=reopen)
         if not isinstance(stored_event, MessageReceived) or stored_event.message.text != text:
             raise KeyReused("this Idempotency-Key was used for another message")
         return stored_event.message

@@ -1,7 +1,6 @@
 """Starts and reads the runs of one tenant."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from secrets import token_bytes
 from time import sleep as pause_for
 
@@ -207,6 +206,7 @@ class RunService:
 
         Raises:
             NotFound: there is no such run for this tenant, or no such request.
+            Retryable: the run, or a child run that may have the request, cannot be read now.
         """
         return self._find_request(self.load(run_id), request_id)
 
@@ -214,11 +214,16 @@ class RunService:
         try:
             return loaded, find_request(loaded, request_id)
         except NotFound:
+            unread: Retryable | None = None
             for _, child in child_run_ids(loaded.continuation):
-                inner = self._child(child)
-                with suppress(NotFound):
-                    if inner:
-                        return self._find_request(inner, request_id)
+                try:
+                    return self._find_request(self.load(child), request_id)
+                except NotFound:
+                    continue
+                except Retryable as error:
+                    unread = error
+            if unread:  # the request may be in there
+                raise unread from None
             raise
 
     def _child(self, run_id: str) -> LoadedRun | None:

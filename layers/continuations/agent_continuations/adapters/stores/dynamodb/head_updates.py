@@ -223,7 +223,7 @@ def pause_update(status: Status, now: datetime) -> UpdateExpression:
     """Pause a run that has this status. The lease holder of a running one releases it."""
     update = UpdateExpression(
         sets=("wake = wake + :one", "paused = :true"),
-        conditions=("#status = :status",),
+        conditions=("#status = :status", "attribute_not_exists(cancelled)"),
         values={":one": 1, ":true": True, ":status": status},
     )
     if status in (Status.RUNNING, Status.PARKED):

@@ -122,6 +122,8 @@ class Heads:
             head = self.head(run_id)
             if head is None or head.status.ended or head.paused is paused:
                 return head
+            if paused and head.cancelled:
+                return head
             update = pause_update if paused else resume_update
             updated = self._update(run_id, update(head.status, now))
             if updated:

@@ -174,6 +174,8 @@ class InMemoryStore:
             run = self._runs.get(run_id)
             if run is None or run.head.status.ended or run.head.paused is paused:
                 return run.head if run else None
+            if paused and run.head.cancelled:
+                return run.head
             return run.pause(now) if paused else run.resume(now)
 
     def redrive(self, run_id: str, *, now: datetime) -> RunHead | None:
