@@ -82,7 +82,7 @@ def release_status(
             return ReleaseStatus(Status.COMPLETED)
         return ReleaseStatus(Status.FAILED, note=outcome.content)
     if stop_reason is StopReason.PAUSED:
-        return ReleaseStatus(Status.SUSPENDED)
+        return ReleaseStatus(Status.SUSPENDED, obstacle=obstacle)
     if stop_reason is StopReason.OUT_OF_TIME:
         return ReleaseStatus(Status.READY, due=now, obstacle=obstacle)
     wake = next_wake(

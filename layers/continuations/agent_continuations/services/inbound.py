@@ -18,11 +18,11 @@ from agent_continuations.core.keys import call_key, inbound_entry_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import ToolPlan
-from agent_continuations.core.run import JournalEntry, Status
+from agent_continuations.core.run import JournalEntry, LoadedRun, Status
 from agent_continuations.core.waits import JobWait
 from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
-from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound
-from agent_continuations.services.runs import MAX_INPUT_BYTES, RunService
+from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound, Retryable
+from agent_continuations.services.runs import MAX_INPUT_BYTES, UNREADABLE_SECONDS, RunService
 
 MAX_PENDING_INBOUND = 100
 
@@ -63,8 +63,7 @@ class RunInbound:
         loaded = self._runs.look(run_id)
         if loaded.head.status is Status.COMPLETED and loaded.head.parent:
             raise Conflict("the run has already returned its result to the run that started it")
-        if len(loaded.continuation.messages) >= MAX_PENDING_INBOUND:
-            raise Conflict(f"{MAX_PENDING_INBOUND} messages are already waiting")
+        _check_room(loaded, len(loaded.continuation.messages), "messages")
         message = Message(message_id=_id(key), text=text, sender=sender, at=self._clock())
         # A child run may end right now: then its result is with its parent, and it stays closed.
         reopen = loaded.head.parent is None
@@ -107,8 +106,8 @@ class RunInbound:
                 )
         if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
             raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
-        if len(self._runs.look(run_id).continuation.signals) >= MAX_PENDING_INBOUND:
-            raise Conflict(f"{MAX_PENDING_INBOUND} events are already waiting")
+        loaded = self._runs.look(run_id)
+        _check_room(loaded, len(loaded.continuation.signals), "events")
         signal = Signal(
             event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self._clock()
         )
@@ -164,6 +163,20 @@ class RunInbound:
         if isinstance(stored_event, ToolReturned) and stored_event.outcome == outcome:
             return outcome
         raise Conflict("the outcome of this call is already known")
+
+
+def _check_room(loaded: LoadedRun, waiting: int, noun: str) -> None:
+    """Check that a run keeps one more message or event.
+
+    Raises:
+        Conflict: too many are waiting already.
+        Retryable: perhaps too many are, but the run cannot be read as a whole.
+    """
+    if waiting < MAX_PENDING_INBOUND:
+        return
+    if loaded.snapshot.unreadable:
+        raise Retryable("the run cannot be read now", UNREADABLE_SECONDS)
+    raise Conflict(f"{MAX_PENDING_INBOUND} {noun} are already waiting")
 
 
 def _id(key: str | None) -> str:
