@@ -260,6 +260,7 @@ class RunExecution:
         if self.deadline:
             abandon_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
             if self.context.clock() >= abandon_at:
+                self.results.add(self.in_flight.completed(), leased=self._is_leased)
                 self.in_flight.abandon_all()
                 return
             wait_until = min(wait_until, abandon_at)

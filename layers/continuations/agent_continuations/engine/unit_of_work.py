@@ -107,10 +107,8 @@ class RunUnitOfWork:
 
     def record_progress(self) -> None:
         """Record progress since the last claim, which resets the count of fruitless claims."""
-        epoch = self.head.epoch
-        self._merge_head(
-            self._store.progress(self.run_id, epoch=epoch, entry_count=self.entry_count)
-        )
+        epoch, count = self.head.epoch, self.entry_count
+        self._merge_head(self._store.progress(self.run_id, epoch=epoch, entry_count=count))
 
     def verify_lease(self) -> bool:
         """Whether this execution still holds the lease. Called after a refused write.
@@ -283,7 +281,7 @@ class RunUnitOfWork:
             )
             if not written:
                 return False
-            self.entry_count = entry_count
+            self.entry_count, self.pending.staged = entry_count, batch.rest
             if batch.trail:
                 changes = {"trail": batch.trail.after}
                 self.head = self.head.model_copy(update=changes)
