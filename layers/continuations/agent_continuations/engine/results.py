@@ -5,6 +5,7 @@ Outcomes of tools come first, then the replies of models, which can be asked aga
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
@@ -18,7 +19,7 @@ from agent_continuations.engine.planning import model_replied
 from agent_continuations.engine.release_status import Block
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
-from agent_continuations.errors import ModelUnavailable
+from agent_continuations.errors import ModelUnavailable, Retryable
 
 
 class EffectResults:
@@ -76,7 +77,8 @@ class EffectResults:
             else:
                 self._take(finished.effect, event, leased=leased)
         if interrupt:
-            self.record_outcomes(late=not leased)
+            with suppress(Retryable):  # the process ends, whether the store answers or not
+                self.record_outcomes(late=not leased)
             raise interrupt
 
     def _take(

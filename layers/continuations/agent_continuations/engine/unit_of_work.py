@@ -200,11 +200,11 @@ class RunUnitOfWork:
             event: a request to people, a reminder, a decision by deadline, or an outcome.
             start: a child run that is created in the same transaction.
         """
-        self._apply(event)
-        message = None
+        after, message = apply(self.continuation, event), None
         if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
             now, recipients = self._context.clock(), self._context.recipients
-            message = notice(self.head, self.continuation, event, now=now, recipients=recipients)
+            message = notice(self.head, after, event, now=now, recipients=recipients)
+        self.continuation = after
         self.pending.staged.append(PendingWrite(event, message, start=start))
 
     def stage_with_grants(self, requested: ApprovalRequested) -> None:
