@@ -12,6 +12,7 @@ from agent_continuations import (
     InMemoryStore,
     Job,
     Pending,
+    ToolContext,
     WaitFor,
     call,
     calls,
@@ -181,7 +182,7 @@ def test_a_signal_that_could_not_be_taken_yet_is_due() -> None:
 
 
 def test_a_poll_that_is_blocked_is_tried_again_with_the_interval_of_the_obstacle() -> None:
-    def is_done(handle: str) -> str | Pending:
+    def is_done(_handle: Any, _context: ToolContext) -> Pending:
         """Whether the job is done."""
         return Pending()
 

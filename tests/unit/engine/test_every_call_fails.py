@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -12,7 +13,9 @@ from botocore.exceptions import ConnectTimeoutError
 
 from agent_continuations import Agent, Approval, ScriptedModel, WaitFor, call, calls, say, tool
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
@@ -34,6 +37,7 @@ class FailingWire(Direct):
         counting: whether the requests are an execution's.
         made: how many of those were made.
         failed: the operations that failed.
+        instead: what happens before the first of those requests, which then does not fail.
     """
 
     def __init__(self, fails: range, *, answer_lost: bool) -> None:
@@ -41,6 +45,7 @@ class FailingWire(Direct):
         self.counting = False
         self.made = 0
         self.failed: list[str] = []
+        self.instead: Callable[[], None] | None = None
         self._fails = fails
         self._answer_lost = answer_lost
 
@@ -51,6 +56,11 @@ class FailingWire(Direct):
         if self.made - 1 not in self._fails:
             return super().send(operation, apply)
         self.failed.append(operation)
+        if self.instead:
+            self.counting = False
+            self.instead()
+            self.counting = True
+            return super().send(operation, apply)
         if self._answer_lost:
             super().send(operation, apply)
         raise ConnectTimeoutError(endpoint_url=operation)
@@ -138,7 +148,7 @@ class Place(Harness):
             return WaitFor("news", timeout_seconds=86_400)
 
         child, run = Agent("child", tools=[look, pay]), Agent("run", tools=[pay])
-        tools = [pay, put, look, hear, refund]
+        tools: list[Tool | AgentTool] = [pay, put, look, hear, refund]
         tools.append(child.as_tool(name="ask", description="Ask."))
         tools.append(run.as_tool(name="start", description="Start.", spawn=True))
         return [Agent("a", tools=tools)]
@@ -155,7 +165,18 @@ class Place(Harness):
             self._advance(run_id)
         self.later(minutes=1)
 
+    def overtake(self) -> None:
+        """The lease of the run that is advanced expires, and another execution claims the run."""
+        self.later(seconds=130)
+        self._advance(self.advancing)
+
+    def blink(self) -> None:
+        """Somebody pauses the run and resumes it at once."""
+        self.services.control.pause(self.run_id)
+        self.services.control.resume(self.run_id)
+
     def _advance(self, run_id: str) -> None:
+        self.advancing = run_id
         worker = self.worker(executor=OneAtATime, pause=lambda seconds: self.later(seconds=seconds))
         self.wire.counting = True
         with suppress(Retryable):
@@ -206,4 +227,17 @@ def test_a_run_survives_a_failure_of_each_request(length: int, answer_lost: bool
         seen = (place.status(), place.doubts, place.ran["pay"], place.ran["refund"])
         if seen != (Status.COMPLETED, 0, 3, 1) or place.ran["put"] != 1:
             broken[fails.start] = (place.wire.failed, *seen, place.ran["put"])
+    assert not broken
+
+
+@pytest.mark.parametrize("event", [Place.overtake, Place.blink])
+def test_a_run_survives_an_event_before_each_request(event: Callable[[Place], None]) -> None:
+    broken = {}
+    for fails in windows(1):
+        place = Place(FailingWire(fails, answer_lost=False))
+        place.wire.instead = partial(event, place)
+        place.finish()
+        seen = (place.status(), place.doubts, place.ran["pay"], place.ran["refund"])
+        if seen != (Status.COMPLETED, 0, 3, 1):
+            broken[fails.start] = (place.wire.failed, *seen)
     assert not broken
