@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, Approval, WaitFor, call, calls, say, tool
+from agent_continuations.authoring.approval import MAX_APPROVERS
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.approvals.policy import Preview
@@ -148,6 +149,20 @@ def test_requests_with_large_arguments_and_previews_are_written_together(store: 
     assert len(made.store.notices(run_id)) == 60
     assert approve_all(made, run_id) == 60
     assert made.worker().advance(run_id) is Status.COMPLETED
+
+
+def test_as_many_approvers_as_allowed_are_asked_about_many_calls(store: Store) -> None:
+    names = noise(16 * MAX_APPROVERS)
+    everyone = [f"{names[16 * n : 16 * n + 16]}@example.com" for n in range(MAX_APPROVERS)]
+
+    @tool(effect="once", approval=Approval(everyone))
+    def close(number: int) -> str:
+        """Close."""
+        raise AssertionError("nobody approved")
+
+    made, run_id = harness(store, turn_of([("close", 60)]), close)
+    assert made.worker().advance(run_id) is Status.SUSPENDED
+    assert len(made.store.notices(run_id)) == 60
 
 
 def test_agents_as_deep_as_allowed_ask_at_the_bottom(store: Store) -> None:

@@ -133,9 +133,9 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> N
 
 
 def test_a_claim_whose_answer_was_lost_can_be_repeated(store: Store, run: RunHead) -> None:
-    claimed(store, run)
+    first = claimed(store, run)
     mine = claimed(store, run, now=at(1))
-    assert mine.owner == "me"
+    assert (mine.owner, mine.epoch, mine.stalls) == ("me", first.epoch, 1)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
 
 

@@ -56,7 +56,7 @@ DEADLINE = (
     Mutant(
         "a wait that nothing wakes the run for",
         NEXT_WAKE,
-        "times += [effect.until] if effect.until else []",
+        "times += [until] if until else []",
         "pass",
         engine("runner", "a_waiting_run_has_no_lease_holder_and_approvers_are_notified"),
     ),

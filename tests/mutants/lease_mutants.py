@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, engine
 
 UNIT_OF_WORK = "engine/unit_of_work.py"
+RELEASE_STATUS = "engine/release_status.py"
 EXECUTION = "engine/execution.py"
 SCHEDULER = "engine/scheduler.py"
 IN_FLIGHT = "engine/in_flight.py"
@@ -77,8 +78,8 @@ LEASES = (
     ),
     Mutant(
         "a handover that always counts as progress",
-        UNIT_OF_WORK,
-        "progress=status is not Status.READY or entry_count != self.head.registers",
+        RELEASE_STATUS,
+        "progress=self.status is not Status.READY or entry_count != head.registers",
         "progress=True",
         engine("runner", "a_run_that_is_handed_on_repeatedly_without_progress_is_parked"),
     ),

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel, Field, InstanceOf, PlainValidator
 
-from agent_continuations import Agent, Approval, ToolContext, tool
+from agent_continuations import Agent, Approval, Escalation, ToolContext, tool
 
 
 class Service: ...
@@ -91,6 +91,8 @@ def a(x: int) -> str:
 MADE = tool(a)
 AGENT = Agent("other", tools=[MADE])
 
+EVERYONE = [f"{number}@example.com" for number in range(1001)]
+ALL = Escalation(approvers=tuple(EVERYONE), timeout_seconds=60)
 OPTIONS: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: tool(approval="cfo@example.com")(a), TypeError, ("a: approval", "Approval(")),  # type: ignore[call-overload]
     (lambda: tool(preview="x")(a), TypeError, ("a: preview is a function",)),  # type: ignore[call-overload]
@@ -119,6 +121,8 @@ OPTIONS: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: AGENT.as_tool(description="d", name="a b"), ValueError, ("a b",)),
     (lambda: AGENT.as_tool(description="d", approval=3), TypeError, ("other: approval",)),  # type: ignore[arg-type]
     (lambda: Approval([]), ValueError, ("at least one address",)),
+    (lambda: Approval(EVERYONE), ValueError, ("1001 approvers", "at most 1000", "group")),
+    (lambda: Approval(["a@x.org"], escalations=[ALL]), ValueError, ("1001 approvers",)),
     (lambda: Approval("cfo@example.com"), ValueError, ("must be a list",)),
 ]
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from agent_continuations import call, calls, say, tool
-from agent_continuations.core.events import ModelReplied
+from agent_continuations import InMemoryStore, call, calls, say, tool
+from agent_continuations.core.events import ModelReplied, ToolReturned
 from agent_continuations.core.keys import reply_key
 from agent_continuations.core.path import ROOT, parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, Status
 from agent_continuations.engine.executor import ThreadExecutor
+from agent_continuations.errors import Retryable
 from agent_continuations.ports.model import ModelRequest
 from tests.support.engine_harness import NOW, Harness
 
@@ -114,3 +115,29 @@ def test_an_interrupt_ends_the_process_after_the_results_at_the_same_time_are_st
     assert stopped.outcome is None
     assert sent.outcome
     assert sent.outcome.content == "sent"
+
+
+def test_an_interrupt_ends_the_process_though_the_store_does_not_answer() -> None:
+    class SilentStore(InMemoryStore):
+        def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
+            if isinstance(entry.events[0], ToolReturned):
+                raise Retryable("no answer")
+            return super().append(run_id, entry)
+
+    @tool
+    def stop() -> str:
+        """Stop."""
+        raise KeyboardInterrupt
+
+    @tool
+    def send() -> str:
+        """Send."""
+        return "sent"
+
+    turn = calls(("stop", {}), ("send", {}))
+    harness = Harness(stop, send, script=[turn, say("never said")], store=SilentStore())
+    worker = harness.worker(
+        executor=lambda: PatientExecutor(8), pause=lambda seconds: harness.later(seconds=seconds)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        worker.advance(harness.start())

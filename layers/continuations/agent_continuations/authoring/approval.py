@@ -19,6 +19,8 @@ from agent_continuations.core.base import storable
 
 WEEK_SECONDS = 7 * 24 * 3600
 MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
+MAX_APPROVERS = 1000
+"""Of one stage or escalation: their notices must fit into one transaction, up to 49 at a time."""
 
 _log = getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Stage:
             the stage applies.
 
     Raises:
-        ValueError: no approver is given, or `needed` is invalid or exceeds their number.
+        ValueError: no approver is given, or more than `MAX_APPROVERS`, or `needed` is invalid or
+            exceeds their number.
     """
 
     approvers: Sequence[str]
@@ -64,6 +67,7 @@ class Stage:
         is_list = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
         if not is_list or not all(isinstance(each, str) and each for each in self.approvers):
             raise ValueError("approvers must be a list with at least one address")
+        _check_number(self.approvers)
         groups = any(each.startswith(GROUP) for each in self.approvers)
         if self.needed == "all" and groups:
             raise ValueError("needed='all' does not work with groups, whose size is unknown")
@@ -106,7 +110,8 @@ class Approval:
         grant_seconds: maximum lifetime of a standing approval of similar calls; 0 for none.
 
     Raises:
-        ValueError: no approver is given, `needed` exceeds their number, or a time is invalid.
+        ValueError: no approver is given, or too many, `needed` exceeds their number, or a time is
+            invalid.
     """
 
     approvers: Sequence[str] = ()
@@ -127,6 +132,8 @@ class Approval:
             raise ValueError("give approvers and needed in the stages only")
         for each in self._stages():
             each.to_policy_stage()
+        for escalation in self.escalations:
+            _check_number(escalation.approvers)
         if self._stages()[0].when:
             raise ValueError("the first stage cannot have `when`; set it on the approval")
         seconds = self.timeout_seconds
@@ -182,6 +189,13 @@ class Approval:
 
     def _stages(self) -> Sequence[Stage]:
         return self.stages or (Stage(self.approvers, self.needed),)
+
+
+def _check_number(approvers: Sequence[str]) -> None:
+    if len(approvers) > MAX_APPROVERS:
+        raise ValueError(
+            f"{len(approvers)} approvers, but at most {MAX_APPROVERS} are possible; name a group"
+        )
 
 
 def check_approval_type(tool: str, approval: Any) -> None:

@@ -21,6 +21,8 @@ class CommitBatch:
     Attributes:
         uses: the grants that are used in it.
         trail: how the audit trail moves; None if it does not.
+        rest: the staged writes that follow it. Those before are not written again, even if the
+            next batch fails: at the end of the trail they would be new entries.
         last: whether nothing is left to write after it.
     """
 
@@ -29,6 +31,7 @@ class CommitBatch:
     uses: list[Grant]
     starts: list[NewRun]
     trail: TrailMove | None
+    rest: list[PendingWrite]
     last: bool
 
 
@@ -57,6 +60,7 @@ def commit_batches(pending: PendingWrites, chain: ChainHead) -> Iterator[CommitB
             uses=[each.grant for each in writes if each.grant],
             starts=[each.start for each in writes if each.start],
             trail=TrailMove(before.number, chain) if chain != before else None,
+            rest=remaining,
             last=not (remaining or reads),
         )
         if not (remaining or reads):

@@ -179,11 +179,8 @@ class RunExecution:
         return self.in_flight.has_intents or self.results.has_outcomes
 
     def _give_up_at(self, failing_since: datetime) -> datetime:
-        """Until when to try again while a service does not answer.
-
-        An outcome in hand is worth the rest of the process's time, a reply some of it.
-        """
-        if self._has_outcomes:
+        """Until when to try again; an outcome, or a doubt to avoid, is worth all the time left."""
+        if self._has_outcomes or self.run.unanswered_intents:
             if self.deadline:
                 return self.deadline - timedelta(seconds=self.limits.abandon_margin)
             return failing_since + timedelta(seconds=self.limits.default_tool_timeout)
@@ -197,6 +194,7 @@ class RunExecution:
         self.results.record_outcomes(late=not self._is_leased)
         if self._is_leased:
             self.results.record_replies()
+            self.run.withdraw_intents()
         if not self.stop_reason:
             self.scheduler.start_ready(self.results.model_backoff)
         if not self.in_flight:
@@ -262,6 +260,7 @@ class RunExecution:
         if self.deadline:
             abandon_at = self.deadline - timedelta(seconds=self.limits.abandon_margin)
             if self.context.clock() >= abandon_at:
+                self.results.add(self.in_flight.completed(), leased=self._is_leased)
                 self.in_flight.abandon_all()
                 return
             wait_until = min(wait_until, abandon_at)

@@ -91,6 +91,10 @@ class InFlight:
             seconds: how long to wait at most.
         """
         self._executor.wait([each.future for each in self._effects.values()], max(0.0, seconds))
+        return self.completed()
+
+    def completed(self) -> list[InFlightEffect]:
+        """The effects that have completed by now, removed from the set."""
         completed = [each for each in self._effects.values() if each.future.done()]
         # Replies last: storing one may fail, and the result of a tool must not be lost with it.
         completed.sort(key=lambda each: isinstance(each.effect, CallModel))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agent_continuations.core.awaiting import Await
 from agent_continuations.core.backoff import ModelBackoff
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.effects import AskIfHappened, CallModel, effects
+from agent_continuations.core.effects import AskIfHappened, CallModel, TakeSignal, effects
 from agent_continuations.core.path import Path
 
 
@@ -48,7 +48,12 @@ def next_wake(
         match effect:
             case Await():
                 is_waiting = True
-                times += [effect.until] if effect.until else []
+                wait = root.call_at(effect.path).wait
+                # A poll that is blocked is not due before the obstacle's next try.
+                until = wait.deadline if wait and effect.path in blocked else effect.until
+                times += [until] if until else []
+            case TakeSignal():
+                times.append(effect.signal.at)  # the commit that took it was refused
             case AskIfHappened() if effect.path not in blocked:
                 times.append(lease_dead_at(effect, clock_skew))
             case CallModel() if model_backoff and effect.path not in blocked:

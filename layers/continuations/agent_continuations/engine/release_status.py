@@ -8,9 +8,10 @@ from typing import NamedTuple
 from agent_continuations.core.backoff import ModelBackoff, Obstacle, next_obstacle
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.path import Path
-from agent_continuations.core.run import Status
+from agent_continuations.core.run import RunHead, Status
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.next_wake import next_wake
+from agent_continuations.ports.commit import ReleaseTerms
 
 
 class StopReason(Enum):
@@ -48,6 +49,27 @@ class ReleaseStatus(NamedTuple):
     due: datetime | None = None
     note: str | None = None
     obstacle: Obstacle | None = None
+
+    def terms(
+        self, head: RunHead, entry_count: int, model_backoff: ModelBackoff | None
+    ) -> ReleaseTerms:
+        """The terms of the commit that releases the run with this head.
+
+        Args:
+            head: the head that the lease holder has read.
+            entry_count: how many journal entries the run will have.
+            model_backoff: the back-off during which no model is called.
+        """
+        return ReleaseTerms(
+            status=self.status,
+            due=self.due,
+            wake=head.wake,
+            entry_count=entry_count,
+            note=self.note,
+            progress=self.status is not Status.READY or entry_count != head.registers,
+            model_pause=model_backoff,
+            obstacle=self.obstacle,
+        )
 
 
 def release_status(

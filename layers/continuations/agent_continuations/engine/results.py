@@ -5,6 +5,7 @@ Outcomes of tools come first, then the replies of models, which can be asked aga
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
@@ -18,7 +19,7 @@ from agent_continuations.engine.planning import model_replied
 from agent_continuations.engine.release_status import Block
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
-from agent_continuations.errors import ModelUnavailable
+from agent_continuations.errors import ModelUnavailable, Retryable
 
 
 class EffectResults:
@@ -76,7 +77,8 @@ class EffectResults:
             else:
                 self._take(finished.effect, event, leased=leased)
         if interrupt:
-            self.record_outcomes(late=not leased)
+            with suppress(Retryable):  # the process ends, whether the store answers or not
+                self.record_outcomes(late=not leased)
             raise interrupt
 
     def _take(
@@ -102,8 +104,9 @@ class EffectResults:
                 self._run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self._run.record(key, event)
-                if event.path in self._run.head.intents:
-                    self._run.pending.settled.append(event.path)
+                settled = self._run.pending.settled  # a load has found it already
+                if event.path in self._run.head.intents and event.path not in settled:
+                    settled.append(event.path)
             del self._outcomes[0]
         for read in () if late else list(self._run.pending.reads):
             path = parse_path(read.path)

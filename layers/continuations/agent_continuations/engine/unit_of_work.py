@@ -47,6 +47,7 @@ class RunUnitOfWork:
         entry_count: how many journal entries are known to be stored.
         loaded_at: the state includes everything that was stored before this time.
         pending: the writes of the next commit.
+        unanswered_intents: paths of intents that may be stored, of tools that were not started.
         log: the log lines about the run.
     """
 
@@ -58,6 +59,7 @@ class RunUnitOfWork:
         self.entry_count = 0
         self.loaded_at = head.created_at
         self.pending = PendingWrites()
+        self.unanswered_intents: tuple[str, ...] = ()
         self.log = RunLog(head)
         self._context = context
         self._store = context.store
@@ -105,10 +107,8 @@ class RunUnitOfWork:
 
     def record_progress(self) -> None:
         """Record progress since the last claim, which resets the count of fruitless claims."""
-        epoch = self.head.epoch
-        self._merge_head(
-            self._store.progress(self.run_id, epoch=epoch, entry_count=self.entry_count)
-        )
+        epoch, count = self.head.epoch, self.entry_count
+        self._merge_head(self._store.progress(self.run_id, epoch=epoch, entry_count=count))
 
     def verify_lease(self) -> bool:
         """Whether this execution still holds the lease. Called after a refused write.
@@ -165,12 +165,25 @@ class RunUnitOfWork:
     def record_intents(self, intents: Mapping[str, Intent]) -> None:
         """Store intents. The head that the store returns is merged at the next refresh."""
         settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
+        self.unanswered_intents = tuple(intents)
         self._newer_head = self._store.record_intents(
             self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
         )
+        self.unanswered_intents = ()
         self.pending.settled = self.pending.settled[MAX_SETTLED_AT_ONCE:]
         for path, intent in intents.items():
             self._apply(ToolStarted(path=path, intent=intent))
+
+    def withdraw_intents(self) -> None:
+        """Remove intents that may be stored, though the store did not answer; then load.
+
+        Their tools were not started. Without this, the calls would be in doubt.
+        """
+        if self.unanswered_intents and not self.head.cancelled:
+            paths, now = self.unanswered_intents, self._context.clock()
+            self._store.commit(self.run_id, epoch=self.head.epoch, settled=paths, now=now)
+            self.load()
+        self.unanswered_intents = ()
 
     # -- pending writes --------------------------------------------------------------------------
 
@@ -187,11 +200,11 @@ class RunUnitOfWork:
             event: a request to people, a reminder, a decision by deadline, or an outcome.
             start: a child run that is created in the same transaction.
         """
-        self._apply(event)
-        message = None
+        after, message = apply(self.continuation, event), None
         if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
             now, recipients = self._context.clock(), self._context.recipients
-            message = notice(self.head, self.continuation, event, now=now, recipients=recipients)
+            message = notice(self.head, after, event, now=now, recipients=recipients)
+        self.continuation = after
         self.pending.staged.append(PendingWrite(event, message, start=start))
 
     def stage_with_grants(self, requested: ApprovalRequested) -> None:
@@ -237,28 +250,16 @@ class RunUnitOfWork:
         Returns:
             False, with nothing released, if the stored run has changed since the load.
         """
-        status, due, note, obstacle = released
+        status, note = released.status, released.note
         note = storable(note[:MAX_NOTE_CHARACTERS]) if note else None
+        released = released._replace(note=note)
         if status.ended:
             root = self.continuation if self.entry_count else None
             report_to_parent(self._context, self.head, root, status, note)
             cancel_children(self._context, self.run_id, root)
-
-        def release_terms(entry_count: int) -> ReleaseTerms:
-            return ReleaseTerms(
-                status=status,
-                due=due,
-                wake=self.head.wake,
-                entry_count=entry_count,
-                note=note,
-                progress=status is not Status.READY or entry_count != self.head.registers,
-                model_pause=model_backoff,
-                obstacle=obstacle,
-            )
-
-        written = self._commit(release_terms)
+        written = self._commit(lambda count: released.terms(self.head, count, model_backoff))
         if written:
-            self.log.released(status, due, note)
+            self.log.released(status, released.due, note)
         return written
 
     def _commit(self, release: Callable[[int], ReleaseTerms] | None) -> bool:
@@ -280,7 +281,7 @@ class RunUnitOfWork:
             )
             if not written:
                 return False
-            self.entry_count = entry_count
+            self.entry_count, self.pending.staged = entry_count, batch.rest
             if batch.trail:
                 changes = {"trail": batch.trail.after}
                 self.head = self.head.model_copy(update=changes)

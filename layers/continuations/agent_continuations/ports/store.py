@@ -79,8 +79,8 @@ class RunStore(Protocol):
             lease_until: when the lease ends unless it is renewed.
 
         Returns:
-            The head with the next epoch; None if the run has ended, is parked, is leased to
-            another, or was written by newer code.
+            The head with the next epoch, or with this one if the claim is repeated; None if the
+            run has ended, is parked, is leased to another, or was written by newer code.
         """
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:

@@ -42,7 +42,7 @@ def claim_update(
         conditions=(
             "attribute_exists(pk)",
             "#status IN (:ready, :running, :suspended)",
-            "(attribute_not_exists(lease_until) OR lease_until <= :now OR #owner = :owner)",
+            "(attribute_not_exists(lease_until) OR lease_until <= :now)",
         ),
         values={
             ":ready": Status.READY,

@@ -53,7 +53,11 @@ class Heads:
     ) -> RunHead | None:
         """See `RunStore.claim`."""
         update = claim_update(run_id, holder, now, lease_until, self._table.form)
-        return self._update(run_id, update)
+        try:
+            return read_head(self._table.update(head_key(run_id), update, return_stored=True))
+        except ConditionFailed as failed:
+            # The claim was made, and its answer was lost: it does not count as another one.
+            return read_head(failed.item) if failed.item.get("owner") == holder else None
 
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """See `RunStore.renew`."""

@@ -42,8 +42,8 @@ class RunRecord:
         head = self.head
         if head.status.ended or head.status is Status.PARKED:
             return None
-        if head.lease_until and head.lease_until > now and head.owner != holder:
-            return None
+        if head.lease_until and head.lease_until > now:
+            return head if head.owner == holder else None
         return self.update(
             status=Status.RUNNING,
             epoch=head.epoch + 1,
