@@ -3,6 +3,7 @@
 S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one idempotency key per
 call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
 stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
+The promises of the other modules: P1, N1, E1 to E3, C1.
 """
 
 import json
@@ -80,13 +81,14 @@ class Monitor:
             self._seen.add(state)
             loaded = world.stored_run(head.run_id)
             why = why_stuck(head, loaded.continuation, now) if loaded else None
-            if why and not (head.due and head.due < now):
+            if why and not (head.due and head.due < now) and not head.obstacle:
                 self.found.append(f"L1: {why}")
 
 
 def violations(world: World, watch: Monitor) -> Iterator[str]:
     """Every promise that a finished world has broken."""
     yield from watch.found
+    yield from world.operators.needless
     yield from _check_executions(world)
     yield from _check_model_calls(world)
     for run_id in world.all_run_ids():

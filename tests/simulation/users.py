@@ -19,7 +19,6 @@ from agent_continuations.core.decisions.responses import (
     WithdrawApproval,
 )
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
 from tests.simulation.ground_truth import ConfirmedDecision, ConfirmedVote
 from tests.simulation.scenario import ANY, APPROVERS, COLLEAGUES
@@ -203,23 +202,13 @@ class Users:
         with self._world.without_faults(), suppress(Conflict, NotFound):
             self._world.services(None).control.cancel(run_id)
 
-    def redrive_parked(self) -> None:
-        for head in self._world.heads(Status.PARKED):
-            self._world.trace.append(f"{self._world.scheduler.now:.0f} parked: {head.note}")
-            self._world.process("redrive", partial(self._redrive, head.run_id))
-
-    def _redrive(self, run_id: str, process: Process) -> None:
-        try:
-            self._world.services(process).control.redrive(run_id)
-        except (Conflict, Retryable, ClientError):
-            return
-
     def schedule_deployments(self) -> None:
         """Schedule a deployment that drops or changes a tool, and a later one that restores it."""
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
         changed: dict[str, Any] = {change: tool}
         worse = self._world.deployed(prompt="Work better.", **changed)
+        self._world.incomplete.append(worse)
         better = self._world.deployed(prompt="Work best.")
         self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._deploy(worse))
         self._world.scheduler.later(

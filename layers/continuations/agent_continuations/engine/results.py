@@ -102,8 +102,10 @@ class EffectResults:
                 self._run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self._run.record(key, event)
-                if event.path in self._run.head.intents:
-                    self._run.pending.settled.append(event.path)
+                settled = self._run.pending.settled
+                # A load, after another execution's outcome, has listed what is settled already.
+                if event.path in self._run.head.intents and event.path not in settled:
+                    settled.append(event.path)
             del self._outcomes[0]
         for read in () if late else list(self._run.pending.reads):
             path = parse_path(read.path)
