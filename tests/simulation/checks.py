@@ -25,7 +25,7 @@ from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario
 from tests.simulation.scheduler import EPOCH
 from tests.simulation.wait_checks import broken_wait_promises
-from tests.simulation.world import FAULTS_END, World
+from tests.simulation.world import World
 
 PAUSED_UNTIL = 4200.0
 FINAL_STATUSES = {"completed", "failed", "cancelled", "parked"}
@@ -99,7 +99,10 @@ def violations(world: World, watch: Monitor) -> Iterator[str]:
         yield from _check_liveness(world, loaded)
         yield from _check_decisions(world, loaded)
         # An operator may have paused the run until then.
-        calm = PAUSED_UNTIL if world.scenario.waits else FAULTS_END
+        calm = max(
+            world.calm_at + (PAUSED_UNTIL if world.scenario.waits else 0.0),
+            world.operators.continued_at.get(run_id, 0.0),
+        )
         yield from broken_request_promises(
             loaded, world.ground_truth.votes, world.notices(run_id), calm
         )

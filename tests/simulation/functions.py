@@ -85,16 +85,20 @@ class Functions:
         world, seconds = self._world, self._world.scenario.lambda_seconds
         registry, began = world.registry, world.scheduler.now
         process.run_id, process.ends_at = run_id, began + seconds
+        process.agents = registry
         deadline = process.clock() + timedelta(seconds=seconds)
         try:
             status = self._runner(process, registry).advance(run_id, deadline=deadline)
+        except Retryable:
+            world.operators.claim_failed(run_id)
+            raise
         finally:
             if world.scheduler.now >= process.ends_at - STOP_SECONDS:
                 world.operators.process_disturbed(
                     process
                 )  # a tool or a model that takes longer than the process may live
         if status is Status.PARKED:
-            world.operators.run_parked(run_id, registry)
+            world.operators.run_parked(run_id)
 
     def sweep(self) -> None:
         """Send wake-up messages for all that is overdue."""

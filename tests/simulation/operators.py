@@ -9,7 +9,6 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Conflict, NotFound
 from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
@@ -30,6 +29,7 @@ class Operators:
         alarms: when an alarm about a run was raised last, in seconds.
         deaths: by run, how many of its processes died, or stood still, since its last progress.
         continued_at: when a parked run was redriven last, in seconds.
+        damaged: the keys of the objects that were damaged.
     """
 
     def __init__(self, world: "World") -> None:
@@ -37,16 +37,30 @@ class Operators:
         self.alarms: dict[str, float] = {}
         self.deaths: Counter[str] = Counter()
         self.continued_at: dict[str, float] = {}
+        self.damaged: list[str] = []
         self._world = world
         self._random = Random(f"operators {world.scenario.seed}")
 
     def head_written(self, before: Item | None, after: Item) -> None:
         """A head was written."""
         run_id = after["pk"]["S"].removeprefix("R#")
-        if int(after["stalls"]["N"]) == 0:
+        if int(after["stalls"]["N"]) == 0 and after["status"]["S"] != "parked":
             self.deaths[run_id] = 0
-        if before and before["status"]["S"] == "parked" != after["status"]["S"]:
+        was, now = before["status"]["S"] if before else "", after["status"]["S"]
+        if was == "parked" != now:
             self.continued_at[run_id] = self._world.scheduler.now
+        if was != "parked" == now:
+            self._check_cause(run_id, after["note"]["S"])
+
+    def _check_cause(self, run_id: str, note: str) -> None:
+        """Check that a run is parked for a cause."""
+        if FRUITLESS in note:
+            caused = self.deaths[run_id] >= MAX_FRUITLESS_CLAIMS - 1
+        else:
+            incomplete = self._world.scheduler.agents in self._world.incomplete
+            caused = incomplete or self._was_unreadable(run_id)
+        if not caused:
+            self.needless.append(f"P1: parked without a cause: {note}")
 
     def process_disturbed(self, process: Process) -> None:
         """A process is killed or stands still for long, so that its claim may come to nothing."""
@@ -54,26 +68,21 @@ class Operators:
             process.disturbed = True
             self.deaths[process.run_id] += 1
 
-    # -- alarms ------------------------------------------------------------------------------------
-
-    def run_parked(self, run_id: str, registry: Registry) -> None:
-        """The alarm that a run was parked.
-
-        Args:
-            run_id: the run.
-            registry: the agents of the process that has parked it.
+    def claim_failed(self, run_id: str) -> None:
+        """A service did not answer an execution. If it could not even hand the run back, or never
+        knew of its claim, the claim counts as fruitless, like one whose process died.
         """
         head = self._head(run_id)
-        if head is None or head.status is not Status.PARKED:
-            return
-        self._alarm(head)
-        note = head.note or ""
-        if FRUITLESS in note:
-            caused = self.deaths[run_id] >= MAX_FRUITLESS_CLAIMS - 1
-        else:
-            caused = registry in self._world.incomplete
-        if not caused:
-            self.needless.append(f"P1: parked without a cause: {note}")
+        if head and head.status is Status.RUNNING:
+            self.deaths[run_id] += 1
+
+    # -- alarms ------------------------------------------------------------------------------------
+
+    def run_parked(self, run_id: str) -> None:
+        """The alarm that a run is parked."""
+        head = self._head(run_id)
+        if head and head.status is Status.PARKED:
+            self._alarm(head)
 
     def run_blocked(self, run_id: str) -> None:
         """The alarm that a run has been blocked for long."""
@@ -92,14 +101,46 @@ class Operators:
 
     def _see_to(self, run_id: str) -> None:
         """Redrive a run once the cause of its alarm is gone."""
-        if self._is_cause_gone():
+        if self._is_cause_gone(run_id):
             self.alarms.pop(run_id)
             self._world.users.retry_until_answered("redrive", partial(self._redrive, run_id))
         else:
             self._world.scheduler.later(300.0, partial(self._see_to, run_id))
 
-    def _is_cause_gone(self) -> bool:
-        return self._world.registry not in self._world.incomplete
+    def _is_cause_gone(self, run_id: str) -> bool:
+        world = self._world
+        unreadable = any(f"runs/{run_id}/" in key for key in world.s3.damaged)
+        key_refused = any(
+            "key" in each.services and each.since <= world.scheduler.now < each.until
+            for each in world.faults.outages
+        )
+        return not (world.registry in world.incomplete or unreadable or key_refused)
+
+    # -- the bucket and the dead letters -----------------------------------------------------------
+
+    def damage_an_object(self) -> None:
+        """Lose or change an object of the bucket. Operators restore it after a while."""
+        bucket, random = self._world.s3, self._random
+        keys = sorted(bucket.objects)
+        if not keys:
+            return
+        key = random.choice(keys)
+        bucket.damaged[key] = random.choice([None, bucket.objects[key][:-1]])
+        self.damaged.append(key)
+        self._world.trace.append(f"{self._world.scheduler.now:.0f} {key} is damaged")
+        self._world.scheduler.later(
+            random.choice([300.0, 3600.0, 10_000.0]) * random.uniform(0.5, 1.5),
+            partial(bucket.damaged.pop, key, None),
+        )
+
+    def _was_unreadable(self, run_id: str) -> bool:
+        return any(f"runs/{run_id}/" in key for key in self.damaged)
+
+    def redrive_dead_letters(self) -> None:
+        """Send the messages of the dead-letter queue again."""
+        letters, self._world.functions.dead_letters = self._world.functions.dead_letters, []
+        for queue, body in letters:
+            self._world.functions.receive(queue, body, 1)
 
     def _redrive(self, run_id: str, process: Process) -> None:
         try:

@@ -138,8 +138,9 @@ class Users:
         run_id = self._choices.choice(self._world.run_ids)
         at = self._choices.uniform(0, 600)
         soon = at + self._choices.uniform(60, 900)
+        last = max(4000.0, self._world.faults.last_outage() + 600.0)
         # A repeated pause may arrive after the resumption, so resume once more at the end.
-        for after, name in ((at, "pause"), (soon, "resume"), (4000.0, "resume")):
+        for after, name in ((at, "pause"), (soon, "resume"), (last, "resume")):
             work = partial(self._pause_or_resume, run_id, name)
             self._world.scheduler.later(after, partial(self.retry_until_answered, name, work))
 

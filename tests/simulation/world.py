@@ -10,6 +10,7 @@ from unittest.mock import patch
 from agent_continuations.adapters.stores.dynamodb import client as store_requests
 from agent_continuations.adapters.stores.dynamodb import indexes as store_indexes
 from agent_continuations.adapters.stores.dynamodb import journal as store_journal
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
@@ -31,6 +32,7 @@ from tests.simulation.users import Users
 from tests.support.log_lines import silenced
 
 FAULTS_END = 1500.0
+OLDER_FORM = FORM - 1
 MAX_SECONDS = 24 * 3600.0
 SWEEP_SECONDS = 60.0
 
@@ -65,6 +67,7 @@ class World:
         self.scenario = scenario
         self.faults = faults
         self.random = Random(f"world {scenario.seed}")
+        self._minor = Random(f"versions and clocks {scenario.seed}")
         self.scheduler = Scheduler(self.random, self._at_point)
         self.transport = FaultyTransport(self)
         self.dynamodb: Any = SimulatedDynamoDB(self.transport, self._item_written)
@@ -115,6 +118,9 @@ class World:
                 self.users.send_messages()
                 self.users.schedule_pause()
                 self.external.send_early_events(self.run_ids[0])
+            for at in self.faults.damaged:
+                self.scheduler.later(at, self.operators.damage_an_object)
+            self._every(900.0, self.operators.redrive_dead_letters)
             if self.scenario.deploy:
                 self.users.schedule_deployments()
             if self.scenario.cancel:
@@ -184,7 +190,7 @@ class World:
             if not self._ended():
                 work()
             # A user may send a message to a completed run.
-            talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
+            talking = self.scenario.waits and self.scheduler.now < self.calm_at + FAULTS_END
             if talking or not self._ended():
                 self.scheduler.later(seconds, again)
 
@@ -198,6 +204,12 @@ class World:
         if after["sk"]["S"] == "#H":
             self.operators.head_written(before, after)
         self._monitor.item_written(before, after)
+
+    @property
+    def calm_at(self) -> float:
+        """When the last outage and all other faults have ended, in seconds."""
+        older = self.faults.older[1] if self.faults.older else 0.0
+        return max(FAULTS_END, self.faults.last_outage(), older)
 
     # -- faults ----------------------------------------------------------------------------------
 
@@ -214,6 +226,8 @@ class World:
             self.users.cancel_at_once(self.run_ids[0])
         if not self.faults_active:
             return
+        if self._minor.random() < self.faults.jump:
+            process.skew = self._minor.uniform(-1, 1) * self.faults.skew
         draw = self.random.random
         if draw() < self.faults.kill:
             self.operators.process_disturbed(process)
@@ -239,5 +253,8 @@ class World:
         skew = self.random.uniform(-1, 1) * self.faults.skew
         self._numbers += 1
         process = Process(self.scheduler, f"{name}-{self._numbers}", skew)
+        since, until = self.faults.older or (0.0, 0.0)
+        if since <= self.scheduler.now < until and self._minor.random() < 0.5:
+            process.form = OLDER_FORM
         process.run(lambda: work(process))
         return process
