@@ -11,7 +11,13 @@ Answer = TypeVar("Answer")
 
 
 class Requests(Protocol):
-    """The transport between a client and the service."""
+    """The transport between a client and the service.
+
+    Attributes:
+        faults_off: whether the checks of a world are reading, which see no damage.
+    """
+
+    faults_off: bool
 
     def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
         """Apply a request once, twice or not at all; its response may be lost."""
@@ -30,6 +36,7 @@ class Direct:
     """A transport without faults or delays, safe for threads."""
 
     def __init__(self) -> None:
+        self.faults_off = True
         self._lock = RLock()
 
     def send(self, operation: str, apply: Callable[[], Answer]) -> Answer:
@@ -48,24 +55,34 @@ class Direct:
 
 
 class SimulatedS3:
-    """One bucket."""
+    """One bucket.
+
+    Attributes:
+        objects: the objects by key, as they were stored.
+        damaged: the objects that were changed since, or lost (None).
+    """
 
     def __init__(self, requests: Requests) -> None:
         self.objects: dict[str, bytes] = {}
+        self.damaged: dict[str, bytes | None] = {}
         self._requests = requests
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
             self.objects[request["Key"]] = request["Body"]
+            self.damaged.pop(request["Key"], None)
             return {}
 
         return self._requests.send("PutObject", apply)
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
-            if request["Key"] not in self.objects:
+            found: bytes | None = self.objects.get(request["Key"])
+            if not self._requests.faults_off:
+                found = self.damaged.get(request["Key"], found)
+            if found is None:
                 raise ClientError({"Error": {"Code": "NoSuchKey", "Message": ""}}, "GetObject")
-            return {"Body": BytesIO(self.objects[request["Key"]])}
+            return {"Body": BytesIO(found)}
 
         return self._requests.send("GetObject", apply)
 

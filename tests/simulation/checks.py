@@ -3,6 +3,7 @@
 S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one idempotency key per
 call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
 stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
+The promises of the other modules: P1, N1, E1 to E3, C1.
 """
 
 import json
@@ -24,7 +25,7 @@ from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario
 from tests.simulation.scheduler import EPOCH
 from tests.simulation.wait_checks import broken_wait_promises
-from tests.simulation.world import FAULTS_END, World
+from tests.simulation.world import World
 
 PAUSED_UNTIL = 4200.0
 FINAL_STATUSES = {"completed", "failed", "cancelled", "parked"}
@@ -80,13 +81,14 @@ class Monitor:
             self._seen.add(state)
             loaded = world.stored_run(head.run_id)
             why = why_stuck(head, loaded.continuation, now) if loaded else None
-            if why and not (head.due and head.due < now):
+            if why and not (head.due and head.due < now) and not head.obstacle:
                 self.found.append(f"L1: {why}")
 
 
 def violations(world: World, watch: Monitor) -> Iterator[str]:
     """Every promise that a finished world has broken."""
     yield from watch.found
+    yield from world.operators.needless
     yield from _check_executions(world)
     yield from _check_model_calls(world)
     for run_id in world.all_run_ids():
@@ -97,7 +99,10 @@ def violations(world: World, watch: Monitor) -> Iterator[str]:
         yield from _check_liveness(world, loaded)
         yield from _check_decisions(world, loaded)
         # An operator may have paused the run until then.
-        calm = PAUSED_UNTIL if world.scenario.waits else FAULTS_END
+        calm = max(
+            world.calm_at + (PAUSED_UNTIL if world.scenario.waits else 0.0),
+            world.operators.continued_at.get(run_id, 0.0),
+        )
         yield from broken_request_promises(
             loaded, world.ground_truth.votes, world.notices(run_id), calm
         )

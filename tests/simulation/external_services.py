@@ -155,6 +155,10 @@ class ModelService:
         world.ground_truth.model_calls[request.path, turn] += 1
         world.scheduler.point("the model is asked")
         world.scheduler.sleep(world.random.choice([0.5, 3.0, 20.0]))
+        if world.transport.outage("key"):
+            raise ModelRefused("the key is not valid")
+        if world.transport.outage("model"):
+            raise ModelUnavailable("the model service is down")
         if world.faults_active and world.random.random() < world.faults.model:
             if world.random.random() < 0.1:
                 raise ModelRefused("the key has expired")
@@ -176,7 +180,8 @@ class MailService:
         del approver
         world = self._world
         world.scheduler.point("a mail is sent")
-        if world.faults_active and world.random.random() < world.faults.request:
+        down = world.transport.outage("mail")
+        if down or (world.faults_active and world.random.random() < world.faults.request):
             raise Retryable("the mail service is down")
         world.users.receive_mail(notice, address)
         world.scheduler.point("a mail was sent")

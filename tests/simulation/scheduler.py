@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from agent_continuations.adapters.stores.dynamodb.items import FORM
+from agent_continuations.authoring.registry import Registry
+
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
 MAX_STEPS_AT_ONCE = 10_000
 Result = TypeVar("Result")
@@ -34,6 +37,11 @@ class Process:
     Attributes:
         skew: how many seconds its clock is ahead.
         frozen_until: the process is paused until this time.
+        disturbed: it was killed, or was paused as a whole or in part.
+        run_id: the run that it advances; empty if it advances none.
+        ends_at: when it will be killed, at the latest, if it advances a run.
+        agents: the agents that it has deployed, if it advances a run.
+        form: the newest form of stored items that its code knows.
     """
 
     def __init__(self, scheduler: "Scheduler", name: str, skew: float) -> None:
@@ -41,6 +49,11 @@ class Process:
         self.name = name
         self.skew = skew
         self.frozen_until = 0.0
+        self.disturbed = False
+        self.run_id = ""
+        self.ends_at = 0.0
+        self.agents: Registry | None = None
+        self.form = FORM
         self.dead = False
         self.tasks: list[greenlet] = []
 
@@ -116,6 +129,11 @@ class Scheduler:
         """The process that is running."""
         assert self._process
         return self._process
+
+    @property
+    def agents(self) -> Registry | None:
+        """The agents of the process that is running, if it advances a run."""
+        return self._process.agents if self._process else None
 
     @contextmanager
     def running(self, process: Process | None) -> Iterator[None]:

@@ -27,7 +27,7 @@ from agent_continuations.core.plans import Effect
 from agent_continuations.core.voting import with_vote
 from agent_continuations.engine import calls, next_wake, scheduler
 from agent_continuations.services import decision_events
-from tests.simulation import world
+from tests.simulation import functions, world
 from tests.simulation.checks import run_world
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.faults import Faults
@@ -180,7 +180,7 @@ def no_further_notices(patch: Patch) -> None:
 
 
 def no_sweeper(patch: Patch) -> None:
-    patch.setattr(world, "sweep", lambda *_: 0)
+    patch.setattr(functions, "sweep", lambda *_: 0)
 
 
 # Each mechanism with the promises that break without it, and the first seed to try, because some

@@ -60,7 +60,7 @@ class RestoredWorld(World):
             process.kill()
         self.executions_since = len(self.ground_truth.executions) - self.executions_since
         self.ground_truth.completed.clear()  # the outcomes of jobs are lost, too
-        self._every(SWEEP_SECONDS, self._sweep)  # it ends with the last run
+        self._every(SWEEP_SECONDS, self.functions.sweep)  # it ends with the last run
         self.dynamodb = SimulatedDynamoDB(self.transport, self.watch.item_written)
         self.faults = replace(self.faults, lag=0.0)  # the indexes are restored with the table
         with self.without_faults():
@@ -75,7 +75,7 @@ class RestoredWorld(World):
         until = EPOCH + timedelta(seconds=self.scheduler.now)
         at = until + timedelta(seconds=after)
         restore = Restore(since=EPOCH + timedelta(seconds=self.since), until=until, at=at)
-        return list(mark_runs(self._store(), restore, operators=[OPERATOR]))
+        return list(mark_runs(self.functions.store(), restore, operators=[OPERATOR]))
 
     def broken(self) -> list[str]:
         """Run the world; returns the promises that it broke."""

@@ -19,7 +19,6 @@ from agent_continuations.core.decisions.responses import (
     WithdrawApproval,
 )
 from agent_continuations.core.notice import Notice
-from agent_continuations.core.run import Status
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
 from tests.simulation.ground_truth import ConfirmedDecision, ConfirmedVote
 from tests.simulation.scenario import ANY, APPROVERS, COLLEAGUES
@@ -139,8 +138,9 @@ class Users:
         run_id = self._choices.choice(self._world.run_ids)
         at = self._choices.uniform(0, 600)
         soon = at + self._choices.uniform(60, 900)
+        last = max(4000.0, self._world.faults.last_outage() + 600.0)
         # A repeated pause may arrive after the resumption, so resume once more at the end.
-        for after, name in ((at, "pause"), (soon, "resume"), (4000.0, "resume")):
+        for after, name in ((at, "pause"), (soon, "resume"), (last, "resume")):
             work = partial(self._pause_or_resume, run_id, name)
             self._world.scheduler.later(after, partial(self.retry_until_answered, name, work))
 
@@ -203,23 +203,13 @@ class Users:
         with self._world.without_faults(), suppress(Conflict, NotFound):
             self._world.services(None).control.cancel(run_id)
 
-    def redrive_parked(self) -> None:
-        for head in self._world.heads(Status.PARKED):
-            self._world.trace.append(f"{self._world.scheduler.now:.0f} parked: {head.note}")
-            self._world.process("redrive", partial(self._redrive, head.run_id))
-
-    def _redrive(self, run_id: str, process: Process) -> None:
-        try:
-            self._world.services(process).control.redrive(run_id)
-        except (Conflict, Retryable, ClientError):
-            return
-
     def schedule_deployments(self) -> None:
         """Schedule a deployment that drops or changes a tool, and a later one that restores it."""
         tool = self._world.random.choice(["pay", "note", "pay_gated", "look"])
         change = self._world.random.choice(["without", "changed"])
         changed: dict[str, Any] = {change: tool}
         worse = self._world.deployed(prompt="Work better.", **changed)
+        self._world.incomplete.append(worse)
         better = self._world.deployed(prompt="Work best.")
         self._world.scheduler.later(self._world.random.uniform(0, 300), lambda: self._deploy(worse))
         self._world.scheduler.later(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SKEW = timedelta(seconds=121)
+PAUSED_SECONDS = 4000.0
 
 
 def broken_wait_promises(world: "World", loaded: LoadedRun) -> Iterator[str]:
@@ -88,12 +89,10 @@ def _check_timers(world: "World", loaded: LoadedRun) -> Iterator[str]:
             continue
         if event.at < wait.until - SKEW:
             yield f"E3: the timer of {event.path} went off at {event.at}, before {wait.until}"
-        faults_end = EPOCH + timedelta(seconds=1500)
-        may_be_paused = world.scenario.waits  # an operator may have paused the run for a while
-        latest = (
-            max(wait.until, faults_end)
-            + SWEEP_GRACE
-            + (timedelta(seconds=4000) if may_be_paused else timedelta())
-        )
+        # An operator may have paused the run for a while.
+        held = PAUSED_SECONDS if world.scenario.waits else 0.0
+        continued = world.operators.continued_at.get(loaded.head.run_id, 0.0)
+        calm = EPOCH + timedelta(seconds=max(world.calm_at + held, continued))
+        latest = max(wait.until + timedelta(seconds=held), calm) + SWEEP_GRACE
         if event.at > latest:
             yield f"E3: the timer of {event.path} went off at {event.at}, long after {wait.until}"

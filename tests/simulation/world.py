@@ -1,46 +1,40 @@
 """One simulated world: functions, queues, users, the sweeper, and faults."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import lru_cache, partial
 from random import Random
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from botocore.exceptions import ClientError
-
-from agent_continuations.adapters.queues.sqs import SqsWorkQueue
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.dynamodb import client as store_requests
 from agent_continuations.adapters.stores.dynamodb import indexes as store_indexes
 from agent_continuations.adapters.stores.dynamodb import journal as store_journal
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import LoadedRun, RunHead, Status
-from agent_continuations.engine.runner import Runner
-from agent_continuations.engine.sweeper import sweep
-from agent_continuations.errors import NotFound, Retryable
-from agent_continuations.notifications.outbox import NoticeDispatcher
+from agent_continuations.errors import NotFound
 from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
 from tests.simulation.aws import SimulatedS3, SimulatedSQS
 from tests.simulation.dynamodb import Item, SimulatedDynamoDB
-from tests.simulation.external_services import ExternalSystems, MailService, ModelService, Tools
+from tests.simulation.external_services import ExternalSystems, Tools
 from tests.simulation.faults import Faults, FaultyTransport
+from tests.simulation.functions import Functions
 from tests.simulation.ground_truth import GroundTruth
-from tests.simulation.scenario import OPERATOR, POLICIES, Scenario, deployment
-from tests.simulation.scheduler import EPOCH, Process, Scheduler
+from tests.simulation.operators import Operators
+from tests.simulation.scenario import POLICIES, Scenario, deployment
+from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.users import Users
 from tests.support.log_lines import silenced
 
 FAULTS_END = 1500.0
+OLDER_FORM = FORM - 1
 MAX_SECONDS = 24 * 3600.0
 SWEEP_SECONDS = 60.0
-MAX_RECEIVES = 5
 
 
 class WorldMonitor(Protocol):
@@ -73,13 +67,16 @@ class World:
         self.scenario = scenario
         self.faults = faults
         self.random = Random(f"world {scenario.seed}")
+        self._minor = Random(f"versions and clocks {scenario.seed}")
         self.scheduler = Scheduler(self.random, self._at_point)
         self.transport = FaultyTransport(self)
-        self.dynamodb: Any = SimulatedDynamoDB(self.transport, watch.item_written)
+        self.dynamodb: Any = SimulatedDynamoDB(self.transport, self._item_written)
         self.s3: Any = SimulatedS3(self.transport)
-        self.sqs: Any = SimulatedSQS(self.transport, self._message_sent)
+        self.functions = Functions(self)
+        self.sqs: Any = SimulatedSQS(self.transport, self.functions.message_sent)
         self.ground_truth = GroundTruth()
         self.users = Users(self)
+        self.operators = Operators(self)
         self.tool = Tools(self).tool
         self.external = ExternalSystems(self)
         self.deployed = partial(
@@ -90,6 +87,7 @@ class World:
             condition=scenario.condition,
         )
         self.registry: Registry = self.deployed()
+        self.incomplete: list[Registry] = []
         self.run_ids = [
             run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
         ]
@@ -114,13 +112,15 @@ class World:
         ):
             for number in range(self.scenario.runs):
                 self.users.start(number)
-            self._every(SWEEP_SECONDS, self._sweep)
+            self._every(SWEEP_SECONDS, self.functions.sweep)
             self._every(SWEEP_SECONDS, lambda: self._monitor.minute_passed(self))
-            self._every(300.0, self.users.redrive_parked)
             if self.scenario.waits:
                 self.users.send_messages()
                 self.users.schedule_pause()
                 self.external.send_early_events(self.run_ids[0])
+            for at in self.faults.damaged:
+                self.scheduler.later(at, self.operators.damage_an_object)
+            self._every(900.0, self.operators.redrive_dead_letters)
             if self.scenario.deploy:
                 self.users.schedule_deployments()
             if self.scenario.cancel:
@@ -146,18 +146,18 @@ class World:
     def notices(self, run_id: str) -> list[Notice]:
         """All notices of a run, delivered or not."""
         with self.without_faults():
-            return self._store().notices(run_id)
+            return self.functions.store().notices(run_id)
 
     def profile(self, digest: str) -> RequestProfile | None:
         """A request profile as it is stored."""
         with self.without_faults():
-            return self._store().profile(digest)
+            return self.functions.store().profile(digest)
 
     def heads(self, status: Status) -> list[RunHead]:
         """The stored heads of all runs with a status."""
         with self.without_faults():
             found = [
-                self._store().head(run_id)
+                self.functions.store().head(run_id)
                 for run_id in self.all_run_ids()
                 if self._status(run_id) == status.value
             ]
@@ -190,11 +190,26 @@ class World:
             if not self._ended():
                 work()
             # A user may send a message to a completed run.
-            talking = self.scenario.waits and self.scheduler.now < 2 * FAULTS_END
+            talking = self.scenario.waits and self.scheduler.now < self.calm_at + FAULTS_END
             if talking or not self._ended():
                 self.scheduler.later(seconds, again)
 
         self.scheduler.later(seconds, again)
+
+    def services(self, process: Process | None) -> Services:
+        """The services of the API in a process; None for one of the checks."""
+        return self.functions.services(process)
+
+    def _item_written(self, before: Item | None, after: Item) -> None:
+        if after["sk"]["S"] == "#H":
+            self.operators.head_written(before, after)
+        self._monitor.item_written(before, after)
+
+    @property
+    def calm_at(self) -> float:
+        """When the last outage and all other faults have ended, in seconds."""
+        older = self.faults.older[1] if self.faults.older else 0.0
+        return max(FAULTS_END, self.faults.last_outage(), older)
 
     # -- faults ----------------------------------------------------------------------------------
 
@@ -204,18 +219,24 @@ class World:
         if self.points == self.faults.kill_at:
             self.killed_in = self.trace[-1]
             self.in_flight = self._unrecorded()
+            self.operators.process_disturbed(process)
             process.kill()
         if self.points == self.faults.cancel_at:
             self.cancelled_in = self.trace[-1]
             self.users.cancel_at_once(self.run_ids[0])
         if not self.faults_active:
             return
+        if self._minor.random() < self.faults.jump:
+            process.skew = self._minor.uniform(-1, 1) * self.faults.skew
         draw = self.random.random
         if draw() < self.faults.kill:
+            self.operators.process_disturbed(process)
             process.kill()
         if draw() < self.faults.pause:
+            self.operators.process_disturbed(process)
             process.frozen_until = self.scheduler.now + self.random.uniform(30, 1200)
         if draw() < self.faults.starve:
+            self.operators.process_disturbed(process)
             self.scheduler.sleep(self.random.uniform(30, 400))
 
     def _unrecorded(self) -> set[tuple[str, int]]:
@@ -232,87 +253,8 @@ class World:
         skew = self.random.uniform(-1, 1) * self.faults.skew
         self._numbers += 1
         process = Process(self.scheduler, f"{name}-{self._numbers}", skew)
+        since, until = self.faults.older or (0.0, 0.0)
+        if since <= self.scheduler.now < until and self._minor.random() < 0.5:
+            process.form = OLDER_FORM
         process.run(lambda: work(process))
         return process
-
-    # -- the functions -----------------------------------------------------------------------------
-
-    def _message_sent(self, queue: str, body: str) -> None:
-        """Deliver a message that was sent to a queue: never, once, or several times."""
-        if self.faults_active and self.random.random() < self.faults.lost:
-            return
-        copies = 1
-        while self.faults_active and copies < 4 and self.random.random() < self.faults.repeated:
-            copies += 1
-        for _ in range(copies):
-            delay = self.random.expovariate(1 / 0.5)
-            if copies > 1 and self.random.random() < 0.2:
-                delay = self.random.uniform(0, 300)
-            self.scheduler.later(delay, lambda: self._receive(queue, body, 1))
-
-    def _receive(self, queue: str, body: str, receives: int) -> None:
-        """Handle a message in a new process, as Lambda does; return it if it fails or times out."""
-        message, done = json.loads(body), False
-
-        def work(process: Process) -> None:
-            nonlocal done
-            try:
-                if queue == "notify":
-                    self._outbox(process).deliver(message["run_id"], message["notice_id"])
-                else:
-                    deadline = process.clock() + timedelta(seconds=self.scenario.lambda_seconds)
-                    self._runner(process).advance(message["run_id"], deadline=deadline)
-                done = True
-            except (Retryable, ClientError):
-                pass
-
-        process = self.process(queue, work)
-
-        def time_is_up() -> None:
-            process.kill()
-            if not done and receives < MAX_RECEIVES:
-                self._receive(queue, body, receives + 1)
-
-        self.scheduler.later(self.scenario.lambda_seconds, time_is_up)
-
-    def _sweep(self) -> None:
-        def work(process: Process) -> None:
-            try:
-                sweep(self._store(), self._queue(), process.clock())
-            except (Retryable, ClientError):
-                return
-
-        self.process("sweep", work)
-
-    def _store(self) -> DynamoDBStore:
-        return DynamoDBStore(dynamodb=self.dynamodb, s3=self.s3, table="table", bucket="bucket")
-
-    def _queue(self) -> SqsWorkQueue:
-        return SqsWorkQueue(
-            sqs=self.sqs, advance_queue="advance", resume_queue="resume", notify_queue="notify"
-        )
-
-    def services(self, process: Process | None) -> Services:
-        return Services.of(
-            store=self._store(),
-            queue=self._queue(),
-            registry=lambda: self.registry,
-            clock=process.clock if process else lambda: EPOCH,
-        )
-
-    def _runner(self, process: Process) -> Runner:
-        return Runner(
-            store=self._store(),
-            model=ModelService(self),
-            registry=self.registry,
-            queue=self._queue(),
-            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
-            clock=process.clock,
-            operators=(OPERATOR,),
-            abandon=process.kill,
-            pause=self.scheduler.sleep,
-            executor=lambda: process,
-        )
-
-    def _outbox(self, process: Process) -> NoticeDispatcher:
-        return NoticeDispatcher(self._store(), {"mail": MailService(self)}, process.clock)

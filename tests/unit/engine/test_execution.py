@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent_continuations import InMemoryStore, call, calls, say, tool
+from agent_continuations import InMemoryStore, Job, ToolContext, call, calls, say, tool
 from agent_continuations.core.events import ModelReplied, ToolReturned
 from agent_continuations.core.keys import reply_key
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import ROOT, parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, Status
@@ -141,3 +142,18 @@ def test_an_interrupt_ends_the_process_though_the_store_does_not_answer() -> Non
     )
     with pytest.raises(KeyboardInterrupt):
         worker.advance(harness.start())
+
+
+def test_a_job_may_call_back_before_its_tool_fails() -> None:
+    outcome = Outcome(kind="ok", content="42")
+
+    @tool
+    def order(context: ToolContext) -> Job:
+        """Order a report, and miss the answer of the other side."""
+        harness.services.inbound.complete(context.run_id, context.path, outcome)
+        raise TimeoutError("no answer")
+
+    harness = Harness(order, script=[call("order"), say("it is 42")])
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    assert harness.loaded(run_id).continuation.call_at(parse_path("0.0")).outcome == outcome

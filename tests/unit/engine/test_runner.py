@@ -989,6 +989,17 @@ def test_operators_are_asked_about_a_call_in_doubt_without_approvers() -> None:
     assert ran == ["x"]
 
 
+def test_a_parked_run_is_reported_again_because_its_process_may_have_died_before_the_alarm() -> (
+    None
+):
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
+    harness.registry = Registry([])
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.worker().advance(run_id) is Status.PARKED
+    assert harness.loaded(run_id).head.epoch == 1
+
+
 def test_a_parked_run_can_be_cancelled() -> None:
     pay, _ = gated_tool()
     harness = Harness(pay, script=[call("pay"), say("ok")])

@@ -104,7 +104,8 @@ class EffectResults:
                 self._run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self._run.record(key, event)
-                settled = self._run.pending.settled  # a load has found it already
+                settled = self._run.pending.settled
+                # A load, after another execution's outcome, has listed what is settled already.
                 if event.path in self._run.head.intents and event.path not in settled:
                     settled.append(event.path)
             del self._outcomes[0]

@@ -81,7 +81,8 @@ class Runner:
 
         Returns:
             The status that the run was left in, or None if another execution has the lease or the
-            run has ended.
+            run has ended. A parked run is reported each time, because the process that has parked
+            it may have died before it raised the alarm.
 
         Raises:
             Retryable: the store did not answer. The run was handed back, or its lease will expire;
@@ -93,7 +94,8 @@ class Runner:
             run_id, holder=uuid4().hex, now=now, lease_until=lease_until
         )
         if head is None:
-            return None
+            stored = self._context.store.head(run_id)
+            return Status.PARKED if stored and stored.status is Status.PARKED else None
         executor = self._context.executor()
         execution = RunExecution(self._context, head, executor, deadline)
         try:

@@ -87,6 +87,7 @@ class InMemoryStore:
     ) -> RunHead:
         if len(intents) > MAX_INTENTS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
             raise ValueError("too many intents for one write")
+        _check_once(settled)
         with self._lock:
             run = self._leased(run_id, epoch)
             if not run.can_begin(intents):
@@ -110,6 +111,7 @@ class InMemoryStore:
         items = commit_items(entries, notices, uses, starts)
         if items > MAX_ITEMS_AT_ONCE or len(settled) > MAX_SETTLED_AT_ONCE:
             raise ValueError(f"too many items for one write: {items}")
+        _check_once(settled)
         with self._lock:
             run = self._leased(run_id, epoch)
             if run.head.cancelled and not release:
@@ -274,3 +276,9 @@ class InMemoryStore:
 
     def profile(self, digest: str) -> RequestProfile | None:
         return self._profiles.get(digest)
+
+
+def _check_once(settled: Sequence[str]) -> None:
+    """Check that no path is given twice: DynamoDB refuses to remove an attribute twice."""
+    if len(set(settled)) < len(settled):
+        raise ValueError(f"one path twice in a write: {settled}")
