@@ -126,15 +126,17 @@ DYNAMODB = (
     Mutant(
         "a woken run that is not due",
         HEAD_UPDATES,
-        'sets=("#status = :ready", "due = :now"),\n        values={":ready": Status.READY, ":now"',
-        'sets=("#status = :ready", "x = :now"),\n        values={":ready": Status.READY, ":now"',
+        "Status.COMPLETED):\n        return update\n    return update + UpdateExpression(\n"
+        '        sets=("#status = :ready", "due = :now"),',
+        "Status.COMPLETED):\n        return update\n    return update + UpdateExpression(\n"
+        '        sets=("#status = :ready", "x = :now"),',
         simulated("the_first_decision_counts_and_wakes_the_run"),
     ),
     Mutant(
-        "a redrive of a run that is not parked",
+        "a redrive of a run that has ended",
         HEAD_UPDATES,
-        'conditions=("#status = :parked",)',
-        'conditions=("(attribute_exists(pk) OR #status = :parked)",)',
+        'conditions=(f"(#status = :parked OR ({waits}))",)',
+        'conditions=(f"(attribute_exists(pk) OR #status = :parked OR ({waits}))",)',
         simulated("a_run_that_has_ended_stays_ended", "-failed"),
     ),
     Mutant(

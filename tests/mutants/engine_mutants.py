@@ -35,8 +35,8 @@ DEADLINE = (
     Mutant(
         "a deadline that does not outlive an earlier decision",
         SCHEDULER,
-        "        if self._run.pending.staged:\n            self._run.flush()\n\n    def _stopped",
-        "\n    def _stopped",
+        "if not self._run.pending.staged or self._run.flush():",
+        "if True:",
         engine("scheduler", "a_decision_that_was_stored_before_the_deadline_wins"),
     ),
     Mutant(
@@ -77,8 +77,8 @@ DEADLINE = (
     Mutant(
         "a handover that is not due",
         RELEASE_STATUS,
-        "return ReleaseStatus(Status.READY, due=now)",
-        "return ReleaseStatus(Status.READY)",
+        "return ReleaseStatus(Status.READY, due=now, obstacle=obstacle)",
+        "return ReleaseStatus(Status.READY, obstacle=obstacle)",
         engine("runner", "a_run_is_handed_on_when_little_time_is_left"),
     ),
 )
@@ -101,8 +101,8 @@ COMMITS = (
     Mutant(
         "a batch with more children than a store takes",
         COMMIT_BATCHES,
-        " or starts > MAX_STARTS_AT_ONCE:",
-        ":",
+        "        items += ITEMS_OF_A_START if write.start else 0\n",
+        "",
         engine("child_runs", "a_turn_can_start_two_hundred_children"),
         raises=("ValueError",),
     ),

@@ -30,8 +30,8 @@ IN_MEMORY = (
     Mutant(
         "in memory: a write of an earlier epoch",
         STORE,
-        "run is None or run.head.epoch != epoch or ",
-        "run is None or ",
+        "run is None or run.head.epoch != epoch or run.head.status is not Status.RUNNING:",
+        "run is None or run.head.status is not Status.RUNNING:",
         memory("a_former_lease_holder_writes_nothing"),
     ),
     Mutant(

@@ -92,8 +92,6 @@ class InFlight:
         """
         self._executor.wait([each.future for each in self._effects.values()], max(0.0, seconds))
         completed = [each for each in self._effects.values() if each.future.done()]
-        # Replies last: storing one may fail, and the result of a tool must not be lost with it.
-        completed.sort(key=lambda each: isinstance(each.effect, CallModel))
         for each in completed:
             del self._effects[each.effect.path]
         return completed
