@@ -1,6 +1,6 @@
 """Mutants of the store on DynamoDB: the conditions of each write, and answers that are lost."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, simulated
 
 HEAD_UPDATES = "adapters/stores/dynamodb/head_updates.py"
 HEADS = "adapters/stores/dynamodb/heads.py"
@@ -10,11 +10,6 @@ TABLE = "adapters/stores/dynamodb/table.py"
 GRANTS = "adapters/stores/dynamodb/grants.py"
 
 LOST_ANSWERS = "tests/unit/adapters/stores/test_lost_answers.py::"
-
-
-def simulated(test: str, parameter: str = "") -> tuple[str, ...]:
-    """A test of the contract, on the simulated table."""
-    return (f"tests/contract/test_store.py::test_{test}[simulated{parameter}]",)
 
 
 DYNAMODB = (

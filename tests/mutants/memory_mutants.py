@@ -1,15 +1,10 @@
 """Mutants of the store in memory: the conditions of each write."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, memory
 
 STORE = "adapters/stores/memory/store.py"
 RECORD = "adapters/stores/memory/record.py"
 GRANTS = "adapters/stores/memory/grants.py"
-
-
-def memory(test: str, parameter: str = "") -> tuple[str, ...]:
-    """A test of the contract, on the store in memory."""
-    return (f"tests/contract/test_store.py::test_{test}[memory{parameter}]",)
 
 
 IN_MEMORY = (

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import cache
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,17 @@ def test_no_batch_ends_before_it_is_full(turns: Turns) -> None:
             more += bool(following.notice) + ITEMS_OF_A_START * bool(following.start)
             more += bool(following.grant and following.grant.grant_id not in used)
         assert items(batch) + more > MAX_ITEMS_AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("kind", "grants", "fit"),
+    [("request", 1, 99), ("notice", 1, 49), ("vote", 1, 98), ("vote", 99, 49), ("start", 1, 33)],
+)
+def test_a_batch_takes_as_many_writes_as_their_items_allow(
+    kind: str, grants: int, fit: int
+) -> None:
+    batches = list(commit_batches(Turns([(kind, 100)], grants, reads=0).pending(), ChainHead()))
+    assert len(batches[0].entries) == fit
 
 
 def test_only_the_last_batch_releases_the_run() -> None:

@@ -167,6 +167,13 @@ def test_a_run_is_handed_back_with_the_reason_and_claimed_in_a_minute() -> None:
     assert head.note == "the store does not answer"
 
 
+def test_a_run_is_handed_back_although_the_store_answers_only_later() -> None:
+    outage = Outage(kind="load", seconds=5, whole=True)
+    with pytest.raises(Retryable):
+        outage.advance()
+    assert outage.failing.handed_back == [False]
+
+
 def test_a_run_that_cannot_be_handed_back_is_claimed_when_its_lease_has_expired() -> None:
     outage = Outage(kind="load", seconds=100, whole=True)
     with pytest.raises(Retryable):
