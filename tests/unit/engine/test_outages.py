@@ -54,7 +54,7 @@ class Outage(Harness):
             [Agent("a", tools=[clerk.as_tool(description="Pays."), self._tool("work")])]
         )
         turn = [("clerk", {"input": "x"})] + ([("work", {})] if beside else [])
-        self.replies = [call("launch"), call("pay"), say("paid")]
+        self.replies: list[Reply] = [call("launch"), call("pay"), say("paid")]
         self.model = ScriptedModel({"a": [calls(*turn), say("ok")], "clerk": self._clerk})
         self.run_id = self.start()
         if not beside:
@@ -83,7 +83,7 @@ class Outage(Harness):
         self.works.clear()
 
     def _clerk(self, request: ModelRequest) -> Reply:
-        turn = sum(each["role"] == "assistant" for each in request.messages)
+        turn: int = sum(each["role"] == "assistant" for each in request.messages)
         if turn == 0 and self.beside:
             assert self.works.wait(20)
         if self.pauses:
