@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -644,28 +645,48 @@ def test_a_paused_run_that_is_parked_stays_paused(store: Store, run: RunHead) ->
     assert head.paused
 
 
-def test_a_blocked_run_is_redriven(store: Store, run: RunHead) -> None:
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_run_that_is_blocked_or_backs_off_is_redriven(
+    store: Store, run: RunHead, blocked: bool
+) -> None:
     mine = claimed(store, run)
-    obstacle = Obstacle(since=NOW, until=at(300), tries=1)
-    blocked = ReleaseTerms(
-        Status.SUSPENDED, at(300), mine.wake, 1, note="refused", obstacle=obstacle
+    obstacle = Obstacle(since=NOW, until=at(300), tries=1) if blocked else None
+    pause = None if blocked else ModelBackoff(until=at(300), tries=2, reason="busy")
+    waits = ReleaseTerms(
+        Status.SUSPENDED,
+        at(300),
+        mine.wake,
+        1,
+        note="refused",
+        progress=False,
+        model_pause=pause,
+        obstacle=obstacle,
     )
-    assert store.commit(run.run_id, epoch=mine.epoch, release=blocked, now=NOW)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=waits, now=NOW)
     head = store.head(run.run_id)
     assert head
-    assert head.obstacle == obstacle
+    assert (head.obstacle, head.model_pause, head.stalls) == (obstacle, pause, 1)
     redriven = store.redrive(run.run_id, now=at(5))
     assert redriven
-    assert (redriven.status, redriven.due, redriven.note, redriven.obstacle) == (
-        Status.READY,
-        at(5),
-        None,
-        None,
-    )
+    assert (redriven.status, redriven.due, redriven.stalls) == (Status.READY, at(5), 0)
+    assert (redriven.note, redriven.obstacle, redriven.model_pause) == (None, None, None)
     again = claimed(store, run, now=at(5))
     idle = ReleaseTerms(Status.SUSPENDED, None, again.wake, 1)
     assert store.commit(run.run_id, epoch=again.epoch, release=idle, now=NOW)
     assert store.redrive(run.run_id, now=at(9)) is None
+
+
+def test_what_comes_from_outside_wakes_a_blocked_run(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    obstacle = Obstacle(since=NOW, until=at(300), tries=1)
+    blocked = ReleaseTerms(Status.SUSPENDED, at(300), mine.wake, 1, note="refused")
+    blocked = replace(blocked, obstacle=obstacle)
+    assert store.commit(run.run_id, epoch=mine.epoch, release=blocked, now=NOW)
+    assert store.append_external(run.run_id, [returned("0.0")], now=at(1)) is None
+    head = store.head(run.run_id)
+    assert head
+    assert (head.status, head.due, head.wake) == (Status.READY, at(1), 1)
+    assert (head.note, head.obstacle) == ("refused", obstacle)
 
 
 def test_a_parked_run_that_is_cancelled_is_claimed_once_more(store: Store, run: RunHead) -> None:

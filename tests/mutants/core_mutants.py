@@ -83,8 +83,8 @@ STATE = (
     Mutant(
         "a call that runs without its approval",
         EFFECTS,
-        "    if call.gate and not call.approval:",
-        "    if False:",
+        "    elif call.gate and not call.approval:",
+        "    elif False:",
         engine("runner", "a_waiting_run_has_no_lease_holder_and_approvers_are_notified"),
     ),
     Mutant(
@@ -188,8 +188,8 @@ APPROVAL = (
     Mutant(
         "a decision on a cancelled run",
         CHECKS,
-        "if head.status.terminal or head.cancelled:",
-        "if head.status.terminal:",
+        "    if head.cancelled:",
+        "    if False:",
         engine("runner", "a_cancelled_waiting_run_ends_at_once_and_takes_no_decision"),
     ),
     Mutant(

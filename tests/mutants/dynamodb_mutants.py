@@ -1,6 +1,6 @@
 """Mutants of the store on DynamoDB: the conditions of each write, and answers that are lost."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, simulated
 
 HEAD_UPDATES = "adapters/stores/dynamodb/head_updates.py"
 HEADS = "adapters/stores/dynamodb/heads.py"
@@ -10,11 +10,6 @@ TABLE = "adapters/stores/dynamodb/table.py"
 GRANTS = "adapters/stores/dynamodb/grants.py"
 
 LOST_ANSWERS = "tests/unit/adapters/stores/test_lost_answers.py::"
-
-
-def simulated(test: str, parameter: str = "") -> tuple[str, ...]:
-    """A test of the contract, on the simulated table."""
-    return (f"tests/contract/test_store.py::test_{test}[simulated{parameter}]",)
 
 
 DYNAMODB = (
@@ -126,15 +121,17 @@ DYNAMODB = (
     Mutant(
         "a woken run that is not due",
         HEAD_UPDATES,
-        'sets=("#status = :ready", "due = :now"),\n        values={":ready": Status.READY, ":now"',
-        'sets=("#status = :ready", "x = :now"),\n        values={":ready": Status.READY, ":now"',
+        "Status.COMPLETED):\n        return update\n    return update + UpdateExpression(\n"
+        '        sets=("#status = :ready", "due = :now"),',
+        "Status.COMPLETED):\n        return update\n    return update + UpdateExpression(\n"
+        '        sets=("#status = :ready", "x = :now"),',
         simulated("the_first_decision_counts_and_wakes_the_run"),
     ),
     Mutant(
-        "a redrive of a run that is not parked",
+        "a redrive of a run that has ended",
         HEAD_UPDATES,
-        'conditions=("#status = :parked",)',
-        'conditions=("(attribute_exists(pk) OR #status = :parked)",)',
+        'conditions=(f"(#status = :parked OR ({waits}))",)',
+        'conditions=(f"(attribute_exists(pk) OR #status = :parked OR ({waits}))",)',
         simulated("a_run_that_has_ended_stays_ended", "-failed"),
     ),
     Mutant(

@@ -10,6 +10,14 @@ RELEASE_STATUS = "engine/release_status.py"
 COMMIT_BATCHES = "engine/commit_batches.py"
 GRANT_VOTES = "engine/grant_votes.py"
 
+
+def batch(kind: str, grants: int = 1) -> tuple[str, ...]:
+    """A test of how many writes of one kind a batch takes."""
+    fit = {"request": 99, "notice": 49, "start": 33}.get(kind, 98 if grants == 1 else 49)
+    test = "a_batch_takes_as_many_writes_as_their_items_allow"
+    return engine("commit_batches", f"{test}[{kind}-{grants}-{fit}]")
+
+
 DEADLINE = (
     Mutant(
         "a deadline that is due too late",
@@ -35,8 +43,8 @@ DEADLINE = (
     Mutant(
         "a deadline that does not outlive an earlier decision",
         SCHEDULER,
-        "        if self._run.pending.staged:\n            self._run.flush()\n\n    def _stopped",
-        "\n    def _stopped",
+        "if not self._run.pending.staged or self._run.flush():",
+        "if True:",
         engine("scheduler", "a_decision_that_was_stored_before_the_deadline_wins"),
     ),
     Mutant(
@@ -77,8 +85,8 @@ DEADLINE = (
     Mutant(
         "a handover that is not due",
         RELEASE_STATUS,
-        "return ReleaseStatus(Status.READY, due=now)",
-        "return ReleaseStatus(Status.READY)",
+        "return ReleaseStatus(Status.READY, due=now, obstacle=obstacle)",
+        "return ReleaseStatus(Status.READY, obstacle=obstacle)",
         engine("runner", "a_run_is_handed_on_when_little_time_is_left"),
     ),
 )
@@ -101,10 +109,44 @@ COMMITS = (
     Mutant(
         "a batch with more children than a store takes",
         COMMIT_BATCHES,
-        " or starts > MAX_STARTS_AT_ONCE:",
-        ":",
-        engine("child_runs", "a_turn_can_start_two_hundred_children"),
-        raises=("ValueError",),
+        "        items += ITEMS_OF_A_START if write.start else 0\n",
+        "",
+        batch("start"),
+    ),
+    Mutant(
+        "a batch in which notices count for nothing",
+        COMMIT_BATCHES,
+        "1 + (write.notice is not None) + len(used)",
+        "1 + len(used)",
+        batch("notice"),
+    ),
+    Mutant(
+        "a batch in which grants count for nothing",
+        COMMIT_BATCHES,
+        " + len(used) - len(grants)",
+        "",
+        batch("vote", 99),
+    ),
+    Mutant(
+        "a batch in which each use of one grant counts",
+        COMMIT_BATCHES,
+        " + len(used) - len(grants)",
+        " + (write.grant is not None)",
+        batch("vote"),
+    ),
+    Mutant(
+        "a batch in which the head counts for nothing",
+        COMMIT_BATCHES,
+        "room = MAX_ITEMS_AT_ONCE - 1",
+        "room = MAX_ITEMS_AT_ONCE",
+        batch("request"),
+    ),
+    Mutant(
+        "a batch whose last reads are not written",
+        COMMIT_BATCHES,
+        "        if not (remaining or reads):\n            return",
+        "        if not remaining:\n            return",
+        engine("commit_batches", "only_the_last_batch_releases_the_run"),
     ),
     Mutant(
         "a grant that approves a call of high risk by a link",

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant, engine
 UNIT_OF_WORK = "engine/unit_of_work.py"
 RELEASE_STATUS = "engine/release_status.py"
 EXECUTION = "engine/execution.py"
+RESULTS = "engine/results.py"
 SCHEDULER = "engine/scheduler.py"
 IN_FLIGHT = "engine/in_flight.py"
 NEXT_WAKE = "engine/next_wake.py"
@@ -30,8 +31,8 @@ LEASES = (
     Mutant(
         "a lease of an ended run that is still held",
         UNIT_OF_WORK,
-        " and not head.status.terminal",
-        "",
+        "head.epoch == self.head.epoch and head.status is Status.RUNNING",
+        "head.epoch == self.head.epoch",
         engine("unit_of_work", "an_execution_stops_if_its_run_has_ended"),
     ),
     Mutant(
@@ -43,9 +44,9 @@ LEASES = (
     ),
     Mutant(
         "a fenced execution that keeps its reads",
-        UNIT_OF_WORK,
-        "        self.pending.reads = []\n        return holds_lease",
-        "        return holds_lease",
+        RESULTS,
+        "for read in () if late else list(self._run.pending.reads):",
+        "for read in list(self._run.pending.reads):",
         engine("unit_of_work", "an_execution_that_lost_its_lease_stores_no_reads"),
     ),
     Mutant(
@@ -85,16 +86,16 @@ LEASES = (
     ),
     Mutant(
         "an intent that stays after its outcome",
-        EXECUTION,
-        "                    self.run.pending.settled.append(event.path)",
+        RESULTS,
+        "                    self._run.pending.settled.append(event.path)",
         "                    pass",
         engine("runner", "every_call_of_a_wide_turn_is_requested_and_run[1]"),
     ),
     Mutant(
         "a reply that is stored for a turn that has one",
-        EXECUTION,
-        "if self.stop_reason is StopReason.FENCED or len(frame.turns) != effect.turn:",
-        "if self.stop_reason is StopReason.FENCED:",
+        RESULTS,
+        "if len(frame.turns) != effect.turn:",
+        "if False:",
         engine("execution", "a_reply_that_another_execution_has_stored_is_the_turns[True]"),
     ),
     Mutant(
@@ -107,27 +108,20 @@ LEASES = (
     ),
     Mutant(
         "a caller's reply from reads that are not stored",
-        EXECUTION,
-        "if self.run.continuation.frame_at(path[:-1]).outcome:",
+        RESULTS,
+        "if self._run.continuation.frame_at(path[:-1]).outcome:",
         "if False:",
         engine("runner", "a_read_of_an_ended_child_is_stored_before_its_caller_replies[2]"),
     ),
     Mutant(
         "an interrupt that loses the results beside it",
-        EXECUTION,
-        "        if interrupt:\n            self._record_outcomes()",
+        RESULTS,
+        "        if interrupt:\n            self.record_outcomes(late=not leased)",
         "        if interrupt:",
         engine(
             "execution",
             "an_interrupt_ends_the_process_after_the_results_at_the_same_time_are_stored",
         ),
-    ),
-    Mutant(
-        "an unsaved outcome that is given up at once",
-        EXECUTION,
-        "has_unsaved_results = self.in_flight.has_intents or self.unrecorded_outcomes",
-        "has_unsaved_results = self.in_flight.has_intents",
-        engine("runner", "an_unsaved_outcome_is_stored_once_the_store_answers_again"),
     ),
     Mutant(
         "a handover that wakes nobody",
@@ -149,8 +143,8 @@ DOUBT = (
     Mutant(
         "a doubt by the present time",
         SCHEDULER,
-        "if lease_dead_at(effect, skew) <= self._run.loaded_at:",
-        "if lease_dead_at(effect, skew) <= now:",
+        "self._context.limits.clock_skew) > self._run.loaded_at:",
+        "self._context.limits.clock_skew) > now:",
         engine(
             "scheduler",
             "no_call_is_in_doubt_whose_outcome_may_have_been_stored_since_the_load[save_profile]",
@@ -159,8 +153,8 @@ DOUBT = (
     Mutant(
         "a doubt without a last look",
         SCHEDULER,
-        "            if self._run.loaded_at < lease_dead_at(effect, skew) <= now:",
-        "            if False:",
+        "                    deadline = lease_dead_at(effect, skew)",
+        "                    continue",
         engine("runner", "an_outcome_of_a_lost_lease_is_found_before_the_call_is_in_doubt"),
     ),
     Mutant(

@@ -1,15 +1,10 @@
 """Mutants of the store in memory: the conditions of each write."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, memory
 
 STORE = "adapters/stores/memory/store.py"
 RECORD = "adapters/stores/memory/record.py"
 GRANTS = "adapters/stores/memory/grants.py"
-
-
-def memory(test: str, parameter: str = "") -> tuple[str, ...]:
-    """A test of the contract, on the store in memory."""
-    return (f"tests/contract/test_store.py::test_{test}[memory{parameter}]",)
 
 
 IN_MEMORY = (
@@ -30,8 +25,8 @@ IN_MEMORY = (
     Mutant(
         "in memory: a write of an earlier epoch",
         STORE,
-        "run is None or run.head.epoch != epoch or ",
-        "run is None or ",
+        "run is None or run.head.epoch != epoch or run.head.status is not Status.RUNNING:",
+        "run is None or run.head.status is not Status.RUNNING:",
         memory("a_former_lease_holder_writes_nothing"),
     ),
     Mutant(

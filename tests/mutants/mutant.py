@@ -57,3 +57,13 @@ def policies(test: str) -> tuple[str, ...]:
 def grants(test: str) -> tuple[str, ...]:
     """A test of grants."""
     return unit("services/test_grants.py", test)
+
+
+def simulated(test: str, parameter: str = "") -> tuple[str, ...]:
+    """A test of the stores' contract, on the simulated table."""
+    return (f"tests/contract/test_store.py::test_{test}[simulated{parameter}]",)
+
+
+def memory(test: str, parameter: str = "") -> tuple[str, ...]:
+    """A test of the stores' contract, on the store in memory."""
+    return (f"tests/contract/test_store.py::test_{test}[memory{parameter}]",)

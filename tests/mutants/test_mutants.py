@@ -9,10 +9,13 @@ from tests.mutants.dynamodb_mutants import DYNAMODB
 from tests.mutants.engine_mutants import ENGINE
 from tests.mutants.lease_mutants import LEASES_AND_DOUBT
 from tests.mutants.memory_mutants import IN_MEMORY
+from tests.mutants.move_mutants import MOVES
 from tests.mutants.mutant import Mutant, Outdated
+from tests.mutants.outage_mutants import OUTAGES
 from tests.mutants.trial import PrivateCopy
+from tests.mutants.waiting_mutants import WAITING
 
-MUTANTS = (*DYNAMODB, *IN_MEMORY, *LEASES_AND_DOUBT, *ENGINE, *CORE)
+MUTANTS = (*DYNAMODB, *IN_MEMORY, *LEASES_AND_DOUBT, *ENGINE, *CORE, *OUTAGES, *WAITING, *MOVES)
 
 
 @pytest.fixture(scope="session")

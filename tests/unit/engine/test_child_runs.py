@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from agent_continuations import Agent, Approval, call, calls, say, tool
+from agent_continuations import Agent, Approval, InMemoryStore, call, calls, say, tool
+from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.continuation import MAX_CALLS_PER_TURN, MAX_CALLS_WITH_RUNS
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.path import parse_path
@@ -15,6 +16,7 @@ from agent_continuations.core.waits import ChildWait
 from agent_continuations.errors import Conflict, CorruptValue, NotFound, Retryable
 from agent_continuations.ports.commit import ReleaseTerms
 from agent_continuations.ports.model import ModelRequest
+from tests.support.engine_harness import Harness
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap
 
 
@@ -176,6 +178,50 @@ def test_the_children_of_a_parked_run_are_cancelled_with_it() -> None:
     assert harness.runner.cancel(view.run_id).status is Status.CANCELLED
     child = child_run_id(view.run_id, parse_path("0.0"))
     assert harness.runner.get(child).status is Status.CANCELLED
+
+
+class CorruptStore(InMemoryStore):
+    """A store in which some runs cannot be read as a whole."""
+
+    corrupt: str | None = None
+
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        if run_id == self.corrupt and not partial:
+            raise CorruptValue("a value has changed")
+        return super().load(run_id, partial=partial)
+
+
+def parent_of_one() -> tuple[Harness, CorruptStore, str, str]:
+    """A parent that waits for the child that it has started: both ids, the parent's first."""
+    store = CorruptStore()
+    harness = Harness(script=[], store=store)
+    worker = Agent("worker").as_tool(description="Work.", spawn=True)
+    harness.registry = Registry([Agent("a", tools=[worker])])
+    harness.model.scripts = {"a": [call("worker", input="x"), say("ok")], "worker": [say("did")]}
+    parent = harness.start()
+    assert harness.worker().advance(parent) is Status.SUSPENDED
+    return harness, store, parent, child_run_id(parent, parse_path("0.0"))
+
+
+def test_a_child_that_is_parked_reports_its_end_to_its_parent_once_it_has_ended() -> None:
+    harness, store, parent, child = parent_of_one()
+    store.corrupt = child
+    assert harness.worker().advance(child) is Status.PARKED
+    loaded = harness.loaded(parent)
+    assert loaded.head.wake == 0
+    assert loaded.continuation.call_at(parse_path("0.0")).outcome is None
+    store.corrupt = None
+    harness.services.control.redrive(child)
+    assert harness.worker().advance(child) is Status.COMPLETED
+    assert harness.worker().advance(parent) is Status.COMPLETED
+
+
+def test_a_cancel_reaches_the_child_runs_of_a_run_that_cannot_be_read() -> None:
+    harness, store, parent, child = parent_of_one()
+    store.corrupt = parent
+    harness.services.control.cancel(parent)
+    assert harness.worker().advance(parent) is Status.CANCELLED
+    assert harness.worker().advance(child) is Status.CANCELLED
 
 
 def test_a_call_that_needs_approval_starts_its_run_after_it() -> None:

@@ -1,11 +1,5 @@
 """One execution: what it records while other effects are in flight, and before it ends."""
 
-from collections.abc import Collection
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_all
-from threading import Semaphore
-from typing import Any
-
 import pytest
 
 from agent_continuations import InMemoryStore, Job, ToolContext, call, calls, say, tool
@@ -15,36 +9,10 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import ROOT, parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, Status
-from agent_continuations.engine.executor import ThreadExecutor
 from agent_continuations.errors import Retryable
 from agent_continuations.ports.model import ModelRequest
 from tests.support.engine_harness import NOW, Harness
-
-
-class ImpatientExecutor(ThreadExecutor):
-    """Threads; the execution looks at the run again and again while they work."""
-
-    def __init__(self) -> None:
-        super().__init__(8)
-        self._waits = Semaphore(0)
-
-    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
-        self._waits.release()
-        super().wait(futures, min(seconds, 0.01))
-
-    def until_looked(self) -> None:
-        """Wait, as a piece of work, until the execution has looked at the run."""
-        while self._waits.acquire(blocking=False):
-            pass
-        # Between the first two waits that begin from now on the execution has looked.
-        assert all(self._waits.acquire(timeout=20) for _ in range(2))
-
-
-class PatientExecutor(ThreadExecutor):
-    """Threads; the execution goes on when all of them are done."""
-
-    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
-        wait_for_all(futures, timeout=max(seconds, 20))
+from tests.support.executors import ImpatientExecutor, PatientExecutor
 
 
 @pytest.mark.parametrize("loads_first", [False, True])

@@ -10,6 +10,7 @@ from agent_continuations import (
     Approval,
     InMemoryStore,
     ScriptedModel,
+    WaitFor,
     call,
     calls,
     say,
@@ -157,3 +158,41 @@ def test_a_decision_that_was_stored_before_the_deadline_wins() -> None:
     store.decides = True
     assert harness.worker().advance(run_id) is Status.COMPLETED
     assert ran == ["x"]
+
+
+class SignalledStore(InMemoryStore):
+    """An event comes right after the next load, and then the deadline of the wait passes."""
+
+    arrive: Callable[[], None] | None = None
+
+    def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+        snapshot = super().load(run_id, partial=partial)
+        if self.arrive:
+            arrive, self.arrive = self.arrive, None
+            arrive()
+        return snapshot
+
+
+def test_an_event_that_was_stored_before_the_deadline_counts() -> None:
+    """It is stored just before the deadline, and the run was loaded before that."""
+
+    @tool
+    def wait_paid() -> WaitFor:
+        """Wait for the payment."""
+        return WaitFor("paid", timeout_seconds=3600)
+
+    store = SignalledStore()
+    harness = Harness(wait_paid, script=[call("wait_paid"), say("ok")], store=store)
+    run_id = harness.start()
+    assert harness.worker().advance(run_id) is Status.SUSPENDED
+    harness.now = NOW + timedelta(seconds=3599)
+
+    def arrive() -> None:
+        harness.services.inbound.signal(run_id, "paid", "5 euros")
+        harness.later(seconds=2)
+
+    store.arrive = arrive
+    assert harness.worker().advance(run_id) is Status.COMPLETED
+    outcome = harness.loaded(run_id).continuation.call_at(parse_path("0.0")).outcome
+    assert outcome
+    assert outcome.content == "5 euros"

@@ -304,6 +304,21 @@ def test_an_event_that_does_not_arrive_in_time_is_a_result() -> None:
     assert "has not come in time" in harness.result(view.run_id)
 
 
+@pytest.mark.parametrize(("after", "comes"), [(0, True), (0.001, False)])
+def test_an_event_counts_up_to_the_deadline_whenever_the_run_gets_to_see_it(
+    after: float, comes: bool
+) -> None:
+    harness = LocalHarness(wait_paid, script=[calls(("wait_paid", {"order": "o-1"})), say("done")])
+    view = harness.runner.start("a", "go")
+    harness.runner.pause(view.run_id)
+    harness.later(hours=1, seconds=after)
+    harness.runner.signal(view.run_id, "paid", "5 euros", correlation="o-1")
+    harness.later(hours=1)
+    assert harness.runner.resume(view.run_id).result == "done"
+    told = harness.result(view.run_id)
+    assert told == ("5 euros" if comes else "The event paid has not come in time.")
+
+
 def test_each_event_is_taken_by_the_first_call_that_waits_for_it() -> None:
     harness = LocalHarness(
         wait_any, script=[calls(("wait_any", {}), ("wait_any", {})), say("done")]

@@ -96,8 +96,6 @@ class InFlight:
     def completed(self) -> list[InFlightEffect]:
         """The effects that have completed by now, removed from the set."""
         completed = [each for each in self._effects.values() if each.future.done()]
-        # Replies last: storing one may fail, and the result of a tool must not be lost with it.
-        completed.sort(key=lambda each: isinstance(each.effect, CallModel))
         for each in completed:
             del self._effects[each.effect.path]
         return completed

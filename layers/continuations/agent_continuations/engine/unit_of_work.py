@@ -113,7 +113,7 @@ class RunUnitOfWork:
     def verify_lease(self) -> bool:
         """Whether this execution still holds the lease. Called after a refused write.
 
-        Pending writes are dropped, because the state that they follow from is out of date.
+        What was staged is dropped, because the state that it follows from is out of date.
         """
         head = self._store.head(self.run_id)
         holds_lease = (
@@ -122,7 +122,6 @@ class RunUnitOfWork:
         if head and holds_lease:
             self.head = head
         self.pending.drop_questions()
-        self.pending.reads = []
         return holds_lease
 
     def wake(self) -> None:

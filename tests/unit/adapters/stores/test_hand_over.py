@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import Started, ToolReturned
 from agent_continuations.core.keys import START_KEY, call_key
@@ -66,14 +67,19 @@ class Race:
     def __init__(self) -> None:
         wire: Any = Direct()
         self.table = RacingTable(wire)
-        table, bucket = self.table, SimulatedS3(wire)
-        self.store = DynamoDBStore(
-            dynamodb=table,  # type: ignore[arg-type]
-            s3=bucket,  # type: ignore[arg-type]
+        self.bucket = SimulatedS3(wire)
+        self.store = self.store_of_form(FORM)
+        self.store.create(HEAD, START)
+
+    def store_of_form(self, form: int) -> DynamoDBStore:
+        """A store on the same table, with code that knows no newer form."""
+        return DynamoDBStore(
+            dynamodb=self.table,  # type: ignore[arg-type]
+            s3=self.bucket,  # type: ignore[arg-type]
             table="t",
             bucket="b",
+            form=form,
         )
-        self.store.create(HEAD, START)
 
     def before(self, operation: str, act: Callable[[], object]) -> None:
         self.table.before, self.table.race = operation, act
@@ -172,3 +178,12 @@ def test_an_entry_that_was_stored_meanwhile_is_not_taken_for_the_documents() -> 
     with pytest.raises(Conflict, match="another content"):
         race.store.restore(document, ())
     assert race.store.head("run") == moved
+
+
+def test_a_run_that_is_handed_over_gets_the_newest_form_which_older_code_leaves_alone() -> None:
+    race = Race()
+    race.store_of_form(FORM - 1).create(HEAD.model_copy(update={"run_id": "older"}), START)
+    head = race.table.items["R#older"]["#H"]
+    assert head["f"] == {"N": str(FORM - 1)}
+    assert race.store.hand_over("older", epoch=0, number=1)
+    assert race.table.items["R#older"]["#H"]["f"] == {"N": str(FORM)}
