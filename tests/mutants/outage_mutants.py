@@ -82,7 +82,7 @@ RESULTS_IN_HAND = (
         EXECUTION,
         "return self.in_flight.has_intents or self.results.has_outcomes",
         "return self.in_flight.has_intents",
-        engine("outages", f"{KEPT}[outcome-None-900]"),
+        engine("failing_steps", f"{KEPT}[outcome-None-900]"),
     ),
     Mutant(
         "a running tool that is given up like a model call",
@@ -90,7 +90,7 @@ RESULTS_IN_HAND = (
         "return self.in_flight.has_intents or self.results.has_outcomes",
         "return self.results.has_outcomes",
         engine(
-            "outages",
+            "failing_steps",
             "an_outage_while_a_tool_runs_is_waited_out_as_long_as_its_process_may_live",
         ),
     ),
@@ -99,28 +99,28 @@ RESULTS_IN_HAND = (
         EXECUTION,
         "return self.deadline - timedelta(seconds=self.limits.abandon_margin)",
         "return self.deadline - timedelta(seconds=self.limits.stop_margin)",
-        engine("outages", f"{KEPT}[outcome-400-395]"),
+        engine("failing_steps", f"{KEPT}[outcome-400-395]"),
     ),
     Mutant(
         "a reply that is given up at once",
         EXECUTION,
         "in_hand = self.in_flight or self.results",
         "in_hand = self.in_flight",
-        engine("outages", f"{KEPT}[reply-None-60]"),
+        engine("failing_steps", f"{KEPT}[reply-None-60]"),
     ),
     Mutant(
         "a process that waits with nothing in hand",
         EXECUTION,
         "if in_hand else 0",
         "if in_hand else self.limits.store_retry_seconds",
-        engine("outages", f"{KEPT}[record_intents-None-0]"),
+        engine("failing_steps", f"{KEPT}[record_intents-None-0]"),
     ),
     Mutant(
         "an outage that is not waited out",
         EXECUTION,
         "if self.context.clock() >= self._give_up_at(failing_since):",
         "if True:",
-        engine("outages", f"{KEPT}[reply-400-60]"),
+        engine("failing_steps", f"{KEPT}[reply-400-60]"),
     ),
     Mutant(
         "an unreadable run that drops the outcome of its tool",
@@ -128,7 +128,7 @@ RESULTS_IN_HAND = (
         "if self.unreadable or not self._has_outcomes:",
         "if True:",
         engine(
-            "outages",
+            "failing_steps",
             "a_run_that_becomes_unreadable_keeps_the_outcome_of_its_tool_and_is_parked",
         ),
     ),
@@ -140,7 +140,7 @@ HANDED_BACK = (
         EXECUTION,
         "except Retryable as error:\n            self._hand_back(str(error), counted=False)",
         "except Retryable as error:\n            self._hand_back(str(error), counted=True)",
-        engine("outages", "a_run_is_handed_back_with_the_reason_and_claimed_in_a_minute"),
+        engine("failing_steps", "a_run_is_handed_back_with_the_reason_and_claimed_in_a_minute"),
     ),
     Mutant(
         "a newer form that counts as a fruitless claim",
@@ -148,7 +148,7 @@ HANDED_BACK = (
         "except NewerForm as error:\n            self._hand_back(str(error), counted=False)",
         "except NewerForm as error:\n            self._hand_back(str(error), counted=True)",
         engine(
-            "outages",
+            "failing_steps",
             "a_run_that_newer_code_writes_meanwhile_keeps_the_outcome_and_is_handed_back",
         ),
     ),
@@ -157,7 +157,9 @@ HANDED_BACK = (
         EXECUTION,
         "self._hand_back(error_text(error), counted=True)",
         "self._hand_back(error_text(error), counted=False)",
-        engine("outages", "an_unexpected_exception_is_counted_and_is_the_note_of_the_parked_run"),
+        engine(
+            "failing_steps", "an_unexpected_exception_is_counted_and_is_the_note_of_the_parked_run"
+        ),
         raises=("ZeroDivisionError",),
     ),
     Mutant(
@@ -165,14 +167,16 @@ HANDED_BACK = (
         EXECUTION,
         'why = f": {self.run.head.note}" if self.run.head.note else ""',
         'why = ""',
-        engine("outages", "an_unexpected_exception_is_counted_and_is_the_note_of_the_parked_run"),
+        engine(
+            "failing_steps", "an_unexpected_exception_is_counted_and_is_the_note_of_the_parked_run"
+        ),
     ),
     Mutant(
         "a run that is handed back once at most",
         EXECUTION,
         "                self.context.pause(2.0**tries)",
         "                return",
-        engine("outages", "a_run_is_handed_back_although_the_store_answers_only_later"),
+        engine("failing_steps", "a_run_is_handed_back_although_the_store_answers_only_later"),
     ),
     Mutant(
         "an uncounted claim that stays counted",

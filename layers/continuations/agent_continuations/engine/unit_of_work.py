@@ -99,10 +99,10 @@ class RunUnitOfWork:
             self._merge_head(newer)
         now, limits = self._context.clock(), self._context.limits
         if now >= self._renew_at:
+            epoch, lease_until = self.head.epoch, now + timedelta(seconds=limits.lease)
+            renewed = self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until)
             self._renew_at = now + timedelta(seconds=limits.lease_renewal)
-            lease_until = now + timedelta(seconds=limits.lease)
-            epoch = self.head.epoch
-            self._merge_head(self._store.renew(self.run_id, epoch=epoch, lease_until=lease_until))
+            self._merge_head(renewed)
         return self._renew_at
 
     def record_progress(self) -> None:
