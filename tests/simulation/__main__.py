@@ -8,13 +8,14 @@ python -m tests.simulation 17 --kill-at 60   replay its small form with one kill
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from time import monotonic
 
 from tests.simulation.checks import Violation, run_and_check, run_world
 from tests.simulation.faults import Faults
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import GRANTED, Scenario
 
 BATCH = 50
 
@@ -48,21 +49,39 @@ def replay(seed: int, kill_at: int | None) -> int:
 
 def soak(first: int, seeds: int, workers: int) -> int:
     """Run many worlds, and print each broken promise at once."""
-    began, failed = monotonic(), 0
+    began, failed, kinds = monotonic(), 0, Counter[str]()
     starts = range(first, first + seeds, BATCH)
     ends = [min(start + BATCH, first + seeds) for start in starts]
     with ProcessPoolExecutor(workers) as pool:
-        for number, found in enumerate(pool.map(_batch, starts, ends), 1):
+        for number, (found, played) in enumerate(pool.map(_batch, starts, ends), 1):
             failed += len(found)
+            kinds += played
             print(*found, sep="\n", end="\n" if found else "", flush=True)
             if sys.stderr.isatty() or number % 20 == 0:
                 print(f"{ends[number - 1] - first} of {seeds} worlds", file=sys.stderr)
     print(f"{seeds} worlds from seed {first}, {failed} failed, {monotonic() - began:.0f} s")
+    print("of these", ", ".join(f"{kinds[kind]} with {kind}" for kind in sorted(kinds)))
     return 1 if failed else 0
 
 
-def _batch(start: int, end: int) -> list[str]:
-    return list(_failures(start, end))
+def _batch(start: int, end: int) -> tuple[list[str], Counter[str]]:
+    return list(_failures(start, end)), Counter(
+        kind for seed in range(start, end) for kind in _kinds(seed)
+    )
+
+
+def _kinds(seed: int) -> Iterator[str]:
+    """What is special about the world of a seed."""
+    scenario, faults = Scenario.drawn(seed), Faults.drawn(seed)
+    special = {
+        "a wide turn": scenario.wide,
+        "standing approvals": scenario.policy == GRANTED,
+        "outages": faults.outages,
+        "older code": faults.older,
+        "lost objects": faults.damaged,
+        "clock jumps": faults.jump,
+    }
+    return (name for name, value in special.items() if value)
 
 
 def _failures(start: int, end: int) -> Iterator[str]:

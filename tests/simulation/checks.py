@@ -3,7 +3,8 @@
 S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one idempotency key per
 call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
 stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
-The promises of the other modules: P1, N1, E1 to E3, C1.
+G1 a standing approval is used as often as it allows. D1 nobody is asked about a call whose outcome
+a process could have stored. The promises of the other modules: P1, N1, E1 to E4, C1.
 """
 
 import json
@@ -11,9 +12,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from agent_continuations.core.continuation import Continuation
-from agent_continuations.core.events import Decided, DoubtResolved, ModelReplied
+from agent_continuations.core.events import (
+    Decided,
+    DoubtResolved,
+    MarkedInDoubt,
+    ModelReplied,
+    Voted,
+)
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.plans import ToolPlan
 from agent_continuations.core.run import LoadedRun, Status
@@ -21,6 +29,7 @@ from agent_continuations.core.transcript import request_messages
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
 from tests.simulation.dynamodb import Item
 from tests.simulation.faults import Faults
+from tests.simulation.outages import DYNAMODB, S3
 from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario
 from tests.simulation.scheduler import EPOCH
@@ -28,6 +37,8 @@ from tests.simulation.wait_checks import broken_wait_promises
 from tests.simulation.world import World
 
 PAUSED_UNTIL = 4200.0
+CALM_SECONDS = 1800.0
+IN_HAND_SECONDS = 180.0
 FINAL_STATUSES = {"completed", "failed", "cancelled", "parked"}
 
 
@@ -41,7 +52,7 @@ class Monitor:
     def __init__(self) -> None:
         self.found: list[str] = []
         self._now = 0.0
-        self._seen: set[tuple[str, int, int]] = set()
+        self._seen: set[tuple[Any, ...]] = set()
 
     def item_written(self, before: Item | None, after: Item) -> None:
         kind = after["sk"]["S"]
@@ -74,14 +85,20 @@ class Monitor:
     def minute_passed(self, world: World) -> None:
         self._now = world.scheduler.now
         now = EPOCH + timedelta(seconds=self._now)
-        for head in world.heads(Status.SUSPENDED):
-            state = (head.run_id, head.epoch, head.wake)
-            if state in self._seen:
+        calm = self._now > world.calm_at + CALM_SECONDS
+        for head in world.heads(Status.READY, Status.RUNNING, Status.SUSPENDED):
+            state = (head.run_id, head.epoch, head.wake, head.status, calm)
+            overdue = calm and head.due is not None and head.due < now - SWEEP_GRACE
+            if state in self._seen and not overdue:
                 continue
             self._seen.add(state)
             loaded = world.stored_run(head.run_id)
-            why = why_stuck(head, loaded.continuation, now) if loaded else None
-            if why and not (head.due and head.due < now) and not head.obstacle:
+            notices = world.notices(head.run_id)
+            why = why_stuck(head, loaded.continuation, now, notices=notices) if loaded else None
+            if head.obstacle and head.due:
+                told = head.run_id in world.operators.told
+                why = None if told or now < head.due else why
+            if why and (calm or not (head.due and head.due < now)):
                 self.found.append(f"L1: {why}")
 
 
@@ -89,6 +106,8 @@ def violations(world: World, watch: Monitor) -> Iterator[str]:
     """Every promise that a finished world has broken."""
     yield from watch.found
     yield from world.operators.needless
+    yield from world.ground_truth.refusals
+    yield from _check_grants(world)
     yield from _check_executions(world)
     yield from _check_model_calls(world)
     for run_id in world.all_run_ids():
@@ -107,6 +126,7 @@ def violations(world: World, watch: Monitor) -> Iterator[str]:
             loaded, world.ground_truth.votes, world.notices(run_id), calm
         )
         yield from _check_transcripts(world, loaded)
+        yield from _check_doubts(world, loaded)
         yield from broken_wait_promises(world, loaded)
         if loaded.head.status is Status.COMPLETED:
             yield from _check_completed(world, loaded, loaded.continuation)
@@ -194,6 +214,41 @@ def _check_transcripts(world: World, loaded: LoadedRun) -> Iterator[str]:
         derived = json.dumps(request_messages(frame, event.turn), sort_keys=True)
         if world.ground_truth.transcripts[number] != derived:
             yield f"the reply {event.turn} of {event.path or 'the root'} was made from another past"
+
+
+def _check_doubts(world: World, loaded: LoadedRun) -> Iterator[str]:
+    """Nobody is asked about a call whose outcome a process had in hand, and could have stored."""
+    for event in loaded.snapshot.events():
+        if not isinstance(event, MarkedInDoubt):
+            continue
+        for each in world.ground_truth.returned:
+            attempt = event.doubt.intent.attempt
+            if each[:3] != (loaded.head.run_id, event.path, attempt):
+                continue
+            until = each.process.ends_at - IN_HAND_SECONDS
+            in_outage = any(
+                {*each_outage.services} & {*DYNAMODB, *S3}
+                for each_outage in world.faults.outages
+                if each_outage.since < each.process.ends_at and each.at < each_outage.until
+            )
+            if each.at < until and not each.process.disturbed and not in_outage:
+                yield f"D1: people were asked about {event.path}, whose outcome was in hand"
+
+
+def _check_grants(world: World) -> Iterator[str]:
+    """A standing approval has as many votes as it counts uses, and no more than it allows."""
+    votes = Counter(
+        event.decision.grant_id
+        for run_id in world.all_run_ids()
+        if (loaded := world.stored_run(run_id))
+        for event in loaded.snapshot.events()
+        if isinstance(event, Decided | Voted) and event.decision.grant_id
+    )
+    for grant in world.grants():
+        used = votes.pop(grant.grant_id, 0)
+        if used != grant.uses or used > (grant.max_uses or used):
+            yield f"G1: a grant for {grant.max_uses} uses has {used} votes, and counts {grant.uses}"
+    yield from (f"G1: votes of a grant that is not stored: {each}" for each in votes)
 
 
 def _check_completed(world: World, loaded: LoadedRun, root: Continuation) -> Iterator[str]:

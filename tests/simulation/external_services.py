@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,16 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.errors import Conflict, ModelRefused, ModelUnavailable, NotFound, Retryable
 from agent_continuations.ports.model import ModelRequest
 from tests.crash.approval_oracle import was_approved
-from tests.simulation.ground_truth import Execution
+from tests.simulation.ground_truth import Execution, ReturnedTool
+from tests.simulation.refusals import note_refusal
 from tests.simulation.scenario import ANN, BOB, LARGE, WAITING
 from tests.simulation.scheduler import Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+EVENT_SECONDS = 1200
 
 
 class Tools:
@@ -48,6 +51,11 @@ class Tools:
             )
         )
         scheduler.point(f"{name} has happened")
+        world.ground_truth.returned.append(
+            ReturnedTool(
+                context.run_id, context.path, context.attempt, scheduler.process, scheduler.now
+            )
+        )
         if amount == 13:
             raise ValueError("unlucky")
         if name.endswith("_large"):
@@ -75,6 +83,7 @@ class ExternalSystems:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._random = Random(f"elsewhere {world.scenario.seed}")
+        self._late = Random(f"late {world.scenario.seed}")
 
     def start_wait(self, name: str, context: ToolContext, amount: int) -> Any:
         """The wait that a tool returns; its end is scheduled, or never comes."""
@@ -87,7 +96,11 @@ class ExternalSystems:
             case "hear":
                 if self._random.random() < 0.8:
                     self._schedule(seconds, partial(self._signal_call, context, context.path))
-                return WaitFor("news", correlation=context.path, timeout_seconds=1200)
+                if self._late.random() < 0.3:
+                    at = EVENT_SECONDS + self._late.uniform(-120, 30)
+                    work = partial(self._signal_call, context, context.path, "late news")
+                    self._world.scheduler.later(at, work)
+                return WaitFor("news", correlation=context.path, timeout_seconds=EVENT_SECONDS)
             case "job":
                 if self._random.random() < 0.8:
                     self._schedule(seconds, partial(self._complete, context))
@@ -116,16 +129,19 @@ class ExternalSystems:
         for _ in range(self._random.choice([1, 1, 2])):
             self._world.scheduler.later(seconds * self._random.uniform(0.5, 1.5), work)
 
-    def _signal_call(self, context: ToolContext, correlation: str) -> None:
-        self._send_signal(context.run_id, "news", correlation, f"news for {correlation}")
+    def _signal_call(self, context: ToolContext, correlation: str, what: str = "news") -> None:
+        self._send_signal(context.run_id, "news", correlation, f"{what} for {correlation}")
 
     def _send_signal(self, run_id: str, name: str, correlation: str, key: str) -> None:
         def work(process: Process) -> None:
-            with suppress(Conflict, NotFound):
-                services = self._world.services(process)
+            services = self._world.services(process)
+            try:
                 signal = services.inbound.signal(
                     run_id, name, key, correlation=correlation, key=key
                 )
+            except (Conflict, NotFound) as error:
+                note_refusal(self._world, run_id, error)
+            else:
                 self._world.ground_truth.signals.append((run_id, signal.event_id))
 
         self._world.users.retry_until_answered(f"event {key}", work)
@@ -134,10 +150,12 @@ class ExternalSystems:
         outcome = Outcome(kind="ok", content=f"done {context.idempotency_key[:6]}")
 
         def work(process: Process) -> None:
-            with suppress(Conflict, NotFound):
-                self._world.services(process).inbound.complete(
-                    context.run_id, context.path, outcome
-                )
+            services = self._world.services(process)
+            try:
+                services.inbound.complete(context.run_id, context.path, outcome)
+            except (Conflict, NotFound) as error:
+                note_refusal(self._world, context.run_id, error, context.path)
+            else:
                 self._world.ground_truth.completed.append((context.run_id, context.path, outcome))
 
         self._world.users.retry_until_answered(f"callback {context.path}", work)

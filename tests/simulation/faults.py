@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from tests.simulation.aws import Answer
 from tests.simulation.dynamodb.transactions import TOKEN_SECONDS
+from tests.simulation.operators import Operators
 from tests.simulation.outages import SERVICE_OF, Outage, Service, drawn_outages, outage_error
 from tests.simulation.scenario import Scenario
 from tests.simulation.scheduler import Scheduler
@@ -118,6 +119,7 @@ class FaultyWorld(Protocol):
     faults: Faults
     random: Random
     scheduler: Scheduler
+    operators: Operators
 
     @property
     def faults_active(self) -> bool:
@@ -155,6 +157,7 @@ class FaultyTransport:
             answer = apply()  # the client's own retry after a lost response
         world.scheduler.point(f"{operation} is done")
         if world.faults_active and self._random.random() < world.faults.resent:
+            world.operators.process_disturbed(world.scheduler.process)
             world.scheduler.sleep(TOKEN_SECONDS + self._random.uniform(0, 300))
             answer = apply()
         if fault == "lost":

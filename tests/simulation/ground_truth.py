@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from agent_continuations.core.decisions.responses import Written
 from agent_continuations.core.outcome import Outcome
+from tests.simulation.scheduler import Process
 
 
 class Execution(NamedTuple):
@@ -18,6 +19,16 @@ class Execution(NamedTuple):
     key: str
     amount: int
     approved: bool
+
+
+class ReturnedTool(NamedTuple):
+    """A tool's outcome in the hands of a process, at a time."""
+
+    run_id: str
+    path: str
+    attempt: int
+    process: Process
+    at: float
 
 
 class ConfirmedDecision(NamedTuple):
@@ -46,6 +57,8 @@ class GroundTruth:
         mails: run, request and recipient of each e-mail that was sent.
         signals, messages: run and id of each accepted event and message.
         completed: run, path and outcome of each accepted completion of a job.
+        returned: the outcomes of tools, as they came to their process.
+        refusals: inputs that were refused without a good reason.
     """
 
     executions: list[Execution] = field(default_factory=list)
@@ -57,3 +70,5 @@ class GroundTruth:
     signals: list[tuple[str, str]] = field(default_factory=list)
     messages: list[tuple[str, str]] = field(default_factory=list)
     completed: list[tuple[str, str, Outcome]] = field(default_factory=list)
+    returned: list[ReturnedTool] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)

@@ -27,6 +27,7 @@ class Operators:
     Attributes:
         needless: runs that were parked without a cause.
         alarms: when an alarm about a run was raised last, in seconds.
+        told: runs about which there was ever an alarm.
         deaths: by run, how many of its processes died, or stood still, since its last progress.
         continued_at: when a parked run was redriven last, in seconds.
         damaged: the keys of the objects that were damaged.
@@ -35,6 +36,7 @@ class Operators:
     def __init__(self, world: "World") -> None:
         self.needless: list[str] = []
         self.alarms: dict[str, float] = {}
+        self.told: set[str] = set()
         self.deaths: Counter[str] = Counter()
         self.continued_at: dict[str, float] = {}
         self.damaged: list[str] = []
@@ -91,6 +93,7 @@ class Operators:
 
     def _alarm(self, head: RunHead) -> None:
         world = self._world
+        self.told.add(head.run_id)
         world.trace.append(f"{world.scheduler.now:.0f} alarm: {head.status}: {head.note}")
         if head.run_id in self.alarms:
             return  # they see to it already

@@ -60,7 +60,7 @@ def _check_notices(events: list[AuditedEvent], notices: list[Notice]) -> Iterato
     recorded: Counter[tuple[str, tuple[str, ...]]] = Counter()
     for event in events:
         if isinstance(event, ApprovalRequested):
-            recorded[event.request.request_id, event.request.told] += 1
+            recorded[event.request.request_id, event.request.told] += bool(event.request.told)
         elif isinstance(event, NoticeSent):
             recorded[event.request_id, event.approvers] += 1
     sent = Counter((each.request_id, each.approvers) for each in notices if each.kind != "doubt")

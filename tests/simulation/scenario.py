@@ -22,6 +22,7 @@ from agent_continuations import (
 )
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import EffectName, Tool
+from agent_continuations.core.continuation import MAX_CALLS_PER_TURN, MAX_CALLS_WITH_RUNS
 from agent_continuations.core.replies import Reply, ToolRequest, Usage
 from agent_continuations.ports.model import ModelRequest
 
@@ -31,8 +32,10 @@ OPERATOR = "operator@example.com"
 APPROVAL_SECONDS = 1800
 LEVELS = ("root", "middle", "leaf")
 LARGE = 36_000
+WIDE_SHARE = 0.1
 
 ANY = "any one of two"
+GRANTED = "with standing approvals"
 POLICIES = {
     ANY: Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS),
     "two of three": Approval((ANN, BOB, CARL), needed=2, timeout_seconds=APPROVAL_SECONDS),
@@ -59,8 +62,9 @@ POLICIES = {
         escalations=[Escalation(approvers=(CARL, ANN), timeout_seconds=APPROVAL_SECONDS)],
     ),
     "or the run fails": Approval(APPROVERS, timeout_seconds=240, on_deadline="fail"),
+    GRANTED: Approval(APPROVERS, timeout_seconds=APPROVAL_SECONDS, grant_seconds=3600),
 }
-WEIGHTS = (50, 14, 12, 6, 8, 6, 4)
+WEIGHTS = (50, 14, 12, 6, 8, 6, 4)  # of all but the last
 
 Poll = Callable[[Any, ToolContext], Any]
 Body = Callable[[str, ToolContext, int], Any]
@@ -85,7 +89,11 @@ CONDITIONS: dict[str, Callable[..., Condition]] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """The scenario of one world, without its faults."""
+    """The scenario of one world, without its faults.
+
+    Attributes:
+        wide: how many calls the first turn of the first run has; 0 for few.
+    """
 
     seed: int
     runs: int = 1
@@ -97,6 +105,7 @@ class Scenario:
     policy: str = ANY
     waits: bool = False
     condition: str = "turns"
+    wide: int = 0
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -105,20 +114,33 @@ class Scenario:
     def drawn(cls, seed: int) -> "Scenario":
         """The scenario of a seed."""
         random = Random(f"scenario {seed}")
-        return cls(
+        policies = list(POLICIES)[: len(WEIGHTS)]
+        drawn = cls(
             seed=seed,
             runs=random.choice([1, 1, 2]),
             cancel=random.random() < 0.2,
             deploy=random.random() < 0.2,
             lambda_seconds=random.choice([150.0, 300.0, 900.0]),
-            policy=Random(f"policy {seed}").choices(list(POLICIES), WEIGHTS)[0],
+            policy=Random(f"policy {seed}").choices(policies, WEIGHTS)[0],
             waits=Random(f"waits {seed}").random() < 0.4,
             condition=Random(f"condition {seed}").choice(list(CONDITIONS)),
         )
+        if Random(f"grants {seed}").random() < 0.12:
+            drawn = replace(drawn, policy=GRANTED)
+        return drawn._widened(Random(f"wide {seed}"))
+
+    def _widened(self, random: Random) -> "Scenario":
+        """A few scenarios with a wide turn, up to the limits of the library."""
+        if random.random() >= WIDE_SHARE:
+            return self
+        limits = [MAX_CALLS_PER_TURN, MAX_CALLS_WITH_RUNS if self.waits else 0]
+        wide = random.choice([60, 99, *limits, random.randint(60, max(limits))])
+        policy = self.policy if self.policy == GRANTED else ANY
+        return replace(self, runs=1, max_turns=2, policy=policy, wide=wide)
 
     def small(self) -> "Scenario":
         """A short form with the same policy, for tests that try a fault at each point."""
-        return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False, waits=False)
+        return replace(self, runs=1, max_turns=2, max_calls=2, deploy=False, waits=False, wide=0)
 
     def waiting(self) -> "Scenario":
         """The short form with all kinds of waits."""
@@ -129,12 +151,29 @@ class Scenario:
         turn = sum(message["role"] == "assistant" for message in request.messages)
         random = Random(f"{self.seed} {request.path}")
         turns = random.randint(1, self.max_turns)
+        if self.wide:
+            return self._reply_beside_many(request, turn, number)
         if turn >= turns:
             return Reply(content=f"done #{number}", usage=Usage(input_tokens=1))
         random = Random(f"{self.seed} {request.path} {turn}")
         offered = [each["function"]["name"] for each in request.tools]
         calls = tuple(self._call(random, offered) for _ in range(random.randint(1, self.max_calls)))
         return Reply(content=f"said #{number}", requests=calls, usage=Usage(output_tokens=1))
+
+    def _reply_beside_many(self, request: ModelRequest, turn: int, number: int) -> Reply:
+        """A reply in a world with one wide turn: all other turns have few calls."""
+        is_root = request.agent == LEVELS[0]
+        if turn >= (2 if is_root else 1):
+            return Reply(content=f"done #{number}", usage=Usage(input_tokens=1))
+        random = Random(f"{self.seed} {request.path} {turn}")
+        offered = [each["function"]["name"] for each in request.tools]
+        width = self.wide if is_root and turn == 0 else 1
+        plain = [name for name in offered if is_root or not name.startswith("ask_")]
+        calls = [self._call(random, plain) for _ in range(min(width, MAX_CALLS_PER_TURN))]
+        child = ToolRequest(name="ask_spawned", arguments=json.dumps({"input": "go"}))
+        calls += [child] * (width - len(calls))
+        random.shuffle(calls)
+        return Reply(content=f"said #{number}", requests=tuple(calls), usage=Usage(output_tokens=1))
 
     def _call(self, random: Random, offered: list[str]) -> ToolRequest:
         agents = [name for name in offered if name.startswith("ask_")]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.grant import Rule
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import (
     Decide,
     DecisionResult,
+    GrantTerms,
     Reassign,
     Response,
     WithdrawApproval,
@@ -21,7 +23,8 @@ from agent_continuations.core.decisions.responses import (
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import AlreadyDecided, Conflict, Invalid, NotFound, Retryable
 from tests.simulation.ground_truth import ConfirmedDecision, ConfirmedVote
-from tests.simulation.scenario import ANY, APPROVERS, COLLEAGUES
+from tests.simulation.refusals import note_refusal
+from tests.simulation.scenario import ANY, APPROVERS, COLLEAGUES, GRANTED
 from tests.simulation.scheduler import Process
 
 if TYPE_CHECKING:
@@ -93,6 +96,7 @@ class Users:
             )
         if notice.kind == "approval" and self._deviates(0.5):
             verdict, arguments = Verdict.APPROVE, None  # or many would never agree
+        approved_as_shown = verdict is Verdict.APPROVE and not arguments
         answer = Decide(
             verdict=verdict,
             approver=person,
@@ -100,8 +104,21 @@ class Users:
             via="link",
             arguments=arguments,
             arguments_hash=notice.arguments_hash,
+            grant=self._standing(notice) if approved_as_shown else None,
         )
         self._respond(notice, answer)
+
+    def _standing(self, notice: Notice) -> GrantTerms | None:
+        """The terms of a standing approval, in half of the cases where one is possible."""
+        granted = self._world.scenario.policy == GRANTED and notice.kind == "approval"
+        if not granted or self._choices.random() < 0.5:
+            return None
+        rules: dict[str, Rule] = {
+            name: "up_to" if name == "amount" and self._choices.random() < 0.5 else "any"
+            for name in notice.arguments
+        }
+        seconds, uses = self._choices.choice([300, 3600]), self._choices.choice([1, 2, 3, None])
+        return GrantTerms(seconds=seconds, rules=rules, max_uses=uses)
 
     def _answer_other(self, notice: Notice, person: str) -> None:
         """Answer a question or continue a stopped run, or reject it in few cases."""
@@ -129,8 +146,11 @@ class Users:
                 )
 
     def _send_message(self, run_id: str, text: str, process: Process) -> None:
-        with suppress(Conflict, NotFound):
+        try:
             message = self._world.services(process).inbound.message(run_id, text, key=text)
+        except (Conflict, NotFound) as error:
+            note_refusal(self._world, run_id, error)
+        else:
             self._world.ground_truth.messages.append((run_id, message.message_id))
 
     def schedule_pause(self) -> None:
@@ -167,8 +187,10 @@ class Users:
             except AlreadyDecided as other:
                 told = other.decision
                 self._note_decision(notice, str(told["decision"]), str(told["approver"]))
-            except (Conflict, Invalid):
-                return  # too late, or what is deployed now does not take the edit
+            except (Conflict, NotFound) as error:
+                note_refusal(self._world, notice.run_id, error, notice.path)
+            except Invalid:
+                return  # what is deployed now does not take the edit
             else:
                 self._note_result(notice, response, stands)
 

@@ -1,7 +1,8 @@
 """The promises about all waits but approvals.
 
 E1 an accepted event or message is never lost, and never used twice. E2 the accepted outcome of a
-job stands. E3 a timer ends at its time: not before, and soon after. C1 a child run reports its
+job stands. E3 a timer ends at its time: not before, and soon after. E4 an event counts that was
+stored before the deadline, and no other. C1 a child run reports its
 outcome to the call that started it, and ends with its parent.
 """
 
@@ -11,10 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent_continuations.core.continuation import Call
-from agent_continuations.core.events import ToolReturned
+from agent_continuations.core.events import SignalReceived, ToolReturned
+from agent_continuations.core.keys import inbound_entry_key
 from agent_continuations.core.path import parse_path, path_text
 from agent_continuations.core.run import LoadedRun, Status
-from agent_continuations.core.waits import ChildWait, TimerWait
+from agent_continuations.core.waits import ChildWait, EventWait, TimerWait
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE
 from tests.simulation.scheduler import EPOCH
 
@@ -32,6 +34,8 @@ def broken_wait_promises(world: "World", loaded: LoadedRun) -> Iterator[str]:
     for path, call in loaded.continuation.calls():
         if isinstance(call.wait, ChildWait):
             yield from _check_child(world, loaded, path_text(path), call.wait.run_id, call)
+        if isinstance(call.wait, EventWait):
+            yield from _check_event(world, loaded, path_text(path), call.wait)
     yield from _check_timers(world, loaded)
 
 
@@ -53,6 +57,29 @@ def _check_inbound(world: "World", loaded: LoadedRun) -> Iterator[str]:
     for each_run, event_id in set(world.ground_truth.signals):
         if each_run == run_id and used[event_id] + left[event_id] != 1:
             yield f"E1: an event was taken {used[event_id]} times, kept {left[event_id]}"
+
+
+def _check_event(world: "World", loaded: LoadedRun, path: str, wait: EventWait) -> Iterator[str]:
+    """An event that was stored before the deadline counts, and one that came after it does not."""
+    returned = {
+        event.path: event for event in loaded.snapshot.events() if isinstance(event, ToolReturned)
+    }
+    ended, until = returned.get(path), wait.until
+    if ended is None or until is None:
+        return
+    for event in loaded.snapshot.events():
+        if not isinstance(event, SignalReceived):
+            continue
+        signal = event.signal
+        if ended.took == signal.event_id and signal.at > until:
+            yield f"E4: {path} has taken an event of {signal.at}, after its deadline {until}"
+        if ended.took or not wait.takes(signal.name, signal.correlation):
+            continue
+        key = f"J#{inbound_entry_key(event)}"
+        stored = EPOCH + timedelta(seconds=world.written_at[f"R#{loaded.head.run_id}", key])
+        left = any(each.event_id == signal.event_id for each in loaded.continuation.signals)
+        if left and signal.at <= until and stored < until - SKEW:
+            yield f"E4: {path} has timed out at {until}, but its event was stored at {stored}"
 
 
 def _check_jobs(world: "World", loaded: LoadedRun) -> Iterator[str]:

@@ -12,6 +12,7 @@ from agent_continuations.adapters.stores.dynamodb import indexes as store_indexe
 from agent_continuations.adapters.stores.dynamodb import journal as store_journal
 from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.ids import run_id_for
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
@@ -91,6 +92,7 @@ class World:
         self.run_ids = [
             run_id_for(DEFAULT_TENANT, f"run {number}") for number in range(scenario.runs)
         ]
+        self.written_at: dict[tuple[str, str], float] = {}
         self.points = 0
         self.killed_in: str | None = None
         self.cancelled_in: str | None = None
@@ -113,7 +115,7 @@ class World:
             for number in range(self.scenario.runs):
                 self.users.start(number)
             self._every(SWEEP_SECONDS, self.functions.sweep)
-            self._every(SWEEP_SECONDS, lambda: self._monitor.minute_passed(self))
+            self._every(SWEEP_SECONDS, lambda: self._monitor.minute_passed(self), always=True)
             if self.scenario.waits:
                 self.users.send_messages()
                 self.users.schedule_pause()
@@ -153,13 +155,18 @@ class World:
         with self.without_faults():
             return self.functions.store().profile(digest)
 
-    def heads(self, status: Status) -> list[RunHead]:
-        """The stored heads of all runs with a status."""
+    def grants(self) -> list[Grant]:
+        """All standing approvals."""
+        with self.without_faults():
+            return self.functions.store().grants(DEFAULT_TENANT)
+
+    def heads(self, *statuses: Status) -> list[RunHead]:
+        """The stored heads of all runs with one of these statuses."""
         with self.without_faults():
             found = [
                 self.functions.store().head(run_id)
                 for run_id in self.all_run_ids()
-                if self._status(run_id) == status.value
+                if self._status(run_id) in statuses
             ]
         return [head for head in found if head]
 
@@ -185,9 +192,9 @@ class World:
         runs = self.all_run_ids() if self.scenario.waits else self.run_ids
         return all(self._status(run_id) in ("completed", "failed", "cancelled") for run_id in runs)
 
-    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+    def _every(self, seconds: float, work: Callable[[], None], *, always: bool = False) -> None:
         def again() -> None:
-            if not self._ended():
+            if always or not self._ended():
                 work()
             # A user may send a message to a completed run.
             talking = self.scenario.waits and self.scheduler.now < self.calm_at + FAULTS_END
@@ -203,6 +210,8 @@ class World:
     def _item_written(self, before: Item | None, after: Item) -> None:
         if after["sk"]["S"] == "#H":
             self.operators.head_written(before, after)
+        else:
+            self.written_at.setdefault((after["pk"]["S"], after["sk"]["S"]), self.scheduler.now)
         self._monitor.item_written(before, after)
 
     @property
