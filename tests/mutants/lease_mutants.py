@@ -87,7 +87,7 @@ LEASES = (
     Mutant(
         "an intent that stays after its outcome",
         RESULTS,
-        "                    self._run.pending.settled.append(event.path)",
+        "                    settled.append(event.path)",
         "                    pass",
         engine("runner", "every_call_of_a_wide_turn_is_requested_and_run[1]"),
     ),
@@ -116,8 +116,8 @@ LEASES = (
     Mutant(
         "an interrupt that loses the results beside it",
         RESULTS,
-        "        if interrupt:\n            self.record_outcomes(late=not leased)",
-        "        if interrupt:",
+        "                self.record_outcomes(late=not leased)\n            raise interrupt",
+        "                pass\n            raise interrupt",
         engine(
             "execution",
             "an_interrupt_ends_the_process_after_the_results_at_the_same_time_are_stored",

@@ -21,8 +21,10 @@ RESULTS_IN_HAND = (
                 self._run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self._run.record(key, event)
-                if event.path in self._run.head.intents:
-                    self._run.pending.settled.append(event.path)
+                settled = self._run.pending.settled
+                # A load, after another execution's outcome, has listed what is settled already.
+                if event.path in self._run.head.intents and event.path not in settled:
+                    settled.append(event.path)
             del self._outcomes[0]
 """,
         """            event = self._outcomes.pop(0)
@@ -31,8 +33,10 @@ RESULTS_IN_HAND = (
                 self._run.append_late_outcome(JournalEntry(key, (event,)))
             else:
                 self._run.record(key, event)
-                if event.path in self._run.head.intents:
-                    self._run.pending.settled.append(event.path)
+                settled = self._run.pending.settled
+                # A load, after another execution's outcome, has listed what is settled already.
+                if event.path in self._run.head.intents and event.path not in settled:
+                    settled.append(event.path)
 """,
         engine("results", "an_outcome_that_is_not_stored_is_kept_with_those_after_it"),
     ),
@@ -63,9 +67,11 @@ RESULTS_IN_HAND = (
         """        self.results.record_outcomes(late=not self._is_leased)
         if self._is_leased:
             self.results.record_replies()
+            self.run.withdraw_intents()
 """,
         """        if self._is_leased:
             self.results.record_replies()
+            self.run.withdraw_intents()
         self.results.record_outcomes(late=not self._is_leased)
 """,
         engine("results", "an_outcome_is_stored_although_the_reply_at_the_same_time_is_not"),
@@ -107,13 +113,6 @@ RESULTS_IN_HAND = (
         "in_hand = self.in_flight or self.results",
         "in_hand = self.in_flight",
         engine("failing_steps", f"{KEPT}[reply-None-60]"),
-    ),
-    Mutant(
-        "a process that waits with nothing in hand",
-        EXECUTION,
-        "if in_hand else 0",
-        "if in_hand else self.limits.store_retry_seconds",
-        engine("failing_steps", f"{KEPT}[record_intents-None-0]"),
     ),
     Mutant(
         "an outage that is not waited out",

@@ -206,7 +206,7 @@ def test_an_outcome_is_kept_as_long_as_its_process_may_live_and_a_reply_for_a_mi
 
 
 def test_an_outage_while_a_tool_runs_is_waited_out_as_long_as_its_process_may_live() -> None:
-    outage = Outage(kind="record_intents", seconds=800, beside=True)
+    outage = Outage(kind="reply", seconds=800, beside=True)
     outage.play()
     assert outage.failing.handed_back == []
     assert outage.ran == Counter(["launch", "pay", "work"])
