@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-EVENT_SECONDS = 1200
-
-
 class Tools:
     """The body of every tool: it takes time, and its effect is recorded as ground truth."""
 
@@ -96,11 +93,12 @@ class ExternalSystems:
             case "hear":
                 if self._random.random() < 0.8:
                     self._schedule(seconds, partial(self._signal_call, context, context.path))
-                if self._late.random() < 0.3:
-                    at = EVENT_SECONDS + self._late.uniform(-120, 30)
+                timeout = self._late.choice([80, 1200, 1200])
+                if self._late.random() < 0.5:
+                    at = timeout + self._late.uniform(-40, 5)
                     work = partial(self._signal_call, context, context.path, "late news")
                     self._world.scheduler.later(at, work)
-                return WaitFor("news", correlation=context.path, timeout_seconds=EVENT_SECONDS)
+                return WaitFor("news", correlation=context.path, timeout_seconds=timeout)
             case "job":
                 if self._random.random() < 0.8:
                     self._schedule(seconds, partial(self._complete, context))

@@ -4,6 +4,7 @@ N1 an input is refused only if the run has ended, or has another stated reason: 
 decision, its deadline has passed, its arguments have changed, or the outcome of the call is known.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ def note_refusal(
         if not isinstance(error, NotFound):
             world.ground_truth.refusals.append(f"N1: refused by a run that is not there: {error}")
         return
-    call = loaded.continuation.call_at(parse_path(path)) if path is not None else None
+    call = None
+    with suppress(LookupError):  # a restore of the table may have lost the call
+        call = loaded.continuation.call_at(parse_path(path)) if path is not None else None
     if not _has_reason(world, loaded, error, call):
         status = loaded.head.status.value
         world.ground_truth.refusals.append(f"N1: refused by a {status} run: {error}")

@@ -61,7 +61,7 @@ class RestoredWorld(World):
         self.executions_since = len(self.ground_truth.executions) - self.executions_since
         self.ground_truth.completed.clear()  # the outcomes of jobs are lost, too
         self._every(SWEEP_SECONDS, self.functions.sweep)  # it ends with the last run
-        self.dynamodb = SimulatedDynamoDB(self.transport, self.watch.item_written)
+        self.dynamodb = SimulatedDynamoDB(self.transport, self._item_written)
         self.faults = replace(self.faults, lag=0.0)  # the indexes are restored with the table
         with self.without_faults():
             for items in self._backup.values():
@@ -99,7 +99,7 @@ class RestoredWorld(World):
 
 def restored_world(seed: int, *, marks: bool = True) -> RestoredWorld:
     """A world of runs that nobody cancels, under code that does not change."""
-    scenario = replace(Scenario.drawn(seed), cancel=False, deploy=False)
+    scenario = replace(Scenario.drawn(seed), cancel=False, deploy=False, wide=0)
     faults = Faults.drawn(seed) if seed % 2 else Faults()
     return RestoredWorld(scenario, faults, since=5.0 + 37.0 * (seed % 20), marks=marks)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.simulation.scenario import ANY, CONDITIONS, Scenario
 
 WORLDS = 320
 AT_ONCE = 20
+# Worlds with 60, 128 and 256 calls in a turn; they take seconds each.
+WIDE = (16, 33, 57)
 
 # Scenarios of at most 160 points, except for the last three. Together they use all side effects,
 # approvals, child frames, quorums, stages and escalations.
@@ -38,7 +41,14 @@ def each_point(seed: int, *, waiting: bool = False) -> Iterator[tuple[int, Scena
 @pytest.mark.parametrize("first", range(0, WORLDS, AT_ONCE))
 def test_every_promise_holds_in_random_worlds(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
-        run_and_check(Scenario.drawn(seed), Faults.drawn(seed))
+        run_and_check(replace(Scenario.drawn(seed), wide=0), Faults.drawn(seed))
+
+
+@pytest.mark.parametrize("seed", WIDE)
+def test_every_promise_holds_in_worlds_with_a_wide_turn(seed: int) -> None:
+    scenario = Scenario.drawn(seed)
+    assert scenario.wide
+    run_and_check(scenario, Faults.drawn(seed))
 
 
 @pytest.mark.parametrize("seed", KILLED)

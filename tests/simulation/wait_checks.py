@@ -78,7 +78,8 @@ def _check_event(world: "World", loaded: LoadedRun, path: str, wait: EventWait) 
         key = f"J#{inbound_entry_key(event)}"
         stored = EPOCH + timedelta(seconds=world.written_at[f"R#{loaded.head.run_id}", key])
         left = any(each.event_id == signal.event_id for each in loaded.continuation.signals)
-        if left and signal.at <= until and stored < until - SKEW:
+        skew = timedelta(seconds=world.faults.skew + 1)
+        if left and signal.at <= until and stored < until - skew:
             yield f"E4: {path} has timed out at {until}, but its event was stored at {stored}"
 
 
