@@ -13,4 +13,5 @@ ground_truth                           the real effects, whatever is stored
 functions                              the deployed functions and their queues
 world                                  all that of one seed
 checks, request_checks, wait_checks    the promises, checked from outside
+interruptions                          mechanisms that `test_ablations` switches off
 """

@@ -1,0 +1,99 @@
+"""Ablations of the mechanisms for outages, parked and blocked runs, and wide turns."""
+
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import pytest
+
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore, head_updates, journal, runs
+from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
+from agent_continuations.adapters.stores.dynamodb.items import Item
+from agent_continuations.core.run import Status
+from agent_continuations.engine import commit_batches, execution
+from agent_continuations.engine.child_runs import report_to_parent
+from agent_continuations.engine.execution import RunExecution
+from agent_continuations.engine.release_status import ReleaseStatus, release_status
+from agent_continuations.engine.scheduler import EffectScheduler
+from agent_continuations.engine.unit_of_work import RunUnitOfWork
+from agent_continuations.errors import Conflict, CorruptValue
+
+Patch: TypeAlias = pytest.MonkeyPatch
+
+
+def no_refund_of_a_claim_in_an_outage(patch: Patch) -> None:
+    hand_back = RunUnitOfWork.hand_back
+
+    def counted(run: RunUnitOfWork, due: datetime, note: str, **_: bool) -> None:
+        hand_back(run, due, note, counted=True)
+
+    patch.setattr(RunUnitOfWork, "hand_back", counted)
+
+
+def no_input_to_parked_runs(patch: Patch) -> None:
+    append_external = DynamoDBStore.append_external
+
+    def refusing(store: DynamoDBStore, run_id: str, *given: Any, **more: Any) -> Any:
+        head = store.head(run_id)
+        if head and head.status is Status.PARKED:
+            raise Conflict("the run is parked")
+        return append_external(store, run_id, *given, **more)
+
+    patch.setattr(DynamoDBStore, "append_external", refusing)
+
+
+def no_retry_of_blocked_calls(patch: Patch) -> None:
+    def without_due(*given: Any, **more: Any) -> ReleaseStatus:
+        released = release_status(*given, **more)
+        return released._replace(due=None) if released.obstacle else released
+
+    patch.setattr(execution, "release_status", without_due)
+
+
+def no_load_before_the_deadline_of_an_event(patch: Patch) -> None:
+    patch.setattr(EffectScheduler, "_reload_before_deadlines", lambda _scheduler: None)
+
+
+def no_form_at_claim(patch: Patch) -> None:
+    """Older code claims runs with items of newer code, which it cannot read."""
+
+    def check_form(item: Item, newest: int) -> None:
+        if item["f"] > newest:
+            raise CorruptValue("the item is not readable")
+
+    for module in (head_updates, runs):
+        patch.setattr(module, "form_update", lambda _form: UpdateExpression())
+    patch.setattr(journal, "check_form", check_form)
+
+
+def no_batches(patch: Patch) -> None:
+    patch.setattr(commit_batches, "MAX_ITEMS_AT_ONCE", 200)
+
+
+def no_outcome_in_hand(patch: Patch) -> None:
+    """An outcome is dropped at the first failure of the store."""
+    patch.setattr(RunExecution, "_give_up_at", lambda _execution, since: since)
+
+
+def no_wait_for_a_parked_child(patch: Patch) -> None:
+    park = RunExecution._park
+
+    def reporting(run: RunExecution, note: str) -> Status | None:
+        status = park(run, note)
+        if status is Status.PARKED:
+            report_to_parent(run.context, run.run.head, None, Status.FAILED, note)
+        return status
+
+    patch.setattr(RunExecution, "_park", reporting)
+
+
+# Each with the promises that break without the mechanism, and a seed that shows it.
+INTERRUPTED = [
+    (no_refund_of_a_claim_in_an_outage, "P1", 31),
+    (no_input_to_parked_runs, "N1", 182),
+    (no_retry_of_blocked_calls, "L1", 21),
+    (no_load_before_the_deadline_of_an_event, "E4", 201),
+    (no_form_at_claim, "P1 L1", 4),
+    (no_batches, "P1 L1", 14),
+    (no_outcome_in_hand, "D1", 18),
+    (no_wait_for_a_parked_child, "C1", 35),
+]
