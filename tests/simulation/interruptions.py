@@ -13,7 +13,6 @@ from agent_continuations.engine import commit_batches, execution
 from agent_continuations.engine.child_runs import report_to_parent
 from agent_continuations.engine.execution import RunExecution
 from agent_continuations.engine.release_status import ReleaseStatus, release_status
-from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Conflict, CorruptValue
 
@@ -47,10 +46,6 @@ def no_retry_of_blocked_calls(patch: Patch) -> None:
         return released._replace(due=None) if released.obstacle else released
 
     patch.setattr(execution, "release_status", without_due)
-
-
-def no_load_before_the_deadline_of_an_event(patch: Patch) -> None:
-    patch.setattr(EffectScheduler, "_reload_before_deadlines", lambda _scheduler: None)
 
 
 def no_form_at_claim(patch: Patch) -> None:
@@ -91,7 +86,6 @@ INTERRUPTED = [
     (no_refund_of_a_claim_in_an_outage, "P1", 31),
     (no_input_to_parked_runs, "N1", 182),
     (no_retry_of_blocked_calls, "L1", 21),
-    (no_load_before_the_deadline_of_an_event, "E4", 201),
     (no_form_at_claim, "P1 L1", 4),
     (no_batches, "P1 L1", 14),
     (no_outcome_in_hand, "D1", 18),
