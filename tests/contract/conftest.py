@@ -4,7 +4,6 @@ the simulator's, MiniStack, and DynamoDB Local by AWS.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -14,8 +13,7 @@ from agent_continuations.ports.store import Store
 from tests.local import dynamodb_local
 from tests.local.ministack import MiniStack, client
 from tests.local.template import create_table
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.support.simulated_store import simulated_store
 
 CACHE = Path(__file__).parents[2] / ".cache"
 
@@ -40,11 +38,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
     if request.param == "simulated":
-        wire: Any = Direct()
-        tables, bucket = SimulatedDynamoDB(wire), SimulatedS3(wire)
-        return DynamoDBStore(
-            dynamodb=cast(Any, tables), s3=cast(Any, bucket), table="t", bucket="b"
-        )
+        return simulated_store().store
     objects = client("s3", request.getfixturevalue("ministack"))
     if request.param == "ministack":
         endpoint = request.getfixturevalue("ministack")

@@ -62,7 +62,7 @@ def pay(number: int, text: str = "") -> str:
 def harness(store: Store, turn: Reply, *tools: Tool) -> tuple[Harness, str]:
     """A run whose first turn is given, and whose second one ends it."""
     child = Agent("child")
-    made = Harness(script=[turn, say("done")], store=store)  # type: ignore[arg-type]
+    made = Harness(script=[turn, say("done")], store=store)
     spawn = child.as_tool(name="spawn", description="Work.", spawn=True)
     made.registry = Registry([Agent("a", tools=[*tools, spawn])])
     made.model.scripts = {**made.model.scripts, "child": [say("worked")] * MAX_CALLS_WITH_RUNS}
@@ -171,7 +171,7 @@ def test_agents_as_deep_as_allowed_ask_at_the_bottom(store: Store) -> None:
     for level in reversed(range(1, MAX_DEPTH)):
         inner = Agent(f"level{level}", tools=[inner.as_tool(name="down", description="Ask.")])
         scripts[inner.name] = [call("down", input="go"), say("done")]
-    made = Harness(script=[call("down", input="go"), say("done")], store=store)  # type: ignore[arg-type]
+    made = Harness(script=[call("down", input="go"), say("done")], store=store)
     made.registry = Registry([Agent("a", tools=[inner.as_tool(name="down", description="Ask.")])])
     made.model.scripts = {**made.model.scripts, **scripts}
     run_id = made.start()

@@ -12,6 +12,7 @@ from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.engine.context import Limits
 from agent_continuations.engine.runner import Runner
+from agent_continuations.ports.store import Store
 from agent_continuations.services.services import Services
 from agent_continuations.views.waiting import Waiting, waiting
 from tests.support.recording_queue import RecordingQueue
@@ -22,9 +23,9 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 class Harness:
     """One store, a clock that the test moves, and any number of workers."""
 
-    def __init__(self, *tools: Tool, script: Script, store: InMemoryStore | None = None) -> None:
+    def __init__(self, *tools: Tool, script: Script, store: Store | None = None) -> None:
         self.now = NOW
-        self.store = store or InMemoryStore()
+        self.store: Store = store or InMemoryStore()
         self.queue = RecordingQueue()
         self.model = ScriptedModel({"a": script})
         self.registry = Registry([Agent("a", tools=tools)])

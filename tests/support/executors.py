@@ -1,12 +1,14 @@
 """Executors whose execution looks at its run when the test wants it to."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_all
 from threading import Semaphore
-from typing import Any
+from typing import Any, TypeVar
 
 from agent_continuations.engine.executor import ThreadExecutor
+
+Answer = TypeVar("Answer")
 
 
 class ImpatientExecutor(ThreadExecutor):
@@ -33,3 +35,27 @@ class PatientExecutor(ThreadExecutor):
 
     def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
         wait_for_all(futures, timeout=max(seconds, 20))
+
+
+class OneAtATime:
+    """Does one piece of work whenever the execution waits, or when told to, in their order."""
+
+    def __init__(self) -> None:
+        self._work: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, work: Callable[[], Answer]) -> "Future[Answer]":
+        future: Future[Answer] = Future()
+        self._work.append((future, work))
+        return future
+
+    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
+        del futures, seconds
+        self.do_one()
+
+    def do_one(self) -> None:
+        if self._work:
+            future, work = self._work.pop(0)
+            future.set_result(work())
+
+    def shutdown(self) -> None:
+        self._work.clear()

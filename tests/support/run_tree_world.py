@@ -20,7 +20,6 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Snapshot
@@ -28,10 +27,9 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import CorruptValue, Retryable
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.services.services import Services
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.support.engine_harness import NOW
 from tests.support.recording_queue import RecordingQueue
+from tests.support.simulated_store import simulated_store
 
 ANN, OPERATOR = "ann@example.com", "operator@example.com"
 MAX_DEPTH = 4
@@ -66,10 +64,7 @@ def new_store(kind: str, lost: set[str]) -> Any:
         made: Any = InMemoryStore()
         reader = made
     else:
-        wire: Any = Direct()
-        table: Any = SimulatedDynamoDB(wire)
-        bucket: Any = SimulatedS3(wire)
-        made = DynamoDBStore(dynamodb=table, s3=bucket, table="table", bucket="bucket")
+        made = simulated_store().store
         reader = made._runs
     load = reader.load
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,6 @@ from agent_continuations import (
     tool,
 )
 from agent_continuations.adapters.models.scripted import Script
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.agent import AnyTool
 from agent_continuations.authoring.conditions import Condition
@@ -56,9 +55,8 @@ from agent_continuations.errors import (
 from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.ports.store import Store
 from agent_continuations.services.services import Services
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.support.recording_queue import RecordingQueue
+from tests.support.simulated_store import simulated_store
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -70,9 +68,7 @@ HALVES = ["\ud800", "\udfff", "\udc00\ud83d", "é\ud83d 😀"]
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
-    wire: Any = Direct()
-    tables, bucket = cast(Any, SimulatedDynamoDB(wire)), cast(Any, SimulatedS3(wire))
-    return DynamoDBStore(dynamodb=tables, s3=bucket, table="t", bucket="b")
+    return simulated_store().store
 
 
 @pytest.fixture(params=HALVES, ids=["high", "low", "reversed", "among-others"])

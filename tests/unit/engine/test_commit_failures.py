@@ -1,6 +1,6 @@
 """What an execution has in hand while the store fails, refuses, or is slow."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from agent_continuations import (
     say,
     tool,
 )
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.events import Escalated, ToolReturned
 from agent_continuations.core.keys import call_key
@@ -28,42 +27,11 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, Status
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Retryable
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.support.engine_harness import NOW, Harness
+from tests.support.executors import OneAtATime
+from tests.support.simulated_store import simulated_store
 
 Answer = TypeVar("Answer")
-
-
-def dynamodb_store() -> Any:
-    wire: Any = Direct()
-    tables: Any = SimulatedDynamoDB(wire)
-    bucket: Any = SimulatedS3(wire)
-    return DynamoDBStore(dynamodb=tables, s3=bucket, table="t", bucket="b")
-
-
-class ByHand:
-    """Does the first piece of work that is left when the execution waits, or when told to."""
-
-    def __init__(self) -> None:
-        self._work: list[tuple[Future[Any], Callable[[], Any]]] = []
-
-    def submit(self, work: Callable[[], Answer]) -> "Future[Answer]":
-        future: Future[Answer] = Future()
-        self._work.append((future, work))
-        return future
-
-    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
-        del futures, seconds
-        self.do_one()
-
-    def do_one(self) -> None:
-        if self._work:
-            future, work = self._work.pop(0)
-            future.set_result(work())
-
-    def shutdown(self) -> None:
-        self._work.clear()
 
 
 def test_a_batch_that_is_written_is_not_written_again_if_the_next_one_fails() -> None:
@@ -78,7 +46,7 @@ def test_a_batch_that_is_written_is_not_written_again_if_the_next_one_fails() ->
                 raise Retryable("throttled")
             return super().commit(run_id, **rest)
 
-    class Slow(ByHand):
+    class Slow(OneAtATime):
         """While the first tool runs, the deadline of every request passes."""
 
         waits = 0
@@ -122,14 +90,14 @@ def test_an_outcome_that_another_execution_stored_first_settles_the_intent_once(
         harness.store.append(run_id, entry)
         return "mine"
 
-    harness = Harness(put, script=[call("put"), say("done")], store=dynamodb_store())
+    harness = Harness(put, script=[call("put"), say("done")], store=simulated_store().store)
     run_id = harness.start()
     assert harness.worker().advance(run_id) is Status.COMPLETED
     assert harness.loaded(run_id).head.intents == {}
 
 
 def test_an_outcome_that_is_there_when_time_is_up_is_stored() -> None:
-    executor = ByHand()
+    executor = OneAtATime()
 
     class SlowStore(InMemoryStore):
         slow = True

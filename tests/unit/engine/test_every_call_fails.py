@@ -1,18 +1,16 @@
 """Each single request to the store fails in turn: a run that has everything goes on by itself."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
 from agent_continuations import Agent, Approval, ScriptedModel, WaitFor, call, calls, say, tool
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.authoring.agent import AgentTool
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.tool import Tool
@@ -21,9 +19,10 @@ from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import Retryable
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.aws import Direct
 from tests.support.engine_harness import Harness
+from tests.support.executors import OneAtATime
+from tests.support.simulated_store import simulated_store
 
 Answer = TypeVar("Answer")
 ANN = "x@example.com"
@@ -66,27 +65,6 @@ class FailingWire(Direct):
         raise ConnectTimeoutError(endpoint_url=operation)
 
 
-class OneAtATime:
-    """Does one piece of work whenever the execution waits, in the order in which they started."""
-
-    def __init__(self) -> None:
-        self._work: list[tuple[Future[Any], Callable[[], Any]]] = []
-
-    def submit(self, work: Callable[[], Answer]) -> "Future[Answer]":
-        future: Future[Answer] = Future()
-        self._work.append((future, work))
-        return future
-
-    def wait(self, futures: Collection["Future[Any]"], seconds: float) -> None:
-        del futures, seconds
-        if self._work:
-            future, work = self._work.pop(0)
-            future.set_result(work())
-
-    def shutdown(self) -> None:
-        self._work.clear()
-
-
 class Place(Harness):
     """A run whose first turn has a call of each kind, and what happens around it."""
 
@@ -94,11 +72,7 @@ class Place(Harness):
         self.wire = wire
         self.ran: Counter[str] = Counter()
         self.doubts = 0
-        tables, bucket = SimulatedDynamoDB(cast(Any, wire)), SimulatedS3(cast(Any, wire))
-        store = DynamoDBStore(
-            dynamodb=cast(Any, tables), s3=cast(Any, bucket), table="table", bucket="bucket"
-        )
-        super().__init__(script=[], store=cast(Any, store))
+        super().__init__(script=[], store=simulated_store(wire).store)
         self.registry = Registry(self._agents())
         self.model = ScriptedModel(
             {

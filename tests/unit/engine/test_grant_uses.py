@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 
 from agent_continuations import Agent, Approval, ScriptedModel, calls, say, tool
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.adapters.stores.memory import InMemoryStore
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.grant import Grant
@@ -19,9 +18,8 @@ from agent_continuations.engine.runner import Runner
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import Store
 from agent_continuations.services.services import Services
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.support.recording_queue import RecordingQueue
+from tests.support.simulated_store import simulated_store
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -32,9 +30,7 @@ DAY = 24 * 3600
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
-    wire: Any = Direct()
-    tables, bucket = cast(Any, SimulatedDynamoDB(wire)), cast(Any, SimulatedS3(wire))
-    return DynamoDBStore(dynamodb=tables, s3=bucket, table="t", bucket="b")
+    return simulated_store().store
 
 
 def pays_its_input(request: ModelRequest) -> Reply:

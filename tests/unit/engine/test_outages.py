@@ -11,14 +11,14 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from agent_continuations import Approval, call, say, tool
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore, client
+from agent_continuations.adapters.stores.dynamodb import client
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.run import Status
 from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import Retryable
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.aws import Direct
 from tests.support.engine_harness import Harness
+from tests.support.simulated_store import simulated_store
 
 Answer = TypeVar("Answer")
 READS = ("GetItem", "Query", "GetObject")
@@ -77,9 +77,7 @@ class Place(Harness):
             return random.Random(2).randbytes(60_000).hex()
 
         self.wire: Any = Outage(error)
-        dynamodb: Any = SimulatedDynamoDB(self.wire)
-        bucket: Any = SimulatedS3(self.wire)
-        store: Any = DynamoDBStore(dynamodb=dynamodb, s3=bucket, table="table", bucket="bucket")
+        store: Any = simulated_store(self.wire).store
         super().__init__(
             large, pay, script=[call("large"), call("pay"), call("large"), say("done")], store=store
         )

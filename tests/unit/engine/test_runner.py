@@ -564,12 +564,13 @@ def test_a_repeated_start_request_makes_one_run() -> None:
 
 def test_a_call_runs_only_as_it_was_approved() -> None:
     pay, ran = gated_tool()
-    harness = Harness(pay, script=[call("pay"), say("ok")])
+    store = InMemoryStore()
+    harness = Harness(pay, script=[call("pay"), say("ok")], store=store)
     run_id = harness.start()
     harness.worker().advance(run_id)
     harness.decide(run_id, Verdict.APPROVE)
     # An attacker with access to the table alters the stored decision.
-    run = harness.store._runs[run_id]
+    run = store._runs[run_id]
     register = run.entries["00000.000!2decision"]
     event = register.events[0]
     forged = event.model_copy(
@@ -583,7 +584,8 @@ def test_a_call_runs_only_as_it_was_approved() -> None:
 
 def test_a_call_that_was_approved_after_its_deadline_does_not_run() -> None:
     pay, ran = gated_tool()
-    harness = Harness(pay, script=[call("pay"), say("ok")])
+    store = InMemoryStore()
+    harness = Harness(pay, script=[call("pay"), say("ok")], store=store)
     run_id = harness.start()
     harness.worker().advance(run_id)
     deadline = harness.loaded(run_id).head.due
@@ -591,7 +593,7 @@ def test_a_call_that_was_approved_after_its_deadline_does_not_run() -> None:
     harness.now = deadline
     harness.decide(run_id, Verdict.APPROVE)
     # The clock of the process that checked the deadline was late; the stored time is not.
-    run = harness.store._runs[run_id]
+    run = store._runs[run_id]
     entry = run.entries["00000.000!2decision"]
     decided = entry.events[0]
     assert isinstance(decided, Decided)

@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 
-from agent_continuations import Agent, Approval, call, say, tool
-from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations import Agent, Approval, InMemoryStore, call, say, tool
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.ids import child_run_id
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
-from agent_continuations.core.run import Status
+from agent_continuations.core.run import Snapshot, Status
 from agent_continuations.errors import Retryable
 from agent_continuations.views.run import run_view
-from tests.simulation.aws import Direct, SimulatedS3
-from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.support.engine_harness import Harness
+from tests.support.simulated_store import simulated_store
 
 
 @tool(effect="read")
@@ -38,11 +36,9 @@ class Lossy(Harness):
     """A run with a large value in the bucket, which then waits for a child run."""
 
     def __init__(self) -> None:
-        wire: Any = Direct()
-        dynamodb: Any = SimulatedDynamoDB(wire)
-        bucket: Any = SimulatedS3(wire)
-        store: Any = DynamoDBStore(dynamodb=dynamodb, s3=bucket, table="table", bucket="bucket")
-        self.bucket = bucket
+        simulated = simulated_store()
+        store: Any = simulated.store
+        self.bucket = simulated.s3
         super().__init__(script=[call("large"), call("ask", input="go"), say("done")], store=store)
         child = Agent("child", tools=[pay])
         ask = child.as_tool(name="ask", description="Ask.", spawn=True)
@@ -118,3 +114,22 @@ def test_the_end_of_a_child_is_kept_and_the_run_goes_on_once_the_value_is_back()
     harness.services.control.redrive(harness.run_id)
     assert harness.worker().advance(harness.run_id) is Status.COMPLETED
     assert "ok" in str(harness.model.requests[-1].messages[-1]["content"])
+
+
+def test_a_store_that_does_not_answer_is_no_run_that_cannot_be_read() -> None:
+    class SilentOnce(InMemoryStore):
+        asked = 0
+
+        def load(self, run_id: str, *, partial: bool = False) -> Snapshot | None:
+            self.asked += 1
+            if self.asked == 1:
+                raise Retryable("no answer")
+            return super().load(run_id, partial=partial)
+
+    store = SilentOnce()
+    harness = Harness(script=[say("ok")], store=store)
+    run_id = harness.start()
+    with pytest.raises(Retryable, match="no answer"):
+        harness.services.runs.look(run_id)
+    assert store.asked == 1
+    assert harness.services.runs.look(run_id).head.note is None

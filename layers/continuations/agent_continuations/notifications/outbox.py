@@ -12,15 +12,13 @@ from agent_continuations.core.base import storable
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.log import log_attempt
-from agent_continuations.notifications.routes import Recipient
+from agent_continuations.notifications.routes import Recipient, is_program
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.notifier import Notifier
 from agent_continuations.ports.store import Store
 
 MAX_PAUSE = timedelta(hours=1)
 MAX_ATTEMPTS = 24
-PROGRAM = "arn:"
-"""How the name of an approver begins that is a program: an IAM role."""
 
 
 class NoticeDispatcher:
@@ -99,7 +97,7 @@ def _why_nobody(notice: Notice) -> str | None:
 
     Approvers that are programs, which call the API by themselves, have no address.
     """
-    people = [each for each in notice.approvers if not each.startswith(PROGRAM)]
+    people = [each for each in notice.approvers if not is_program(each)]
     if notice.attempts or notice.undelivered or (notice.approvers and not people):
         return None
     asked = ", ".join(people)

@@ -95,3 +95,8 @@ def _can_sign_in(approver: str) -> bool:
 def is_group(approver: str) -> bool:
     """Whether a name is a group, for which no personal link can be made."""
     return approver.startswith(GROUP)
+
+
+def is_program(approver: str) -> bool:
+    """Whether a name is that of a program, an IAM role, which has no address."""
+    return approver.startswith("arn:")

@@ -42,6 +42,8 @@ MAX_WAITING = 1000
 MAX_NAMED_AGENTS = 20
 MAX_NAME_CHARACTERS = 64
 WATCH_SECONDS = 0.5
+UNREADABLE = (CorruptValue, IllegalEvent, NewerForm)
+"""How a stored run cannot be read, unlike a store that does not answer."""
 UNREADABLE_SECONDS = 300
 """When to try again with a run that cannot be read."""
 DEFAULT_TENANT = "default"
@@ -143,12 +145,9 @@ class RunService:
             Retryable: its state cannot be read before a person or newer code has seen to it.
         """
         try:
-            read = read_run(self.store, run_id) if is_opaque_id(run_id) else None
+            return self._read(run_id)
         except (CorruptValue, IllegalEvent) as error:
             raise Retryable(f"the run cannot be read now: {error}", UNREADABLE_SECONDS) from error
-        if read is None or read[0].head.tenant != self.tenant:
-            raise NotFound(f"there is no run {run_id!r}")
-        return LoadedRun(read[0].head, *read)
 
     def look(self, run_id: str) -> LoadedRun:
         """A run as far as it can be read, to show it. If not all can be read, `note` says so.
@@ -157,15 +156,23 @@ class RunService:
             NotFound: there is no such run for this tenant.
         """
         try:
-            return self.load(run_id)
-        except Retryable as error:
+            return self._read(run_id)
+        except UNREADABLE as error:
             snapshot = self.store.load(run_id, partial=True)
             if snapshot is None or snapshot.head.tenant != self.tenant:
                 raise NotFound(f"there is no run {run_id!r}") from None
             head = snapshot.head
-            head = head.model_copy(update={"note": head.note or str(error)})
+            head = head.model_copy(
+                update={"note": head.note or f"the run cannot be read now: {error}"}
+            )
             snapshot = Snapshot(head, snapshot.entries, snapshot.unreadable)
             return LoadedRun(head, snapshot, fold_readable(snapshot.events(), head.agent))
+
+    def _read(self, run_id: str) -> LoadedRun:
+        read = read_run(self.store, run_id) if is_opaque_id(run_id) else None
+        if read is None or read[0].head.tenant != self.tenant:
+            raise NotFound(f"there is no run {run_id!r}")
+        return LoadedRun(read[0].head, *read)
 
     def watch(
         self,
@@ -230,7 +237,7 @@ class RunService:
         """A child run; None if there is none, or if it cannot be read."""
         try:
             read = read_run(self.store, run_id)
-        except (CorruptValue, IllegalEvent, NewerForm):
+        except UNREADABLE:
             return None
         return LoadedRun(read[0].head, *read) if read else None
 
