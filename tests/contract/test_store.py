@@ -130,13 +130,13 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, run: RunHead) -> N
     assert (mine.epoch, mine.status, mine.due) == (1, Status.RUNNING, at(120))
     assert store.claim(run.run_id, holder="you", now=at(119), lease_until=at(300)) is None
     yours = claimed(store, run, "you", at(121))
-    assert (yours.epoch, yours.stalls) == (2, 2)
+    assert (yours.epoch, yours.stalls) == (2, 0)
 
 
 def test_a_claim_whose_answer_was_lost_can_be_repeated(store: Store, run: RunHead) -> None:
     first = claimed(store, run)
     mine = claimed(store, run, now=at(1))
-    assert (mine.owner, mine.epoch, mine.stalls) == ("me", first.epoch, 1)
+    assert (mine.owner, mine.epoch, mine.stalls) == ("me", first.epoch, 0)
     assert store.renew(run.run_id, epoch=mine.epoch, lease_until=at(200)).due == at(200)
 
 
@@ -553,12 +553,37 @@ def test_a_model_back_off_is_stored_until_a_release_without_one(store: Store, ru
     assert head.model_pause is None
 
 
-def test_fruitless_claims_are_counted_until_progress(store: Store, run: RunHead) -> None:
-    for number in range(3):
+def test_lost_executions_are_counted_until_progress(store: Store, run: RunHead) -> None:
+    for number in range(4):
         mine = claimed(store, run, now=at(200 * number))
+        for _ in range(2):  # a repeated request counts nothing
+            mine = store.count_stall(mine)
     assert mine.stalls == 3
-    assert store.progress(run.run_id, epoch=mine.epoch, entry_count=4).stalls == 1
-    assert claimed(store, run, now=at(900)).stalls == 2
+    assert store.progress(run.run_id, epoch=mine.epoch, entry_count=4).stalls == 0
+    again = claimed(store, run, now=at(900))
+    assert store.count_stall(again).stalls == 1
+    with pytest.raises(Fenced):
+        store.count_stall(mine)
+
+
+def test_claims_whose_executions_never_began_count_as_one(store: Store, run: RunHead) -> None:
+    for number in range(20):
+        mine = claimed(store, run, now=at(200 * number))
+    assert store.count_stall(mine).stalls == 1
+
+
+def test_an_execution_that_has_released_its_run_is_not_lost(store: Store, run: RunHead) -> None:
+    mine = claimed(store, run)
+    assert not mine.lost_execution
+    assert store.commit(run.run_id, epoch=mine.epoch, release=release(mine), now=NOW)
+    mine = claimed(store, run)
+    assert not mine.lost_execution
+    store.hand_back(run.run_id, epoch=mine.epoch, due=NOW, note="no answer", counted=False)
+    mine = claimed(store, run)
+    assert not mine.lost_execution
+    mine = claimed(store, run, "you", at(121))
+    assert mine.lost_execution
+    assert store.count_stall(mine).stalls == 1
 
 
 def test_due_runs_and_notices_are_found(store: Store) -> None:
@@ -590,14 +615,12 @@ def test_runs_that_were_never_claimed_are_marked_as_new(store: Store) -> None:
     assert (found[waits.run_id], found[begun.run_id]) == (True, False)
 
 
-def test_a_release_without_progress_does_not_reset_the_fruitless_claims(
-    store: Store, run: RunHead
-) -> None:
+def test_a_release_without_progress_counts_as_fruitless(store: Store, run: RunHead) -> None:
     mine = claimed(store, run)
     idle = ReleaseTerms(Status.READY, NOW, mine.wake, 1, progress=False)
     assert store.commit(run.run_id, epoch=mine.epoch, release=idle, now=NOW)
     again = claimed(store, run)
-    assert (again.stalls, again.registers) == (2, 1)
+    assert (again.stalls, again.registers) == (1, 1)
 
 
 def park(store: Store, run: RunHead) -> None:

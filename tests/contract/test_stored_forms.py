@@ -12,7 +12,7 @@ from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.document import DOCUMENT_FORM
-from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
+from agent_continuations.ports.limits import MAX_FRUITLESS
 from agent_continuations.services.model_requests import model_requests
 from tests.contract import stored_forms
 from tests.contract.stored_forms import (
@@ -172,7 +172,7 @@ def test_a_run_with_an_item_of_a_newer_form_is_handed_back_uncounted(
     world, run_id = StoredWorld(content), content["runs"]["decided"]
     item = world.table.items[f"R#{run_id}"][sort]
     item["f"] = {"N": str(FORM + 1)}
-    for _ in range(3 * MAX_FRUITLESS_CLAIMS):
+    for _ in range(3 * MAX_FRUITLESS):
         assert world.advance(run_id) is Status.READY
     head = world.store.head(run_id)
     assert head

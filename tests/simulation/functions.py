@@ -89,9 +89,6 @@ class Functions:
         deadline = process.clock() + timedelta(seconds=seconds)
         try:
             status = self._runner(process, registry).advance(run_id, deadline=deadline)
-        except Retryable:
-            world.operators.claim_failed(run_id)
-            raise
         finally:
             if world.scheduler.now >= process.ends_at - STOP_SECONDS:
                 world.operators.process_disturbed(

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Conflict, NotFound
-from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
+from agent_continuations.ports.limits import MAX_FRUITLESS
 from tests.simulation.dynamodb import Item
 from tests.simulation.scheduler import Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-FRUITLESS = "claims without progress"
+FRUITLESS = "executions without progress"
 
 
 class Operators:
@@ -46,9 +46,9 @@ class Operators:
     def head_written(self, before: Item | None, after: Item) -> None:
         """A head was written."""
         run_id = after["pk"]["S"].removeprefix("R#")
-        if int(after["stalls"]["N"]) == 0 and after["status"]["S"] != "parked":
-            self.deaths[run_id] = 0
         was, now = before["status"]["S"] if before else "", after["status"]["S"]
+        if int(after["stalls"]["N"]) == 0 and now not in ("running", "parked"):
+            self.deaths[run_id] = 0
         if was == "parked" != now:
             self.continued_at[run_id] = self._world.scheduler.now
         if was != "parked" == now:
@@ -57,7 +57,7 @@ class Operators:
     def _check_cause(self, run_id: str, note: str) -> None:
         """Check that a run is parked for a cause."""
         if FRUITLESS in note:
-            caused = self.deaths[run_id] >= MAX_FRUITLESS_CLAIMS - 1
+            caused = self.deaths[run_id] >= MAX_FRUITLESS
         else:
             incomplete = self._world.scheduler.agents in self._world.incomplete
             caused = incomplete or self._was_unreadable(run_id)
@@ -69,14 +69,6 @@ class Operators:
         if not process.disturbed:
             process.disturbed = True
             self.deaths[process.run_id] += 1
-
-    def claim_failed(self, run_id: str) -> None:
-        """A service did not answer an execution. If it could not even hand the run back, or never
-        knew of its claim, the claim counts as fruitless, like one whose process died.
-        """
-        head = self._head(run_id)
-        if head and head.status is Status.RUNNING:
-            self.deaths[run_id] += 1
 
     # -- alarms ------------------------------------------------------------------------------------
 

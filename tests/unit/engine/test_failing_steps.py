@@ -23,6 +23,7 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import CorruptValue, NewerForm, Retryable
+from agent_continuations.ports.limits import MAX_FRUITLESS
 from agent_continuations.ports.model import ModelRequest
 from tests.support.engine_harness import Harness
 from tests.support.executors import ImpatientExecutor
@@ -175,11 +176,11 @@ def test_a_run_is_handed_back_although_the_store_answers_only_later() -> None:
 
 
 def test_a_run_that_cannot_be_handed_back_is_claimed_when_its_lease_has_expired() -> None:
-    outage = Outage(kind="load", seconds=100, whole=True)
+    outage = Outage(kind="load", seconds=300, whole=True)
     with pytest.raises(Retryable):
         outage.advance()
     assert outage.failing.handed_back == []
-    outage.later(seconds=120)
+    outage.later(seconds=300)
     assert outage.advance() is Status.SUSPENDED
 
 
@@ -212,19 +213,19 @@ def test_an_outage_while_a_tool_runs_is_waited_out_as_long_as_its_process_may_li
     assert outage.ran == Counter(["launch", "pay", "work"])
 
 
-@pytest.mark.parametrize(("step", "claims"), [("load", 10), ("record_intents", 8), ("reply", 8)])
+@pytest.mark.parametrize("step", ["load", "record_intents", "reply"])
 def test_an_unexpected_exception_is_counted_and_is_the_note_of_the_parked_run(
-    step: str, claims: int
+    step: str,
 ) -> None:
     outage = Outage(kind=step, seconds=10_000, error=ZeroDivisionError("a bug"))
-    for _ in range(claims):
+    for _ in range(2 * MAX_FRUITLESS):  # each step but the load makes progress once
         with pytest.raises(ZeroDivisionError):
             outage.advance()
     assert outage.advance() is Status.PARKED
-    assert outage.failing.handed_back == [True] * claims
+    assert outage.failing.handed_back == [True] * 2 * MAX_FRUITLESS
     head = InMemoryStore.head(outage.failing, outage.run_id)
     assert head
-    assert (head.note or "").endswith(" claims without progress: ZeroDivisionError: a bug")
+    assert (head.note or "").endswith(" executions without progress: ZeroDivisionError: a bug")
 
 
 class Unreadable(Harness):

@@ -45,7 +45,7 @@ from agent_continuations.errors import (
     ModelUnavailable,
     Retryable,
 )
-from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
+from agent_continuations.ports.limits import MAX_FRUITLESS
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.views.base import moment
 from agent_continuations.views.run import run_view
@@ -468,32 +468,28 @@ def test_a_blocked_run_can_be_cancelled() -> None:
     assert harness.worker().advance(run_id) is Status.CANCELLED
 
 
-def test_a_run_is_parked_after_five_fruitless_claims() -> None:
-    harness = Harness(script=[say("ok")])
-    run_id = harness.start()
-    for number in range(MAX_FRUITLESS_CLAIMS - 1):
+def lose_executions(harness: Harness, run_id: str, number: int) -> None:
+    """Let so many processes claim the run and die, each once it knows of its claim."""
+    for _ in range(number):
+        lease_until = harness.now + timedelta(minutes=2)
         taken = harness.store.claim(
-            run_id,
-            holder=f"o{number}",
-            now=harness.now,
-            lease_until=harness.now + timedelta(minutes=2),
+            run_id, holder=f"h{harness.now}", now=harness.now, lease_until=lease_until
         )
         assert taken
+        harness.store.count_stall(taken)
         harness.later(minutes=3)
-    if harness.store.head(run_id):
-        head = harness.store.head(run_id)
-        assert head
-        harness.store.progress(run_id, epoch=head.epoch, entry_count=1)
-    for number in range(MAX_FRUITLESS_CLAIMS - 1):
-        harness.store.claim(
-            run_id,
-            holder=f"p{number}",
-            now=harness.now,
-            lease_until=harness.now + timedelta(minutes=2),
-        )
-        harness.later(minutes=3)
+
+
+def test_a_run_is_parked_after_five_fruitless_executions() -> None:
+    harness = Harness(script=[say("ok")])
+    run_id = harness.start()
+    lose_executions(harness, run_id, MAX_FRUITLESS - 1)
+    head = harness.store.head(run_id)
+    assert head
+    harness.store.progress(run_id, epoch=head.epoch, entry_count=1)
+    lose_executions(harness, run_id, MAX_FRUITLESS - 1)
     assert harness.worker().advance(run_id) is Status.PARKED
-    assert harness.loaded(run_id).head.note == "5 claims without progress"
+    assert harness.loaded(run_id).head.note == "5 executions without progress"
     assert harness.services.control.redrive(run_id).stalls == 0
     assert harness.worker().advance(run_id) is Status.COMPLETED
 
@@ -501,7 +497,7 @@ def test_a_run_is_parked_after_five_fruitless_claims() -> None:
 def test_claims_that_make_progress_do_not_park_a_run() -> None:
     harness = Harness(script=[say("ok")])
     run_id = harness.start()
-    for number in range(MAX_FRUITLESS_CLAIMS):
+    for number in range(MAX_FRUITLESS):
         harness.store.claim(
             run_id,
             holder=f"o{number}",
@@ -694,14 +690,14 @@ def test_a_run_that_cannot_be_loaded_is_parked() -> None:
     store = BrokenStore()
     harness = Harness(script=[say("ok")], store=store)
     run_id = harness.start()
-    for _ in range(2 * MAX_FRUITLESS_CLAIMS):
+    for _ in range(2 * MAX_FRUITLESS):
         with pytest.raises(ZeroDivisionError):
             harness.worker().advance(run_id)
         harness.later(minutes=3)
     assert harness.worker().advance(run_id) is Status.PARKED
     head = store.head(run_id)
     assert head
-    assert head.note == "11 claims without progress: ZeroDivisionError: a bug"
+    assert head.note == "10 executions without progress: ZeroDivisionError: a bug"
 
 
 def test_a_tool_that_gained_an_argument_does_not_run_on_an_older_approval() -> None:
@@ -898,11 +894,9 @@ def test_a_run_that_is_handed_on_repeatedly_without_progress_is_parked() -> None
     harness = Harness(script=[say("ok")])
     run_id = harness.start()
     soon = NOW + timedelta(seconds=50)
-    # The first claim counts as progress, because the journal has its start.
-    statuses = [
-        harness.worker().advance(run_id, deadline=soon) for _ in range(1 + MAX_FRUITLESS_CLAIMS)
-    ]
-    assert statuses == [*[Status.READY] * MAX_FRUITLESS_CLAIMS, Status.PARKED]
+    # The first one counts as progress, because the journal has its start.
+    statuses = [harness.worker().advance(run_id, deadline=soon) for _ in range(2 + MAX_FRUITLESS)]
+    assert statuses == [*[Status.READY] * (1 + MAX_FRUITLESS), Status.PARKED]
 
 
 def test_no_tool_starts_after_a_cancel_in_a_wide_turn() -> None:

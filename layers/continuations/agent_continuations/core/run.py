@@ -55,8 +55,11 @@ class RunHead(FrozenModel):
         lease_until: when the lease expires; None if no execution holds it.
         wake: rises with each external event, which a running execution cannot have loaded.
         due: when the sweeper wakes the run; None if only a person can continue it.
-        stalls: fruitless claims in a row: the lease was lost, or the run was handed on without a
-            new journal entry. A claim that failed because a service did not answer is not counted.
+        stalls: executions in a row that came to nothing: their process was lost, or the run was
+            handed on without a new journal entry. An execution that ended because a service did not
+            answer is not counted, and neither is a claim whose answer was lost.
+        released: the last epoch that ended in order, with a release or by handing the run back;
+            None in a head of an earlier form.
         registers: how many journal entries there were when `stalls` was last set; a larger number
             means progress.
         intents: calls whose tool may be running, by path; removed once the outcome is stored.
@@ -87,6 +90,7 @@ class RunHead(FrozenModel):
     wake: int = 0
     cancelled: bool = False
     stalls: int = 0
+    released: int | None = 0
     registers: int = 0
     intents: dict[str, Intent] = Field(default={})
     note: str | None = None
@@ -98,6 +102,11 @@ class RunHead(FrozenModel):
     parent: Parent | None = None
     moves: int = 0
     moved_from: Status | None = None
+
+    @property
+    def lost_execution(self) -> bool:
+        """Whether the execution before the present one has not released the run, or may not."""
+        return self.released is None or self.released < self.epoch - 1
 
     @property
     def closed_reason(self) -> str:

@@ -4,8 +4,8 @@ The life of an execution:
 
 1. The runner has claimed the run: the head has a new epoch, and this execution holds the lease.
    Each write under the lease is refused once another execution has claimed the run (it is fenced).
-2. Load: fold the journal into the continuation. If the last `MAX_FRUITLESS_CLAIMS` claims ended
-   without a new journal entry, park the run, because it may crash every process that claims it.
+2. Load: fold the journal into the continuation. If the last `MAX_FRUITLESS` executions ended
+   without a new journal entry, park the run, because it may crash every process that has it.
 3. Step, again and again: refresh the head and renew the lease, record the results that have come
    back, start each effect that is ready, and wait until one completes. Model calls, tools and
    polls run in the executor; all writes happen in this thread.
@@ -21,7 +21,7 @@ run and continues from the journal; pending writes and reads are recomputed.
 
 A service that does not answer is no fault of the run. While an outcome is in hand, the execution
 tries again for as long as its process may live; otherwise it hands the run back, and the sweeper
-wakes it in a minute. Such a claim does not count as fruitless.
+wakes it in a minute. Such an execution does not count as fruitless.
 """
 
 from contextlib import suppress
@@ -38,11 +38,10 @@ from agent_continuations.engine.results import EffectResults
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal, Fenced, NewerForm, Retryable
-from agent_continuations.ports.limits import MAX_FRUITLESS_CLAIMS
+from agent_continuations.ports.limits import MAX_FRUITLESS
 
 HAND_BACK_SECONDS = 60
-TRIES = 4
-"""Of a release that parks the run, and of handing it back."""
+PARK_TRIES, HAND_BACK_TRIES, LONGEST_PAUSE_SECONDS = 4, 10, 30.0
 
 
 class RunExecution:
@@ -80,15 +79,17 @@ class RunExecution:
         Raises:
             Retryable: a service did not answer. The run is handed back.
         """
-        head = self.run.head
         try:
+            head = self.run.head
+            if head.lost_execution:
+                head = self.run.head = self.context.store.count_stall(head)
             # Even the load may crash the process: without this check, claims would never end.
-            most = MAX_FRUITLESS_CLAIMS if head.cancelled else 2 * MAX_FRUITLESS_CLAIMS
-            if head.stalls > most:
+            most = MAX_FRUITLESS if head.cancelled else 2 * MAX_FRUITLESS
+            if head.stalls >= most:
                 return self._park(self._fruitless(head.stalls))
             self.run.load()
             if self._makes_no_progress():
-                return self._park(self._fruitless(MAX_FRUITLESS_CLAIMS))
+                return self._park(self._fruitless(self.run.head.stalls))
             return self._run_steps()
         except Fenced:
             return None
@@ -109,15 +110,15 @@ class RunExecution:
         """Whether a tool still runs that this execution no longer waits for."""
         return self.in_flight.has_abandoned_tools
 
-    def _fruitless(self, claims: int) -> str:
-        """The note of a run that is parked after so many fruitless claims."""
+    def _fruitless(self, executions: int) -> str:
+        """The note of a run that is parked after so many fruitless executions."""
         why = f": {self.run.head.note}" if self.run.head.note else ""
-        return f"{claims} claims without progress{why}"
+        return f"{executions} executions without progress{why}"
 
     def _park(self, note: str) -> Status | None:
         """Park the run until an operator redrives it. Pending writes are dropped, intents stay."""
         with suppress(Fenced):
-            for _ in range(TRIES):  # what arrives meanwhile moves the head's `wake`
+            for _ in range(PARK_TRIES):  # what arrives meanwhile moves the head's `wake`
                 if not self.run.verify_lease():
                     return None
                 self.run.pending = PendingWrites()
@@ -128,21 +129,21 @@ class RunExecution:
 
     def _hand_back(self, note: str, *, counted: bool) -> None:
         """Give up the lease, so that the run is claimed again soon, if the store answers."""
-        for tries in range(TRIES):
+        for tries in range(HAND_BACK_TRIES):
             due = self._after(HAND_BACK_SECONDS)
             try:
                 self.run.hand_back(due, note, counted=counted)
             except Retryable:
                 if self.deadline and self._after(self.limits.abandon_margin) >= self.deadline:
                     return
-                self.context.pause(2.0**tries)
+                self.context.pause(min(2.0**tries, LONGEST_PAUSE_SECONDS))
             except (Fenced, Fatal):
                 return
             else:
                 return
 
     def _makes_no_progress(self) -> bool:
-        if self.run.head.stalls < MAX_FRUITLESS_CLAIMS:
+        if self.run.head.stalls < MAX_FRUITLESS:
             return False
         if self.run.entry_count == self.run.head.registers:
             return True

@@ -106,7 +106,7 @@ class RunUnitOfWork:
         return self._renew_at
 
     def record_progress(self) -> None:
-        """Record progress since the last claim, which resets the count of fruitless claims."""
+        """Record progress, which resets the count of fruitless executions."""
         epoch, count = self.head.epoch, self.entry_count
         self._merge_head(self._store.progress(self.run_id, epoch=epoch, entry_count=count))
 

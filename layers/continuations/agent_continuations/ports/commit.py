@@ -25,7 +25,7 @@ class ReleaseTerms:
         entry_count: the number of journal entries; an increase is progress.
         note: the reason for which the run is parked or has failed.
         progress: whether an entry was written since the claim, or nothing is left to do. Progress
-            resets the count of fruitless claims; a release without it does not.
+            resets the count of fruitless executions; a release without it is one more.
         model_pause: the back-off of the model service, if it failed.
         obstacle: the obstacle of a blocked run.
     """

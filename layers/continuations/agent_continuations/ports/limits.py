@@ -20,8 +20,8 @@ MAX_INTENTS_AT_ONCE = 25
 MAX_SETTLED_AT_ONCE = 100
 """Intents removed in one write."""
 
-MAX_FRUITLESS_CLAIMS = 5
-"""Claims in a row without progress, after which a run is parked."""
+MAX_FRUITLESS = 5
+"""Executions in a row without progress, after which a run is parked."""
 
 READ_TRIES = 4
 """Loads of a run whose journal entries contradict each other, before that counts as an error."""

@@ -86,6 +86,18 @@ class RunStore(Protocol):
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """Extend the lease. Returns the current head. Fenced."""
 
+    def count_stall(self, head: RunHead) -> RunHead:
+        """Count the execution before this one as fruitless, if it has not released the run; once.
+
+        Nothing is counted if it is not known whether it has, in a head of an earlier form.
+
+        Args:
+            head: the head as it was claimed.
+
+        Returns:
+            The current head. Fenced.
+        """
+
     def hand_back(
         self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
     ) -> None:
@@ -94,11 +106,11 @@ class RunStore(Protocol):
         Args:
             due: when the sweeper wakes the run.
             note: why the claim came to nothing.
-            counted: whether it counts as a fruitless claim.
+            counted: whether it counts as fruitless.
         """
 
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
-        """Record progress since the claim, which resets the count of fruitless claims. Fenced."""
+        """Record progress, which resets the count of fruitless executions. Fenced."""
 
     def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
         """Write a journal entry once. Returns the stored entry: `entry`, or an earlier one."""

@@ -98,6 +98,7 @@ def head_item(head: RunHead, form: int) -> Item:
         "lease_until": millis(head.lease_until) if head.lease_until else None,
         "wake": head.wake,
         "stalls": head.stalls,
+        "released": head.released,
         "registers": head.registers,
         # These two are conditions of updates, which ask whether the attribute exists.
         "cancelled": head.cancelled or None,
@@ -133,6 +134,7 @@ def read_head(item: Item) -> RunHead:
         wake=int(item["wake"]),
         cancelled=bool(item.get("cancelled")),
         stalls=int(item["stalls"]),
+        released=int(item["released"]) if "released" in item else None,
         registers=int(item["registers"]),
         intents={path: _read_intent(each) for path, each in item["intents"].items()},
         note=item.get("note"),

@@ -33,7 +33,6 @@ def claim_update(
             "#status = :running",
             "epoch = epoch + :one",
             "#owner = :owner",
-            "stalls = stalls + :one",
             "lease_until = :lease",
             "due = :lease",
             "due_shard = :shard",
@@ -72,23 +71,32 @@ def renew_update(epoch: int, lease_until: datetime) -> UpdateExpression:
     )
 
 
+def count_stall_update(head: RunHead) -> UpdateExpression:
+    """Count the execution before this one, which has not released the run, once."""
+    return lease_held(head.epoch) + UpdateExpression(
+        sets=("stalls = stalls + :lost", "released = :before"),
+        conditions=("(attribute_not_exists(released) OR released < :before)",),
+        values={":lost": int(head.released is not None), ":before": head.epoch - 1},
+    )
+
+
 def hand_back_update(epoch: int, due: datetime, note: str, *, counted: bool) -> UpdateExpression:
-    """Give up the lease of a claim that came to nothing."""
+    """Give up the lease of an execution that came to nothing."""
     update = lease_held(epoch) + UpdateExpression(
-        sets=("#status = :ready", "due = :due", "note = :note"),
+        sets=("#status = :ready", "due = :due", "note = :note", "released = epoch"),
         removes=("#owner", "lease_until"),
         values={":ready": Status.READY, ":due": millis(due), ":note": note},
     )
-    if counted:
+    if not counted:
         return update
-    return update + UpdateExpression(sets=("stalls = stalls + :less",), values={":less": -1})
+    return update + UpdateExpression(sets=("stalls = stalls + :one",), values={":one": 1})
 
 
 def progress_update(epoch: int, entry_count: int) -> UpdateExpression:
-    """Reset the count of fruitless claims; the present claim stays counted until its release."""
+    """Reset the count of fruitless executions."""
     return lease_held(epoch) + UpdateExpression(
-        sets=("stalls = :one", "registers = :registers"),
-        values={":one": 1, ":registers": entry_count},
+        sets=("stalls = :zero", "registers = :registers"),
+        values={":zero": 0, ":registers": entry_count},
     )
 
 
@@ -135,7 +143,8 @@ def commit_update(
 
 
 def _release_update(release: ReleaseTerms) -> UpdateExpression:
-    sets = ["#status = :status", "registers = :registers"]
+    # The epoch is that of the lease, which is a condition of the release.
+    sets = ["#status = :status", "registers = :registers", "released = epoch"]
     removes = ["#owner", "lease_until"]
     values: Item = {
         ":status": release.status,
@@ -145,6 +154,9 @@ def _release_update(release: ReleaseTerms) -> UpdateExpression:
     if release.progress:
         sets.append("stalls = :zero")
         values[":zero"] = 0
+    else:
+        sets.append("stalls = stalls + :one")
+        values[":one"] = 1
     if release.status.ended:
         # A message may continue a run that has ended; it must not be paused then.
         removes.append("paused")
@@ -239,36 +251,6 @@ def resume_update(status: Status, now: datetime) -> UpdateExpression:
     """Resume a paused run that has this status."""
     return wake_update(status, now) + UpdateExpression(
         removes=("paused",), conditions=("paused = :true",), values={":true": True}
-    )
-
-
-def hand_over_update(status: Status, epoch: int, number: int, form: int) -> UpdateExpression:
-    """Hand over a run that has this status and epoch."""
-    return UpdateExpression(
-        # The form keeps code that does not know the status from reading the run.
-        sets=(
-            "#status = :moved",
-            "moved_from = :status",
-            "moves = :number",
-            "f = :form",
-        ),
-        removes=("due", "#owner", "lease_until"),
-        conditions=("#status = :status", "epoch = :epoch"),
-        values={
-            ":moved": Status.MOVED,
-            ":status": status,
-            ":epoch": epoch,
-            ":number": number,
-            ":form": form,
-        },
-    )
-
-
-def restorable(number: int) -> UpdateExpression:
-    """The condition that no run is stored, or one that yields to the document of this number."""
-    return UpdateExpression(
-        conditions=("(attribute_not_exists(pk) OR (#status = :moved AND moves <= :number))",),
-        values={":moved": Status.MOVED, ":number": number},
     )
 
 

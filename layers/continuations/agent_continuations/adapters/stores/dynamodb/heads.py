@@ -5,6 +5,7 @@ from datetime import datetime
 
 from agent_continuations.adapters.stores.dynamodb.client import CONTENDED_TRIES, ConditionFailed
 from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpression
+from agent_continuations.adapters.stores.dynamodb.hand_over import hand_over_update, restorable
 from agent_continuations.adapters.stores.dynamodb.head_items import (
     as_stored,
     head_item,
@@ -14,15 +15,14 @@ from agent_continuations.adapters.stores.dynamodb.head_items import (
 from agent_continuations.adapters.stores.dynamodb.head_updates import (
     cancel_update,
     claim_update,
+    count_stall_update,
     hand_back_update,
-    hand_over_update,
     has_lost_lease,
     intents_update,
     pause_update,
     progress_update,
     redrive_update,
     renew_update,
-    restorable,
     resume_update,
     wake_update,
 )
@@ -62,6 +62,14 @@ class Heads:
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         """See `RunStore.renew`."""
         return self._update_fenced(run_id, renew_update(epoch, lease_until))
+
+    def count_stall(self, head: RunHead) -> RunHead:
+        """See `RunStore.count_stall`."""
+        run_id = head.run_id
+        after = self._update(run_id, count_stall_update(head)) or self.head(run_id)
+        if after is None or after.epoch != head.epoch or after.status is not Status.RUNNING:
+            raise Fenced(run_id)
+        return after  # counted now, or by an earlier request whose answer was lost
 
     def hand_back(
         self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool

@@ -80,6 +80,9 @@ class DynamoDBStore:
     def renew(self, run_id: str, *, epoch: int, lease_until: datetime) -> RunHead:
         return self._heads.renew(run_id, epoch=epoch, lease_until=lease_until)
 
+    def count_stall(self, head: RunHead) -> RunHead:
+        return self._heads.count_stall(head)
+
     def hand_back(
         self, run_id: str, *, epoch: int, due: datetime, note: str, counted: bool
     ) -> None:

@@ -50,7 +50,6 @@ class RunRecord:
             owner=holder,
             lease_until=lease_until,
             due=lease_until,
-            stalls=head.stalls + 1,
             updated_at=now,
         )
 
@@ -82,7 +81,8 @@ class RunRecord:
             note=note,
             owner=None,
             lease_until=None,
-            stalls=self.head.stalls - (not counted),
+            stalls=self.head.stalls + counted,
+            released=self.head.epoch,
         )
 
     def release(self, terms: ReleaseTerms, now: datetime) -> RunHead:
@@ -97,7 +97,8 @@ class RunRecord:
             registers=terms.entry_count,
             owner=None,
             lease_until=None,
-            stalls=0 if terms.progress else self.head.stalls,
+            stalls=0 if terms.progress else self.head.stalls + 1,
+            released=self.head.epoch,
             updated_at=now,
         )
 

@@ -69,9 +69,17 @@ class InMemoryStore:
         with self._lock:
             self._leased(run_id, epoch).hand_back(due, note, counted=counted)
 
+    def count_stall(self, head: RunHead) -> RunHead:
+        with self._lock:
+            run = self._leased(head.run_id, head.epoch)
+            if not run.head.lost_execution:
+                return run.head
+            stalls = run.head.stalls + (head.released is not None)
+            return run.update(stalls=stalls, released=head.epoch - 1)
+
     def progress(self, run_id: str, *, epoch: int, entry_count: int) -> RunHead:
         with self._lock:
-            return self._leased(run_id, epoch).update(stalls=1, registers=entry_count)
+            return self._leased(run_id, epoch).update(stalls=0, registers=entry_count)
 
     def append(self, run_id: str, entry: JournalEntry) -> JournalEntry:
         with self._lock:
