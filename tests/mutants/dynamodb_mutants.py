@@ -37,8 +37,8 @@ DYNAMODB = (
     Mutant(
         "a claim without a new epoch",
         HEAD_UPDATES,
-        '"epoch = epoch + :one"',
-        '"epoch = epoch"',
+        '":owner": holder,\n            ":one": 1,',
+        '":owner": holder,\n            ":one": 0,',
         simulated("a_former_lease_holder_writes_nothing"),
     ),
     Mutant(

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, unit
 
 HEAD_UPDATES = "adapters/stores/dynamodb/head_updates.py"
+HAND_OVER = "adapters/stores/dynamodb/hand_over.py"
 RUNS = "adapters/stores/dynamodb/runs.py"
 RUN = "core/run.py"
 EFFECTS = "core/effects.py"
@@ -58,35 +59,35 @@ FORMS = (
 HAND_OVERS = (
     Mutant(
         "a hand-over without what was executed meanwhile",
-        HEAD_UPDATES,
+        HAND_OVER,
         'conditions=("#status = :status", "epoch = :epoch"),',
         'conditions=("#status = :status", "(attribute_exists(pk) OR epoch = :epoch)"),',
         hand_over("an_execution_that_came_and_went_before_the_mark_wins"),
     ),
     Mutant(
         "a hand-over that forgets a decision",
-        HEAD_UPDATES,
+        HAND_OVER,
         'conditions=("#status = :status", "epoch = :epoch"),',
         'conditions=("epoch = :epoch",),',
         hand_over("a_decision_before_the_mark_is_part_of_the_hand_over"),
     ),
     Mutant(
         "a moved run that older code may take for its own",
-        HEAD_UPDATES,
+        HAND_OVER,
         '            "f = :form",\n        ),\n        removes=("due",',
         '            "x = :form",\n        ),\n        removes=("due",',
         hand_over("a_run_that_is_handed_over_gets_the_newest_form_which_older_code_leaves_alone"),
     ),
     Mutant(
         "a document that replaces a newer one",
-        HEAD_UPDATES,
+        HAND_OVER,
         "(#status = :moved AND moves <= :number)",
         "(#status = :moved AND (attribute_exists(pk) OR moves <= :number))",
         hand_over("a_newer_document_that_was_loaded_meanwhile_stays"),
     ),
     Mutant(
         "a document that replaces a run that continues",
-        HEAD_UPDATES,
+        HAND_OVER,
         "(#status = :moved AND moves <= :number)",
         "((attribute_exists(pk) OR #status = :moved) AND moves <= :number)",
         hand_over("a_run_that_was_taken_back_meanwhile_is_not_replaced"),

@@ -135,14 +135,14 @@ RESULTS_IN_HAND = (
 
 HANDED_BACK = (
     Mutant(
-        "an outage that counts as a fruitless claim",
+        "an outage that counts as a fruitless execution",
         EXECUTION,
         "except Retryable as error:\n            self._hand_back(str(error), counted=False)",
         "except Retryable as error:\n            self._hand_back(str(error), counted=True)",
         engine("failing_steps", "a_run_is_handed_back_with_the_reason_and_claimed_in_a_minute"),
     ),
     Mutant(
-        "a newer form that counts as a fruitless claim",
+        "a newer form that counts as a fruitless execution",
         EXECUTION,
         "except NewerForm as error:\n            self._hand_back(str(error), counted=False)",
         "except NewerForm as error:\n            self._hand_back(str(error), counted=True)",
@@ -173,22 +173,43 @@ HANDED_BACK = (
     Mutant(
         "a run that is handed back once at most",
         EXECUTION,
-        "                self.context.pause(2.0**tries)",
+        "                self.context.pause(min(2.0**tries, LONGEST_PAUSE_SECONDS))",
         "                return",
         engine("failing_steps", "a_run_is_handed_back_although_the_store_answers_only_later"),
     ),
     Mutant(
-        "an uncounted claim that stays counted",
+        "a lost execution that is counted twice",
         HEAD_UPDATES,
-        'values={":less": -1})',
-        'values={":less": 0})',
+        "(attribute_not_exists(released) OR released < :before)",
+        "(attribute_not_exists(released) OR released < :before OR attribute_exists(pk))",
+        simulated("lost_executions_are_counted_until_progress"),
+    ),
+    Mutant(
+        "a run that is handed back and counts as lost",
+        HEAD_UPDATES,
+        'sets=("#status = :ready", "due = :due", "note = :note", "released = epoch"),',
+        'sets=("#status = :ready", "due = :due", "note = :note"),',
+        simulated("an_execution_that_has_released_its_run_is_not_lost"),
+    ),
+    Mutant(
+        "a lost execution that nobody counts",
+        EXECUTION,
+        "            if head.lost_execution:",
+        "            if head.lost_execution and not head.lost_execution:",
+        engine("runner", "a_run_whose_process_dies_again_and_again_is_parked"),
+    ),
+    Mutant(
+        "an uncounted execution that is counted",
+        HEAD_UPDATES,
+        "    if not counted:\n        return update\n",
+        "",
         simulated("a_run_that_is_handed_back_can_be_claimed_at_once"),
     ),
     Mutant(
-        "a counted claim that is not counted",
+        "a counted execution that is not counted",
         HEAD_UPDATES,
-        "    if counted:\n        return update\n",
-        "",
+        "    if not counted:\n        return update\n",
+        "    return update\n",
         simulated("a_run_that_is_handed_back_can_be_claimed_at_once"),
     ),
     Mutant(
@@ -206,10 +227,10 @@ HANDED_BACK = (
         simulated("a_run_that_is_handed_back_can_be_claimed_at_once"),
     ),
     Mutant(
-        "in memory: an uncounted claim that stays counted",
+        "in memory: an uncounted execution that is counted",
         RECORD,
-        "stalls=self.head.stalls - (not counted),",
-        "stalls=self.head.stalls,",
+        "stalls=self.head.stalls + counted,",
+        "stalls=self.head.stalls + 1,",
         memory("a_run_that_is_handed_back_can_be_claimed_at_once"),
     ),
 )

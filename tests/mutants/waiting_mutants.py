@@ -270,7 +270,7 @@ TOLD = (
     Mutant(
         "a notice to programs that counts as failed",
         OUTBOX,
-        "if not each.startswith(PROGRAM)]",
+        "if not is_program(each)]",
         "if each]",
         outbox("a_notice_to_programs_needs_no_recipients"),
     ),

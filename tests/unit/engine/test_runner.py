@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event, Thread
 from time import sleep
@@ -679,6 +680,23 @@ def test_a_notice_replaces_huge_arguments_by_their_size() -> None:
     (notice,) = harness.store.notices(run_id)
     assert len(notice.model_dump_json()) < 10_000
     assert "1000011 characters" in str(notice.arguments)
+
+
+def test_a_run_whose_process_dies_again_and_again_is_parked() -> None:
+    def model(_request: ModelRequest) -> Reply:
+        raise KeyboardInterrupt
+
+    harness = Harness(script=model)
+    run_id = harness.start()
+    # The first five have the start of the run as an entry that no execution had counted yet.
+    for _ in range(2 * MAX_FRUITLESS):
+        with pytest.raises(KeyboardInterrupt):
+            harness.worker().advance(run_id)
+        harness.later(minutes=3)
+    status = None
+    with suppress(KeyboardInterrupt):
+        status = harness.worker().advance(run_id)
+    assert status is Status.PARKED
 
 
 def test_a_run_that_cannot_be_loaded_is_parked() -> None:
