@@ -147,7 +147,7 @@ class WorkerPool:
                 self.other_ends["at Lambda's deadline"] += 1
 
     def kill(self, aim: Activity) -> bool:
-        """Kill a worker that has an activity; False if there is none."""
+        """Kill a worker that has an activity; False if there is none, or it has ended its work."""
         found = [
             connection for connection, each in self._workers.items() if aim in each.slot.read()
         ]
@@ -155,6 +155,8 @@ class WorkerPool:
             return False
         connection = self._random.choice(found)
         time.sleep(self._random.uniform(0, TICK_SECONDS))
+        if Activity.MESSAGE not in self._workers[connection].slot.read():
+            return False
         worker = self._kill_worker(connection)
         self.kills += 1
         within = worker.slot.read()

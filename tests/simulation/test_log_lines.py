@@ -22,7 +22,8 @@ SEEDS = (6, 26, 32, 48, 90, 107)  # leases are lost in most of them
 ONCE = {
     "model replied": ("run_id", "path", "turn"),
     "tool returned": ("run_id", "path"),
-    "job polled": ("run_id", "path", "poll"),
+    # Two executions may poll at once, around a lost lease: one finds the job pending, one done.
+    "job polled": ("run_id", "path", "poll", "outcome"),
     "wait ended": ("run_id", "path"),
     "child run started": ("run_id", "path"),
     "request decided": ("run_id", "path", "request_id"),
