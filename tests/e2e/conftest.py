@@ -56,20 +56,20 @@ _NOTING = """
 import json as _json
 from agent_continuations.authoring.tool import Tool as _Tool
 
-_run = _Tool.run
+_returned = _Tool.returned
 
 
-def _noted(self, arguments, context, now):
+def _noted(self, arguments, context):
     ran = {{"run_id": context.run_id, "path": context.path, "tool": self.name}}
     ran |= {{"arguments": dict(arguments), "attempt": context.attempt}}
     if self.name == "book_truck":
         ran["callback_url"] = context.callback_url
     with open({ledger!r}, "a", encoding="utf-8") as ledger:
         ledger.write(_json.dumps(ran) + "\\n")
-    return _run(self, arguments, context, now)
+    return _returned(self, arguments, context)
 
 
-_Tool.run = _noted
+_Tool.returned = _noted
 """
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent_continuations.adapters.hosts.aws_lambda import read_hosts
+from agent_continuations.ports.tool_host import HostRequest
 from tests.local.template import ROOT, template
 from tests.support.deployment import Deployment
 from tests.support.lambda_invocation import example
@@ -233,6 +234,8 @@ def test_an_example_event_fits_a_trigger_of_the_template(path: Path) -> None:
         assert event["requestContext"]["resourcePath"] == event["resource"]
         signed = event["requestContext"]["identity"]["userArn"]
         assert bool(signed) != event["resource"].startswith(FOR_PEOPLE)
+    elif "calls" in event:  # the engine's, and no service's
+        assert HostRequest.model_validate(event).calls
     elif "Records" in event:
         [record] = event["Records"]
         queue = record["eventSourceARN"].rpartition("-")[2]

@@ -7,6 +7,7 @@ RELEASE_STATUS = "engine/release_status.py"
 EXECUTION = "engine/execution.py"
 RESULTS = "engine/results.py"
 SCHEDULER = "engine/scheduler.py"
+TOOL_CALLS = "engine/tool_calls.py"
 IN_FLIGHT = "engine/in_flight.py"
 NEXT_WAKE = "engine/next_wake.py"
 
@@ -143,8 +144,8 @@ DOUBT = (
     Mutant(
         "a doubt by the present time",
         SCHEDULER,
-        "self._context.limits.clock_skew) > self._run.loaded_at:",
-        "self._context.limits.clock_skew) > now:",
+        "lease_dead_at(effect, skew) > self._run.loaded_at:",
+        "lease_dead_at(effect, skew) > now:",
         engine(
             "scheduler",
             "no_call_is_in_doubt_whose_outcome_may_have_been_stored_since_the_load[save_profile]",
@@ -166,16 +167,16 @@ DOUBT = (
     ),
     Mutant(
         "a tool without an intent",
-        SCHEDULER,
-        "            self._record_intents([start for start, _ in batch])\n",
-        "",
+        TOOL_CALLS,
+        "since = self._record_intents(batch)",
+        "since = self._context.clock()",
         engine("runner", "a_once_tool_in_doubt_is_put_to_a_person_and_does_not_run_again"),
     ),
     Mutant(
         "an intent that is over before its tool has run",
-        SCHEDULER,
-        "attempt=start.attempt, started_at=now, deadline=deadline",
-        "attempt=start.attempt, started_at=now, deadline=now",
+        TOOL_CALLS,
+        "deadline=self._ends_at(bound.tool.host, now),",
+        "deadline=now,",
         engine("scheduler", "a_call_is_in_doubt_when_its_process_is_dead_by_any_machines_clock"),
     ),
     Mutant(

@@ -3,6 +3,7 @@
 It may be refused, die, hang, go on after its caller has died, begin late, or be cut off.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_continuations.authoring.in_process_host import InProcessHost, Work
@@ -95,7 +96,7 @@ class SimulatedHosts:
             raise NotRun("the host is denied", passes=True)
         if fault == "late":
             delay = self._random.choice([5.0, 60.0, 3000.0]) * self._random.random()
-            world.scheduler.later(delay, lambda: self._invoked(request, disturbed=True))
+            world.scheduler.later(delay, partial(self._invoke_late, request))
             raise CallLost("no answer", ended=False)
         invocation = self._invoked(request, disturbed=fault == "cut")
         if fault == "cut":
@@ -108,6 +109,9 @@ class SimulatedHosts:
 
     def _invoked(self, request: HostRequest, *, disturbed: bool) -> Invocation:
         return Invocation(self._world, self._caller, request, disturbed=disturbed)
+
+    def _invoke_late(self, request: HostRequest) -> None:
+        self._invoked(request, disturbed=True)
 
     def _drawn_fault(self) -> str | None:
         world = self._world

@@ -22,5 +22,6 @@ class HandlerHosts:
     def invoke(self, host: str, request: HostRequest) -> HostResponse:
         function = self._hosts[host].arn.rpartition(":")[2]
         event: dict[str, Any] = json.loads(request.model_dump_json())
-        answer = handler(event, Context(function, self.timeout(host)))
+        context: Any = Context(function, self.timeout(host))
+        answer = handler(event, context)
         return HostResponse.model_validate_json(json.dumps(answer))

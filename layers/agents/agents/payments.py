@@ -1,7 +1,7 @@
 """Payments by three levels of agents: the treasury, its clerk, and a worker for each order.
 
 Transfers above 100 euros and the deletion of an account need approval. Several requests can be
-open at the same time.
+open at the same time. What moves money runs in a function of its own, with rights of its own.
 """
 
 from agent_continuations import Agent, Approval, ToolContext, tool
@@ -22,7 +22,8 @@ def balance(account: str) -> int:
 @tool(
     approval=Approval(
         approvers=["cfo@example.com"], when=lambda call: call.arguments["amount"] > 100
-    )
+    ),
+    host="payments",
 )
 def transfer(amount: int, to: str, context: ToolContext) -> str:
     """Transfer money. It cannot be taken back.
@@ -34,7 +35,7 @@ def transfer(amount: int, to: str, context: ToolContext) -> str:
     return f"Transferred {amount} euros to {to} (order {context.idempotency_key[:8]})."
 
 
-@tool(approval=Approval(approvers=["cfo@example.com", "audit@example.com"]))
+@tool(approval=Approval(approvers=["cfo@example.com", "audit@example.com"]), host="payments")
 def delete_account(account: str) -> str:
     """Delete an account for good.
 

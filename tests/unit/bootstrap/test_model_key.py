@@ -79,6 +79,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         "TABLE": "table",
         "BUCKET": "bucket",
         "RECIPIENTS": "{}",
+        "TOOL_HOSTS": json.dumps(dict.fromkeys(("tools", "payments"), {"arn": "a", "timeout": 1})),
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

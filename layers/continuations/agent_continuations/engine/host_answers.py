@@ -15,6 +15,7 @@ from agent_continuations.authoring.tool import Tool
 from agent_continuations.authoring.waits import read_wait
 from agent_continuations.core.base import storable
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
+from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import Effect
@@ -89,7 +90,7 @@ class Sent(NamedTuple):
                 return Suspended(path=path, wait=made, attempt=self.attempt, at=now)
             case HostAnswer(kind="refused"):
                 reason, passes = storable(answer.content), answer.passes
-                return NotStarted(self.path, reason, answer.shown, passes, soon=passes)
+                return NotStarted(self.path, reason, _shown(answer), passes, soon=passes)
             case _:
                 return self.lost(UNUSABLE, ended=True)
 
@@ -141,3 +142,9 @@ def outcome_or_wait(tool: Tool, answer: HostAnswer, now: datetime) -> Outcome | 
         return Outcome(kind="error", content=failure_text(error))
     wait: Wait = made
     return wait
+
+
+def _shown(refused: HostAnswer) -> dict[str, Any] | None:
+    """The arguments as the host would show them; None if it says nothing that can be shown."""
+    _, error = attempted(canonical_json, refused.shown)
+    return refused.shown if error is None else None

@@ -4,7 +4,7 @@ A request that is not answered is never sent again. A call whose body has certai
 again later; one of which this is not known is in doubt, unless it may simply run again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -30,6 +30,9 @@ from agent_continuations.ports.tool_host import (
     HostRequest,
     NotRun,
 )
+
+MAX_CALLS_BYTES = MAX_HOST_BYTES - 1000
+"""The largest size of the calls of one request; all else in it is short."""
 
 Start = tuple[RunTool, BoundCall]
 
@@ -85,7 +88,9 @@ class ToolCalls:
             )
             if bound:
                 ready[start.path] = (start, bound)
-        self._start_reads([each for each in ready.values() if not has_intent(each[0])])
+        reads = [each for each in ready.values() if not has_intent(each[0])]
+        for together in self._that_share_a_request(reads):
+            self._submit(together, self._context.clock())
         with_intent = [each for each in ready.values() if has_intent(each[0])]
         for at in range(0, len(with_intent), MAX_INTENTS_AT_ONCE):
             batch = with_intent[at : at + MAX_INTENTS_AT_ONCE]
@@ -150,7 +155,7 @@ class ToolCalls:
             return None
         if timeout is None:
             return bound
-        if len(bound.hosted.model_dump_json().encode()) > MAX_HOST_BYTES:
+        if _size(bound) > MAX_CALLS_BYTES:
             self._blocked[path] = Block("the call is too large for its tool's host", passes=False)
             return None
         if self._deadline and self._after(self._longest(timeout)) > self._deadline:
@@ -158,17 +163,24 @@ class ToolCalls:
             return None
         return bound
 
-    def _start_reads(self, starts: Sequence[Start]) -> None:
-        """Start tools that only read; those of one host of its own share a request."""
+    def _that_share_a_request(self, reads: Sequence[Start]) -> Iterator[list[Start]]:
+        """Calls that only read, in groups: those of one host apart, as many as fit a request."""
         together: dict[str, list[Start]] = {}
-        for start in starts:
-            host = start[1].tool.host
-            if start[0].path in self._alone or self._hosts.timeout(host) is None:
-                self._submit([start], self._context.clock())
-            else:
-                together.setdefault(host, []).append(start)
-        for group in together.values():
-            self._submit(group, self._context.clock())
+        left: dict[str, int] = {}
+        for start in reads:
+            path, bound = start[0].path, start[1]
+            host = bound.tool.host
+            if path in self._alone or self._hosts.timeout(host) is None:
+                yield [start]
+                continue
+            size = _size(bound)
+            if size > left.get(host, 0):
+                if host in together:
+                    yield together[host]
+                together[host], left[host] = [], MAX_CALLS_BYTES
+            together[host].append(start)
+            left[host] -= size
+        yield from together.values()
 
     def _record_intents(self, starts: Sequence[Start]) -> datetime:
         """Store the intents of tools that start now; past their deadline no process runs them.
@@ -249,3 +261,8 @@ class ToolCalls:
 
     def _after(self, seconds: float) -> datetime:
         return self._context.clock() + timedelta(seconds=seconds)
+
+
+def _size(bound: BoundCall) -> int:
+    """How many bytes a call has in a request."""
+    return len(bound.hosted.model_dump_json().encode())
