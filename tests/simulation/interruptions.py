@@ -10,7 +10,6 @@ from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpre
 from agent_continuations.adapters.stores.dynamodb.items import Item
 from agent_continuations.core.run import Status
 from agent_continuations.engine import commit_batches, execution
-from agent_continuations.engine.child_runs import report_to_parent
 from agent_continuations.engine.execution import RunExecution
 from agent_continuations.engine.release_status import ReleaseStatus, release_status
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
@@ -69,18 +68,6 @@ def no_outcome_in_hand(patch: Patch) -> None:
     patch.setattr(RunExecution, "_give_up_at", lambda _execution, since: since)
 
 
-def no_wait_for_a_parked_child(patch: Patch) -> None:
-    park = RunExecution._park
-
-    def reporting(run: RunExecution, note: str) -> Status | None:
-        status = park(run, note)
-        if status is Status.PARKED:
-            report_to_parent(run.context, run.run.head, None, Status.FAILED, note)
-        return status
-
-    patch.setattr(RunExecution, "_park", reporting)
-
-
 # Each with the promises that break without the mechanism, and a seed that shows it.
 INTERRUPTED = [
     (no_refund_of_a_claim_in_an_outage, "P1", 31),
@@ -89,5 +76,4 @@ INTERRUPTED = [
     (no_form_at_claim, "P1 L1", 4),
     (no_batches, "P1 L1", 14),
     (no_outcome_in_hand, "D1", 18),
-    (no_wait_for_a_parked_child, "C1", 35),
 ]
