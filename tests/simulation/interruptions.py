@@ -10,6 +10,7 @@ from agent_continuations.adapters.stores.dynamodb.expressions import UpdateExpre
 from agent_continuations.adapters.stores.dynamodb.items import Item
 from agent_continuations.core.run import Status
 from agent_continuations.engine import commit_batches, execution
+from agent_continuations.engine.child_runs import report_to_parent
 from agent_continuations.engine.execution import RunExecution
 from agent_continuations.engine.release_status import ReleaseStatus, release_status
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
@@ -18,7 +19,7 @@ from agent_continuations.errors import Conflict, CorruptValue
 Patch: TypeAlias = pytest.MonkeyPatch
 
 
-def no_refund_of_a_claim_in_an_outage(patch: Patch) -> None:
+def outages_that_count(patch: Patch) -> None:
     hand_back = RunUnitOfWork.hand_back
 
     def counted(run: RunUnitOfWork, due: datetime, note: str, **_: bool) -> None:
@@ -68,12 +69,26 @@ def no_outcome_in_hand(patch: Patch) -> None:
     patch.setattr(RunExecution, "_give_up_at", lambda _execution, since: since)
 
 
+def no_wait_for_a_parked_child(patch: Patch) -> None:
+    """A child run that is parked reports an error to its parent."""
+    release = RunUnitOfWork.release
+
+    def reporting(run: RunUnitOfWork, released: ReleaseStatus, *more: Any) -> bool:
+        written = release(run, released, *more)
+        if written and released.status is Status.PARKED:
+            report_to_parent(run._context, run.head, None, Status.FAILED, released.note)
+        return written
+
+    patch.setattr(RunUnitOfWork, "release", reporting)
+
+
 # Each with the promises that break without the mechanism, and a seed that shows it.
 INTERRUPTED = [
-    (no_refund_of_a_claim_in_an_outage, "P1", 31),
+    (outages_that_count, "P1", 31),
     (no_input_to_parked_runs, "N1", 182),
     (no_retry_of_blocked_calls, "L1", 21),
     (no_form_at_claim, "P1 L1", 4),
     (no_batches, "P1 L1", 14),
     (no_outcome_in_hand, "D1", 18),
+    (no_wait_for_a_parked_child, "C1", 575),
 ]
