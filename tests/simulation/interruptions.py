@@ -19,7 +19,7 @@ from agent_continuations.errors import Conflict, CorruptValue
 Patch: TypeAlias = pytest.MonkeyPatch
 
 
-def no_refund_of_a_claim_in_an_outage(patch: Patch) -> None:
+def outages_that_count(patch: Patch) -> None:
     hand_back = RunUnitOfWork.hand_back
 
     def counted(run: RunUnitOfWork, due: datetime, note: str, **_: bool) -> None:
@@ -70,24 +70,25 @@ def no_outcome_in_hand(patch: Patch) -> None:
 
 
 def no_wait_for_a_parked_child(patch: Patch) -> None:
-    park = RunExecution._park
+    """A child run that is parked reports an error to its parent."""
+    release = RunUnitOfWork.release
 
-    def reporting(run: RunExecution, note: str) -> Status | None:
-        status = park(run, note)
-        if status is Status.PARKED:
-            report_to_parent(run.context, run.run.head, None, Status.FAILED, note)
-        return status
+    def reporting(run: RunUnitOfWork, released: ReleaseStatus, *more: Any) -> bool:
+        written = release(run, released, *more)
+        if written and released.status is Status.PARKED:
+            report_to_parent(run._context, run.head, None, Status.FAILED, released.note)
+        return written
 
-    patch.setattr(RunExecution, "_park", reporting)
+    patch.setattr(RunUnitOfWork, "release", reporting)
 
 
 # Each with the promises that break without the mechanism, and a seed that shows it.
 INTERRUPTED = [
-    (no_refund_of_a_claim_in_an_outage, "P1", 31),
+    (outages_that_count, "P1", 31),
     (no_input_to_parked_runs, "N1", 182),
     (no_retry_of_blocked_calls, "L1", 21),
     (no_form_at_claim, "P1 L1", 4),
     (no_batches, "P1 L1", 14),
     (no_outcome_in_hand, "D1", 18),
-    (no_wait_for_a_parked_child, "C1", 35),
+    (no_wait_for_a_parked_child, "C1", 575),
 ]

@@ -113,7 +113,7 @@ class RunLog:
         self._write(ERROR, "run blocked", details)
 
     def handed_back(self, note: str) -> None:
-        """A claim came to nothing, and the run will be claimed again."""
+        """An execution came to nothing, and the run will be claimed again."""
         self._write(WARNING, "run handed back", {"reason": note})
 
     def lease_lost(self) -> None:

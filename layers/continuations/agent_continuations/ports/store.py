@@ -105,7 +105,7 @@ class RunStore(Protocol):
 
         Args:
             due: when the sweeper wakes the run.
-            note: why the claim came to nothing.
+            note: why the execution came to nothing.
             counted: whether it counts as fruitless.
         """
 

@@ -74,7 +74,7 @@ class RunRecord:
         return self.update(intents={**kept, **new})
 
     def hand_back(self, due: datetime, note: str, *, counted: bool) -> None:
-        """Give up the lease of a claim that came to nothing."""
+        """Give up the lease of an execution that came to nothing."""
         self.update(
             status=Status.READY,
             due=due,
