@@ -30,8 +30,8 @@ def take(record: Mapping[str, Any], about: dict[str, Any]) -> str:
         return "stored"
     if receipt.fate == "unverified" and _is_first(record):
         # The key may be newer than the one that is cached here; the next time it is not.
-        raise Retryable(receipt.reason or "not verified")
-    logger.warning("message refused", extra={**about, "reason": receipt.reason})
+        raise Retryable(f"not verified: {receipt.error}")
+    logger.warning("message refused", extra={**about, "reason": str(receipt.error)})
     count("InboundRefused")
     if _is_dead_letter(receipt):
         inbound_dead_letters().send_text(record["body"])

@@ -29,14 +29,14 @@ class Receipt:
             is newer than the one that is known here. `unknown`: it has no form that is known here.
         kind: the kind of the message; None if it is unknown.
         run_id, path: of the run and the call that it is for; None if they are not verified.
-        reason: why it was not stored; without its content.
+        error: why it was not stored; without its content.
     """
 
     fate: Fate
     kind: str | None = None
     run_id: str | None = None
     path: str | None = None
-    reason: str | None = None
+    error: Exception | None = None
 
 
 class InboundReceiver:
@@ -69,17 +69,15 @@ class InboundReceiver:
         try:
             message = parsed_message(text)
         except ValueError as error:
-            return Receipt(fate="unknown", reason=str(error))
+            return Receipt(fate="unknown", error=error)
         try:
             store, run_id, path = self._verified(message)
         except NotFound as error:
-            return Receipt(fate="unverified", kind=message.kind, reason=str(error))
+            return Receipt(fate="unverified", kind=message.kind, error=error)
         try:
             store()
         except (Conflict, Invalid) as error:
-            return Receipt(
-                fate="refused", kind=message.kind, run_id=run_id, path=path, reason=str(error)
-            )
+            return Receipt(fate="refused", kind=message.kind, run_id=run_id, path=path, error=error)
         return Receipt(fate="stored", kind=message.kind, run_id=run_id, path=path)
 
     def _verified(self, message: InboundMessage) -> tuple[Callable[[], object], str, str | None]:
