@@ -7,6 +7,7 @@ import pytest
 from tests.mutants.core_mutants import CORE
 from tests.mutants.dynamodb_mutants import DYNAMODB
 from tests.mutants.engine_mutants import ENGINE
+from tests.mutants.inbound_mutants import REPORTS
 from tests.mutants.lease_mutants import LEASES_AND_DOUBT
 from tests.mutants.memory_mutants import IN_MEMORY
 from tests.mutants.move_mutants import MOVES
@@ -15,7 +16,17 @@ from tests.mutants.outage_mutants import OUTAGES
 from tests.mutants.trial import PrivateCopy
 from tests.mutants.waiting_mutants import WAITING
 
-MUTANTS = (*DYNAMODB, *IN_MEMORY, *LEASES_AND_DOUBT, *ENGINE, *CORE, *OUTAGES, *WAITING, *MOVES)
+MUTANTS = (
+    *DYNAMODB,
+    *IN_MEMORY,
+    *LEASES_AND_DOUBT,
+    *ENGINE,
+    *CORE,
+    *OUTAGES,
+    *WAITING,
+    *MOVES,
+    *REPORTS,
+)
 
 
 @pytest.fixture(scope="session")
