@@ -4,7 +4,7 @@ import os
 from functools import cache
 
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
-from agent_continuations.authoring.registry import Registry
+from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import client
 from agent_continuations.ports.inbound_queue import InboundQueue
 from agent_continuations.ports.inbox import Inbox
@@ -49,14 +49,6 @@ def inbound_queue() -> InboundQueue:
     from agent_continuations.adapters.queues.sqs import SqsInboundQueue
 
     return SqsInboundQueue(client("sqs"), os.environ["INBOUND_QUEUE"])
-
-
-@cache
-def registry() -> Registry:
-    """The user's agents: `AGENTS` of the package `agents`."""
-    from agents import AGENTS
-
-    return Registry(AGENTS)
 
 
 @cache
