@@ -1,4 +1,7 @@
-"""HTTP for other systems: report the outcome of a job that a tool started."""
+"""HTTP for other systems: report the outcome of a job that a tool started.
+
+It verifies and answers, and writes nothing: the function behind the inbound queue does.
+"""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -9,11 +12,12 @@ from pydantic import Field, RootModel
 from agent_continuations.authoring.result_text import result_text
 from agent_continuations.bootstrap.links import callback_tokens
 from agent_continuations.bootstrap.log import function_logger
-from agent_continuations.bootstrap.services import services
+from agent_continuations.bootstrap.services import inbound_queue, services
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.responses import json_response
 from agent_continuations.handlers.routing import RequestBody, parsed_body, resolver
+from agent_continuations.ports.inbound_queue import CallbackMessage, returnable
 from agent_continuations.views.run import CompletedView
 
 logger = function_logger("callbacks")
@@ -44,8 +48,9 @@ class Callback(RootModel[Ended]):
 
 @app.post("/callbacks/<token>")
 def ended(token: str) -> Response[str]:
-    """Store the outcome of one call. The first one stands; the same one again gets the same
-    response.
+    """Accept the outcome of one call. The first one stands; the same one again gets the same
+    response. Another one gets 409 once the first is on record, usually within a second; before, it
+    is accepted and then dropped with a log line.
     """
     run_id, path = callback_tokens().read(token)
     logger.append_keys(run_id=run_id, path=path)
@@ -54,7 +59,9 @@ def ended(token: str) -> Response[str]:
         outcome = Outcome(kind="ok", content=result_text(body.result))
     else:
         outcome = Outcome(kind="error", content=f"The job failed. {body.error}")
-    services().inbound.complete(run_id, path, outcome)
+    outcome = returnable(outcome)
+    if not services().inbound.check_complete(run_id, path, outcome):
+        inbound_queue().send(CallbackMessage(token=token, outcome=outcome))
     count("Callbacks")
     return json_response(CompletedView(run_id=run_id, path=path, status=body.status))
 

@@ -22,7 +22,7 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict
 from agent_continuations.ports.store import Store
-from agent_continuations.services.inbound import MAX_PENDING_INBOUND
+from agent_continuations.services.inbound_checks import MAX_PENDING_INBOUND
 from agent_continuations.services.runs import MAX_INPUT_BYTES
 from tests.support.engine_harness import Harness
 

@@ -47,7 +47,10 @@ FUNCTIONS = [
 ]
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-QUEUES = ("AdvanceQueue", "ResumeQueue", "NotifyQueue", "DeadLetters")
+QUEUES = (
+    *("AdvanceQueue", "ResumeQueue", "NotifyQueue", "InboundQueue"),
+    *("DeadLetters", "InboundDeadLetters"),
+)
 
 Seen = TypeVar("Seen")
 

@@ -96,6 +96,40 @@ def test_the_function_behind_the_links_can_do_its_work_and_no_more(system: Syste
         _refused(lambda: sqs.receive_message(QueueUrl=resource("ResumeQueue")))
 
 
+@pytest.mark.parametrize("function", ["CallbacksFunction", "EventBridgeFunction"])
+def test_the_functions_that_other_systems_call_can_read_and_send_only(
+    system: System, function: str
+) -> None:
+    resource = system.stack.resource
+    table, bucket, key = resource("Table"), resource("Bucket"), {"pk": _s("x"), "sk": _s("x")}
+    with system.as_function(function) as client:
+        dynamodb, s3, sqs = map(client, ("dynamodb", "s3", "sqs"))
+        dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": _s("x")},
+        )
+        put = {"Put": {"TableName": table, "Item": key}}
+        _refused(lambda: dynamodb.put_item(TableName=table, Item=key))
+        _refused(lambda: dynamodb.transact_write_items(TransactItems=[put]))
+        _refused(lambda: dynamodb.update_item(TableName=table, Key=key))
+        _refused(lambda: s3.put_object(Bucket=bucket, Key="runs/x", Body=b""))
+        for queue in ("AdvanceQueue", "ResumeQueue", "NotifyQueue"):
+            url = resource(queue)
+            _refused(partial(sqs.send_message, QueueUrl=url, MessageBody="{}"))
+        _refused(lambda: sqs.receive_message(QueueUrl=resource("InboundQueue")))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [each for each in FUNCTIONS if each not in ("EventBridgeFunction", "InboundFunction")],
+)
+def test_no_other_function_can_sign_events(system: System, function: str) -> None:
+    secret = system.stack.resource("EventSecret")
+    with system.as_function(function) as client:
+        _refused(lambda: client("secretsmanager").get_secret_value(SecretId=secret))
+
+
 @pytest.mark.parametrize(
     "function",
     ["RunsApiFunction", "SweepFunction", "NotifyFunction", "SigninFunction", "AuthorizeFunction"],
@@ -128,7 +162,7 @@ def test_only_the_function_for_signing_in_has_the_clients_secret(
     [
         *("RunsApiFunction", "AdvanceFunction", "SweepFunction", "AuthorizeFunction"),
         *("SigninFunction", "CallbacksFunction", "EventBridgeFunction", "WebFunction"),
-        "FindStuckRunsFunction",
+        *("FindStuckRunsFunction", "InboundFunction"),
     ],
 )
 def test_functions_that_serve_no_links_cannot_make_any(system: System, function: str) -> None:

@@ -175,8 +175,10 @@ def test_a_job_calls_back(
     done = call_back(deployment, token, {"status": "ok", "result": {"rows": 12}})
     assert done.json() == {"run_id": run_id, "path": "0.0", "status": "ok"}
     assert call_back(deployment, token, {"status": "ok", "result": {"rows": 12}}).status == 200
-    call_back(deployment, token, {"status": "ok", "result": {"rows": 13}}).refused(409)
     deployment.drain()
+    assert call_back(deployment, token, {"status": "ok", "result": {"rows": 12}}).status == 200
+    call_back(deployment, token, {"status": "ok", "result": {"rows": 13}}).refused(409)
+    assert deployment.drain() == [], "an outcome on record is not sent again"
     assert deployment.read(run_id)["result"] == '{"rows": 12} / go'
     assert token not in deployment.log.getvalue()
 

@@ -8,6 +8,7 @@ from tests.mutants.core_mutants import CORE
 from tests.mutants.dynamodb_mutants import DYNAMODB
 from tests.mutants.engine_mutants import ENGINE
 from tests.mutants.host_mutants import HOSTS
+from tests.mutants.inbound_mutants import REPORTS
 from tests.mutants.lease_mutants import LEASES_AND_DOUBT
 from tests.mutants.memory_mutants import IN_MEMORY
 from tests.mutants.move_mutants import MOVES
@@ -26,6 +27,7 @@ MUTANTS = (
     *WAITING,
     *MOVES,
     *HOSTS,
+    *REPORTS,
 )
 
 

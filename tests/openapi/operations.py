@@ -283,7 +283,7 @@ _CALLBACKS: dict[tuple[str, str], dict[str, Any]] = {
         "summary": "Report the outcome of a job that a tool started",
         "requestBody": _body("application/json", _of("Callback")),
         "responses": {
-            "200": _gives(_of("CompletedView"), "the outcome is recorded, now or before"),
+            "200": _gives(_of("CompletedView"), "the outcome is accepted, or on record"),
             **_refusals(404, 409, 422, 503),
         },
     },

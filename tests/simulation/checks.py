@@ -4,7 +4,8 @@ S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one 
 call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
 stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
 G1 a standing approval is used as often as it allows. D1 nobody is asked about a call whose outcome
-a process could have stored. The promises of the other modules: P1, N1, E1 to E4, C1.
+a process could have stored. The promises of the other modules: P1, N1, I1, E1 to E4,
+C1.
 """
 
 import json
@@ -107,6 +108,7 @@ def violations(world: World, watch: Monitor) -> Iterator[str]:
     yield from watch.found
     yield from world.operators.needless
     yield from world.ground_truth.refusals
+    yield from world.inbound.broken_promises()
     yield from _check_grants(world)
     yield from _check_executions(world)
     yield from _check_model_calls(world)

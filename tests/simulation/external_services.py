@@ -12,11 +12,10 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
-from agent_continuations.errors import Conflict, ModelRefused, ModelUnavailable, NotFound, Retryable
+from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
 from agent_continuations.ports.model import ModelRequest
 from tests.crash.approval_oracle import was_approved
 from tests.simulation.ground_truth import Execution, ReturnedTool
-from tests.simulation.refusals import note_refusal
 from tests.simulation.scenario import ANN, BOB, LARGE, WAITING
 from tests.simulation.scheduler import Process
 
@@ -132,15 +131,7 @@ class ExternalSystems:
 
     def _send_signal(self, run_id: str, name: str, correlation: str, key: str) -> None:
         def work(process: Process) -> None:
-            services = self._world.services(process)
-            try:
-                signal = services.inbound.signal(
-                    run_id, name, key, correlation=correlation, key=key
-                )
-            except (Conflict, NotFound) as error:
-                note_refusal(self._world, run_id, error)
-            else:
-                self._world.ground_truth.signals.append((run_id, signal.event_id))
+            self._world.inbound.signal(process, run_id, name, correlation, key)
 
         self._world.users.retry_until_answered(f"event {key}", work)
 
@@ -148,13 +139,7 @@ class ExternalSystems:
         outcome = Outcome(kind="ok", content=f"done {context.idempotency_key[:6]}")
 
         def work(process: Process) -> None:
-            services = self._world.services(process)
-            try:
-                services.inbound.complete(context.run_id, context.path, outcome)
-            except (Conflict, NotFound) as error:
-                note_refusal(self._world, context.run_id, error, context.path)
-            else:
-                self._world.ground_truth.completed.append((context.run_id, context.path, outcome))
+            self._world.inbound.complete(process, context.run_id, context.path, outcome)
 
         self._world.users.retry_until_answered(f"callback {context.path}", work)
 

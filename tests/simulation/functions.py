@@ -15,6 +15,7 @@ from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.services import Services
+from tests.simulation import inbound
 from tests.simulation.external_services import MailService, ModelService
 from tests.simulation.hosts import SimulatedHosts
 from tests.simulation.scenario import OPERATOR
@@ -43,7 +44,8 @@ class Functions:
     def message_sent(self, queue: str, body: str) -> None:
         """Deliver a message that was sent to a queue: never, once, or several times."""
         world = self._world
-        if world.faults_active and world.random.random() < world.faults.lost:
+        lost = world.faults_active and world.random.random() < world.faults.lost
+        if lost and queue != inbound.QUEUE:  # a queue loses no message; its sender does
             return
         copies = 1
         while world.faults_active and copies < 4 and world.random.random() < world.faults.repeated:
@@ -61,7 +63,9 @@ class Functions:
         def work(process: Process) -> None:
             nonlocal done
             try:
-                if queue == "notify":
+                if queue == inbound.QUEUE:
+                    world.inbound.receive(process, body)
+                elif queue == "notify":
                     self._outbox(process).deliver(message["run_id"], message["notice_id"])
                 else:
                     self._advance(process, message["run_id"])
@@ -71,16 +75,20 @@ class Functions:
 
         process = world.process(queue, work)
 
+        most, seconds = MAX_RECEIVES, world.scenario.lambda_seconds
+        if queue == inbound.QUEUE:
+            most, seconds = inbound.MAX_RECEIVES, inbound.VISIBILITY_SECONDS
+
         def time_is_up() -> None:
             process.kill()
             if done:
                 return
-            if receives < MAX_RECEIVES:
+            if receives < most:
                 self.receive(queue, body, receives + 1)
             else:
                 self.dead_letters.append((queue, body))
 
-        world.scheduler.later(world.scenario.lambda_seconds, time_is_up)
+        world.scheduler.later(seconds, time_is_up)
 
     def _advance(self, process: Process, run_id: str) -> None:
         world, seconds = self._world, self._world.scenario.lambda_seconds

@@ -12,7 +12,7 @@ from agent_continuations.core.continuation import Call
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import AlreadyDecided, Conflict, ContinuationError, NotFound
-from agent_continuations.services.inbound import MAX_PENDING_INBOUND
+from agent_continuations.services.inbound_checks import MAX_PENDING_INBOUND
 from tests.simulation.scheduler import EPOCH
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ the library has no switches for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any, TypeAlias
@@ -26,13 +27,15 @@ from agent_continuations.core.effects import (
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.voting import with_vote
 from agent_continuations.engine import calls, next_wake, scheduler
+from agent_continuations.errors import Retryable
 from agent_continuations.services import decision_events
-from tests.simulation import functions, world
+from tests.simulation import functions, inbound, world
 from tests.simulation.checks import run_world
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.faults import Faults
 from tests.simulation.interruptions import INTERRUPTED
 from tests.simulation.scenario import ANY, Scenario
+from tests.simulation.scheduler import Process
 
 WORLDS = 400
 
@@ -103,6 +106,16 @@ def no_doubt(patch: Patch) -> None:
 def no_wait_for_the_lease_holders_deadline(patch: Patch) -> None:
     for module in (scheduler, next_wake):
         patch.setattr(module, "lease_dead_at", lambda effect, _skew: effect.intent.started_at)
+
+
+def no_second_receive(patch: Patch) -> None:
+    receive = inbound.Inbound.receive
+
+    def received_once(self: inbound.Inbound, process: Process, text: str) -> None:
+        with suppress(Retryable):
+            receive(self, process, text)
+
+    patch.setattr(inbound.Inbound, "receive", received_once)
 
 
 def no_stable_key(patch: Patch) -> None:
@@ -200,6 +213,10 @@ PROTOCOL = [
     (no_due_at_the_end_of_a_lease, "L1", 0),
     (no_sweeper, "L1", 0),
 ]
+# These belong to what other systems report, in worlds with waits.
+REPORTS = [
+    (no_second_receive, "I1", 0),
+]
 # These belong to requests, in worlds of all policies.
 POLICIES = [
     (no_check_of_the_trails_end, "T1", 0),
@@ -235,6 +252,16 @@ def test_a_promise_of_the_protocol_breaks_without_the_mechanism(
     ("ablation", "promises", "first"), INTERRUPTED, ids=[each.__name__ for each, *_ in INTERRUPTED]
 )
 def test_a_promise_about_interruptions_breaks_without_the_mechanism(
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
+) -> None:
+    ablation(monkeypatch)
+    assert_broken((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)
+
+
+@pytest.mark.parametrize(
+    ("ablation", "promises", "first"), REPORTS, ids=[each.__name__ for each, *_ in REPORTS]
+)
+def test_a_promise_about_reports_breaks_without_the_mechanism(
     ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)

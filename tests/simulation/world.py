@@ -26,6 +26,7 @@ from tests.simulation.external_services import ExternalSystems, Tools
 from tests.simulation.faults import Faults, FaultyTransport
 from tests.simulation.functions import Functions
 from tests.simulation.ground_truth import GroundTruth
+from tests.simulation.inbound import Inbound
 from tests.simulation.operators import Operators
 from tests.simulation.scenario import POLICIES, Scenario, deployment
 from tests.simulation.scheduler import Process, Scheduler
@@ -81,6 +82,7 @@ class World:
         self.operators = Operators(self)
         self.tool = Tools(self).tool
         self.external = ExternalSystems(self)
+        self.inbound = Inbound(self)
         self.deployed = partial(
             deployment,
             self.tool,

@@ -27,7 +27,12 @@ from tests.support.lambda_invocation import REGION, Context, clear_cached_object
 from tests.support.template_functions import authorizer, functions, route
 
 API_ID = "a1b2c3d4e5"
-QUEUES = {"AdvanceQueue": "advance", "ResumeQueue": "resume", "NotifyQueue": "notify"}
+QUEUES = {
+    "AdvanceQueue": "advance",
+    "ResumeQueue": "resume",
+    "NotifyQueue": "notify",
+    "InboundQueue": "inbound",
+}
 
 
 class DeployedStack:
@@ -53,7 +58,7 @@ class DeployedStack:
         self.table = create_table(self.dynamodb)
         self.s3.create_bucket(Bucket=self.table)
         self.physical = {"Table": self.table, "Bucket": self.table, "Api": API_ID}
-        for queue in QUEUES:
+        for queue in (*QUEUES, "InboundDeadLetters"):
             answer = self.sqs.create_queue(
                 QueueName=f"{queue}-{self.table}", Attributes={"VisibilityTimeout": "900"}
             )
@@ -65,6 +70,7 @@ class DeployedStack:
         self.keep_secret("OidcSecret", json.dumps({"client_secret": ""}))
         self.keep_secret("SigninSecret", json.dumps({"current": "s" * 64, "previous": []}))
         self.keep_secret("CallbackSecret", json.dumps({"current": "c" * 64, "previous": []}))
+        self.keep_secret("EventSecret", json.dumps({"current": "e" * 64, "previous": []}))
         self.rotate([uuid4().hex * 2])
         self.mailbox = ses_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.mailbox.sent_messages.clear()

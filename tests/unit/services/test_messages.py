@@ -10,7 +10,7 @@ from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid, KeyReused
 from agent_continuations.ports.model import ModelRequest
-from agent_continuations.services.inbound import MAX_PENDING_INBOUND
+from agent_continuations.services.inbound_checks import MAX_PENDING_INBOUND
 from agent_continuations.services.services import Services
 from tests.support.local_harness import ANN, LocalHarness, kinds, nap, wait_any
 

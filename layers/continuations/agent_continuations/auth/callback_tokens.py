@@ -1,4 +1,4 @@
-"""Callback tokens: other systems report the outcome of a job with them."""
+"""Tokens with which outcomes are reported: of a job by another system, of a tool by its host."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -50,3 +50,47 @@ class CallbackTokens:
         if not known:
             raise NotFound("this address is not valid", [("token", "not valid")])
         return CallbackToken(run_id, path)
+
+
+class OutcomeToken(NamedTuple):
+    """The attempt of a call whose outcome a token may bring."""
+
+    run_id: str
+    path: str
+    attempt: int
+
+
+class OutcomeTokens:
+    """Makes and verifies the tokens with which hosts report the outcomes of their tools' attempts.
+
+    The engine gives a token to the host that it has run an attempt. The tool can read it: it ends
+    its own call with it, and nothing else. The keys are those of callback addresses, but neither
+    kind of token is valid as the other.
+
+    Args:
+        keys: newest first: the first signs, all are accepted.
+
+    Raises:
+        ValueError: no key, or one that is too short to be safe.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._signer = signer(keys, "outcome")
+
+    def token(self, run_id: str, path: str, attempt: int) -> str:
+        """The token of one attempt of a call."""
+        return self._signer.sign(encode(f"{run_id} {path} {attempt}".encode())).decode()
+
+    def read(self, token: str) -> OutcomeToken:
+        """The attempt of a token.
+
+        Raises:
+            NotFound: the signature is not valid, or its key was retired.
+        """
+        try:
+            run_id, path, attempt = verify(self._signer, token).decode().split(" ")
+            if is_opaque_id(run_id) and parse_path(path):
+                return OutcomeToken(run_id, path, int(attempt))
+        except (InvalidSignature, ValueError):
+            pass
+        raise NotFound("this token is not valid", [("token", "not valid")])

@@ -1,10 +1,11 @@
-"""Signed addresses: links for approvers, and callback addresses for jobs."""
+"""What is signed: links for approvers, callback addresses, tokens of outcomes, events."""
 
 import os
 from datetime import timedelta
 
 from agent_continuations.auth.approval_links import ApprovalLinks
-from agent_continuations.auth.callback_tokens import CallbackTokens
+from agent_continuations.auth.callback_tokens import CallbackTokens, OutcomeTokens
+from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.bootstrap.aws import SECRET_SECONDS, keys, refreshed_every, secret
 from agent_continuations.core.notice import Notice
 
@@ -22,6 +23,18 @@ def approval_links() -> ApprovalLinks:
 def callback_tokens() -> CallbackTokens:
     """Signs and reads the tokens in jobs' addresses."""
     return CallbackTokens(keys(secret(os.environ["CALLBACK_SECRET"])))
+
+
+@refreshed_every(SECRET_SECONDS)
+def outcome_tokens() -> OutcomeTokens:
+    """Signs and reads the tokens with which hosts report the outcomes of attempts."""
+    return OutcomeTokens(keys(secret(os.environ["CALLBACK_SECRET"])))
+
+
+@refreshed_every(SECRET_SECONDS)
+def event_signatures() -> EventSignatures:
+    """Signs events of the bus, and verifies them."""
+    return EventSignatures(keys(secret(os.environ["EVENT_SECRET"])))
 
 
 def callback_url(run_id: str, path: str) -> str:

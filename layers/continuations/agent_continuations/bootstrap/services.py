@@ -6,6 +6,7 @@ from functools import cache
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
 from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import client
+from agent_continuations.ports.inbound_queue import InboundQueue
 from agent_continuations.ports.inbox import Inbox
 from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
@@ -40,6 +41,14 @@ def queue() -> WorkQueue:
         resume_queue=os.environ.get("RESUME_QUEUE", ""),
         notify_queue=os.environ.get("NOTIFY_QUEUE", ""),
     )
+
+
+@cache
+def inbound_queue() -> InboundQueue:
+    """The queue of the function that stores what others only verify."""
+    from agent_continuations.adapters.queues.sqs import SqsInboundQueue
+
+    return SqsInboundQueue(client("sqs"), os.environ["INBOUND_QUEUE"])
 
 
 @cache

@@ -1,7 +1,6 @@
-"""Inbound data for runs after their start: messages, events, and outcomes of jobs."""
+"""Inbound data for runs after their start: messages, events, and outcomes of jobs and tools."""
 
-from hashlib import sha256
-from secrets import token_bytes
+from datetime import datetime
 from typing import Any
 
 from agent_continuations.core.base import storable
@@ -12,23 +11,30 @@ from agent_continuations.core.events import (
     SignalReceived,
     ToolReturned,
 )
-from agent_continuations.core.ids import canonical_json, opaque_id
 from agent_continuations.core.inbound import Message, Signal
 from agent_continuations.core.keys import call_key, inbound_entry_key
 from agent_continuations.core.outcome import Outcome
-from agent_continuations.core.path import parse_path
-from agent_continuations.core.plans import ToolPlan
+from agent_continuations.core.path import Path
 from agent_continuations.core.run import JournalEntry, LoadedRun, Status
-from agent_continuations.core.waits import JobWait
-from agent_continuations.core.waits.event import MAX_EVENT_NAME_CHARACTERS
-from agent_continuations.errors import Conflict, Invalid, KeyReused, NotFound, Retryable
-from agent_continuations.services.runs import MAX_INPUT_BYTES, UNREADABLE_SECONDS, RunService
-
-MAX_PENDING_INBOUND = 100
+from agent_continuations.errors import Conflict, Invalid, KeyReused
+from agent_continuations.services.inbound_checks import (
+    begun_call,
+    call_path,
+    check_open,
+    check_room,
+    check_same_outcome,
+    inbound_id,
+    job_call,
+    outcome_on_record,
+    same_signal,
+    stored_entry,
+    valid_signal,
+)
+from agent_continuations.services.runs import MAX_INPUT_BYTES, RunService
 
 
 class RunInbound:
-    """Stores inbound messages, events and job outcomes for the runs of one tenant."""
+    """Stores inbound messages, events and outcomes for the runs of one tenant."""
 
     def __init__(self, runs: RunService) -> None:
         self._runs = runs
@@ -63,8 +69,8 @@ class RunInbound:
         loaded = self._runs.look(run_id)
         if loaded.head.status is Status.COMPLETED and loaded.head.parent:
             raise Conflict("the run has already returned its result to the run that started it")
-        _check_room(loaded, len(loaded.continuation.messages), "messages")
-        message = Message(message_id=_id(key), text=text, sender=sender, at=self._clock())
+        check_room(loaded, len(loaded.continuation.messages), "messages")
+        message = Message(message_id=inbound_id(key), text=text, sender=sender, at=self._clock())
         # A child run may end right now: then its result is with its parent, and it stays closed.
         reopen = loaded.head.parent is None
         stored_event = self._send_inbound(run_id, MessageReceived(message=message), reopen=reopen)
@@ -80,6 +86,7 @@ class RunInbound:
         *,
         correlation: str | None = None,
         key: str | None = None,
+        at: datetime | None = None,
     ) -> Signal:
         """Send an event to a run. The first call that waits for it takes it; an early event is
         kept.
@@ -90,6 +97,7 @@ class RunInbound:
             payload: JSON for the call that waits.
             correlation: a call that waits with a correlation takes only events with the same one.
             key: idempotency key: the same key and event store one event.
+            at: when the event was accepted, if that was earlier than now.
 
         Raises:
             NotFound: there is no such run for this tenant.
@@ -97,26 +105,27 @@ class RunInbound:
             Conflict: the run has ended, or keeps too many events that no call has taken.
             KeyReused: the key was used for another event.
         """
-        name, correlation, payload = storable((name, correlation, payload))
-        for field, text in (("name", name), ("correlation", correlation)):
-            if text is not None and not 1 <= len(text) <= MAX_EVENT_NAME_CHARACTERS:
-                raise Invalid(
-                    "invalid event",
-                    [(field, f"must have 1 to {MAX_EVENT_NAME_CHARACTERS} characters")],
-                )
-        if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
-            raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
-        loaded = self._runs.look(run_id)
-        _check_room(loaded, len(loaded.continuation.signals), "events")
-        signal = Signal(
-            event_id=_id(key), name=name, correlation=correlation, payload=payload, at=self._clock()
+        signal = valid_signal(
+            name, payload, correlation=correlation, key=key, at=at or self._clock()
         )
-        stored_event = self._send_inbound(run_id, SignalReceived(signal=signal))
-        if not isinstance(stored_event, SignalReceived) or not _same_signal(
-            stored_event.signal, signal
-        ):
-            raise KeyReused("this Idempotency-Key was used for another event")
-        return stored_event.signal
+        loaded = self._runs.look(run_id)
+        if not _on_record(loaded, signal):
+            check_room(loaded, len(loaded.continuation.signals), "events")
+        return _same_signal(self._send_inbound(run_id, SignalReceived(signal=signal)), signal)
+
+    def check_signal(
+        self, run_id: str, name: str, payload: Any, *, correlation: str | None, key: str
+    ) -> bool:
+        """Whether an event is stored. Writes nothing; an event that `signal` would refuse now is
+        refused with the same errors.
+        """
+        signal = valid_signal(name, payload, correlation=correlation, key=key, at=self._clock())
+        loaded = self._runs.look(run_id)
+        if _on_record(loaded, signal):
+            return True
+        check_open(loaded)
+        check_room(loaded, len(loaded.continuation.signals), "events")
+        return False
 
     def _send_inbound(self, run_id: str, event: InboundEvent, *, reopen: bool = False) -> Event:
         """Store an inbound event. Returns the stored event, which is an earlier one if its key was
@@ -140,55 +149,73 @@ class RunInbound:
             NotFound: there is no such call, or it does not wait for a job.
             Conflict: another outcome is stored already, or the run has ended.
         """
-        loaded = self._runs.load(run_id)
-        try:
-            at = parse_path(path)
-            call = loaded.continuation.call_at(at)
-        except (ValueError, LookupError):
-            raise NotFound(f"there is no call at {path!r}") from None
-        # The job may call back before the tool has returned, but not before the call is approved.
-        waits_for_other = call.wait is not None and not isinstance(call.wait, JobWait)
-        undecided = call.gate is not None and call.decision is None
-        if not isinstance(call.plan, ToolPlan) or waits_for_other or undecided:
-            raise NotFound(f"the call at {path!r} is not waiting for a job")
-        now, outcome = self._clock(), storable(outcome)
-        event = ToolReturned(path=path, outcome=outcome, started_at=now, at=now)
-        stored = self._store.append_external(
-            run_id, [JournalEntry(call_key(at, "outcome"), (event,))], now=now
+        at, now = job_call(self._runs.load(run_id), path), self._clock()
+        return self._store_outcome(
+            run_id, ToolReturned(path=path, outcome=storable(outcome), started_at=now, at=now), at
         )
+
+    def check_complete(self, run_id: str, path: str, outcome: Outcome) -> bool:
+        """Whether an outcome of a job is stored. Writes nothing; an outcome that `complete` would
+        refuse now is refused with the same errors.
+        """
+        loaded = self._runs.load(run_id)
+        if outcome_on_record(loaded, job_call(loaded, path), storable(outcome)):
+            return True
+        check_open(loaded)
+        return False
+
+    def settle(self, run_id: str, path: str, attempt: int, outcome: Outcome) -> Outcome:
+        """Store the outcome of a tool's attempt that came after its execution had ended, or beside
+        the execution that waits for it. The first outcome of a call stands.
+
+        Args:
+            run_id: the run.
+            path: the call's path, as text.
+            attempt: the number of the attempt, from 1.
+            outcome: the attempt's outcome.
+
+        Raises:
+            NotFound: there is no such call, or it has not begun this attempt.
+            Conflict: another outcome is stored already, the call waits for an outcome from another
+                source, or the run has ended.
+        """
+        loaded, outcome = self._runs.load(run_id), storable(outcome)
+        at = call_path(loaded, path)
+        if outcome_on_record(loaded, at, outcome):
+            return outcome
+        begun = begun_call(loaded, at, attempt)
+        event = ToolReturned(
+            path=path,
+            outcome=outcome,
+            attempt=attempt,
+            started_at=begun.intent.started_at if begun.intent else self._clock(),
+            at=self._clock(),
+        )
+        return self._store_outcome(run_id, event, at)
+
+    def _store_outcome(self, run_id: str, event: ToolReturned, at: Path) -> Outcome:
+        entry = JournalEntry(call_key(at, "outcome"), (event,))
+        stored = self._store.append_external(run_id, [entry], now=event.at)
         if stored is None:
             self._queue.resume(run_id)
-            return outcome
-        stored_event = next((e for e in stored.events if getattr(e, "path", None) == path), None)
-        if isinstance(stored_event, ToolReturned) and stored_event.outcome == outcome:
-            return outcome
-        raise Conflict("the outcome of this call is already known")
+        else:
+            check_same_outcome(stored, event.path, event.outcome)
+        return event.outcome
 
 
-def _check_room(loaded: LoadedRun, waiting: int, noun: str) -> None:
-    """Check that a run keeps one more message or event.
+def _on_record(loaded: LoadedRun, signal: Signal) -> bool:
+    """Whether an event is stored.
 
     Raises:
-        Conflict: too many are waiting already.
-        Retryable: perhaps too many are, but the run cannot be read as a whole.
+        KeyReused: another event is stored under its key.
     """
-    if waiting < MAX_PENDING_INBOUND:
-        return
-    if loaded.snapshot.unreadable:
-        raise Retryable("the run cannot be read now", UNREADABLE_SECONDS)
-    raise Conflict(f"{MAX_PENDING_INBOUND} {noun} are already waiting")
+    stored = stored_entry(loaded, inbound_entry_key(SignalReceived(signal=signal)))
+    if stored:
+        _same_signal(stored.events[0], signal)
+    return stored is not None
 
 
-def _id(key: str | None) -> str:
-    """The id of a message or an event: derived from its idempotency key, or random."""
-    return opaque_id(
-        sha256(key.encode("utf-8", "surrogatepass")).digest()[:15] if key else token_bytes(15)
-    )
-
-
-def _same_signal(one: Signal, other: Signal) -> bool:
-    return (one.name, one.correlation, canonical_json(one.payload)) == (
-        other.name,
-        other.correlation,
-        canonical_json(other.payload),
-    )
+def _same_signal(stored: Event, signal: Signal) -> Signal:
+    if not isinstance(stored, SignalReceived) or not same_signal(stored.signal, signal):
+        raise KeyReused("this Idempotency-Key was used for another event")
+    return stored.signal

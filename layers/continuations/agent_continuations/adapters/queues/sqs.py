@@ -1,10 +1,13 @@
-"""Wake-up messages by SQS."""
+"""Wake-up messages and inbound messages by SQS."""
 
 import json
 from logging import getLogger
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from agent_continuations.errors import Retryable
+from agent_continuations.ports.inbound_queue import InboundMessage, message_text
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -45,3 +48,31 @@ class SqsWorkQueue:
         except (ClientError, BotoCoreError):
             # The sweeper will find the run, or the notice.
             _log.warning("wake-up message lost", extra=message, exc_info=True)
+
+
+class SqsInboundQueue:
+    """Sends inbound messages to SQS.
+
+    Args:
+        sqs: a boto3 client.
+        url: the queue's URL.
+    """
+
+    def __init__(self, sqs: "SQSClient", url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def send(self, message: InboundMessage) -> None:
+        """See `InboundQueue.send`."""
+        self.send_text(message_text(message))
+
+    def send_text(self, text: str) -> None:
+        """Send the text of a message that was in a queue before.
+
+        Raises:
+            Retryable: SQS does not answer; the message may have been sent.
+        """
+        try:
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=text)
+        except (ClientError, BotoCoreError) as error:
+            raise Retryable(f"the queue does not answer: {error}") from error
