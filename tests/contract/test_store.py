@@ -85,7 +85,7 @@ def notice(head: RunHead, notice_id: str = "n1") -> Notice:
         expires_at=at(60),
         created_at=NOW,
         approvers=("x@example.com",),
-        undelivered=("email:x@example.com",),
+        answerers=("x@example.com",),
         due=at(60),
     )
 
@@ -735,7 +735,7 @@ def test_a_delivered_notice_is_no_longer_due(store: Store, run: RunHead) -> None
     assert store.notice(run.run_id, "n1") == failed
     due = {(due.run_id, due.notice_id) for due in store.due(at(119), 1000)}
     assert (run.run_id, "n1") not in due
-    sent = failed.model_copy(update={"undelivered": (), "due": None})
+    sent = failed.model_copy(update={"delivered": ("email:x@example.com",), "due": None})
     store.update_notice(sent)
     assert store.notice(run.run_id, "n1") is None
     assert store.notices(run.run_id) == [sent]
@@ -1062,7 +1062,7 @@ def test_a_run_continues_in_another_store_with_all_that_was_stored(
         )
     )
     entries = (start(), returned("0.0"))
-    sent = notice(full).model_copy(update={"undelivered": (), "due": None})
+    sent = notice(full).model_copy(update={"delivered": ("email:x@example.com",), "due": None})
     assert store.restore(Snapshot(full, entries), [sent]) == full
     assert store.head(other) == full
     assert (full.status, full.due, full.epoch) == (Status.READY, at(5), 1)

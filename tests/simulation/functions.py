@@ -15,7 +15,7 @@ from agent_continuations.engine.sweeper import sweep
 from agent_continuations.errors import Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.services import Services
-from tests.simulation.external_services import MailService, ModelService
+from tests.simulation.external_services import MailService, ModelService, by_mail
 from tests.simulation.scenario import OPERATOR
 from tests.simulation.scheduler import EPOCH, Process
 
@@ -142,7 +142,6 @@ class Functions:
             model=ModelService(world),
             registry=registry,
             queue=self.queue(),
-            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
             clock=process.clock,
             operators=(OPERATOR,),
             abandon=process.kill,
@@ -152,6 +151,5 @@ class Functions:
         )
 
     def _outbox(self, process: Process) -> NoticeDispatcher:
-        return NoticeDispatcher(
-            self.store(process), {"mail": MailService(self._world)}, process.clock
-        )
+        channels = {"mail": MailService(self._world)}
+        return NoticeDispatcher(self.store(process), channels, by_mail, process.clock)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.support.deployed_stack import QUEUES, DeployedStack
 from tests.support.http_answers import Answer
@@ -161,6 +162,12 @@ class Deployment(DeployedStack):
         return found["due"]
 
     # -- what lies in the stores -------------------------------------------------------------------
+
+    def store(self) -> DynamoDBStore:
+        """The store, as a program with all rights uses it."""
+        return DynamoDBStore(
+            dynamodb=self.dynamodb, s3=self.s3, table=self.table, bucket=self.table
+        )
 
     def items(self) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)

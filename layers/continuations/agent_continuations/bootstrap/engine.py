@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.bootstrap.aws import recent_secret
 from agent_continuations.bootstrap.links import callback_url
-from agent_continuations.bootstrap.routes import operators, routes
+from agent_continuations.bootstrap.routes import operators
 from agent_continuations.bootstrap.services import queue, registry, store
 from agent_continuations.errors import ModelRefused, ModelUnavailable
 from agent_continuations.ports.model import Model
@@ -81,7 +81,6 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
         model=model(),
         registry=registry(),
         queue=queue(),
-        recipients=routes(),
         operators=operators(),
         abandon=_end_process,
         callback_url=callback_url,
