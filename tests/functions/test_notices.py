@@ -13,6 +13,7 @@ from tests.support.form_page import Browser
 from tests.support.http_answers import CURL
 from tests.support.mailbox import Mail
 from tests.support.signed_in import CFO, LEAD, SignedInBrowser
+from tests.support.template_functions import functions, rights
 
 APPROVE = {"decision": "approve"}
 AUDIT, STRANGER = "audit@example.com", "dora@example.org"
@@ -30,6 +31,29 @@ def forged(deployment: Deployment, run_id: str, **changes: Any) -> list[Mail]:
     before = len(deployment.mails())
     deployment.hint("NotifyQueue", run_id=run_id, notice_id=forged.notice_id)
     return deployment.mails()[before:]
+
+
+# -- who writes notices ----------------------------------------------------------------------------
+
+
+def test_each_function_may_do_with_the_outbox_what_it_needs() -> None:
+    allowed = {name: rights(name, "OutboxTable") for name in functions()}
+    read = {"dynamodb:Query"}
+    assert {name: actions for name, actions in allowed.items() if actions} == {
+        "AdvanceFunction": {"dynamodb:PutItem"},
+        "ResumeFunction": {"dynamodb:PutItem"},
+        "NotifyFunction": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "ApprovalsApiFunction": {"dynamodb:Query", "dynamodb:UpdateItem"},
+        "RunsApiFunction": read,
+        "WebFunction": read,
+        "SweepFunction": read,
+        "FindStuckRunsFunction": read,
+    }
+
+
+def test_the_function_that_delivers_notices_writes_no_run() -> None:
+    assert rights("NotifyFunction", "Table") == {"dynamodb:GetItem"}
+    assert rights("SweepFunction", "Table") == {"dynamodb:Query"}
 
 
 # -- false notices ---------------------------------------------------------------------------------

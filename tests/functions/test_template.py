@@ -37,7 +37,8 @@ HINTS = {
     "WebFunction": set[str](),
 }
 # These keep nothing, though every function is told where things are kept.
-STATELESS = {"AuthorizeFunction": {"TABLE", "BUCKET"}, "SigninFunction": {"TABLE", "BUCKET"}}
+STORED = {"TABLE", "OUTBOX_TABLE", "BUCKET"}
+STATELESS = {"AuthorizeFunction": STORED, "SigninFunction": STORED}
 # What people open in a browser, which signs nothing; what Slack signs in its own way; and jobs,
 # whose address is a capability.
 FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/", "/web")

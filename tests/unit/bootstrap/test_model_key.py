@@ -77,6 +77,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         "MODEL_SECRET": "model",
         "MODEL": "standard",
         "TABLE": "table",
+        "OUTBOX_TABLE": "outbox",
         "BUCKET": "bucket",
         "RECIPIENTS": "{}",
     }
