@@ -18,6 +18,7 @@ from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.services import Services
 from tests.simulation.dynamodb import OUTBOX
 from tests.simulation.external_services import MailService, ModelService, by_mail
+from tests.simulation.hosts import SimulatedHosts
 from tests.simulation.scenario import OPERATOR
 from tests.simulation.scheduler import EPOCH, Process
 
@@ -144,6 +145,10 @@ class Functions:
 
     def _runner(self, process: Process, registry: Registry) -> Runner:
         world = self._world
+
+        def hosts() -> SimulatedHosts:
+            return SimulatedHosts(world, process)
+
         return Runner(
             store=self.store(process),
             model=ModelService(world),
@@ -154,6 +159,7 @@ class Functions:
             abandon=process.kill,
             pause=world.scheduler.sleep,
             executor=lambda: process,
+            hosts=hosts if world.scenario.host_seconds else None,
             on_blocked=lambda: world.operators.run_blocked(process.run_id),
         )
 

@@ -38,6 +38,13 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
+def tool_hosts() -> dict[str, dict[str, Any]]:
+    """The properties of the functions that run tools, by logical id."""
+    return {
+        name: each for name, each in functions().items() if each["Handler"].startswith("tool_host.")
+    }
+
+
 def triggers() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every event of the template, with the function that it invokes."""
     for name, properties in functions().items():
