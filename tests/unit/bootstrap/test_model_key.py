@@ -79,7 +79,6 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         "TABLE": "table",
         "OUTBOX_TABLE": "outbox",
         "BUCKET": "bucket",
-        "RECIPIENTS": "{}",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
