@@ -6,6 +6,7 @@ from hashlib import sha256
 from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, DecisionSource, Risk
+from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request, find_request
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import approver_name
@@ -37,6 +38,7 @@ class RequestAccess:
         authentication: the means of identification, for the audit trail.
         csrf_scope: the string that the CSRF nonces of this visitor's pages are made from.
         nonce: the CSRF nonce in the forms of the page.
+        has_changed: whether something else is asked now than in the message with the link.
     """
 
     loaded: LoadedRun
@@ -47,6 +49,7 @@ class RequestAccess:
     authentication: str
     csrf_scope: str
     nonce: str
+    has_changed: bool = False
 
     @property
     def must_sign_in(self) -> bool:
@@ -69,8 +72,17 @@ def from_link(context: ApprovalsContext, token: str) -> RequestAccess:
     approver = capability.holder(_known_approvers(request))
     if approver is None:
         raise NotFound("this link is not valid", [("token", "not valid")])
+    asked = call_hash_of(loaded.head, request.asked, request.path)
     return RequestAccess(
-        loaded, request, approver, (), "link", "link", token, context.links.nonce(token)
+        loaded,
+        request,
+        approver,
+        (),
+        "link",
+        "link",
+        token,
+        context.links.nonce(token),
+        has_changed=not capability.asks_about(asked),
     )
 
 

@@ -115,6 +115,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "votes": approval.counted if approval else (),
         "others": other_approvers(visit),
         "by_link": visit.via == "link",
+        "has_changed": visit.has_changed,
         "deadline": deadline,
         "left": remaining(deadline, now),
         "last_word": _last_word(visit.request),

@@ -63,7 +63,7 @@ def _measured(ground: Ground, name: str, scale: Scale) -> dict[str, Any]:
         resting = deployment.items()
         request_id = deployment.request_id(run_id)
         expires = datetime.now(UTC) + timedelta(days=1)
-        token = deployment.capabilities().token(run_id, request_id, CFO, expires)
+        token = deployment.capabilities().token(run_id, request_id, CFO, expires, "f" * 64)
         meter.take()
         nonce = deployment.page(token).form_value("nonce")
         stages["the page"] = meter.take()

@@ -1,4 +1,4 @@
-"""The table in DynamoDB Local and the bucket in MiniStack that measured runs are stored in."""
+"""The tables in DynamoDB Local and the bucket in MiniStack that measured runs are stored in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ AS_DEPLOYED: Any = {
 
 @dataclass(frozen=True)
 class Stored:
-    """The contents of a table and its bucket: number and bytes of items and objects."""
+    """The contents of the tables and their bucket: number and bytes of items and objects."""
 
     items: int
     bytes: int
@@ -31,25 +31,33 @@ class Stored:
 
 @dataclass(frozen=True)
 class Place:
-    """A separate table and a bucket of the same name; `meter` counts the clients' requests."""
+    """Separate tables and a bucket; `meter` counts the clients' requests."""
 
     dynamodb: Any
     s3: Any
     table: str
+    outbox: str
     meter: Meter
 
     def store(self) -> DynamoDBStore:
         return DynamoDBStore(
-            dynamodb=self.dynamodb, s3=self.s3, table=self.table, bucket=self.table
+            dynamodb=self.dynamodb,
+            s3=self.s3,
+            table=self.table,
+            bucket=self.table,
+            outbox_table=self.outbox,
         )
 
     def items(self) -> list[dict[str, Any]]:
-        """All items of the table, as stored."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
+        """All items of the tables, as stored."""
+        scan = self.dynamodb.get_paginator("scan")
+        pages = (
+            page for name in (self.table, self.outbox) for page in scan.paginate(TableName=name)
+        )
         return [item for page in pages for item in page["Items"]]
 
     def stored(self) -> Stored:
-        """The contents of the table and the bucket. These requests are not counted."""
+        """The contents of the tables and the bucket. These requests are not counted."""
         items = self.items()
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.table)
         objects = [each["Size"] for page in pages for each in page.get("Contents", ())]
@@ -66,18 +74,19 @@ class Ground:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """Create a table and a bucket for the block, and delete the table after it."""
+        """Create tables and a bucket for the block, and delete the tables after it."""
         meter = Meter()
         dynamodb = client("dynamodb", self.dynamodb_url, **AS_DEPLOYED)
         s3 = client("s3", self.s3_url, **AS_DEPLOYED)
-        table = create_table(dynamodb)
+        table, outbox = create_table(dynamodb), create_table(dynamodb, "OutboxTable")
         s3.create_bucket(Bucket=table)
         meter.attach(dynamodb.meta.events)
         meter.attach(s3.meta.events)
         try:
-            yield Place(dynamodb, s3, table, meter)
+            yield Place(dynamodb, s3, table, outbox, meter)
         finally:
-            dynamodb.delete_table(TableName=table)
+            for each in (table, outbox):
+                dynamodb.delete_table(TableName=each)
             dynamodb.close()
             s3.close()
 

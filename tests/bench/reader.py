@@ -102,7 +102,6 @@ class Desk:
             registry=registry,
             queue=NoMessages(),
             limits=limits,
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
         )
 
     def start(self, task: str = TASK) -> str:

@@ -1,5 +1,5 @@
 """The stores that the contract suite runs on: in memory, and on three implementations of DynamoDB:
-the simulator's, MiniStack, and DynamoDB Local by AWS.
+the simulator's, with one table and with two, MiniStack, and DynamoDB Local by AWS.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,14 @@ def dynamodb_local_url() -> Iterator[str]:
         pytest.skip(f"DynamoDB Local is not available: {reason}")
 
 
-@pytest.fixture(params=["memory", "simulated", "ministack", "dynamodb-local"])
+@pytest.fixture(params=["memory", "simulated", "one-table", "ministack", "dynamodb-local"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore()
     if request.param == "simulated":
         return simulated_store().store
+    if request.param == "one-table":
+        return simulated_store(one_table=True).store
     objects = client("s3", request.getfixturevalue("ministack"))
     if request.param == "ministack":
         endpoint = request.getfixturevalue("ministack")
@@ -47,4 +49,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     dynamodb = client("dynamodb", endpoint)
     table = create_table(dynamodb)
     objects.create_bucket(Bucket=table)
-    return DynamoDBStore(dynamodb=dynamodb, s3=objects, table=table, bucket=table)
+    outbox = create_table(dynamodb, "OutboxTable")
+    return DynamoDBStore(
+        dynamodb=dynamodb, s3=objects, table=table, bucket=table, outbox_table=outbox
+    )

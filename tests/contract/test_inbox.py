@@ -24,7 +24,7 @@ def inbox(request: pytest.FixtureRequest) -> Inbox:
         return InMemoryInbox()
     service = {"ministack": "ministack", "dynamodb-local": "dynamodb_local_url"}[request.param]
     dynamodb = client("dynamodb", request.getfixturevalue(service))
-    return DynamoDBInbox(dynamodb, create_table(dynamodb))
+    return DynamoDBInbox(dynamodb, create_table(dynamodb, "OutboxTable"))
 
 
 def test_each_approver_of_each_tenant_has_an_inbox(inbox: Inbox) -> None:

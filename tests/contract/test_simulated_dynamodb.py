@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pprint import pformat
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -61,10 +62,10 @@ def answer(dynamodb: Any, request: Request) -> Answer:
 
 
 class Pair:
-    """The same table in the simulator and in DynamoDB Local."""
+    """The same tables in the simulator and in DynamoDB Local."""
 
-    def __init__(self, local: Any, table: str) -> None:
-        self.simulated = SimulatedDynamoDB(Direct())
+    def __init__(self, local: Any, table: str, outbox: str = "outbox") -> None:
+        self.simulated = SimulatedDynamoDB(Direct(), outbox=outbox)
         self.local = local
         self.table = table
 
@@ -199,6 +200,43 @@ def test_the_simulator_answers_as_dynamodb_does(local: Any, seed: int) -> None:
         assert different is None, f"seed {seed}, request {number}: {different}"
         if number % COMPARE_TABLE_EVERY == 0 or number == REQUESTS - 1:
             pair.assert_same_items()
+
+
+def test_a_transaction_writes_two_tables_or_none(local: Any) -> None:
+    table, outbox = create_table(local), create_table(local, "OutboxTable")
+    pair = Pair(local, table, outbox)
+    key = {"pk": {"S": "R#a"}, "sk": {"S": "N#b"}}
+    due = {"due_shard": {"S": "D#1"}, "due": {"N": "5"}}
+    new = {"ConditionExpression": "attribute_not_exists(pk)"}
+
+    def write(name: str, value: str, **more: Any) -> dict[str, Any]:
+        return {"Put": {"TableName": name, "Item": {**key, **due, "v": {"S": value}}, **more}}
+
+    def transact(*writes: dict[str, Any]) -> Request:
+        token = {"ClientRequestToken": uuid4().hex}
+        return Request("transact_write_items", {"TransactItems": [*writes], **token})
+
+    def query(name: str, index: str, shard: str) -> Request:
+        values = {":shard": {"S": "D#1"}}
+        condition = {"KeyConditionExpression": f"{shard} = :shard"}
+        index_of = {"TableName": name, "IndexName": index, **condition}
+        return Request("query", {**index_of, "ExpressionAttributeValues": values})
+
+    for request in (
+        transact(write(table, "1"), write(outbox, "1")),  # the same key in both
+        transact(write(table, "2"), write(outbox, "2", **new)),
+        transact(write(table, "3", **new), write(outbox, "3")),
+        Request("get_item", {"TableName": table, "Key": key}),
+        Request("get_item", {"TableName": outbox, "Key": key}),
+        transact(write(outbox, "4"), write(outbox, "5")),
+        query(table, "due", "due_shard"),
+        query(outbox, "due", "due_shard"),
+        query(outbox, "runs", "list_shard"),
+    ):
+        different = pair.difference(request)
+        assert different is None, different
+    assert answer(pair.simulated, query(outbox, "runs", "list_shard")).code == "ValidationException"
+    assert pair.simulated.outbox["R#a"]["N#b"]["v"] == {"S": "1"}
 
 
 @pytest.mark.parametrize(("value", "size"), SIZED)

@@ -9,9 +9,12 @@ import pytest
 
 from agent_continuations import LocalRunner
 from agent_continuations.adapters.stores.dynamodb.items import FORM
+from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import Status
 from agent_continuations.errors import Conflict, Invalid
 from agent_continuations.local.document import DOCUMENT_FORM
+from agent_continuations.notifications.outbox import NoticeDispatcher
+from agent_continuations.notifications.routes import NotificationRoutes
 from agent_continuations.ports.limits import MAX_FRUITLESS
 from agent_continuations.services.model_requests import model_requests
 from tests.contract import stored_forms
@@ -101,6 +104,33 @@ def test_a_stored_mark_of_a_restore_asks_whether_the_call_happened(content: dict
     assert world.advance(run_id) is Status.SUSPENDED
     kinds = {each.kind for each in world.services.runs.waiting(world.services.runs.load(run_id))}
     assert "doubt" in kinds
+
+
+def test_a_stored_notice_reaches_its_approvers(content: dict[str, Any]) -> None:
+    world, run_id = StoredWorld(content), content["runs"]["asked"]
+    [notice] = world.store.notices(run_id)
+    assert (notice.answerers is None) == (content["form"] < 6)
+    sent: list[tuple[str, str]] = []
+
+    class Channel:
+        def deliver(self, _notice: Notice, address: str, approver: str) -> None:
+            sent.append((address, approver))
+
+    routes = NotificationRoutes({"bob@example.com": ["email:desk@example.com"]})
+    channels = {"email": Channel(), "inbox": Channel()}
+    done = NoticeDispatcher(world.store, channels, routes, lambda: LATER).deliver(
+        run_id, notice.notice_id
+    )
+    assert done
+    assert done.due is None
+    by_mail = [(ANN, ANN), ("desk@example.com", "bob@example.com")]
+    in_inbox = [(ANN, ANN), ("bob@example.com", "bob@example.com")]
+    if content["form"] >= 6:
+        assert (sent, done.undelivered) == ([*by_mail, *in_inbox], ())
+    else:
+        # Bob's address was stored, and it is not his any more. There was no inbox.
+        assert sent == by_mail[:1]
+        assert done.failure == "email:bob@example.com: not an address of an approver"
 
 
 def test_the_approved_arguments_are_the_ones_that_run(content: dict[str, Any]) -> None:

@@ -39,11 +39,13 @@ class Address:
 
     Attributes:
         table: the name of the table, and of the bucket.
+        outbox: the name of the notices' table.
         objects: the endpoint of S3, or the folder in its place.
     """
 
     endpoint: str
     table: str
+    outbox: str
     objects: str
 
     def save(self, place: Path) -> None:
@@ -90,7 +92,11 @@ class OpenStore:
         else:
             objects = FolderBucket(Path(address.objects))
         self.store = DynamoDBStore(
-            dynamodb=self.dynamodb, s3=objects, table=address.table, bucket=address.table
+            dynamodb=self.dynamodb,
+            s3=objects,
+            table=address.table,
+            bucket=address.table,
+            outbox_table=address.outbox,
         )
 
 
@@ -116,13 +122,18 @@ class FolderBucket:
         return self._place / key.replace("/", "_")
 
 
+def _tables(endpoint: str) -> tuple[str, str]:
+    dynamodb = client("dynamodb", endpoint, **CLIENT_SETTINGS)
+    return create_table(dynamodb), create_table(dynamodb, "OutboxTable")
+
+
 class _MiniStack:
     def __init__(self, home: Path) -> None:
         self._stack = MiniStack(home)
         self._stack.start()
-        table = create_table(client("dynamodb", self._stack.url, **CLIENT_SETTINGS))
+        table, outbox = _tables(self._stack.url)
         client("s3", self._stack.url, **CLIENT_SETTINGS).create_bucket(Bucket=table)
-        self.address = Address(self._stack.url, table, self._stack.url)
+        self.address = Address(self._stack.url, table, outbox, self._stack.url)
 
     def restart(self) -> None:
         self._stack.stop()
@@ -140,9 +151,7 @@ class _DynamoDBLocal:
         self._running = ExitStack()
         endpoint = self._start(0)
         self._port = cast(int, urlsplit(endpoint).port)
-        self.address = Address(
-            endpoint, create_table(client("dynamodb", endpoint, **CLIENT_SETTINGS)), str(objects)
-        )
+        self.address = Address(endpoint, *_tables(endpoint), str(objects))
 
     def _start(self, port: int) -> str:
         one = dynamodb_local.running(ROOT / ".cache", data=self._data, port=port)

@@ -35,6 +35,7 @@ from tests.crash.effect_log import EffectLog, Record
 from tests.crash.scripted_model import digest, job_of, reply, turn_of
 from tests.crash.stores import Address, OpenStore
 from tests.crash.worker_protocol import Activity, ActivitySlot, Mail, Message, Result
+from tests.simulation.external_services import by_mail
 from tests.simulation.scenario import LARGE, OPERATOR, deployment
 
 # As short as a busy machine with two cores allows, in the same proportions as deployed.
@@ -75,12 +76,11 @@ class Worker:
             model=self,
             registry=deployment(self._tool),
             queue=self,
-            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
             limits=LIMITS,
             operators=(OPERATOR,),
             abandon=lambda: os._exit(1),
         )
-        self._outbox = NoticeDispatcher(self._store, {"mail": self})
+        self._outbox = NoticeDispatcher(self._store, {"mail": self}, by_mail)
 
     def handle(self, message: Message, deadline: float) -> Result:
         """Handle a message as the function of its queue does."""

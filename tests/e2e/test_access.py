@@ -171,6 +171,41 @@ def test_functions_that_serve_no_links_cannot_make_any(system: System, function:
         _refused(lambda: client("secretsmanager").get_secret_value(SecretId=secret))
 
 
+def test_the_function_that_delivers_notices_writes_the_outbox_and_no_run(system: System) -> None:
+    table, outbox = map(system.stack.resource, ("Table", "OutboxTable"))
+    key = {"pk": _s("R#x"), "sk": _s("N#x")}
+    update = {
+        "Key": key,
+        "UpdateExpression": "SET a = :a",
+        "ExpressionAttributeValues": {":a": key["pk"]},
+    }
+    with system.as_function("NotifyFunction") as client:
+        dynamodb = client("dynamodb")
+        dynamodb.get_item(TableName=table, Key=key)
+        _refused(lambda: dynamodb.put_item(TableName=table, Item=key))
+        _refused(lambda: dynamodb.update_item(TableName=table, **update))
+        both = [{"Put": {"TableName": each, "Item": key}} for each in (outbox, table)]
+        _refused(lambda: dynamodb.transact_write_items(TransactItems=both))
+        dynamodb.put_item(TableName=outbox, Item=key)
+        assert dynamodb.get_item(TableName=outbox, Key=key)["Item"] == key
+        _refused(lambda: dynamodb.delete_item(TableName=outbox, Key=key))
+    system.stack.client("dynamodb").delete_item(TableName=outbox, Key=key)
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["CallbacksFunction", "EventBridgeFunction", "SigninFunction", "SweepFunction", "WebFunction"],
+)
+def test_other_functions_write_no_notice(system: System, function: str) -> None:
+    outbox = system.stack.resource("OutboxTable")
+    with system.as_function(function) as client:
+        _refused(
+            lambda: client("dynamodb").put_item(
+                TableName=outbox, Item={"pk": _s("R#x"), "sk": _s("N#x")}
+            )
+        )
+
+
 def _statements(system: System, function: str) -> Iterator[dict[str, Any]]:
     iam, role = system.stack.client("iam"), system.role(function)
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]

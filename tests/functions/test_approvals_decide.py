@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import agents
-from agent_continuations import DynamoDBStore
 from agent_continuations.core.inbound import Restore
 from agent_continuations.operations.after_restore import clear_run, mark_runs
 from tests.support.deployment import SECURITY, Deployment
@@ -349,12 +348,7 @@ def test_a_request_of_before_a_restore_is_closed_until_it_is_known_whether_the_c
 ) -> None:
     run_id = deployment.suspended()
     token = deployment.token()
-    store = DynamoDBStore(
-        dynamodb=deployment.dynamodb,
-        s3=deployment.s3,
-        table=deployment.table,
-        bucket=deployment.table,
-    )
+    store = deployment.store()
     now = datetime.now(UTC)
     restore = Restore(since=now - timedelta(hours=1), until=now, at=now)
     assert [each.marked for each in mark_runs(store, restore, operators=[])] == [True]

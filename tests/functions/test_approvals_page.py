@@ -16,6 +16,7 @@ from tests.support.safe_pages import BIDI, HOSTILE, Tags, assert_is_a_safe_page
 from tests.support.scripted_models import hostile
 
 LATER = datetime.now(UTC) + timedelta(days=7)
+HASH = "f" * 64
 CLOSE = "Please close the account old-vendor."
 
 
@@ -88,14 +89,14 @@ def bad_tokens(deployment: Deployment) -> dict[str, str]:
         "cut payload": token[1:],
         "a few letters": "abc",
         "dots": "..",
-        "other key": foreign.token(run_id, request_id, SECURITY, LATER),
+        "other key": foreign.token(run_id, request_id, SECURITY, LATER, HASH),
         "signature of another": f"{payload}.{ours.nonce(payload)}",
         "nonce": f"{payload}.{ours.nonce(token)}",
         "longer": f"{token}A",
         "not ASCII": f"{payload}é.{signature}",
-        "another approver": ours.token(run_id, request_id, "boss@example.com", LATER),
-        "another run": ours.token("mzxw6ytboi2dgnjrgezdgnbv", request_id, SECURITY, LATER),
-        "another request": ours.token(run_id, "mfrggzdfmztwq2lk", SECURITY, LATER),
+        "another approver": ours.token(run_id, request_id, "boss@example.com", LATER, HASH),
+        "another run": ours.token("mzxw6ytboi2dgnjrgezdgnbv", request_id, SECURITY, LATER, HASH),
+        "another request": ours.token(run_id, "mfrggzdfmztwq2lk", SECURITY, LATER, HASH),
     }
 
 
@@ -166,7 +167,7 @@ def test_an_expired_token_is_refused(deployment: Deployment) -> None:
     run_id = deployment.suspended()
     past = datetime.now(UTC) - timedelta(seconds=2)
     request_id = deployment.request_id(run_id)
-    token = deployment.capabilities().token(run_id, request_id, SECURITY, past)
+    token = deployment.capabilities().token(run_id, request_id, SECURITY, past, HASH)
     before = deployment.state()
     page = deployment.page(token)
     assert page.status == 409

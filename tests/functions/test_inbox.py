@@ -170,7 +170,7 @@ def test_a_link_alone_does_not_decide_a_high_risk_request(deployment: Deployment
     [mail] = [each for each in deployment.mails() if each.to == "legal@example.com"]
     request_id = deployment.request_id(run_id)
     assert f"/approvals/{run_id}/{request_id}" in mail.part("plain")
-    forged = deployment.capabilities().token(run_id, request_id, "group:legal", LATER)
+    forged = deployment.capabilities().token(run_id, request_id, "group:legal", LATER, "f" * 64)
     before = deployment.state()
     assert "<form" not in deployment.page(forged).body
     for decision in ("approve", "reject"):

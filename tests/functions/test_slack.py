@@ -390,17 +390,24 @@ def test_invalid_recipients_stop_the_function_and_lose_no_notice(
     deployment: Deployment,
 ) -> None:
     run_id = deployment.started()
-    [work] = deployment.messages("AdvanceQueue")
+    for work in deployment.messages("AdvanceQueue"):
+        deployment.invoke("AdvanceFunction", work)
+    assert deployment.read(run_id)["status"] == "suspended"
+    [work] = deployment.messages("NotifyQueue")
     deployment.parameters["Recipients"] = "{"
     failed = work["Records"][0]["messageId"]
-    answer = deployment.invoke("AdvanceFunction", work)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": failed}]}
+    for _ in range(2):
+        answer = deployment.invoke("NotifyFunction", work)
+        assert answer == {"batchItemFailures": [{"itemIdentifier": failed}]}
     assert "the recipients cannot be read" in deployment.log.getvalue()
+    assert deployment.mails() == []
     deployment.parameters["Recipients"] = "{}"
-    deployment.invoke("AdvanceFunction", work)
+    # The message has failed too often, and is among the dead letters: the sweeper sends another.
+    deployment.make_due(lambda item: item["sk"]["S"].startswith("N#"))
+    assert deployment.sweep() == 1
     deployment.drain()
-    assert deployment.read(run_id)["status"] == "suspended"
     assert [mail.to for mail in deployment.mails()] == [SECURITY]
+    assert deployment.read(run_id)["undelivered"] == []
 
 
 def test_a_notice_waits_until_slack_is_configured(deployment: Deployment) -> None:

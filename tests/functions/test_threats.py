@@ -227,7 +227,7 @@ def test_the_requester_cannot_approve_by_any_route(deployment: Deployment) -> No
     deployment.drain()
     assert [mail for mail in deployment.mails() if mail.to == SECURITY] == []
     request_id = deployment.request_id(run_id)
-    own = deployment.capabilities().token(run_id, request_id, SECURITY, LATER)
+    own = deployment.capabilities().token(run_id, request_id, SECURITY, LATER, "f" * 64)
     before = deployment.state()
     page = deployment.page(own)
     assert "No decision needed from you" in page.body

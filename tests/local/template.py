@@ -21,9 +21,13 @@ def template() -> dict[str, Any]:
     return read
 
 
-def create_table(dynamodb: "DynamoDBClient") -> str:
-    """Creates the template's table under a unique name; returns the name."""
-    properties = template()["Resources"]["Table"]["Properties"]
+def create_table(dynamodb: "DynamoDBClient", table: str = "Table") -> str:
+    """Creates a table of the template under a unique name; returns the name.
+
+    Args:
+        table: its logical id: that of the runs, or `OutboxTable`.
+    """
+    properties = template()["Resources"][table]["Properties"]
     wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     name = f"t{uuid4().hex}"
     dynamodb.create_table(TableName=name, **{each: properties[each] for each in wanted})

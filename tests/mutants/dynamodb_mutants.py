@@ -8,6 +8,8 @@ RUNS = "adapters/stores/dynamodb/runs.py"
 JOURNAL = "adapters/stores/dynamodb/journal.py"
 TABLE = "adapters/stores/dynamodb/table.py"
 GRANTS = "adapters/stores/dynamodb/grants.py"
+INDEXES = "adapters/stores/dynamodb/indexes.py"
+OUTBOX = "adapters/stores/dynamodb/outbox.py"
 
 LOST_ANSWERS = "tests/unit/adapters/stores/test_lost_answers.py::"
 
@@ -147,6 +149,20 @@ DYNAMODB = (
         '"ConditionExpression": NEW,',
         '"ConditionExpression": f"{NEW} OR attribute_exists(pk)",',
         simulated("a_journal_entry_is_written_once"),
+    ),
+    Mutant(
+        "due notices in a table of their own that nobody looks for",
+        INDEXES,
+        '[(self._outbox, "D")] if',
+        "[] if",
+        simulated("due_runs_and_notices_are_found"),
+    ),
+    Mutant(
+        "a notice that a restored run cannot write again",
+        OUTBOX,
+        "self._table.replace_write(",
+        "self._table.put_write(",
+        simulated("a_notice_that_the_outbox_has_from_before_a_restore_of_the_run_is_due_again"),
     ),
     Mutant(
         "an entry of another writer taken for an own one",

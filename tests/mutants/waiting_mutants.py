@@ -263,8 +263,8 @@ TOLD = (
     Mutant(
         "a notice to nobody that counts as delivered",
         OUTBOX,
-        "                or _why_nobody(notice),",
-        "                or None,",
+        "(None if reached else _why_nobody(notice))",
+        "None",
         outbox("a_notice_without_recipients_has_failed"),
     ),
     Mutant(
@@ -277,9 +277,37 @@ TOLD = (
     Mutant(
         "a notice that asks nobody and counts as delivered",
         OUTBOX,
-        "(notice.approvers and not people)",
-        "not people",
+        "if notice.approvers and not people:",
+        "if not people:",
         outbox("a_notice_to_nobody_has_failed"),
+    ),
+    Mutant(
+        "a recipient that was reached and is not left out",
+        OUTBOX,
+        " if str(each) not in notice.delivered",
+        "",
+        outbox("only_failed_deliveries_are_retried"),
+    ),
+    Mutant(
+        "a stored notice that reaches also who may not answer",
+        OUTBOX,
+        " if str(each) in notice.undelivered",
+        "",
+        outbox("a_notice_of_an_earlier_form_reaches_the_recipients_that_it_lists"),
+    ),
+    Mutant(
+        "a stored recipient that is nobody's address, and is not reported",
+        OUTBOX,
+        '{each: Fatal("not an address of an approver") for each in sorted(unknown)}',
+        "{}",
+        outbox("no_link_goes_to_an_address_that_only_the_notice_knows"),
+    ),
+    Mutant(
+        "a link that does not say what it was sent for",
+        "auth/approval_links.py",
+        "self.asked in (None, _start(arguments_hash))",
+        "True",
+        unit("auth/test_approval_links.py", "a_token_says_what_was_asked_when_it_was_made"),
     ),
 )
 

@@ -1,7 +1,7 @@
 """External services of a run: the model service, the e-mail service, and the effects of tools."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.errors import ModelRefused, ModelUnavailable, Retryable
+from agent_continuations.notifications.routes import Recipient
 from agent_continuations.ports.model import ModelRequest
 from tests.crash.approval_oracle import was_approved
 from tests.simulation.ground_truth import Execution, ReturnedTool
@@ -169,6 +170,11 @@ class ModelService:
         world.ground_truth.transcripts.append(transcript)
         world.scheduler.point("the model has replied")
         return world.scenario.reply(request, number)
+
+
+def by_mail(approvers: Sequence[str]) -> list[Recipient]:
+    """The routes of every world: an approver's name is their address."""
+    return [Recipient("mail", each, each) for each in approvers]
 
 
 class MailService:

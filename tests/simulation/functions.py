@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from agent_continuations.adapters.queues.sqs import SqsWorkQueue
 from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
+from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.run import Status
 from agent_continuations.engine.runner import Runner
@@ -16,7 +17,8 @@ from agent_continuations.errors import Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.services import Services
 from tests.simulation import inbound
-from tests.simulation.external_services import MailService, ModelService
+from tests.simulation.dynamodb import OUTBOX
+from tests.simulation.external_services import MailService, ModelService, by_mail
 from tests.simulation.hosts import SimulatedHosts
 from tests.simulation.scenario import OPERATOR
 from tests.simulation.scheduler import EPOCH, Process
@@ -121,9 +123,14 @@ class Functions:
 
     def store(self, process: Process | None = None) -> DynamoDBStore:
         """The store, as the version of the code in this process knows it; None for the newest."""
-        world, version = self._world, {"form": process.form} if process else {}
+        world = self._world
         return DynamoDBStore(
-            dynamodb=world.dynamodb, s3=world.s3, table="table", bucket="bucket", **version
+            dynamodb=world.dynamodb,
+            s3=world.s3,
+            table="table",
+            bucket="bucket",
+            outbox_table=OUTBOX,
+            form=process.form if process else FORM,
         )
 
     def queue(self) -> SqsWorkQueue:
@@ -155,7 +162,6 @@ class Functions:
             model=ModelService(world),
             registry=registry,
             queue=self.queue(),
-            recipients=lambda approvers: [f"mail:{each}" for each in approvers],
             clock=process.clock,
             operators=(OPERATOR,),
             abandon=process.kill,
@@ -166,6 +172,5 @@ class Functions:
         )
 
     def _outbox(self, process: Process) -> NoticeDispatcher:
-        return NoticeDispatcher(
-            self.store(process), {"mail": MailService(self._world)}, process.clock
-        )
+        channels = {"mail": MailService(self._world)}
+        return NoticeDispatcher(self.store(process), channels, by_mail, process.clock)

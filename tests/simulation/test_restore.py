@@ -1,4 +1,6 @@
-"""The table is lost and restored to an earlier time, in the middle of a world."""
+"""The table of runs is lost and restored to an earlier time, in the middle of a world; that of the
+notices is kept, or restored with it.
+"""
 
 import copy
 from dataclasses import replace
@@ -10,7 +12,7 @@ import pytest
 from agent_continuations.core.inbound import Restore
 from agent_continuations.operations.after_restore import RunAfterRestore, mark_runs
 from tests.simulation.checks import Monitor, violations
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.dynamodb import OUTBOX, SimulatedDynamoDB
 from tests.simulation.faults import Faults
 from tests.simulation.scenario import OPERATOR, Scenario
 from tests.simulation.scheduler import EPOCH, Process
@@ -30,19 +32,27 @@ class RestoredWorld(World):
         faults: the faults besides the loss of the table.
         since: the second to which the table is restored, `LOST_SECONDS` later.
         marks: whether the runs are marked.
+        both: whether the table of the notices is lost and restored, too.
     """
 
     def __init__(
-        self, scenario: Scenario, faults: Faults, since: float, *, marks: bool = True
+        self,
+        scenario: Scenario,
+        faults: Faults,
+        since: float,
+        *,
+        marks: bool = True,
+        both: bool = False,
     ) -> None:
         self.watch = Monitor()
         super().__init__(scenario, faults, self.watch)
         self.since = since
         self.marks = marks
+        self.both = both
         self.marked: list[RunAfterRestore] = []
         self.executions_since = 0
         self._processes: list[Process] = []
-        self._backup: dict[str, dict[str, Any]] = {}
+        self._backup: dict[str, dict[str, dict[str, Any]]] = {}
         self.scheduler.later(since, self._back_up)
         self.scheduler.later(since + LOST_SECONDS, self._restore)
 
@@ -52,8 +62,12 @@ class RestoredWorld(World):
         return process
 
     def _back_up(self) -> None:
-        self._backup = copy.deepcopy(self.dynamodb.items)
+        self._backup = self._tables()
         self.executions_since = len(self.ground_truth.executions)
+
+    def _tables(self) -> dict[str, dict[str, dict[str, Any]]]:
+        tables = {"table": self.dynamodb.items, OUTBOX: self.dynamodb.outbox}
+        return copy.deepcopy(tables)
 
     def _restore(self) -> None:
         for process in self._processes:
@@ -61,12 +75,13 @@ class RestoredWorld(World):
         self.executions_since = len(self.ground_truth.executions) - self.executions_since
         self.ground_truth.completed.clear()  # the outcomes of jobs are lost, too
         self._every(SWEEP_SECONDS, self.functions.sweep)  # it ends with the last run
+        restored = self._backup if self.both else {**self._tables(), "table": self._backup["table"]}
         self.dynamodb = SimulatedDynamoDB(self.transport, self._item_written)
         self.faults = replace(self.faults, lag=0.0)  # the indexes are restored with the table
         with self.without_faults():
-            for items in self._backup.values():
-                for item in items.values():
-                    self.dynamodb.put_item(TableName="table", Item=item)
+            for table, partitions in restored.items():
+                for item in (each for items in partitions.values() for each in items.values()):
+                    self.dynamodb.put_item(TableName=table, Item=item)
             if self.marks:
                 self.marked = self._mark(after=0)
                 assert not any(each.marked for each in self._mark(after=1))
@@ -101,7 +116,8 @@ def restored_world(seed: int, *, marks: bool = True) -> RestoredWorld:
     """A world of runs that nobody cancels, under code that does not change."""
     scenario = replace(Scenario.drawn(seed), cancel=False, deploy=False, wide=0)
     faults = Faults.drawn(seed) if seed % 2 else Faults()
-    return RestoredWorld(scenario, faults, since=5.0 + 37.0 * (seed % 20), marks=marks)
+    since, both = 5.0 + 37.0 * (seed % 20), seed % 3 == 0
+    return RestoredWorld(scenario, faults, since, marks=marks, both=both)
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))

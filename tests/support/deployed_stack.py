@@ -56,8 +56,14 @@ class DeployedStack:
         self.ses: Any = boto3.client("sesv2")
         self.sns: Any = boto3.client("sns")
         self.table = create_table(self.dynamodb)
+        self.outbox_table = create_table(self.dynamodb, "OutboxTable")
         self.s3.create_bucket(Bucket=self.table)
-        self.physical = {"Table": self.table, "Bucket": self.table, "Api": API_ID}
+        self.physical = {
+            "Table": self.table,
+            "OutboxTable": self.outbox_table,
+            "Bucket": self.table,
+            "Api": API_ID,
+        }
         for queue in (*QUEUES, "InboundDeadLetters"):
             answer = self.sqs.create_queue(
                 QueueName=f"{queue}-{self.table}", Attributes={"VisibilityTimeout": "900"}

@@ -4,10 +4,11 @@ The resources are the template's in moto; the events are those of `events/`, sen
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from agent_continuations.adapters.stores.dynamodb import DynamoDBStore
 from agent_continuations.auth.approval_links import ApprovalLinks
 from tests.support.deployed_stack import QUEUES, DeployedStack
 from tests.support.http_answers import Answer
@@ -162,10 +163,26 @@ class Deployment(DeployedStack):
 
     # -- what lies in the stores -------------------------------------------------------------------
 
+    def store(self) -> DynamoDBStore:
+        """The store, as a program with all rights uses it."""
+        return DynamoDBStore(
+            dynamodb=self.dynamodb,
+            s3=self.s3,
+            table=self.table,
+            bucket=self.table,
+            outbox_table=self.outbox_table,
+        )
+
     def items(self) -> list[dict[str, Any]]:
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
-        items = [item for page in pages for item in page["Items"]]
+        """The items of both tables."""
+        items = [item for _, item in self._stored()]
         return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+    def _stored(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for table in (self.table, self.outbox_table):
+            for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
+                for item in page["Items"]:
+                    yield table, item
 
     def state(self) -> Any:
         """The state that a function could have changed."""
@@ -184,11 +201,11 @@ class Deployment(DeployedStack):
 
     def make_due(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Move the due time of some items into the past."""
-        for item in self.items():
+        for table, item in list(self._stored()):
             if "due" in item and wanted(item):
                 paused = ", model_pause.#until = :past" if "model_pause" in item else ""
                 self.dynamodb.update_item(
-                    TableName=self.table,
+                    TableName=table,
                     Key={"pk": item["pk"], "sk": item["sk"]},
                     UpdateExpression=f"SET due = :past{paused}",
                     **({"ExpressionAttributeNames": {"#until": "until"}} if paused else {}),

@@ -43,7 +43,6 @@ class Harness:
             model=self.model,
             registry=self.registry,
             queue=self.queue,
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
             limits=limits,
             **more,

@@ -96,7 +96,7 @@ class HostileRun:
         until = datetime.now(UTC) + timedelta(days=7)
         name = filled(who, self.words)
         return {
-            "token": _links.token(self.head.run_id, self.request_id, name, until),
+            "token": _links.token(self.head.run_id, self.request_id, name, until, "f" * 64),
         }
 
     def open(self, who: str = ANN, **query: str) -> Response:

@@ -110,7 +110,6 @@ class RecordedRun:
             model=_model(),
             registry=agents,
             queue=LocalWorkQueue(),
-            recipients=list,
             clock=lambda: self.now,
         )
         self.services = Services.of(

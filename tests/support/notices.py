@@ -54,7 +54,7 @@ def example_notice(**more: Any) -> Notice:
         "expires_at": NOW + timedelta(days=7),
         "created_at": NOW,
         "approvers": (ADA,),
-        "undelivered": (f"email:{ADA}",),
+        "answerers": (ADA,),
         "due": NOW,
     }
     return Notice(**{**values, **more})

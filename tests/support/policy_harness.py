@@ -66,7 +66,6 @@ class PolicyHarness:
             model=ScriptedModel({"clerk": self._reply}),
             registry=registry,
             queue=LocalWorkQueue(),
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
         self.services = Services.of(
@@ -124,7 +123,7 @@ class PolicyHarness:
         return self.store.notices(self.run_id)
 
     def notified_approvers(self) -> list[tuple[str, ...]]:
-        return [tuple(each[6:] for each in notice.undelivered) for notice in self.notices()]
+        return [notice.answerers or () for notice in self.notices()]
 
     def audit_kinds(self) -> list[str]:
         events = self.services.runs.load(self.run_id).snapshot.events()

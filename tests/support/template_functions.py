@@ -1,5 +1,6 @@
 """The functions of the template, and the routes and queues that invoke them."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,28 @@ def functions() -> dict[str, dict[str, Any]]:
         for name, resource in template()["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def rights(function: str, resource: str) -> set[str]:
+    """The actions that a function may do with a resource, or with a part of it."""
+    properties = functions()[function]
+    if "Role" in properties:
+        [name] = re.findall(r"\w+Role\b", str(properties["Role"]))
+        role = template()["Resources"][name]
+        policies = [each["PolicyDocument"] for each in role["Properties"]["Policies"]]
+    else:
+        policies = properties.get("Policies", [])
+    return {
+        str(action)
+        for policy in policies
+        for statement in policy["Statement"]
+        if re.search(rf"\b{resource}\b", str(statement["Resource"]))
+        for action in _list(statement["Action"])
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
 
 
 def tool_hosts() -> dict[str, dict[str, Any]]:

@@ -53,6 +53,7 @@ from agent_continuations.errors import (
     ModelUnavailable,
 )
 from agent_continuations.notifications.outbox import NoticeDispatcher
+from agent_continuations.notifications.routes import NotificationRoutes
 from agent_continuations.ports.store import Store
 from agent_continuations.services.services import Services
 from tests.support.recording_queue import RecordingQueue
@@ -91,7 +92,6 @@ class Desk:
             model=self.model,
             registry=self.registry,
             queue=self.queue,
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
 
@@ -492,10 +492,14 @@ def test_why_a_notice_fails_is_stored(store: Store, odd: str) -> None:
 
     desk = gated(store)
     [notice] = store.notices(desk.run_id)
-    dispatcher = NoticeDispatcher(store, {"email": Failing()}, clock=lambda: NOW)
+    routes = NotificationRoutes({})
+    dispatcher = NoticeDispatcher(
+        store, {"email": Failing(), "inbox": Failing()}, routes, clock=lambda: NOW
+    )
     dispatcher.deliver(desk.run_id, notice.notice_id)
     [stored] = store.notices(desk.run_id)
-    assert stored.failure == f"email:{ANN}: no {storable(odd)}"
+    failed = [f"{channel}:{ANN}: no {storable(odd)}" for channel in ("email", "inbox")]
+    assert stored.failure == "; ".join(failed)
 
 
 def test_a_document_of_a_run_with_odd_texts_is_loaded_elsewhere(odd: str) -> None:

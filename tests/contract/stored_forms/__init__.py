@@ -123,7 +123,6 @@ class StoredWorld:
             model=RuleBasedModel(),
             registry=self.registry,
             queue=LocalWorkQueue(),
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
             operators=(ANN,),
             clock=lambda: self.now,
         )

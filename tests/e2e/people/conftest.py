@@ -132,7 +132,7 @@ def asked(client: Client, run_id: str, tool: str = "order") -> dict[str, Any]:
 
 
 def stored(system: System, run_id: str) -> list[dict[str, Any]]:
-    """All that stands in the table of a run: its head, registers and notices."""
+    """All that stands in the table of a run: its head and its registers."""
     found = system.stack.client("dynamodb").query(
         TableName=system.stack.resource("Table"),
         KeyConditionExpression="pk = :run",

@@ -1,7 +1,8 @@
-"""The table's two sparse indexes, which hold keys only and lag behind the table."""
+"""The sparse indexes of the tables, which hold keys only and lag behind them."""
 
 from bisect import insort
 from collections import defaultdict
+from collections.abc import Collection
 
 from tests.simulation.aws import Requests
 from tests.simulation.dynamodb.values import Item, Key, Refused
@@ -31,19 +32,20 @@ def check_index_keys(item: Item) -> None:
 
 
 class LaggingIndexes:
-    """What queries of the indexes see.
+    """What queries of a table's indexes see.
 
     Args:
         requests: decides when a write becomes visible.
+        names: the indexes of the table.
     """
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, names: Collection[str]) -> None:
         self._requests = requests
         self._lagging: list[tuple[float, int, Key, Item]] = []
         self._visible_at: dict[Key, float] = {}
         self._number = 0
         self._shards: dict[str, dict[str, dict[Key, Item]]] = {
-            name: defaultdict(dict) for name in INDEXES
+            name: defaultdict(dict) for name in names
         }
         self._shard_of: dict[tuple[str, Key], str] = {}
 
@@ -57,7 +59,13 @@ class LaggingIndexes:
         insort(self._lagging, (at, self._number, key, projected), key=lambda each: each[:2])
 
     def items(self, name: str, shard: str) -> list[Item]:
-        """The visible items of one partition of an index."""
+        """The visible items of one partition of an index.
+
+        Raises:
+            Refused: the table has no such index.
+        """
+        if name not in self._shards:
+            raise Refused(f"the table has no index {name}")
         self._catch_up()
         return list(self._shards[name].get(shard, {}).values())
 
@@ -68,7 +76,7 @@ class LaggingIndexes:
             if at > now:
                 break
             seen += 1
-            for name in INDEXES:
+            for name in self._shards:
                 self._show(name, key, item)
         del self._lagging[:seen]
 

@@ -1,6 +1,6 @@
 """A DynamoDB client in memory, with the semantics that the store relies on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from tests.simulation.aws import Requests
 from tests.simulation.dynamodb.conditions import compiled_condition
-from tests.simulation.dynamodb.indexes import LaggingIndexes, check_index_keys
+from tests.simulation.dynamodb.indexes import INDEXES, LaggingIndexes, check_index_keys
 from tests.simulation.dynamodb.queries import Query
 from tests.simulation.dynamodb.reader import Place
 from tests.simulation.dynamodb.requests import check_batch, check_get, check_query, check_write
@@ -28,6 +28,7 @@ from tests.simulation.dynamodb.values import (
     key_of,
 )
 
+OUTBOX = "outbox"
 Watcher = Callable[[Item | None, Item], None]
 
 
@@ -38,35 +39,59 @@ class ConditionFailed(Exception):
         self.item = item
 
 
+class Table:
+    """The items of a table, by partition and sort key, and its indexes."""
+
+    def __init__(self, requests: Requests, indexes: Collection[str]) -> None:
+        self.items: dict[str, dict[str, Item]] = {}
+        self.indexes = LaggingIndexes(requests, indexes)
+
+    def item(self, key: Key) -> Item | None:
+        """The item of a key."""
+        return self.items.get(key[0], {}).get(key[1])
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """A write whose condition holds: the item after it, and its size."""
+    """A write whose condition holds: its table, the item after it, and its size."""
 
+    table: Table
     item: Item
     size: int
 
 
 class SimulatedDynamoDB:
-    """One table, for any number of clients.
+    """The two tables of the template, for any number of clients.
+
+    Attributes:
+        items: the items of the table of runs, which has any name.
+        outbox: the items of the table of notices.
 
     Args:
         requests: the transport, with its faults and delays.
         watch: called after each write with the item before and after it.
+        outbox: the name of the table of notices.
     """
 
-    def __init__(self, requests: Requests, watch: Watcher = lambda _before, _after: None) -> None:
-        self.items: dict[str, dict[str, Item]] = {}
+    def __init__(
+        self,
+        requests: Requests,
+        watch: Watcher = lambda _before, _after: None,
+        outbox: str = OUTBOX,
+    ) -> None:
+        self._runs, self._outbox = Table(requests, INDEXES), Table(requests, ["due"])
+        self.items, self.outbox = self._runs.items, self._outbox.items
+        self._outbox_name = outbox
         self._requests = requests
         self._watch = watch
         self._tokens = ClientTokens(requests)
-        self._indexes = LaggingIndexes(requests)
 
     # -- the client's operations -----------------------------------------------------------------
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
             check_get(request)
-            item = self._item(key_of(request["Key"]))
+            item = self._table(request).item(key_of(request["Key"]))
             return {"Item": item} if item else {}
 
         return self._send("GetItem", apply)
@@ -98,11 +123,11 @@ class SimulatedDynamoDB:
     def query(self, **request: Any) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
             check_query(request)
-            query = Query(request)
+            query, table = Query(request), self._table(request)
             if query.index:
-                items = self._indexes.items(query.index, query.partition)
+                items = table.indexes.items(query.index, query.partition)
             else:
-                items = list(self.items.get(query.partition, {}).values())
+                items = list(table.items.get(query.partition, {}).values())
             return query.page(items, self._requests.page_items())
 
         return self._send("Query", apply)
@@ -111,9 +136,10 @@ class SimulatedDynamoDB:
         def apply() -> dict[str, Any]:
             check_batch(request)
             found: dict[str, list[Item]] = {}
-            for table, wanted in request["RequestItems"].items():
-                items = (self._item(key_of(key)) for key in wanted["Keys"])
-                found[table] = [item for item in items if item]
+            for name, wanted in request["RequestItems"].items():
+                table = self._table({"TableName": name})
+                items = (table.item(key_of(key)) for key in wanted["Keys"])
+                found[name] = [item for item in items if item]
             return {"Responses": found, "UnprocessedKeys": {}}
 
         return self._send("BatchGetItem", apply)
@@ -133,12 +159,12 @@ class SimulatedDynamoDB:
 
     # -- writes ----------------------------------------------------------------------------------
 
-    def _item(self, key: Key) -> Item | None:
-        return self.items.get(key[0], {}).get(key[1])
+    def _table(self, request: Mapping[str, Any]) -> Table:
+        return self._outbox if request.get("TableName") == self._outbox_name else self._runs
 
     def _place(self, request: Mapping[str, Any], key: Key) -> Place:
         """What a write is evaluated on, if its condition holds."""
-        before = self._item(key)
+        before = self._table(request).item(key)
         place = Place(
             before or {},
             request.get("ExpressionAttributeNames", {}),
@@ -154,7 +180,7 @@ class SimulatedDynamoDB:
         item = dict(request["Item"])
         check_index_keys(item)
         self._place(request, key_of(item))
-        return _Write(item, item_bytes(item))
+        return _Write(self._table(request), item, item_bytes(item))
 
     def _update(self, request: Mapping[str, Any]) -> _Write:
         place = self._place(request, key_of(request["Key"]))
@@ -165,13 +191,13 @@ class SimulatedDynamoDB:
         size = item_bytes(item)
         if size > MAX_ITEM_BYTES:
             raise Refused("the item is too large")
-        return _Write(item, size)
+        return _Write(self._table(request), item, size)
 
     def _store(self, write: _Write) -> None:
-        key = key_of(write.item)
-        before = self._item(key)
-        self.items.setdefault(key[0], {})[key[1]] = write.item
-        self._indexes.write(key, write.item)
+        key, table = key_of(write.item), write.table
+        before = table.item(key)
+        table.items.setdefault(key[0], {})[key[1]] = write.item
+        table.indexes.write(key, write.item)
         self._watch(before, write.item)
 
     def _transact(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +208,11 @@ class SimulatedDynamoDB:
             if remembered != asked:
                 raise _error("TransactWriteItems", "IdempotentParameterMismatchException", "")
             return {}
-        if len({checked_key(one.get("Key") or one["Item"]) for _, one in requests}) < len(requests):
+        keys = {
+            (one.get("TableName"), *checked_key(one.get("Key") or one["Item"]))
+            for _, one in requests
+        }
+        if len(keys) < len(requests):
             raise Refused("one item twice in a transaction")
         writes = self._evaluate_all(requests)
         # DynamoDB Local counts the request only; the documentation, the items that it changes.

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.auth.signing import encode, signer
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.errors import NotFound
 
@@ -16,11 +17,19 @@ KEY, OTHER = "k" * 32, "o" * 32
 RUN, REQUEST = opaque_id(b"r" * 15), opaque_id(b"q" * 10)
 ADA = "ada@example.com"
 UNTIL = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
-TOKEN = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL)
+HASH = "0123456789abcdef" * 4
+# What earlier code has signed; it does not say what was asked.
+EARLIER = (
+    "cnJycnJycnJycnJycnJycXFxcXFxcXFxcbX8heVXVfngawwTwA.V3MRVDguNQjVDWYM2xZoZuuGO9HqmwAkxu4MAurHqxQ"
+)
+TOKEN = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL, HASH)
 
 run_ids = st.binary(min_size=15, max_size=15).map(opaque_id)
 request_ids = st.binary(min_size=10, max_size=10).map(opaque_id)
 approvers = st.text(st.characters(exclude_categories=["Cs"]))
+hashes = st.binary(min_size=8, max_size=8).map(lambda start: start.hex() + "0" * 48) | st.binary(
+    min_size=32, max_size=32
+).map(bytes.hex)
 times = st.datetimes(
     min_value=datetime(1970, 1, 2), max_value=datetime(2106, 2, 1), timezones=st.just(UTC)
 )
@@ -38,7 +47,7 @@ def refused(token: str, *keys: str) -> bool:
 @given(run_ids, request_ids, approvers, times)
 def test_a_token_is_read_back(run: str, request: str, approver: str, until: datetime) -> None:
     both = ApprovalLinks([KEY])
-    read = both.read(both.token(run, request, approver, until))
+    read = both.read(both.token(run, request, approver, until, HASH))
     assert (read.run_id, read.request_id) == (run, request)
     assert read.expires_at == until.replace(microsecond=0)
     assert read.holder(["nobody@example.com", approver]) == approver
@@ -49,13 +58,13 @@ def test_a_token_is_read_back(run: str, request: str, approver: str, until: date
 def test_a_token_is_short_and_safe_in_a_url(
     run: str, request: str, approver: str, until: datetime
 ) -> None:
-    token = ApprovalLinks([KEY]).token(run, request, approver, until)
-    assert len(token) == 94
+    token = ApprovalLinks([KEY]).token(run, request, approver, until, HASH)
+    assert len(token) == 104
     assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
 
 
 def test_a_token_is_deterministic() -> None:
-    assert ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL) == TOKEN
+    assert ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL, HASH) == TOKEN
 
 
 @settings(deadline=None)
@@ -64,13 +73,44 @@ def test_no_two_requests_or_approvers_share_a_token(
     one: tuple[str, str, str], two: tuple[str, str, str]
 ) -> None:
     make = ApprovalLinks([KEY]).token
-    assert (make(*one, UNTIL) == make(*two, UNTIL)) == (one == two)
+    assert (make(*one, UNTIL, HASH) == make(*two, UNTIL, HASH)) == (one == two)
+
+
+@settings(deadline=None)
+@given(hashes, hashes)
+def test_a_token_says_what_was_asked_when_it_was_made(made: str, now: str) -> None:
+    read = ApprovalLinks([KEY]).read(ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL, made))
+    assert read.asks_about(made)
+    assert read.asks_about(now) == (made[:16] == now[:16])
+
+
+def test_what_was_asked_is_signed() -> None:
+    read = ApprovalLinks([KEY]).read(TOKEN)
+    other = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, UNTIL, "f" * 64)
+    assert read.asks_about(HASH)
+    assert not read.asks_about("f" * 64)
+    assert refused(f"{other.partition('.')[0]}.{TOKEN.partition('.')[2]}")
+
+
+def test_a_token_of_the_earlier_form_is_read_and_does_not_say_what_was_asked() -> None:
+    read = ApprovalLinks([KEY]).read(EARLIER)
+    assert (read.run_id, read.request_id, read.expires_at) == (RUN, REQUEST, UNTIL)
+    assert read.holder(["eve@example.com", ADA]) == ADA
+    assert read.asks_about(HASH) and read.asks_about("f" * 64)
+    assert refused(EARLIER, OTHER)
+    assert refused(EARLIER[:50] + TOKEN[60:])  # the end of a new one
+
+
+@pytest.mark.parametrize("size", [*range(37), *range(38, 45), 46, 53, 64])
+def test_a_signed_payload_of_another_size_is_refused(size: int) -> None:
+    token = signer([KEY], "approval-link").sign(encode(b"x" * size)).decode()
+    assert refused(token)
 
 
 def test_a_token_that_has_expired_can_still_be_read() -> None:
     both = ApprovalLinks([KEY])
     long_ago = datetime(2001, 1, 1, tzinfo=UTC)
-    assert both.read(both.token(RUN, REQUEST, ADA, long_ago)).expires_at == long_ago
+    assert both.read(both.token(RUN, REQUEST, ADA, long_ago, HASH)).expires_at == long_ago
 
 
 def test_a_token_belongs_to_its_approver_alone() -> None:
@@ -95,7 +135,9 @@ def test_a_token_with_another_last_letter_is_refused() -> None:
 def test_a_token_in_the_other_base64_alphabet_is_refused() -> None:
     for seed in range(20):
         until = UNTIL + timedelta(seconds=seed)
-        payload, _, signature = ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, until).rpartition(".")
+        payload, _, signature = (
+            ApprovalLinks([KEY]).token(RUN, REQUEST, ADA, until, HASH).rpartition(".")
+        )
         twin = signature.replace("-", "+").replace("_", "/")
         assert twin == signature or refused(f"{payload}.{twin}")
 
@@ -121,8 +163,8 @@ def test_a_token_with_two_letters_swapped_is_refused(place: int) -> None:
 def test_a_token_of_two_halves_is_refused() -> None:
     make = ApprovalLinks([KEY]).token
     whole = TOKEN.partition(".")
-    mine = make(RUN, REQUEST, "eve@example.com", UNTIL).partition(".")
-    later = make(RUN, REQUEST, ADA, UNTIL + timedelta(days=9)).partition(".")
+    mine = make(RUN, REQUEST, "eve@example.com", UNTIL, HASH).partition(".")
+    later = make(RUN, REQUEST, ADA, UNTIL + timedelta(days=9), HASH).partition(".")
     for other in (mine, later):
         assert refused(f"{whole[0]}.{other[2]}")
         assert refused(f"{other[0]}.{whole[2]}")
@@ -130,14 +172,14 @@ def test_a_token_of_two_halves_is_refused() -> None:
 
 def test_another_key_makes_other_tokens() -> None:
     assert refused(TOKEN, OTHER)
-    assert refused(ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL))
+    assert refused(ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL, HASH))
 
 
 def test_keys_can_be_changed_without_breaking_links() -> None:
     both = ApprovalLinks([OTHER, KEY])
     assert both.read(TOKEN).run_id == RUN
-    new = both.token(RUN, REQUEST, ADA, UNTIL)
-    assert new == ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL)
+    new = both.token(RUN, REQUEST, ADA, UNTIL, HASH)
+    assert new == ApprovalLinks([OTHER]).token(RUN, REQUEST, ADA, UNTIL, HASH)
     assert refused(TOKEN, OTHER)
     assert not refused(new, OTHER)
 
@@ -158,7 +200,7 @@ def test_a_nonce_belongs_to_one_token() -> None:
     both = ApprovalLinks([KEY])
     nonce = both.nonce(TOKEN)
     assert both.accepts(TOKEN, nonce)
-    assert not both.accepts(both.token(RUN, REQUEST, "eve@example.com", UNTIL), nonce)
+    assert not both.accepts(both.token(RUN, REQUEST, "eve@example.com", UNTIL, HASH), nonce)
     assert not both.accepts(TOKEN, "")
     assert not both.accepts(TOKEN, nonce[:-1])
     assert not both.accepts(TOKEN, both.nonce(nonce))
@@ -179,7 +221,7 @@ def test_a_nonce_is_no_token_and_a_token_no_nonce() -> None:
 @example("\ud800")
 @example("\x00")
 @example(".")
-@example("." * 94)
+@example("." * 104)
 @example("é." + TOKEN.partition(".")[2])
 def test_any_other_text_is_refused_as_a_token(text: str) -> None:
     assert refused(text)
@@ -208,7 +250,7 @@ def test_a_token_with_a_few_letters_changed_is_refused(random: Random, changes: 
 def test_deadlines_in_the_next_century_are_supported() -> None:
     late = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
     both = ApprovalLinks([KEY])
-    assert both.read(both.token(RUN, REQUEST, ADA, late)).expires_at == late
+    assert both.read(both.token(RUN, REQUEST, ADA, late, HASH)).expires_at == late
 
 
 @pytest.mark.parametrize("nonce", ["\ud800", "QUJD"])

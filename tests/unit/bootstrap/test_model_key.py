@@ -77,9 +77,11 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         "MODEL_SECRET": "model",
         "MODEL": "standard",
         "TABLE": "table",
+        "OUTBOX_TABLE": "outbox",
         "BUCKET": "bucket",
-        "RECIPIENTS": "{}",
-        "TOOL_HOSTS": json.dumps(dict.fromkeys(("tools", "payments"), {"arn": "a", "timeout": 1})),
+        "TOOL_HOSTS": json.dumps(
+            {name: {"arn": "a", "timeout": 1} for name in ("tools", "payments")}
+        ),
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

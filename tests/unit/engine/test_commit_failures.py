@@ -1,6 +1,6 @@
 """What an execution has in hand while the store fails, refuses, or is slow."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -25,7 +25,6 @@ from agent_continuations.core.keys import call_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.run import JournalEntry, Status
-from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import Retryable
 from tests.support.engine_harness import NOW, Harness
 from tests.support.executors import OneAtATime
@@ -167,50 +166,3 @@ def test_a_poll_that_is_blocked_is_tried_again_with_the_interval_of_the_obstacle
     harness.worker().advance(run_id)
     head = harness.loaded(run_id).head
     assert head.status is Status.PARKED or (head.due and head.due > harness.now)
-
-
-def test_a_request_whose_notice_could_not_be_made_is_staged_again() -> None:
-    class Directory:
-        """A directory that does not answer the first request."""
-
-        asked = 0
-
-        def recipients(self, approvers: Sequence[str]) -> list[str]:
-            self.asked += 1
-            if self.asked == 1:
-                raise Retryable("the directory does not answer")
-            return [f"email:{each}" for each in approvers]
-
-    @tool(effect="once", approval=Approval(["x@example.com"]))
-    def pay() -> str:
-        """Pay."""
-        raise AssertionError("nobody approved")
-
-    @tool(effect="once")
-    def send() -> str:
-        """Send."""
-        return "sent"
-
-    harness = Harness(script=[])
-    child = Agent("child", tools=[send])
-    harness.registry = Registry(
-        [Agent("a", tools=[pay, child.as_tool(name="ask", description="Ask.")])]
-    )
-    # The sub-agent's model call is in flight when the request is made.
-    harness.model.scripts = {
-        "a": [calls(("ask", {"input": "x"}), ("pay", {})), say("done")],
-        "child": [call("send"), say("child done")],
-    }
-    run_id = harness.start()
-    runner = Runner(
-        store=harness.store,
-        model=harness.model,
-        registry=harness.registry,
-        queue=harness.queue,
-        recipients=Directory().recipients,
-        clock=lambda: harness.now,
-        pause=lambda seconds: harness.later(seconds=seconds),
-    )
-    assert runner.advance(run_id) is Status.SUSPENDED
-    assert [each.kind for each in harness.waiting(run_id)] == ["approval"]
-    assert len(harness.store.notices(run_id)) == 1

@@ -70,7 +70,6 @@ class Clerks:
             model=self.model,
             registry=self.registry,
             queue=self.queue,
-            recipients=lambda approvers: [f"email:{each}" for each in approvers],
             clock=lambda: self.now,
         )
 

@@ -79,7 +79,6 @@ class Results(Harness):
             model=self.model,
             registry=self.registry,
             queue=self.queue,
-            recipients=lambda _approvers: (),
             clock=lambda: self.now,
             limits=Limits(),
             executor=lambda: ThreadExecutor(1),

@@ -106,7 +106,8 @@ def test_a_waiting_run_has_no_lease_holder_and_approvers_are_notified() -> None:
     (asked,) = harness.waiting(run_id)
     assert harness.queue.sent == [("advance", run_id), ("notify", run_id, asked.request_id)]
     (notice,) = harness.store.notices(run_id)
-    assert notice.undelivered == ("email:x@example.com",)
+    assert (notice.approvers, notice.answerers) == (("x@example.com",), ("x@example.com",))
+    assert (notice.delivered, notice.undelivered) == ((), ())
 
 
 def test_approvers_are_asked_while_sibling_calls_still_run() -> None:
@@ -996,7 +997,7 @@ def test_operators_are_asked_about_a_call_in_doubt_without_approvers() -> None:
     (asked,) = harness.waiting(run_id)
     assert asked.approvers == ("ops@example.com",)
     (notice,) = harness.store.notices(run_id)
-    assert notice.undelivered == ("email:ops@example.com",)
+    assert notice.answerers == ("ops@example.com",)
     answer = Decide(verdict=Verdict.APPROVE, approver="x@example.com", decided_by="me", via="api")
     with pytest.raises(Forbidden):
         harness.services.decisions.decide(run_id, asked.request_id, answer)

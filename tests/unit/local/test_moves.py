@@ -32,6 +32,7 @@ from agent_continuations.core.path import parse_path
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import JournalEntry, RunHead, Snapshot, Status
 from agent_continuations.errors import Conflict, ContinuationError, Forbidden, Invalid, NotFound
+from agent_continuations.local.document import DOCUMENT_FORM
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.store import Store, read_run
 from agent_continuations.services.audit import document_faults
@@ -255,6 +256,27 @@ def test_an_answer_that_a_person_owes_to_a_notice_is_asked_for_again() -> None:
     there.load(here.dump(run.run_id))
     [again] = there.store.notices(run.run_id)
     assert (again.due, again.undelivered) == (NOW, (f"email:{ANN}",))
+
+
+def test_a_notice_that_nobody_has_delivered_is_due_where_its_run_is_loaded() -> None:
+    here, there = (places := Places()).two(*PAY)
+    run = here.start("boss", "go")
+    document = here.dump(run.run_id)
+    places.now += timedelta(days=1)
+    there.load(document)
+    [notice] = there.store.notices(run.run_id)
+    assert (notice.due, notice.attempts) == (places.now, 0)
+    assert notice.answerers == notice.approvers == (ANN, BOB)
+
+
+def test_a_notice_that_was_delivered_is_not_sent_again_elsewhere() -> None:
+    here, there = Places().two(*PAY)
+    run = here.start("boss", "go")
+    [sent] = here.store.notices(run.run_id)
+    done = sent.model_copy(update={"delivered": (f"email:{ANN}",), "due": None, "attempts": 1})
+    here.store.update_notice(done)
+    there.load(here.dump(run.run_id))
+    assert there.store.notices(run.run_id) == [done]
 
 
 def test_a_timer_of_a_child_run_that_passed_on_the_way_wakes_it_elsewhere() -> None:
@@ -527,7 +549,7 @@ def test_a_document_names_its_run_and_its_number() -> None:
     run = here.start("boss", "go")
     document = json.loads(here.dump(run.run_id))
     assert {name: document[name] for name in ("version", "run_id", "agent", "number")} == {
-        "version": 4,
+        "version": DOCUMENT_FORM,
         "run_id": run.run_id,
         "agent": "boss",
         "number": 1,
@@ -547,9 +569,9 @@ def test_a_document_names_its_run_and_its_number() -> None:
         {"runs": []},
         {"profiles": []},
         {"more": 1},
-        {"version": 3},
-        {"version": 5},
-        {"version": "4"},
+        {"version": DOCUMENT_FORM - 1},
+        {"version": DOCUMENT_FORM + 1},
+        {"version": str(DOCUMENT_FORM)},
         {"version": None},
         {"signature": ""},
         {"signature": None},

@@ -1,8 +1,10 @@
 """Delivery of notices: each recipient gets one delivery, and failures are retried."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,11 +18,13 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.run import JournalEntry, RunHead, Status
 from agent_continuations.errors import Fatal, Retryable
 from agent_continuations.notifications.outbox import MAX_ATTEMPTS, NoticeDispatcher
+from agent_continuations.notifications.routes import NotificationRoutes, Recipient
 from agent_continuations.ports.store import Due
 from tests.support.log_lines import log_lines
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ADA, BOB, TOPIC = "email:ada@example.com", "email:bob@example.com", "topic:arn:aws:sns:::t"
+PEOPLE = ("ada@example.com", "bob@example.com")
 
 
 @dataclass
@@ -50,19 +54,25 @@ class Channel:
 
 @dataclass
 class DeliveryCase:
-    """A store with one notice to `undelivered`, and a dispatcher."""
+    """A store with one notice, and a dispatcher; people without a route get e-mail.
 
-    undelivered: tuple[str, ...] = (ADA, BOB)
-    approvers: tuple[str, ...] = ("ada@example.com", "bob@example.com")
+    Attributes:
+        claimed: more values of the notice, which may be false.
+    """
+
+    answerers: tuple[str, ...] | None = PEOPLE
+    approvers: tuple[str, ...] = PEOPLE
+    routes: dict[str, list[str]] = field(default_factory=dict)
+    machines: tuple[str, ...] = ()
+    claimed: dict[str, Any] = field(default_factory=dict)
     store: InMemoryStore = field(default_factory=InMemoryStore)
     email: Channel = field(default_factory=Channel)
     topic: Channel = field(default_factory=Channel)
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.outbox = NoticeDispatcher(
-            self.store, {"email": self.email, "topic": self.topic}, self.clock
-        )
+        channels = {"email": self.email, "topic": self.topic}
+        self.outbox = NoticeDispatcher(self.store, channels, self.recipients, self.clock)
         root = Continuation(agent="a", instructions="", input="go", max_turns=9)
         head = RunHead(
             run_id="r",
@@ -91,10 +101,19 @@ class DeliveryCase:
                 expires_at=NOW + timedelta(days=7),
                 created_at=NOW,
                 approvers=self.approvers,
-                undelivered=self.undelivered,
+                answerers=self.answerers,
                 due=NOW,
+                **self.claimed,
             )
         )
+
+    def recipients(self, approvers: Sequence[str]) -> list[Recipient]:
+        routed = [
+            Recipient.parse(route, each)
+            for each in approvers
+            for route in self.routes.get(each, [f"email:{each}"])
+        ]
+        return [*routed, *map(Recipient.parse, self.machines)]
 
     def deliver(self) -> Notice:
         notice = self.outbox.deliver("r", "n")
@@ -103,16 +122,17 @@ class DeliveryCase:
 
 
 def test_each_recipient_gets_a_separate_delivery_on_the_right_channel() -> None:
-    case = DeliveryCase(undelivered=(ADA, TOPIC, BOB))
+    case = DeliveryCase(machines=(TOPIC,))
     notice = case.deliver()
     assert case.email.delivered == [("n", "ada@example.com"), ("n", "bob@example.com")]
     assert case.topic.delivered == [("n", "arn:aws:sns:::t")]
+    assert notice.delivered == (ADA, BOB, TOPIC)
     assert (notice.undelivered, notice.due, notice.failure, notice.attempts) == ((), None, None, 1)
 
 
 def test_a_channel_gets_the_approver_of_an_address() -> None:
-    case = DeliveryCase(undelivered=(ADA, "email:desk@example.com for bob@example.com"))
-    case.deliver()
+    case = DeliveryCase(routes={"bob@example.com": ["email:desk@example.com"]})
+    assert case.deliver().delivered == (ADA, "email:desk@example.com for bob@example.com")
     assert [address for _, address in case.email.delivered] == [
         "ada@example.com",
         "desk@example.com",
@@ -178,7 +198,7 @@ def test_only_failed_deliveries_are_retried() -> None:
 
 
 def test_the_pauses_double_up_to_an_hour() -> None:
-    case = DeliveryCase(undelivered=(ADA,))
+    case = DeliveryCase(answerers=PEOPLE[:1])
     case.email.broken["ada@example.com"] = Retryable("later")
     pauses = []
     for _ in range(10):
@@ -190,7 +210,7 @@ def test_the_pauses_double_up_to_an_hour() -> None:
 
 
 def test_a_notice_is_due_after_its_pause_and_not_before() -> None:
-    case = DeliveryCase(undelivered=(ADA,))
+    case = DeliveryCase(answerers=PEOPLE[:1])
     case.email.broken["ada@example.com"] = Retryable("later")
     case.deliver()
     assert case.store.due(NOW + timedelta(seconds=59), 9) == []
@@ -198,7 +218,7 @@ def test_a_notice_is_due_after_its_pause_and_not_before() -> None:
 
 
 def test_retries_end_after_a_day_and_the_failure_is_recorded() -> None:
-    case = DeliveryCase(undelivered=(ADA,))
+    case = DeliveryCase(answerers=PEOPLE[:1])
     case.email.broken["ada@example.com"] = Retryable("busy")
     for _ in range(MAX_ATTEMPTS - 1):
         assert case.deliver().due
@@ -206,12 +226,12 @@ def test_retries_end_after_a_day_and_the_failure_is_recorded() -> None:
     assert (notice.due, notice.undelivered, notice.failure) == (None, (ADA,), f"{ADA}: busy")
 
 
-@pytest.mark.parametrize("recipient", ["pigeon:roof", "nowhere", "", ":ada@example.com"])
-def test_an_unknown_channel_is_recorded_as_a_failure(recipient: str) -> None:
-    case = DeliveryCase(undelivered=(recipient, ADA))
+@pytest.mark.parametrize("route", ["pigeon:roof", "nowhere:", ":", ":ada@example.com"])
+def test_an_unknown_channel_is_recorded_as_a_failure(route: str) -> None:
+    case = DeliveryCase(routes={"bob@example.com": [route]})
     notice = case.deliver()
     assert "there is no channel" in (notice.failure or "")
-    assert notice.undelivered == (recipient,)
+    assert notice.undelivered == (f"{route} for bob@example.com",)
     assert case.email.delivered == [("n", "ada@example.com")]
 
 
@@ -225,18 +245,19 @@ def test_every_failure_is_recorded() -> None:
 
 
 def test_a_notice_without_recipients_has_failed() -> None:
-    notice = DeliveryCase(undelivered=()).deliver()
+    notice = DeliveryCase(answerers=()).deliver()
     assert notice.due is None
     assert "no address is known of ada@example.com, bob@example.com" in (notice.failure or "")
 
 
 def test_a_notice_to_programs_needs_no_recipients() -> None:
-    notice = DeliveryCase(undelivered=(), approvers=("arn:aws:iam::1:role/x",)).deliver()
+    program = "arn:aws:iam::1:role/x"
+    notice = DeliveryCase((program,), (program,), routes={program: []}).deliver()
     assert (notice.due, notice.failure) == (None, None)
 
 
 def test_a_notice_to_nobody_has_failed() -> None:
-    assert DeliveryCase(undelivered=(), approvers=()).deliver().failure == "nobody is asked"
+    assert DeliveryCase(answerers=(), approvers=()).deliver().failure == "nobody is asked"
 
 
 @settings(deadline=None)
@@ -247,7 +268,7 @@ def test_a_notice_to_nobody_has_failed() -> None:
 def test_after_any_outages_each_recipient_has_exactly_one_delivery(
     people: list[str], outages: list[set[str]]
 ) -> None:
-    case = DeliveryCase(undelivered=tuple(f"email:{each}" for each in people))
+    case = DeliveryCase(answerers=tuple(people))
     for outage in [*outages, set[str]()]:
         case.email.broken = {each: Retryable("later") for each in outage}
         notice = case.outbox.deliver("r", "n")
@@ -261,7 +282,7 @@ def test_after_any_outages_each_recipient_has_exactly_one_delivery(
 
 def test_a_notice_without_an_address_says_so_in_the_log() -> None:
     with log_lines(logging.INFO) as lines:
-        DeliveryCase(undelivered=()).deliver()
+        DeliveryCase(answerers=()).deliver()
     [line] = lines.named("notice not delivered")
     assert (line["run_id"], line["agent"], line["path"]) == ("r", "a", "0.0")
     assert (line["notice_id"], line["reason"]) == ("n", "no address")
@@ -293,10 +314,104 @@ def test_a_failed_delivery_has_its_reason_in_the_log_without_addresses(
 
 
 def test_the_last_attempt_is_not_retried_in_the_log() -> None:
-    case = DeliveryCase(undelivered=(ADA,))
+    case = DeliveryCase(answerers=PEOPLE[:1])
     case.email.broken["ada@example.com"] = Retryable("slow")
     with log_lines(logging.INFO) as lines:
         for _ in range(MAX_ATTEMPTS):
             case.deliver()
     retries = [each["retry"] for each in lines.named("notice not delivered")]
     assert retries == [True] * (MAX_ATTEMPTS - 1) + [False]
+
+
+# -- what a notice says about addresses ------------------------------------------------------------
+
+CFO, EVE = "cfo@example.com", "eve@example.org"
+CLAIMS: list[dict[str, Any]] = [
+    {"undelivered": (f"email:{EVE} for {CFO}",)},
+    {"undelivered": (f"email:{EVE}", f"email:{EVE} for {CFO}"), "attempts": 1},
+    {"undelivered": (f"email:{CFO}", f"email:{EVE} for {CFO}"), "failure": f"email:{EVE}: later"},
+]
+
+
+@pytest.mark.parametrize("claimed", CLAIMS)
+@pytest.mark.parametrize("answerers", [(CFO,), None])
+def test_no_link_goes_to_an_address_that_only_the_notice_knows(
+    claimed: dict[str, Any], answerers: tuple[str, ...] | None
+) -> None:
+    case = DeliveryCase(answerers, (CFO,), claimed=claimed)
+    notice = case.deliver()
+    assert {address for _, address in case.email.delivered} <= {CFO}
+    assert EVE not in str(notice.delivered)
+    if answerers is None:
+        assert f"email:{EVE} for {CFO}: not an address of an approver" in (notice.failure or "")
+        assert notice.due is None
+
+
+@given(
+    st.lists(st.sampled_from([CFO, EVE, "group:finance"]), max_size=3),
+    st.none() | st.lists(st.sampled_from([CFO, EVE, "group:finance"]), max_size=3),
+    st.lists(st.sampled_from(["email", "slack", "inbox", "webhook", ""]), min_size=3, max_size=3),
+    st.integers(0, 3),
+)
+def test_a_link_for_an_approver_goes_to_an_address_of_theirs_only(
+    approvers: list[str], answerers: list[str] | None, channels: list[str], attempts: int
+) -> None:
+    routes = NotificationRoutes({"group:finance": ["email:leads@example.com"]})
+    said = [f"{each}:{to} for {CFO}" for each, to in zip(channels, (EVE, CFO, "x"), strict=True)]
+    case = DeliveryCase(
+        None if answerers is None else tuple(answerers),
+        tuple(approvers),
+        claimed={"undelivered": (*said, f"email:{EVE}"), "attempts": attempts},
+    )
+    outbox = NoticeDispatcher(
+        case.store, {"email": case.email, "inbox": Channel()}, routes, case.clock
+    )
+    outbox.deliver("r", "n")
+    own = {CFO: CFO, EVE: EVE, "group:finance": "leads@example.com"}
+    named = approvers if answerers is None else answerers
+    for address, approver in zip(case.email.tried, case.email.approvers, strict=True):
+        assert approver in named
+        assert address == own[approver]
+
+
+def test_an_approver_who_may_not_answer_gets_no_notice() -> None:
+    case = DeliveryCase(answerers=("bob@example.com",))
+    assert case.deliver().delivered == (BOB,)
+
+
+def test_a_corrected_route_counts_from_the_next_attempt_on() -> None:
+    case = DeliveryCase()
+    case.email.broken["ada@example.com"] = Retryable("later")
+    assert case.deliver().undelivered == (ADA,)
+    case.routes["ada@example.com"] = ["email:ada.l@example.com"]
+    notice = case.deliver()
+    assert notice.delivered == (BOB, "email:ada.l@example.com for ada@example.com")
+    assert (notice.undelivered, notice.failure, notice.due) == ((), None, None)
+    assert len(case.email.delivered) == 2
+
+
+def test_a_route_that_was_taken_away_after_nothing_was_delivered_has_failed() -> None:
+    case = DeliveryCase(answerers=PEOPLE[:1])
+    case.email.broken["ada@example.com"] = Retryable("later")
+    case.deliver()
+    case.routes["ada@example.com"] = []
+    assert "no address is known of ada@example.com" in (case.deliver().failure or "")
+
+
+def test_a_notice_of_an_earlier_form_reaches_the_recipients_that_it_lists() -> None:
+    # The form before 6 excluded who may not answer by leaving out their recipients.
+    desk = "email:desk@example.com for bob@example.com"
+    case = DeliveryCase(
+        answerers=None,
+        approvers=(*PEOPLE, "requester@example.com"),
+        routes={"bob@example.com": ["email:desk@example.com"]},
+        machines=(TOPIC,),
+        claimed={"undelivered": (ADA, desk, TOPIC)},
+    )
+    case.email.broken["ada@example.com"] = Retryable("later")
+    assert case.deliver().undelivered == (ADA,)
+    case.email.broken.clear()
+    notice = case.deliver()
+    assert case.email.tried == ["ada@example.com", "desk@example.com", "ada@example.com"]
+    assert len(case.topic.tried) == 1
+    assert (notice.undelivered, notice.due, notice.failure) == ((), None, None)

@@ -11,7 +11,7 @@ from agent_continuations.adapters.channels.inbox import InboxNotifier
 from agent_continuations.adapters.channels.sns import SnsNotifier
 from agent_continuations.bootstrap.aws import client, keys, recent_secret
 from agent_continuations.bootstrap.links import approval_link, sign_in_page
-from agent_continuations.bootstrap.routes import addresses
+from agent_continuations.bootstrap.routes import addresses, routes
 from agent_continuations.bootstrap.services import inbox, store
 from agent_continuations.bootstrap.slack import workspace
 from agent_continuations.core.notice import Notice
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @cache
 def notice_dispatcher() -> NoticeDispatcher:
-    """Delivers notices, each by its channel."""
+    """Delivers notices, each by its channel.
+
+    Raises:
+        Fatal: see `routes`.
+    """
     # Imported here because it loads a template engine.
     from agent_continuations.adapters.channels.email import EmailNotifier
 
@@ -38,7 +42,7 @@ def notice_dispatcher() -> NoticeDispatcher:
         "slack": LazyNotifier(_slack_notifier),
         "webhook": LazyNotifier(_webhook_notifier),
     }
-    return NoticeDispatcher(store(), notifiers)
+    return NoticeDispatcher(store(), notifiers, routes())
 
 
 class LazyNotifier:

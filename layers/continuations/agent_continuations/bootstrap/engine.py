@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import recent_secret
 from agent_continuations.bootstrap.links import callback_url
-from agent_continuations.bootstrap.routes import operators, routes
+from agent_continuations.bootstrap.routes import operators
 from agent_continuations.bootstrap.services import queue, store
 from agent_continuations.errors import Fatal, ModelRefused, ModelUnavailable
 from agent_continuations.ports.model import Model
@@ -89,7 +89,6 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
         model=model(),
         registry=registry(),
         queue=queue(),
-        recipients=routes(),
         operators=operators(),
         abandon=_end_process,
         hosts=lambda: LambdaToolHosts(hosts),

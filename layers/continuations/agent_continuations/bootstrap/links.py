@@ -53,7 +53,9 @@ def approval_link(notice: Notice, approver: str) -> str:
         expires_at = notice.expires_at + timedelta(seconds=LINK_GRACE_SECONDS)
     else:
         expires_at = notice.created_at + timedelta(seconds=DOUBT_LINK_SECONDS)
-    token = approval_links().token(notice.run_id, notice.request_id, approver, expires_at)
+    token = approval_links().token(
+        notice.run_id, notice.request_id, approver, expires_at, notice.arguments_hash
+    )
     return f"{_public_url()}/approvals/{token}"
 
 

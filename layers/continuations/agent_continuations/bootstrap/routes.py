@@ -19,8 +19,8 @@ def routes() -> NotificationRoutes:
     """The routes of the deployment: the channels of approvers, the topic and the webhook.
 
     Raises:
-        Fatal: RECIPIENTS is invalid. Then no run is advanced and an alarm goes off, rather than
-            that an approver is not asked.
+        Fatal: RECIPIENTS is invalid. Then no notice is delivered and an alarm goes off, rather
+            than that an approver is not asked; the notices stay in the outbox.
     """
     machines = {"topic": os.environ.get("TOPIC"), "webhook": os.environ.get("WEBHOOK_URL")}
     return NotificationRoutes(

@@ -1,4 +1,4 @@
-"""The table, the queues, the agents, and the services over them."""
+"""The tables, the queues, the agents, and the services over them."""
 
 import os
 from functools import cache
@@ -15,19 +15,20 @@ from agent_continuations.services.services import Services
 
 @cache
 def store() -> Store:
-    """The table and its bucket."""
+    """The tables and their bucket."""
     return DynamoDBStore(
         dynamodb=client("dynamodb"),
         s3=client("s3"),
         table=os.environ["TABLE"],
         bucket=os.environ["BUCKET"],
+        outbox_table=os.environ["OUTBOX_TABLE"],
     )
 
 
 @cache
 def inbox() -> Inbox:
     """The inbox: the requests sent to each approver."""
-    return DynamoDBInbox(client("dynamodb"), os.environ["TABLE"])
+    return DynamoDBInbox(client("dynamodb"), os.environ["OUTBOX_TABLE"])
 
 
 @cache

@@ -9,13 +9,17 @@ from agent_continuations.core.base import FrozenModel
 
 
 class Notice(FrozenModel):
-    """An outbox message: the request, the approvers, and the recipients still to be reached.
+    """An outbox message: the request, the approvers, and the state of its delivery.
 
-    It holds all that a channel needs, so that delivery reads one item instead of the run.
+    It holds all that a channel needs, so that delivery reads one item instead of the run. The
+    engine names approvers only; the dispatcher computes their addresses at each attempt.
 
     Attributes:
         approvers: the approvers that this notice asks.
-        undelivered: recipients that it has not reached yet, as `channel:address`.
+        answerers: those of them who may answer, and so are notified; None in notices of the forms
+            before 6, which list their recipients in `undelivered` from the start.
+        delivered: recipients that it has reached, as `channel:address`.
+        undelivered: recipients that the last attempt has not reached.
         due: when to try next; None if no recipient is left.
         occasion: whether it is the first notice to these approvers, or a reminder.
     """
@@ -34,7 +38,9 @@ class Notice(FrozenModel):
     expires_at: datetime | None
     created_at: datetime
     approvers: tuple[str, ...]
-    undelivered: tuple[str, ...]
+    answerers: tuple[str, ...] | None = None
+    delivered: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] = ()
     due: datetime | None
     attempts: int = 0
     failure: str | None = None

@@ -1,6 +1,6 @@
 """The dependencies and the time limits of an execution."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
 
@@ -60,8 +60,6 @@ class EngineContext:
     """The dependencies of an execution.
 
     Attributes:
-        recipients: maps approvers to the addresses that the outbox must reach, as
-            `channel:address`.
         executor: makes the executor of one execution.
         hosts: makes the tool hosts for one execution.
         operators: are asked about a call in doubt that needed no approval.
@@ -75,7 +73,6 @@ class EngineContext:
     model: Model
     registry: Registry
     queue: WorkQueue
-    recipients: Callable[[Sequence[str]], Sequence[str]]
     clock: Clock
     limits: Limits
     executor: Callable[[], EffectExecutor]

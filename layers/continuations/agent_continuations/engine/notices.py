@@ -1,6 +1,5 @@
 """Notices: the outbox messages that ask people, built from state."""
 
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,16 +29,14 @@ def notice(
     event: ApprovalRequested | MarkedInDoubt | NoticeSent,
     *,
     now: datetime,
-    recipients: Callable[[Sequence[str]], Sequence[str]],
 ) -> Notice:
-    """The outbox message for a request, a reminder or a call in doubt.
+    """The outbox message for a request, a reminder or a call in doubt. It names no addresses.
 
     Args:
         head: the run's head.
         root: the run, with the event applied.
         event: the event that the notice goes out with.
         now: the time.
-        recipients: maps approvers to `channel:address`.
 
     Raises:
         IllegalEvent: the call has no request.
@@ -59,7 +56,6 @@ def notice(
         notice_id = question if request.notices == 1 else f"{question}-{request.notices}"
     else:
         raise IllegalEvent(f"nothing is asked at {event.path}")
-    may_answer = [each for each in asked if _may_answer(each, head, call.gate)]
     return Notice(
         notice_id=notice_id,
         run_id=head.run_id,
@@ -75,7 +71,7 @@ def notice(
         expires_at=expires_at,
         created_at=now,
         approvers=tuple(asked),
-        undelivered=tuple(recipients(may_answer)),
+        answerers=tuple(each for each in asked if _may_answer(each, head, call.gate)),
         # The queue's message comes first; the sweeper only finds a notice whose message was lost.
         due=now + WAKE_UP_GRACE,
         occasion=event.occasion if isinstance(event, NoticeSent) else "asked",

@@ -28,8 +28,6 @@ class Runner:
     """Advances runs, one in each call of `advance`; safe for several threads and processes.
 
     Args:
-        recipients: maps a request's approvers to the addresses that the outbox must reach, as
-            `channel:address`.
         operators: are asked about a call in doubt that needed no approval. Without any, such a call
             blocks its run.
         abandon: called at the end of `advance` if an abandoned tool is still running. Where a
@@ -46,7 +44,6 @@ class Runner:
         model: Model,
         registry: Registry,
         queue: WorkQueue,
-        recipients: Callable[[Sequence[str]], Sequence[str]] = lambda _approvers: (),
         clock: Clock = utc_now,
         limits: Limits | None = None,
         operators: Sequence[str] = (),
@@ -64,7 +61,6 @@ class Runner:
             model=model,
             registry=registry,
             queue=queue,
-            recipients=recipients,
             clock=clock,
             limits=limits,
             executor=executor or (lambda: ThreadExecutor(limits.workers)),

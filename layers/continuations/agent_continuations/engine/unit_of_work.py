@@ -202,8 +202,7 @@ class RunUnitOfWork:
         """
         after, message = apply(self.continuation, event), None
         if isinstance(event, ApprovalRequested | MarkedInDoubt | NoticeSent):
-            now, recipients = self._context.clock(), self._context.recipients
-            message = notice(self.head, after, event, now=now, recipients=recipients)
+            message = notice(self.head, after, event, now=self._context.clock())
         self.continuation = after
         self.pending.staged.append(PendingWrite(event, message, start=start))
 

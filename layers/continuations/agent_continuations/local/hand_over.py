@@ -73,7 +73,7 @@ def take_over(store: Store, document: RunDocument, now: datetime) -> None:
         head = run.head.taken_over(now)
         notices = [
             each.model_copy(update={"due": now})
-            if each.undelivered and not head.status.ended
+            if (each.due or each.undelivered) and not head.status.ended
             else each
             for each in run.notices
         ]

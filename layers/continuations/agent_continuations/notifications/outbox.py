@@ -1,11 +1,16 @@
 """Delivery of notices to each recipient at least once, with retries.
 
+A notice names approvers. Their recipients are computed here at each attempt, by the routes of the
+deployment: nothing that a notice says about addresses is believed, so that whoever writes a false
+one cannot have an approver's link sent to somebody else. A route that was corrected counts from the
+next attempt on.
+
 Delivery to a recipient ends without success if the channel refuses permanently, the request
 expires, or the attempts are used up after about a day. The notice then lists the recipients and
 the failures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from agent_continuations.core.base import storable
@@ -27,14 +32,20 @@ class NoticeDispatcher:
     Args:
         store: store of runs and notices.
         notifiers: notifiers by channel; `email:a@example.com` goes to `notifiers["email"]`.
+        routes: maps approvers to their recipients, such as `NotificationRoutes`.
         clock: current time.
     """
 
     def __init__(
-        self, store: Store, notifiers: Mapping[str, Notifier], clock: Clock = utc_now
+        self,
+        store: Store,
+        notifiers: Mapping[str, Notifier],
+        routes: Callable[[Sequence[str]], Sequence[Recipient]],
+        clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._notifiers = notifiers
+        self._routes = routes
         self._clock = clock
 
     def deliver(self, run_id: str, notice_id: str) -> Notice | None:
@@ -51,32 +62,30 @@ class NoticeDispatcher:
         if head is None or head.status.ended or head.cancelled:
             self._store.update_notice(notice.model_copy(update={"due": None}))
             return None
-        failures: dict[str, Exception] = {}
-        retryable: list[str] = []
-        requested_pause = timedelta()
-        for recipient in notice.undelivered:
+        recipients, failures = self._recipients(notice)
+        delivered: list[str] = []
+        for recipient in recipients:
             try:
                 self._deliver(notice, recipient)
+                delivered.append(str(recipient))
             except Exception as error:  # noqa: BLE001 - the other recipients must still be served
-                failures[recipient] = error
-                if not isinstance(error, Fatal):
-                    retryable.append(recipient)
-                if isinstance(error, Retryable) and error.after_seconds:
-                    seconds = min(error.after_seconds, MAX_PAUSE.total_seconds())
-                    requested_pause = max(requested_pause, timedelta(seconds=seconds))
+                failures[str(recipient)] = error
+        retryable = [to for to, error in failures.items() if not isinstance(error, Fatal)]
         attempts = notice.attempts + 1
         backoff = timedelta(minutes=2 ** min(attempts - 1, 10))
-        next_attempt = self._clock() + min(max(backoff, requested_pause), MAX_PAUSE)
+        pause = max([backoff, *map(_requested_pause, failures.values())])
+        next_attempt = self._clock() + min(pause, MAX_PAUSE)
         expired = notice.expires_at is not None and next_attempt >= notice.expires_at
         if attempts >= MAX_ATTEMPTS or expired:
             retryable = []
-        delivered = [each for each in notice.undelivered if each not in failures]
+        reached = (*notice.delivered, *delivered)
         notice = notice.model_copy(
             update={
+                "delivered": reached,
                 "undelivered": tuple(failures),
                 "attempts": attempts,
                 "failure": "; ".join(f"{to}: {_text(error)}" for to, error in failures.items())
-                or _why_nobody(notice),
+                or (None if reached else _why_nobody(notice)),
                 "due": next_attempt if retryable else None,
             }
         )
@@ -84,8 +93,19 @@ class NoticeDispatcher:
         log_attempt(notice, delivered, failures, retryable)
         return notice
 
-    def _deliver(self, notice: Notice, text: str) -> None:
-        recipient = Recipient.parse(text, notice.approvers)
+    def _recipients(self, notice: Notice) -> tuple[list[Recipient], dict[str, Exception]]:
+        """The recipients of the next attempt, and the stored ones that are recipients no more."""
+        if notice.answerers is not None:
+            routed = self._routes(notice.answerers)
+            return [each for each in routed if str(each) not in notice.delivered], {}
+        # A notice of an earlier form does not say who may answer, but lists its recipients.
+        routed = [
+            each for each in self._routes(notice.approvers) if str(each) in notice.undelivered
+        ]
+        unknown = set(notice.undelivered) - set(map(str, routed))
+        return routed, {each: Fatal("not an address of an approver") for each in sorted(unknown)}
+
+    def _deliver(self, notice: Notice, recipient: Recipient) -> None:
         notifier = self._notifiers.get(recipient.channel)
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")
@@ -98,10 +118,16 @@ def _why_nobody(notice: Notice) -> str | None:
     Approvers that are programs, which call the API by themselves, have no address.
     """
     people = [each for each in notice.approvers if not is_program(each)]
-    if notice.attempts or notice.undelivered or (notice.approvers and not people):
+    if notice.approvers and not people:
         return None
     asked = ", ".join(people)
     return f"no address is known of {asked}, or they may not answer" if asked else "nobody is asked"
+
+
+def _requested_pause(error: Exception) -> timedelta:
+    """The pause that a channel has requested, at most an hour."""
+    seconds = error.after_seconds if isinstance(error, Retryable) else None
+    return timedelta(seconds=min(seconds or 0, MAX_PAUSE.total_seconds()))
 
 
 def _text(error: Exception) -> str:

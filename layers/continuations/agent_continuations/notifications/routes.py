@@ -8,8 +8,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from agent_continuations.core.approvals.policy import GROUP
 from agent_continuations.errors import Fatal
 
-_APPROVER_SEPARATOR = " for "
-# An address has no white space: the stored text separates address and approver by " for ".
+# An address has no white space: a recipient's text separates address and approver by " for ".
 _Route = Annotated[str, StringConstraints(pattern=r"^((email|slack|topic):|webhook:https://)\S+$")]
 _ROUTES = TypeAdapter(dict[str, Annotated[list[_Route], Field(min_length=1)]])
 
@@ -17,7 +16,8 @@ _ROUTES = TypeAdapter(dict[str, Annotated[list[_Route], Field(min_length=1)]])
 class Recipient(NamedTuple):
     """An address on a channel, and the approver to whom it belongs.
 
-    It is stored as `channel:address`, followed by ` for approver` if the names differ.
+    Its text is `channel:address`, followed by ` for approver` if the names differ. Notices store
+    the text to tell which recipients were reached; no recipient is ever made of it.
     """
 
     channel: str
@@ -25,22 +25,19 @@ class Recipient(NamedTuple):
     approver: str
 
     def __str__(self) -> str:
-        suffix = "" if self.approver == self.address else f"{_APPROVER_SEPARATOR}{self.approver}"
+        suffix = "" if self.approver == self.address else f" for {self.approver}"
         return f"{self.channel}:{self.address}{suffix}"
 
     @classmethod
-    def parse(cls, text: str, approvers: Sequence[str]) -> "Recipient":
-        """Parses a stored recipient.
+    def parse(cls, route: str, approver: str | None = None) -> "Recipient":
+        """The recipient of a route, `channel:address`.
 
         Args:
-            text: stored form of the recipient.
-            approvers: approvers of the request; one of their names may contain " for ".
+            route: the route.
+            approver: the approver whose route it is; None for a machine's.
         """
-        channel, _, rest = text.partition(":")
-        address, separator, approver = rest.partition(_APPROVER_SEPARATOR)
-        if rest in approvers or not separator:
-            return cls(channel, rest, rest)
-        return cls(channel, address, approver)
+        channel, _, address = route.partition(":")
+        return cls(channel, address, address if approver is None else approver)
 
 
 class NotificationRoutes:
@@ -55,20 +52,20 @@ class NotificationRoutes:
         self._routes = routes
         self._machines = machines
 
-    def __call__(self, approvers: Sequence[str]) -> list[str]:
-        """Returns the stored recipients: approvers by route or by e-mail, inboxes, machines.
+    def __call__(self, approvers: Sequence[str]) -> list[Recipient]:
+        """Returns the recipients: approvers by route or by e-mail, inboxes, machines.
 
         A name without a route and without an `@`, such as an IAM ARN, has no recipient.
         """
-        routed = [str(each) for approver in approvers for each in self._routed_recipients(approver)]
-        inboxes = [f"inbox:{approver}" for approver in approvers if _can_sign_in(approver)]
-        return list(dict.fromkeys([*routed, *inboxes, *self._machines]))
+        routed = [each for approver in approvers for each in self._routed_recipients(approver)]
+        inboxes = [Recipient("inbox", each, each) for each in approvers if _can_sign_in(each)]
+        machines = map(Recipient.parse, self._machines)
+        return list(dict.fromkeys([*routed, *inboxes, *machines]))
 
     def _routed_recipients(self, approver: str) -> Iterator[Recipient]:
         if approver in self._routes:
             for route in self._routes[approver]:
-                channel, _, address = route.partition(":")
-                yield Recipient(channel, address, approver)
+                yield Recipient.parse(route, approver)
         elif "@" in approver:
             yield Recipient("email", approver, approver)
 

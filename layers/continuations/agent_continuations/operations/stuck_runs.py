@@ -2,8 +2,9 @@
 
     python -m agent_continuations.operations.stuck_runs
 
-checks every run of the table and the bucket in TABLE and BUCKET, prints the stuck ones, and exits
-with 1 if there are any. A function does the same on a schedule, and raises an alarm.
+checks every run of the tables and the bucket in TABLE, OUTBOX_TABLE and BUCKET, prints the stuck
+ones, and exits with 1 if there are any. A function does the same on a schedule, and raises an
+alarm.
 
 The check reads the heads of all runs, and loads only the runs whose heads are suspicious. A run
 that is not stuck has ended, or is due soon enough, or asks a person who can be reached, or waits

@@ -1,4 +1,4 @@
-"""The inbox of each approver, in the same table: one partition for each approver or group."""
+"""The inbox of each approver, beside the notices: one partition for each approver or group."""
 
 from datetime import datetime
 from itertools import islice

@@ -1,4 +1,4 @@
-"""The two sparse indexes: due runs and notices, and the list of runs."""
+"""The sparse indexes: due runs, due notices, and the list of runs."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -7,7 +7,7 @@ from datetime import datetime
 from time import sleep
 
 from agent_continuations.adapters.stores.dynamodb.head_items import head_key, list_key, read_head
-from agent_continuations.adapters.stores.dynamodb.items import SHARDS, millis, typed
+from agent_continuations.adapters.stores.dynamodb.items import SHARDS, Item, millis, typed
 from agent_continuations.adapters.stores.dynamodb.table import Table
 from agent_continuations.core.run import RunHead, Status
 from agent_continuations.errors import Invalid
@@ -20,25 +20,28 @@ _UNREAD_DELAY_SECONDS = 0.05
 
 
 class Indexes:
-    """Queries over all shards of an index; the results may be stale."""
+    """Queries over all shards of an index; the results may be stale.
 
-    def __init__(self, table: Table) -> None:
+    Args:
+        table: the table of the runs.
+        outbox: the table of the notices; it may be the same one.
+    """
+
+    def __init__(self, table: Table, outbox: Table) -> None:
         self._table = table
+        self._outbox = outbox
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         """See `RunStore.due`."""
         found: list[tuple[int, Due]] = []
-        for shard in [f"{kind}#{number}" for kind in "DN" for number in range(SHARDS)]:
-            items = self._table.query_page(
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due <= :now",
-                ExpressionAttributeValues=typed({":shard": shard, ":now": millis(now)}),
-                Limit=limit,
-            )
-            for item in items:
-                notice_id = item["sk"][2:] if item["sk"].startswith("N#") else None
-                due = Due(item["pk"][2:], notice_id, new=shard.startswith("N"))
-                found.append((int(item["due"]), due))
+        kinds = [(self._table, "D"), (self._table, "N")]
+        kinds += [(self._outbox, "D")] if self._outbox is not self._table else []
+        for table, kind in kinds:
+            for number in range(SHARDS):
+                for item in _due_items(table, f"{kind}#{number}", now, limit):
+                    notice_id = item["sk"][2:] if item["sk"].startswith("N#") else None
+                    due = Due(item["pk"][2:], notice_id, new=kind == "N")
+                    found.append((int(item["due"]), due))
         return [each for _, each in sorted(found, key=lambda pair: pair[0])[:limit]]
 
     def list_runs(
@@ -96,6 +99,15 @@ class Indexes:
                 if unread:
                     sleep(_UNREAD_DELAY_SECONDS)
         return [found[each] for each in run_ids if each in found]
+
+
+def _due_items(table: Table, shard: str, now: datetime, limit: int) -> list[Item]:
+    return table.query_page(
+        IndexName="due",
+        KeyConditionExpression="due_shard = :shard AND due <= :now",
+        ExpressionAttributeValues=typed({":shard": shard, ":now": millis(now)}),
+        Limit=limit,
+    )
 
 
 def _write_cursor(key: str) -> str:

@@ -1,4 +1,4 @@
-"""The outbox: notices of a run, until they are delivered."""
+"""The outbox: notices of a run, until they are delivered. It can be in a table of its own."""
 
 import zlib
 
@@ -9,12 +9,12 @@ from agent_continuations.adapters.stores.dynamodb.items import (
     millis,
     run_partition,
 )
-from agent_continuations.adapters.stores.dynamodb.table import Table
+from agent_continuations.adapters.stores.dynamodb.table import Table, Write
 from agent_continuations.core.notice import Notice
 
 
 class Outbox:
-    """`OutboxStore` in the table; see there."""
+    """`OutboxStore` in a table; see there."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -30,7 +30,15 @@ class Outbox:
 
     def update_notice(self, notice: Notice) -> None:
         """See `OutboxStore.update_notice`."""
-        self._table.put(notice_item(notice, self._table.form))
+        self._table.put(_item(notice, self._table.form))
+
+    def new_write(self, notice: Notice) -> Write:
+        """The write of a notice in the transaction of the entry that it tells of.
+
+        That entry must be new; the notice need not be: a run may have been restored to a time
+        before it, and the outbox not. Then it is due again.
+        """
+        return self._table.replace_write(_item(notice, self._table.form))
 
     def _read(self, item: Item) -> Notice:
         """The notice that an item holds.
@@ -42,7 +50,7 @@ class Outbox:
         return Notice.model_validate_json(zlib.decompress(bytes(item["v"])))
 
 
-def notice_item(notice: Notice, form: int) -> Item:
+def _item(notice: Notice, form: int) -> Item:
     """The item of a notice; without `due` it is in no index."""
     return {
         "pk": run_partition(notice.run_id),

@@ -22,7 +22,7 @@ from agent_continuations.adapters.stores.dynamodb.head_updates import (
 from agent_continuations.adapters.stores.dynamodb.heads import Heads
 from agent_continuations.adapters.stores.dynamodb.items import run_partition
 from agent_continuations.adapters.stores.dynamodb.journal import Journal
-from agent_continuations.adapters.stores.dynamodb.outbox import notice_item
+from agent_continuations.adapters.stores.dynamodb.outbox import Outbox
 from agent_continuations.adapters.stores.dynamodb.table import Table, Write
 from agent_continuations.core.approvals.grant import Grant
 from agent_continuations.core.notice import Notice
@@ -35,11 +35,14 @@ from agent_continuations.ports.hand_over import check_same_entries
 class Runs:
     """The methods of `RunStore` that read or write more than a head; see there."""
 
-    def __init__(self, table: Table, heads: Heads, journal: Journal, grants: Grants) -> None:
+    def __init__(
+        self, table: Table, heads: Heads, journal: Journal, grants: Grants, outbox: Outbox
+    ) -> None:
         self._table = table
         self._heads = heads
         self._journal = journal
         self._grants = grants
+        self._outbox = outbox
 
     def create(self, head: RunHead, start: JournalEntry) -> RunHead:
         """See `RunStore.create`."""
@@ -92,9 +95,7 @@ class Runs:
         write_id = uuid4().hex
         writes = [self._heads.update_write(run_id, update)]
         writes += self._entry_writes(run_id, entries, write_id)
-        writes += [
-            self._table.put_write(notice_item(notice, self._table.form)) for notice in notices
-        ]
+        writes += map(self._outbox.new_write, notices)
         writes += self._grants.use_writes(uses, now)
         writes += [write for each in starts for write in self._new_run_writes(each, write_id)]
         refused = self._table.transact(writes, token=write_id)
@@ -155,7 +156,7 @@ class Runs:
             earlier = self._journal.append(head.run_id, entry)
             check_same_entries(Snapshot(head, (earlier,)), snapshot)
         for notice in notices:
-            self._table.put(notice_item(notice, self._table.form))
+            self._outbox.update_notice(notice)
         return self._heads.restore(head)
 
     def _entry_writes(

@@ -32,7 +32,9 @@ class DynamoDBStore:
 
     The table needs the string keys `pk` and `sk`, and two indexes that project keys only: `due`
     (`due_shard`, a string, and `due`, a number) and `runs` (`list_shard` and `list_key`, strings).
-    The attribute `ttl` should be its time to live. See `Store` for the methods.
+    The attribute `ttl` should be its time to live. Notices can have a table of their own, so that
+    who delivers them needs no right to write runs; it needs the keys, `due` and `ttl`. See `Store`
+    for the methods.
 
     Args:
         dynamodb: a boto3 client; the store retries only contended transactions, so other retries
@@ -40,6 +42,7 @@ class DynamoDBStore:
         s3: a boto3 client.
         table: the table's name.
         bucket: the bucket's name.
+        outbox_table: the name of the notices' table; None for the same one.
         form: the newest form of items that is read and written. Older code knows an older one.
     """
 
@@ -50,16 +53,19 @@ class DynamoDBStore:
         s3: "S3Client",
         table: str,
         bucket: str,
+        outbox_table: str | None = None,
         form: int = FORM,
     ) -> None:
         items, blobs = Table(dynamodb, table, form), Blobs(s3, bucket)
+        apart = outbox_table if outbox_table != table else None
+        outbox = Table(dynamodb, apart, form) if apart else items
         self._heads = Heads(items)
         self._journal = Journal(items, blobs)
-        self._outbox = Outbox(items)
+        self._outbox = Outbox(outbox)
         self._grants = Grants(items)
         self._profiles = Profiles(items, blobs)
-        self._indexes = Indexes(items)
-        self._runs = Runs(items, self._heads, self._journal, self._grants)
+        self._indexes = Indexes(items, outbox)
+        self._runs = Runs(items, self._heads, self._journal, self._grants, self._outbox)
 
     # -- runs ------------------------------------------------------------------------------------
 

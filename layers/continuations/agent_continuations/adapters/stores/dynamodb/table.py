@@ -121,14 +121,15 @@ class Table:
 
     def put_write(self, item: Item) -> Write:
         """The write of an item that must not exist yet."""
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": typed(item),
-                "ConditionExpression": NEW,
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        condition = {
+            "ConditionExpression": NEW,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        return {"Put": {**self.replace_write(item)["Put"], **condition}}
+
+    def replace_write(self, item: Item) -> Write:
+        """The write of an item, in place of an earlier one."""
+        return {"Put": {"TableName": self._name, "Item": typed(item)}}
 
     def update_write(
         self, key: Item, update: UpdateExpression, *, return_stored: bool = False
