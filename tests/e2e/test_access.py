@@ -1,7 +1,6 @@
 """Who may do what: callers, approvers, and the functions themselves."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -136,14 +135,10 @@ def test_functions_that_serve_no_links_cannot_make_any(system: System, function:
         _refused(lambda: client("secretsmanager").get_secret_value(SecretId=secret))
 
 
-def _statements(system: System, function: str) -> Iterator[dict[str, Any]]:
-    iam, role = system.stack.client("iam"), system.role(function)
-    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    assert bool(names) == (function != "AuthorizeFunction"), "who says who it is needs nothing here"
-    for name in names:
-        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        document = json.loads(policy) if isinstance(policy, str) else policy
-        yield from document["Statement"]
+def _statements(system: System, function: str) -> list[dict[str, Any]]:
+    found = list(system.statements(system.role(function)))
+    assert bool(found) == (function != "AuthorizeFunction"), "who says who it is needs nothing here"
+    return found
 
 
 def _refused(call: Callable[[], Any]) -> None:

@@ -15,6 +15,16 @@ def functions() -> dict[str, dict[str, Any]]:
     }
 
 
+def roles() -> dict[str, list[str]]:
+    """The functions that run with each role, by the role's logical id."""
+    found: dict[str, list[str]] = {}
+    for name, properties in functions().items():
+        # SAM makes a role for a function that names none.
+        role, _attribute = properties.get("Role", {}).get("Fn::GetAtt", (f"{name}Role", "Arn"))
+        found.setdefault(role, []).append(name)
+    return found
+
+
 def triggers() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every event of the template, with the function that it invokes."""
     for name, properties in functions().items():
