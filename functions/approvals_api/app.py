@@ -8,9 +8,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.identity import Identity, signed_in
+from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.links import approval_links
 from agent_continuations.bootstrap.log import function_logger
-from agent_continuations.bootstrap.services import inbox, registry, services
+from agent_continuations.bootstrap.services import inbox, services
 from agent_continuations.bootstrap.slack import slack_interactions
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.metrics import counter

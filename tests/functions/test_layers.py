@@ -16,6 +16,7 @@ import pytest
 from tests.local.agents_folder import UV
 from tests.local.stack import built_layer
 from tests.local.template import ROOT, template
+from tests.support.template_functions import tool_hosts
 
 FUNCTIONS = sorted(
     name
@@ -56,11 +57,13 @@ def imported(layers: dict[str, Path], function: str) -> set[str]:
 def test_all_imports_of_a_function_are_in_its_layers(
     layers: dict[str, Path], function: str
 ) -> None:
-    # The authorizer asks nothing of AWS, and so is spared its clients.
-    wired = "auth.oidc" if function == "AuthorizeFunction" else "bootstrap"
     modules = imported(layers, function)
+    wired = "auth.oidc" if function == "AuthorizeFunction" else "bootstrap"
     assert f"agent_continuations.{wired}" in modules
-    assert ("boto3" in modules) == (wired == "bootstrap")
+    # The authorizer and tool hosts ask nothing of AWS, and so are spared its clients.
+    assert ("boto3" in modules) == (
+        function != "AuthorizeFunction" and function not in tool_hosts()
+    )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

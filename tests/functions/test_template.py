@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 
+from agent_continuations.adapters.hosts.aws_lambda import read_hosts
 from tests.local.template import ROOT, template
 from tests.support.deployment import Deployment
 from tests.support.lambda_invocation import example
-from tests.support.template_functions import authorizer, consumer, functions, route, triggers
+from tests.support.template_functions import (
+    authorizer,
+    consumer,
+    functions,
+    route,
+    tool_hosts,
+    triggers,
+)
 
 LIBRARY = ROOT / "layers" / "continuations" / "agent_continuations"
 BOOTSTRAP = "agent_continuations.bootstrap"
@@ -35,9 +43,11 @@ HINTS = {
     "AuthorizeFunction": set[str](),
     "SigninFunction": set[str](),
     "WebFunction": set[str](),
+    "ToolsFunction": set[str](),
+    "PaymentsFunction": set[str](),
 }
 # These keep nothing, though every function is told where things are kept.
-STATELESS = {"AuthorizeFunction": {"TABLE", "BUCKET"}, "SigninFunction": {"TABLE", "BUCKET"}}
+STATELESS = ("AuthorizeFunction", "SigninFunction", *tool_hosts())
 # What people open in a browser, which signs nothing; what Slack signs in its own way; and jobs,
 # whose address is a capability.
 FOR_PEOPLE = ("/approvals", "/callbacks/", "/signin", "/signout", "/slack/", "/web")
@@ -118,7 +128,8 @@ def test_a_function_has_exactly_the_variables_that_it_reads(function: str) -> No
     needed = (needed_by(function) - {"ADVANCE_QUEUE", "RESUME_QUEUE", "NOTIFY_QUEUE"}) | HINTS[
         function
     ]
-    assert needed == given(function) - STATELESS.get(function, set())
+    told = {"TABLE", "BUCKET"} if function in STATELESS else set[str]()
+    assert needed == given(function) - told
 
 
 def test_the_environment_is_read_in_bootstrap_and_functions_only() -> None:
@@ -178,7 +189,7 @@ assert "slack_sdk" not in loaded, "a cold start must not load Slack's client"
 assert "jinja2" not in loaded or {module!r} in ("approvals_api.app", "dashboard.app")
 assert "pytest" not in loaded and "moto" not in loaded
 if {uses_agents}:
-    from agent_continuations.bootstrap.services import registry
+    from agent_continuations.bootstrap.agents import registry
     assert registry().startable
 else:
     try:
@@ -242,6 +253,29 @@ def test_only_routes_for_browsers_need_no_signature() -> None:
             named = authorizer(about["Path"], about["Method"])
             assert named in ("AWS_IAM", "NONE", "SignedIn")
             assert (named != "AWS_IAM") == about["Path"].startswith(FOR_PEOPLE)
+
+
+def test_the_engine_knows_each_tool_host_with_its_timeout_and_may_invoke_no_other() -> None:
+    hosts = tool_hosts()
+    for engine in ("AdvanceFunction", "ResumeFunction"):
+        text = functions()[engine]["Environment"]["Variables"]["TOOL_HOSTS"]["Fn::Sub"]
+        named = {each.arn: each.timeout for each in read_hosts(text).values()}
+        assert named == {f"${{{name}.Arn}}": each["Timeout"] for name, each in hosts.items()}
+    allowed = [
+        each["Resource"]
+        for policy in template()["Resources"]["AdvanceRole"]["Properties"]["Policies"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if "lambda" in str(each["Action"])
+    ]
+    assert allowed == [[{"Fn::GetAtt": [name, "Arn"]} for name in hosts]]
+
+
+def test_a_tool_host_has_no_rights() -> None:
+    """Nothing but its log, which SAM gives to each function."""
+    for properties in tool_hosts().values():
+        assert "Policies" not in properties
+        assert "Role" not in properties
+        assert properties["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}
 
 
 def test_the_authorizer_is_not_cached() -> None:

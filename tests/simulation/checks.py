@@ -231,7 +231,7 @@ def _check_doubts(world: World, loaded: LoadedRun) -> Iterator[str]:
                 for each_outage in world.faults.outages
                 if each_outage.since < each.process.ends_at and each.at < each_outage.until
             )
-            if each.at < until and not each.process.disturbed and not in_outage:
+            if each.at < until and not each.process.may_lose_outcomes and not in_outage:
                 yield f"D1: people were asked about {event.path}, whose outcome was in hand"
 
 

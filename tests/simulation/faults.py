@@ -39,6 +39,7 @@ class Faults:
         outages: windows in which services fail.
         older: from when to when some processes run older code; None for never.
         damaged: when an object of the bucket is lost or changed.
+        host: an invocation of a tool host is refused, or its answer is lost.
     """
 
     kill: float = 0.0
@@ -58,6 +59,7 @@ class Faults:
     outages: tuple[Outage, ...] = ()
     older: tuple[float, float] | None = None
     damaged: tuple[float, ...] = ()
+    host: float = 0.0
 
     @classmethod
     def drawn(cls, seed: int) -> "Faults":
@@ -83,6 +85,7 @@ class Faults:
             outages=drawn_outages(seed),
             older=_window_of_older_code(seed),
             damaged=_damages(seed),
+            host=_rare(seed, "hosts", 0.5, 0.2),
         )
 
     def last_outage(self) -> float:

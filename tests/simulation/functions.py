@@ -16,6 +16,7 @@ from agent_continuations.errors import Retryable
 from agent_continuations.notifications.outbox import NoticeDispatcher
 from agent_continuations.services.services import Services
 from tests.simulation.external_services import MailService, ModelService
+from tests.simulation.hosts import SimulatedHosts
 from tests.simulation.scenario import OPERATOR
 from tests.simulation.scheduler import EPOCH, Process
 
@@ -137,6 +138,10 @@ class Functions:
 
     def _runner(self, process: Process, registry: Registry) -> Runner:
         world = self._world
+
+        def hosts() -> SimulatedHosts:
+            return SimulatedHosts(world, process)
+
         return Runner(
             store=self.store(process),
             model=ModelService(world),
@@ -148,6 +153,7 @@ class Functions:
             abandon=process.kill,
             pause=world.scheduler.sleep,
             executor=lambda: process,
+            hosts=hosts if world.scenario.host_seconds else None,
             on_blocked=lambda: world.operators.run_blocked(process.run_id),
         )
 

@@ -31,6 +31,7 @@ class Operators:
         deaths: by run, how many of its processes died, or stood still, since its last progress.
         continued_at: when a parked run was redriven last, in seconds.
         damaged: the keys of the objects that were damaged.
+        refused: runs with a call that was sent to a host without one of the tools.
     """
 
     def __init__(self, world: "World") -> None:
@@ -40,6 +41,7 @@ class Operators:
         self.deaths: Counter[str] = Counter()
         self.continued_at: dict[str, float] = {}
         self.damaged: list[str] = []
+        self.refused: set[str] = set()
         self._world = world
         self._random = Random(f"operators {world.scenario.seed}")
 
@@ -60,15 +62,20 @@ class Operators:
             caused = self.deaths[run_id] >= MAX_FRUITLESS
         else:
             incomplete = self._world.scheduler.agents in self._world.incomplete
-            caused = incomplete or self._was_unreadable(run_id)
+            caused = incomplete or run_id in self.refused or self._was_unreadable(run_id)
         if not caused:
             self.needless.append(f"P1: parked without a cause: {note}")
+
+    def incomplete_host(self, run_id: str) -> None:
+        """A host without one of the tools got a call of a run."""
+        self.refused.add(run_id)
 
     def process_disturbed(self, process: Process) -> None:
         """A process is killed or stands still for long, so that its claim may come to nothing."""
         if not process.disturbed:
             process.disturbed = True
-            self.deaths[process.run_id] += 1
+            if process.caller is None:
+                self.deaths[process.run_id] += 1
 
     # -- alarms ------------------------------------------------------------------------------------
 

@@ -93,6 +93,7 @@ class Scenario:
 
     Attributes:
         wide: how many calls the first turn of the first run has; 0 for few.
+        host_seconds: the timeout of tool hosts; None if tools run in the engine's process.
     """
 
     seed: int
@@ -106,6 +107,7 @@ class Scenario:
     waits: bool = False
     condition: str = "turns"
     wide: int = 0
+    host_seconds: float | None = 425.0
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -127,6 +129,8 @@ class Scenario:
         )
         if Random(f"grants {seed}").random() < 0.12:
             drawn = replace(drawn, policy=GRANTED)
+        apart = Random(f"hosts {seed}").random() < 0.75
+        drawn = replace(drawn, host_seconds=drawn.lambda_seconds / 2 - 25 if apart else None)
         return drawn._widened(Random(f"wide {seed}"))
 
     def _widened(self, random: Random) -> "Scenario":

@@ -42,6 +42,7 @@ class Process:
         ends_at: when it will be killed, at the latest, if it advances a run.
         agents: the agents that it has deployed, if it advances a run.
         form: the newest form of stored items that its code knows.
+        caller: the process that waits for its answer, if it is a tool host's.
     """
 
     def __init__(self, scheduler: "Scheduler", name: str, skew: float) -> None:
@@ -54,8 +55,14 @@ class Process:
         self.ends_at = 0.0
         self.agents: Registry | None = None
         self.form = FORM
+        self.caller: Process | None = None
         self.dead = False
         self.tasks: list[greenlet] = []
+
+    @property
+    def may_lose_outcomes(self) -> bool:
+        """Whether an outcome in its hands may never be stored, with good reason."""
+        return self.disturbed or (self.caller is not None and self.caller.may_lose_outcomes)
 
     def clock(self) -> datetime:
         """The time by the clock of this process."""
@@ -77,6 +84,7 @@ class Process:
                     task.parent = here
                     with suppress(Killed):
                         task.throw(Killed)
+        self.scheduler.notify()
         if here in self.tasks:
             raise Killed
 

@@ -68,6 +68,7 @@ class World:
         self.scenario = scenario
         self.faults = faults
         self.random = Random(f"world {scenario.seed}")
+        self.host_random = Random(f"hosts {scenario.seed}")
         self._minor = Random(f"versions and clocks {scenario.seed}")
         self.scheduler = Scheduler(self.random, self._at_point)
         self.transport = FaultyTransport(self)

@@ -15,11 +15,13 @@ from aws_lambda_powertools import Logger
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
+from agent_continuations.adapters.hosts import aws_lambda
 from agent_continuations.adapters.models.openai import OpenAIModel
 from agent_continuations.bootstrap import engine
 from agent_continuations.bootstrap.log import write_through
 from tests.local.issuer import IssuerServer
 from tests.local.template import create_table, template
+from tests.support.handler_hosts import HandlerHosts
 from tests.support.http_answers import Answer, answer_of, http_event
 from tests.support.lambda_invocation import REGION, Context, clear_cached_objects, example
 from tests.support.template_functions import authorizer, functions, route
@@ -111,7 +113,7 @@ class DeployedStack:
             case {"Fn::GetAtt": str(text)}:
                 return self._named(text.removesuffix(".Id"))
             case {"Fn::Sub": text}:
-                return re.sub(r"\$\{([\w:]+)\}", lambda found: self._named(found[1]), text)
+                return re.sub(r"\$\{([\w:.]+)\}", lambda found: self._named(found[1]), text)
             case {"Fn::If": ["HasPublicUrl", given, otherwise]}:
                 return self._resolved(given if self.parameters["PublicUrl"] else otherwise)
             case str():
@@ -119,6 +121,8 @@ class DeployedStack:
         raise AssertionError(f"the template holds what this cannot resolve: {value}")
 
     def _named(self, name: str) -> str:
+        if name.endswith("Function.Arn"):
+            return Context(name.removesuffix(".Arn")).invoked_function_arn
         pseudo = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com"}
         return {**pseudo, **self.parameters, **self.physical}[name]
 
@@ -134,6 +138,7 @@ class DeployedStack:
                 patch.delenv(name, raising=False)
             for name, value in self.variables(function).items():
                 patch.setenv(name, value)
+            patch.setattr(aws_lambda, "LambdaToolHosts", HandlerHosts)
             clear_cached_objects()
             try:
                 return handler(event, Context(function, seconds))

@@ -25,6 +25,13 @@ def roles() -> dict[str, list[str]]:
     return found
 
 
+def tool_hosts() -> dict[str, dict[str, Any]]:
+    """The properties of the functions that run tools, by logical id."""
+    return {
+        name: each for name, each in functions().items() if each["Handler"].startswith("tool_host.")
+    }
+
+
 def triggers() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every event of the template, with the function that it invokes."""
     for name, properties in functions().items():

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent_continuations import Agent, LocalRunner, ScriptedModel, ToolContext, call, say, tool
+from agent_continuations.authoring.in_process_host import run_tool
 from agent_continuations.authoring.running import MAX_ITEMS
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.outcome import Outcome
-from agent_continuations.engine.calls import run_tool
+from agent_continuations.engine.host_answers import outcome_or_wait
 from agent_continuations.ports.clock import utc_now
 from tests.support.made_results import (
     CONTAINERS,
@@ -56,7 +57,8 @@ def tool_of(body: Callable[[], Any], *, is_async: bool) -> Tool:
 
 def outcome_of(body: Callable[[], Any], *, is_async: bool) -> Outcome:
     made = tool_of(body, is_async=is_async)
-    outcome = run_tool(made, made.arguments.read(""), CONTEXT, utc_now, "agent")
+    answer = run_tool(made, made.arguments.read(""), CONTEXT, "agent")
+    outcome = outcome_or_wait(made, answer, utc_now())
     assert isinstance(outcome, Outcome)
     outcome.content.encode()
     assert "<generator object" not in outcome.content

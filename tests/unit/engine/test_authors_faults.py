@@ -31,7 +31,7 @@ from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.decisions.responses import Decide, GrantTerms
 from agent_continuations.core.run import RunHead
 from agent_continuations.engine import calls as engine_calls
-from agent_continuations.engine import scheduler
+from agent_continuations.engine import scheduler, tool_calls
 from agent_continuations.errors import AlreadyDecided, IllegalEvent, Invalid
 
 BOSS = "boss@example.com"
@@ -240,7 +240,7 @@ def test_another_text_than_the_approved_one_never_runs(monkeypatch: pytest.Monke
             seen.append(str(error))
             raise
 
-    monkeypatch.setattr(scheduler, "bind_tool", tampered)
+    monkeypatch.setattr(tool_calls, "bind_tool", tampered)
     local.decide(run.run_id, run.waiting[0].request_id, "approve")
     assert seen == ["0.0 is not the text that was approved"]
     head = local.store.head(run.run_id)
@@ -302,7 +302,7 @@ def test_a_validator_that_fails_only_when_the_tool_runs_is_the_calls_error() -> 
 
     def moody(value: int) -> int:
         times.append(value)
-        if len(times) > 4:  # two validations at planning, two before the tool starts
+        if len(times) > 6:  # two validations each: at planning, before the tool starts, at its host
             raise SystemExit("no more")
         return value
 

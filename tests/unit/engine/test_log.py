@@ -581,6 +581,6 @@ def test_without_a_level_nothing_is_computed(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("computed for nothing")
 
     monkeypatch.setattr(log, "event_line", computed)
-    monkeypatch.setattr(log, "_shortened", computed)
+    monkeypatch.setattr(log, "shortened", computed)
     monkeypatch.setattr(log, "path_text", computed)
     assert secretive(WARNING).records == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent_continuations import Agent, call, calls, say, tool
+from agent_continuations.authoring.in_process_host import InProcessHost
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import Polled, Suspended
@@ -17,6 +18,7 @@ from agent_continuations.core.waits import TimerWait
 from agent_continuations.engine.context import EngineContext, Limits
 from agent_continuations.engine.executor import ThreadExecutor
 from agent_continuations.engine.in_flight import InFlight, InFlightEffect, Submitted, TimedWork
+from agent_continuations.engine.release_status import Block
 from agent_continuations.engine.results import EffectResults
 from agent_continuations.engine.scheduler import EffectScheduler
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
@@ -81,6 +83,7 @@ class Results(Harness):
             clock=lambda: self.now,
             limits=Limits(),
             executor=lambda: ThreadExecutor(1),
+            hosts=lambda: InProcessHost(self.registry),
         )
         head = self.store.claim(
             self.run_id, holder="me", now=NOW, lease_until=NOW + timedelta(seconds=120)
@@ -241,7 +244,7 @@ def test_any_other_error_of_a_model_blocks_its_call_until_it_passes() -> None:
     run = Results()
     run.add(replied(ZeroDivisionError("a bug")))
     run.results.record_replies()
-    assert run.scheduler.blocked[ROOT] == ("the model call failed: a bug", True)
+    assert run.scheduler.blocked[ROOT] == Block("the model call failed: a bug", passes=True)
     assert run.stored == []
 
 
@@ -252,4 +255,4 @@ def test_a_reply_to_an_agent_that_is_gone_blocks_the_call_until_a_deployment() -
     )
     run.add(replied(say("x")))
     run.results.record_replies()
-    assert run.scheduler.blocked[ROOT] == ("there is no agent named gone", False)
+    assert run.scheduler.blocked[ROOT] == Block("there is no agent named gone", passes=False)

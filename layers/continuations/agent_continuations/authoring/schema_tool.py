@@ -18,6 +18,7 @@ from agent_continuations.authoring.tool import (
     check_options,
 )
 from agent_continuations.core.plans import Effect
+from agent_continuations.ports.tool_host import DEFAULT_HOST
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def schema_tool(
     poll: PollFunction | None = None,
     answer: Any = str,
     context: bool = False,
+    host: str = DEFAULT_HOST,
 ) -> Tool:
     """Creates a tool from a JSON schema and a function.
 
@@ -71,7 +73,7 @@ def schema_tool(
     """
     if not isinstance(name, str) or not isinstance(description, str):
         raise TypeError(f"{name!r}: the name and the description of a tool are texts")
-    check_options(name, approval, preview, poll)
+    check_options(name, approval, preview, poll, host)
     _check_function(name, function, context)
     try:
         arguments = JsonSchema(schema)
@@ -88,6 +90,7 @@ def schema_tool(
         preview=preview,
         poll=poll,
         answer=answer_schema(name, answer),
+        host=host,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from logging import getLogger
@@ -17,13 +18,21 @@ from agent_continuations.authoring.result_text import error_text, result_text
 from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.authoring.schema import Arguments, ArgumentsSchema, ObjectSchema
 from agent_continuations.authoring.signature import arguments_model, parse_docstring
-from agent_continuations.authoring.waits import Job, Pending, Question, Sleep, WaitFor
+from agent_continuations.authoring.waits import (
+    Job,
+    Pending,
+    Question,
+    Sleep,
+    ToolWait,
+    WaitFor,
+)
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
 from agent_continuations.core.base import storable
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
 from agent_continuations.ports.clock import Clock, utc_now
+from agent_continuations.ports.tool_host import DEFAULT_HOST
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_EFFECT_CHARACTERS = 2000
@@ -52,6 +61,7 @@ class Tool:
     preview: PreviewFunction | None = None
     poll: PollFunction | None = None
     answer: AnswerSchema = field(default=_TEXT, repr=False)
+    host: str = DEFAULT_HOST
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -121,21 +131,36 @@ class Tool:
             TypeError: the tool cannot wait in this way.
             BaseException: the function raised it.
         """
+        result = self.returned(arguments, context)
+        return result if isinstance(result, str) else self.wait(result, now())
+
+    def returned(self, arguments: Mapping[str, Any], context: ToolContext) -> str | ToolWait:
+        """Runs the function; returns its result as text for the model, or what it waits for.
+
+        Raises:
+            BaseException: the function raised it.
+        """
         result = self._call(arguments, context)
-        if not issubclass(type(result), Sleep | WaitFor | Question | Job):
-            return result_text(result)
-        match result:
-            case Sleep() | WaitFor():
-                return result.wait(now())
+        if issubclass(type(result), Sleep | WaitFor | Question | Job):
+            wait: ToolWait = result
+            return wait
+        return result_text(result)
+
+    def wait(self, returned: ToolWait, now: datetime) -> Wait:
+        """The wait, as it is stored, of what the function has returned.
+
+        Raises:
+            TypeError: the tool cannot wait in this way.
+        """
+        match returned:
             case Question():
                 if self.approval:
                     raise TypeError("a tool that needs approval cannot ask a question, too")
-                return result.wait(self.answer.schema)
-            case Job():
-                if result.poll_seconds is not None and self.poll is None:
-                    raise TypeError("this job is polled, but its tool has no poll function")
-                return result.wait(now())
-        raise AssertionError(result)
+                return returned.wait(self.answer.schema)
+            case Job() if returned.poll_seconds is not None and self.poll is None:
+                raise TypeError("this job is polled, but its tool has no poll function")
+            case _:
+                return returned.wait(now)
 
     def _call(self, arguments: Mapping[str, Any], context: ToolContext) -> Any:
         parameters = dict(arguments)
@@ -176,7 +201,7 @@ def answer_schema(tool: str, answer: Any) -> AnswerSchema:
     return schema
 
 
-def check_options(tool: str, approval: Any, preview: Any, poll: Any) -> None:
+def check_options(tool: str, approval: Any, preview: Any, poll: Any, host: Any) -> None:
     """Checks the name and the options of a tool.
 
     Raises:
@@ -187,6 +212,8 @@ def check_options(tool: str, approval: Any, preview: Any, poll: Any) -> None:
     for option, function in (("preview", preview), ("poll", poll)):
         if function is not None and not callable(function):
             raise TypeError(f"{tool}: {option} is a function, and not {function!r}")
+    if not isinstance(host, str) or not NAME.fullmatch(host):
+        raise ValueError(f"{tool}: host is the name of a function, and not {host!r}")
     if not NAME.fullmatch(tool):
         raise ValueError(f"a tool's name is 1 to 64 letters, digits, _ or -: {tool!r}")
 
@@ -203,6 +230,7 @@ def tool(
     preview: PreviewFunction | None = None,
     poll: PollFunction | None = None,
     answer: Any = str,
+    host: str = DEFAULT_HOST,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -215,6 +243,7 @@ def tool(
     preview: PreviewFunction | None = None,
     poll: PollFunction | None = None,
     answer: Any = str,
+    host: str = DEFAULT_HOST,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Creates a tool from a function; its schema comes from the signature and the docstring.
 
@@ -232,6 +261,8 @@ def tool(
             tools that return a `Job`. It is called repeatedly, so it must change nothing.
         answer: type of the answer, a pydantic model or another type; for tools that return a
             `Question`.
+        host: name of the function that runs the tool and its `poll` when deployed, apart from the
+            engine and from the tools of other hosts. In one process it changes nothing.
 
     Raises:
         TypeError: a parameter is variadic, positional-only or has no type, or a default is invalid.
@@ -248,7 +279,7 @@ def tool(
             raise ValueError(
                 f"{tool_name}: effect is 'read', 'idempotent' or 'once', not {effect!r}"
             )
-        check_options(tool_name, approval, preview, poll)
+        check_options(tool_name, approval, preview, poll, host)
         summary, descriptions = parse_docstring(decorated)
         model, context_parameter = arguments_model(decorated, tool_name, descriptions)
         return Tool(
@@ -262,6 +293,7 @@ def tool(
             preview=preview,
             poll=poll,
             answer=answer_schema(tool_name, answer),
+            host=host,
         )
 
     return make if function is None else make(function)

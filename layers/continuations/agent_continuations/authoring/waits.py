@@ -4,10 +4,10 @@ The run is suspended, without a process, until the wait ends.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from agent_continuations.authoring.approval import MAX_TIMEOUT_SECONDS, WEEK_SECONDS, Approval
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Escalation, Preview
@@ -179,6 +179,47 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """Result of a `poll` function while the job is pending."""
+
+
+ToolWait: TypeAlias = Sleep | WaitFor | Question | Job
+"""What a tool returns to wait."""
+_KINDS: dict[str, type[ToolWait]] = {
+    "sleep": Sleep,
+    "event": WaitFor,
+    "question": Question,
+    "job": Job,
+}
+
+
+def wait_values(wait: ToolWait) -> dict[str, Any]:
+    """A wait as JSON values, for the engine of another process."""
+    kind = next(name for name, each in _KINDS.items() if isinstance(wait, each))
+    values: dict[str, Any] = {each.name: getattr(wait, each.name) for each in fields(wait)}
+    if isinstance(wait, Job):
+        values["handle"] = json.loads(canonical_json(wait.handle))
+    if isinstance(wait, Question):
+        values["ask"], values["remind_after_seconds"] = [*wait.ask], [*wait.remind_after_seconds]
+        values["escalations"] = [each.model_dump(mode="json") for each in wait.escalations]
+    values = {
+        name: each.isoformat() if isinstance(each, datetime) else each
+        for name, each in values.items()
+    }
+    return {"kind": kind, **values}
+
+
+def read_wait(values: Mapping[str, Any]) -> ToolWait:
+    """A wait from the values that `wait_values` has made, with all its limits checked again.
+
+    Raises:
+        Exception: whatever a wrong value causes; the values may come from anybody.
+    """
+    given = dict(values)
+    wait = _KINDS[given.pop("kind")]
+    if given.get("until") is not None:
+        given["until"] = datetime.fromisoformat(given["until"])
+    if wait is Question:
+        given["escalations"] = [Escalation.model_validate(each) for each in given["escalations"]]
+    return wait(**given)
 
 
 def _check_duration(seconds: float) -> None:

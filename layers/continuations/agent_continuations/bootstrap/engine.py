@@ -6,20 +6,22 @@ Both are imported when the first run is advanced, not when this module is.
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import recent_secret
 from agent_continuations.bootstrap.links import callback_url
 from agent_continuations.bootstrap.routes import operators, routes
-from agent_continuations.bootstrap.services import queue, registry, store
-from agent_continuations.errors import ModelRefused, ModelUnavailable
+from agent_continuations.bootstrap.services import queue, store
+from agent_continuations.errors import Fatal, ModelRefused, ModelUnavailable
 from agent_continuations.ports.model import Model
 
 if TYPE_CHECKING:
+    from agent_continuations.authoring.registry import Registry
     from agent_continuations.engine.runner import Runner
 
 
@@ -73,9 +75,15 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
 
     Args:
         on_blocked: see `EngineContext`.
+
+    Raises:
+        Fatal: a tool names a host that is not deployed, or the hosts cannot be read.
     """
+    from agent_continuations.adapters.hosts.aws_lambda import LambdaToolHosts, read_hosts
     from agent_continuations.engine.runner import Runner
 
+    hosts = read_hosts(os.environ["TOOL_HOSTS"])
+    check_hosts(registry(), hosts)
     return Runner(
         store=store(),
         model=model(),
@@ -84,9 +92,26 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
         recipients=routes(),
         operators=operators(),
         abandon=_end_process,
+        hosts=lambda: LambdaToolHosts(hosts),
         callback_url=callback_url,
         on_blocked=on_blocked,
     )
+
+
+def check_hosts(agents: "Registry", hosts: Collection[str]) -> None:
+    """Check that the host of each tool is deployed.
+
+    Raises:
+        Fatal: one is not.
+    """
+    for agent in agents.agents:
+        for each in agent.tools:
+            host = getattr(each, "host", None)  # a sub-agent has none
+            if host is not None and host not in hosts:
+                raise Fatal(
+                    f"the tool {each.name} of the agent {agent.name} runs in the host {host!r},"
+                    f" and TOOL_HOSTS names {', '.join(sorted(hosts)) or 'none'}"
+                )
 
 
 def _end_process() -> None:

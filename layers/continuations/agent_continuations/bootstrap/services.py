@@ -4,7 +4,7 @@ import os
 from functools import cache
 
 from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
-from agent_continuations.authoring.registry import Registry
+from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import client
 from agent_continuations.ports.inbox import Inbox
 from agent_continuations.ports.queue import WorkQueue
@@ -40,14 +40,6 @@ def queue() -> WorkQueue:
         resume_queue=os.environ.get("RESUME_QUEUE", ""),
         notify_queue=os.environ.get("NOTIFY_QUEUE", ""),
     )
-
-
-@cache
-def registry() -> Registry:
-    """The user's agents: `AGENTS` of the package `agents`."""
-    from agents import AGENTS
-
-    return Registry(AGENTS)
 
 
 @cache

@@ -1,32 +1,35 @@
-"""Binding of effects to code: from stored state to a model request, a tool call or a poll.
+"""Binding of effects to code: from stored state to a model request, or to a call for a tool host.
 
-The call that an approver saw is the call that runs: right before it runs, the hash over tool,
-schema version and arguments is computed again and compared with the hash that was decided on.
+The call that an approver saw is the call that runs: before its intent is stored, the hash over
+tool, schema version and arguments is computed again and compared with the hash that was decided on,
+and the tool as it is deployed reads the arguments again; see `authoring.dispatch`.
 """
 
-from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from agent_continuations.authoring.agent import Agent, AgentTool
-from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.agent import Agent
+from agent_continuations.authoring.dispatch import (
+    DispatchRefused,
+    deployed_tool,
+    dispatched,
+    shown_hash,
+)
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.authoring.result_text import error_text
-from agent_continuations.authoring.schema import Arguments, ArgumentsRefused
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.call_hash import check_approval
 from agent_continuations.core.call_text import call_text
-from agent_continuations.core.continuation import Call, Continuation
+from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.ids import canonical_json, idempotency_key, raw_digest
-from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
-from agent_continuations.core.plans import ToolPlan
+from agent_continuations.core.plans import RefusedPlan, ToolPlan
 from agent_continuations.core.run import RunHead
 from agent_continuations.core.transcript import chat_messages
-from agent_continuations.core.waits import JobWait, Wait
+from agent_continuations.core.waits import JobWait
 from agent_continuations.engine.context import EngineContext
-from agent_continuations.engine.log import poll_raised, tool_called, tool_raised
-from agent_continuations.errors import IllegalEvent, Vanished
-from agent_continuations.ports.clock import Clock
+from agent_continuations.errors import IllegalEvent, Retryable, Vanished
 from agent_continuations.ports.model import ModelRequest
+from agent_continuations.ports.tool_host import DecidedContent, HostedCall
 
 MAX_SHOWN_CHARACTERS = 500
 
@@ -72,98 +75,76 @@ def agent_request(agent: Agent, frame: Continuation, path: Path) -> ModelRequest
     )
 
 
+class BoundCall(NamedTuple):
+    """A call for the host of its tool, and the tool as it is deployed in this process."""
+
+    path: Path
+    tool: Tool
+    hosted: HostedCall
+
+
 def bind_tool(
     context: EngineContext, head: RunHead, root: Continuation, path: Path, attempt: int
-) -> Callable[[], Outcome | Wait]:
-    """The call at `path` as a function without arguments, which never raises.
+) -> BoundCall:
+    """An attempt of the call at `path`.
 
     Raises:
         Vanished: the tool is not deployed any more, or has changed and no longer takes the call.
         IllegalEvent: the call that would run is not the call that was approved.
+        Retryable: the call's callback URL cannot be made now.
     """
     call = root.call_at(path)
     plan, tool = _tool(context.registry, root, path)
     if tool.effect is not plan.effect:
         raise Vanished(f"the tool {plan.tool} is no longer {plan.effect.value!r}")
     check_approval(head, root, path)
-    arguments = _arguments(root, path, plan, call, tool)
-    tool_context = _tool_context(context, head, path, attempt)
-    agent = root.frame_at(path[:-1]).agent
-
-    def run() -> Outcome | Wait:
-        tool_called(tool_context, agent, plan.tool, arguments.shown)
-        return run_tool(tool, arguments, tool_context, context.clock, agent)
-
-    return run
-
-
-def run_tool(
-    tool: Tool, arguments: Arguments, context: ToolContext, clock: Clock, agent: str
-) -> Outcome | Wait:
-    """Run a tool. Its result and its error are the call's outcome, unless it returns a wait."""
+    raw, decided = call_text(root, path), None
+    if call.raw_digest and raw_digest(raw) != call.raw_digest:
+        raise IllegalEvent(f"{path_text(path)} is not the text that was approved")
+    if plan.gate:
+        shown = shown_hash(call.arguments)
+        decided = DecidedContent(shown_hash=shown, schema_version=plan.schema_version)
     try:
-        result = tool.run(arguments.typed(), context, clock)
-    except KeyboardInterrupt:
-        raise  # it is for the process
-    except BaseException as error:  # noqa: BLE001 - the model sees it
-        tool_raised(context, agent, tool.name)
-        return Outcome(kind="error", content=f"The tool failed. {error_text(error)}")
-    return Outcome(kind="ok", content=result) if isinstance(result, str) else result
+        dispatched(tool, raw, decided)
+    except DispatchRefused as error:
+        raise Vanished(refusal_text(root, path, str(error), error.shown)) from None
+    hosted = _hosted(context, head, root, path, tool, attempt)
+    return BoundCall(path, tool, hosted.model_copy(update={"raw": raw, "decided": decided}))
 
 
-def bind_poll(
-    context: EngineContext, head: RunHead, root: Continuation, path: Path
-) -> Callable[[], Outcome | None]:
-    """The poll of the job that the call at `path` waits for, as a function that never raises.
-
-    It returns None as long as the job has no result, or if the poll failed.
+def bind_poll(context: EngineContext, head: RunHead, root: Continuation, path: Path) -> BoundCall:
+    """The next poll of the job that the call at `path` waits for.
 
     Raises:
         Vanished: the tool is not deployed any more, or has no poll function.
+        Retryable: the call's callback URL cannot be made now.
     """
     wait = root.call_at(path).wait
     _, tool = _tool(context.registry, root, path)
     if not isinstance(wait, JobWait) or tool.poll is None:
         raise Vanished(f"the tool {tool.name} no longer polls its jobs")
-    tool_context = _tool_context(context, head, path, wait.polls + 1)
-    agent = root.frame_at(path[:-1]).agent
-
-    def poll() -> Outcome | None:
-        try:
-            result = tool.poll_job(wait.handle, tool_context)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - the next poll will try again
-            poll_raised(tool_context, agent, tool.name)
-            return None
-        return None if result is None else Outcome(kind="ok", content=result)
-
-    return poll
+    hosted = _hosted(context, head, root, path, tool, wait.polls + 1)
+    return BoundCall(path, tool, hosted.model_copy(update={"handle": wait.handle}))
 
 
-def _arguments(root: Continuation, path: Path, plan: ToolPlan, call: Call, tool: Tool) -> Arguments:
-    """The arguments of a call, read from its text by the tool as it is deployed now.
+def refusal_text(root: Continuation, path: Path, reason: str, shown: dict[str, Any] | None) -> str:
+    """Why the tool of the call at `path` does not take it.
 
-    Raises:
-        Vanished: the tool no longer takes the text, or what people were shown of it has changed.
-        IllegalEvent: the text is not the one that was approved.
+    Args:
+        root: the run.
+        path: the path of the call.
+        reason: the reason, as a text of this library.
+        shown: the arguments as they would be shown now, if they differ from those decided on.
     """
-    raw = call_text(root, path)
-    if call.raw_digest and raw_digest(raw) != call.raw_digest:
-        raise IllegalEvent(f"{path_text(path)} is not the text that was approved")
-    try:
-        arguments = tool.arguments.read(raw)
-    except ArgumentsRefused as error:
-        raise Vanished(f"the tool {plan.tool} no longer admits its arguments: {error}") from None
-    if plan.gate and tool.arguments.is_pinned and tool.schema_version != plan.schema_version:
-        raise Vanished(f"the schema of the tool {plan.tool} has changed since people were asked")
-    now, before = canonical_json(arguments.shown), canonical_json(call.arguments)
-    if plan.gate and now != before:
-        raise Vanished(
-            f"the tool {plan.tool} would now run with {now[:MAX_SHOWN_CHARACTERS]}, and people"
-            f" decided on {before[:MAX_SHOWN_CHARACTERS]}"
-        )
-    return arguments
+    if shown is None:
+        return reason
+    call = root.call_at(path)
+    now, before = canonical_json(shown), canonical_json(call.arguments)
+    tool = "?" if isinstance(call.plan, RefusedPlan) else call.plan.tool
+    return (
+        f"the tool {tool} would now run with {now[:MAX_SHOWN_CHARACTERS]}, and people"
+        f" decided on {before[:MAX_SHOWN_CHARACTERS]}"
+    )
 
 
 def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan, Tool]:
@@ -171,20 +152,29 @@ def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan,
     plan = root.call_at(path).plan
     if not isinstance(plan, ToolPlan):
         raise IllegalEvent(f"{path_text(path)} is not a tool call")
-    name = root.frame_at(path[:-1]).agent
-    agent = registry.find(name)
-    tool = agent.tool(plan.tool) if agent else None
-    if tool is None or isinstance(tool, AgentTool):
-        raise Vanished(f"the tool {plan.tool} of the agent {name} is gone")
-    return plan, tool
+    try:
+        return plan, deployed_tool(registry, root.frame_at(path[:-1]).agent, plan.tool)
+    except DispatchRefused as error:
+        raise Vanished(str(error)) from None
 
 
-def _tool_context(context: EngineContext, head: RunHead, path: Path, attempt: int) -> ToolContext:
-    called_back, text = context.callback_url, path_text(path)
-    return ToolContext(
-        run_id=head.run_id,
+def _hosted(
+    context: EngineContext, head: RunHead, root: Continuation, path: Path, tool: Tool, attempt: int
+) -> HostedCall:
+    text, called_back = path_text(path), context.callback_url
+    url = None
+    if called_back and (tool.context_parameter or tool.poll):
+        try:
+            url = called_back(head.run_id, text)
+        except Exception as error:  # its key is a secret of another service
+            why = f"the callback URL cannot be made: {error_text(error)}"
+            raise Retryable(why) from error
+    return HostedCall(
         path=text,
         attempt=attempt,
+        agent=root.frame_at(path[:-1]).agent,
+        tool=tool.name,
+        raw="",
         idempotency_key=idempotency_key(head.run_id, path),
-        _callback_url=(lambda: called_back(head.run_id, text)) if called_back else None,
+        callback_url=url,
     )

@@ -10,6 +10,7 @@ from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
+from agent_continuations.ports.tool_host import HostsFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Limits:
             unavailable; it doubles in between.
         blocked_retry, blocked_retry_longest: first and longest interval between tries of a blocked
             call; it doubles in between.
+        busy_retry: the first interval if a call is blocked because a host is busy.
         blocked_alarm: how long a run is blocked before operators are told.
         clock_skew: twice the largest difference between the clocks of two machines. A lease
             holder counts as dead this long after its deadline.
@@ -46,6 +48,7 @@ class Limits:
     model_retry_longest: float = 900
     blocked_retry: float = 300
     blocked_retry_longest: float = 3600
+    busy_retry: float = 30
     blocked_alarm: float = 900
     clock_skew: float = 120
     store_retry_seconds: float = 60
@@ -60,6 +63,7 @@ class EngineContext:
         recipients: maps approvers to the addresses that the outbox must reach, as
             `channel:address`.
         executor: makes the executor of one execution.
+        hosts: makes the tool hosts for one execution.
         operators: are asked about a call in doubt that needed no approval.
         pause: waits for so many seconds between two tries of the store.
         callback_url: maps a run id and a call's path to the URL that takes the outcome of the job
@@ -75,6 +79,7 @@ class EngineContext:
     clock: Clock
     limits: Limits
     executor: Callable[[], EffectExecutor]
+    hosts: HostsFactory
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep
     callback_url: Callable[[str, str], str] | None = None

@@ -181,7 +181,7 @@ class RunExecution:
 
     def _give_up_at(self, failing_since: datetime) -> datetime:
         """Until when to try again; an outcome, or a doubt to avoid, is worth all the time left."""
-        if self._has_outcomes or self.run.unanswered_intents:
+        if self._has_outcomes or self.run.unstarted_intents:
             if self.deadline:
                 return self.deadline - timedelta(seconds=self.limits.abandon_margin)
             return failing_since + timedelta(seconds=self.limits.default_tool_timeout)
@@ -197,7 +197,7 @@ class RunExecution:
             self.results.record_replies()
             self.run.withdraw_intents()
         if not self.stop_reason:
-            self.scheduler.start_ready(self.results.model_backoff)
+            self.stop_reason = self.scheduler.start_ready(self.results.model_backoff)
         if not self.in_flight:
             return self._release()
         if self.run.pending.staged and not self.stop_reason:

@@ -1,6 +1,6 @@
 """Effects in flight, by call path: model calls, tools and polls that have not completed yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
@@ -33,11 +33,25 @@ class TimedWork:
 
 
 class InFlightEffect(NamedTuple):
-    """A started effect, its work, and the future of its result."""
+    """A started effect, its work, and the future of its result.
+
+    Attributes:
+        position: which of the results of the work is its own, if effects share the work.
+    """
 
     effect: Submitted
     work: TimedWork
     future: "Future[Any]"
+    position: int | None = None
+
+    def result(self) -> Any:
+        """The result of an effect that has completed.
+
+        Raises:
+            BaseException: its work raised it.
+        """
+        result = self.future.result()
+        return result if self.position is None else result[self.position]
 
 
 def has_intent(effect: Submitted) -> bool:
@@ -83,6 +97,13 @@ class InFlight:
         """Start an effect."""
         timed = TimedWork(work)
         self._effects[effect.path] = InFlightEffect(effect, timed, self._executor.submit(timed))
+
+    def submit_together(self, effects: Sequence[Submitted], work: Callable[[], Any]) -> None:
+        """Start effects that share one piece of work, which has one result for each of them."""
+        timed = TimedWork(work)
+        future = self._executor.submit(timed)
+        for position, effect in enumerate(effects):
+            self._effects[effect.path] = InFlightEffect(effect, timed, future, position)
 
     def wait_completed(self, seconds: float) -> list[InFlightEffect]:
         """The effects that have completed, removed from the set; waits for the first of them.

@@ -10,14 +10,12 @@ arguments, results, messages, names of approvers. Level DEBUG adds lines with su
 Reasons and tracebacks, of level WARNING and ERROR, may quote them.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any
 
-from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.tool_log import shortened
 from agent_continuations.core.backoff import ModelBackoff, Obstacle
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.effects import PollJob
@@ -29,8 +27,6 @@ from agent_continuations.ports.model import ModelRequest
 
 if TYPE_CHECKING:
     from agent_continuations.engine.in_flight import InFlightEffect
-
-MAX_TEXT_CHARACTERS = 2000
 
 _log = getLogger(__name__)
 
@@ -77,7 +73,7 @@ class RunLog:
             details = {
                 "model": request.model,
                 "messages": len(request.messages),
-                "last_message": _shortened(str(last.get("content"))),
+                "last_message": shortened(str(last.get("content"))),
             }
             self._write(DEBUG, "model request", details, request.agent, request.path)
 
@@ -135,12 +131,12 @@ class RunLog:
         details: dict[str, Any]
         match event:
             case ModelReplied(reply=reply):
-                calls = [_shortened(f"{each.name} {each.arguments}") for each in reply.requests]
+                calls = [shortened(f"{each.name} {each.arguments}") for each in reply.requests]
                 details = {"turn": event.turn, "calls": calls}
-                details["content"] = _shortened(reply.content or "")
+                details["content"] = shortened(reply.content or "")
                 self._write(DEBUG, "reply text", details, agent, path)
             case ToolReturned():
-                details = {"result": _shortened(event.outcome.content)}
+                details = {"result": shortened(event.outcome.content)}
                 self._write(DEBUG, "result text", details, agent, path)
             case _:
                 pass
@@ -161,35 +157,3 @@ class RunLog:
 def no_operators() -> None:
     """A deployment has nobody to ask about a call in doubt that has no approver."""
     _log.warning("no operators")
-
-
-# -- the code of tools, in the threads that run it -----------------------------------------------
-
-
-def tool_called(context: ToolContext, agent: str, tool: str, arguments: Mapping[str, Any]) -> None:
-    """A tool starts, with these arguments."""
-    if _log.isEnabledFor(DEBUG):
-        text = json.dumps(arguments, ensure_ascii=False, default=str)
-        extra = {**_place(context, agent, tool), "arguments": _shortened(text)}
-        _log.debug("tool called", extra=extra)
-
-
-def tool_raised(context: ToolContext, agent: str, tool: str) -> None:
-    """A tool raised an exception, of which the model sees the message only."""
-    with suppress(Exception):  # to format the author's exception may raise another one
-        _log.warning("tool raised", extra=_place(context, agent, tool), exc_info=True)
-
-
-def poll_raised(context: ToolContext, agent: str, tool: str) -> None:
-    """A poll raised an exception, which the model does not see."""
-    with suppress(Exception):
-        _log.warning("poll raised", extra=_place(context, agent, tool), exc_info=True)
-
-
-def _place(context: ToolContext, agent: str, tool: str) -> dict[str, Any]:
-    place = {"run_id": context.run_id, "agent": agent, "path": context.path}
-    return {**place, "tool": tool, "attempt": context.attempt}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}…"

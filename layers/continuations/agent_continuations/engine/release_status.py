@@ -30,10 +30,12 @@ class Block(NamedTuple):
     Attributes:
         reason: for the run's note.
         passes: whether it can pass without a deployment, so that trying again helps.
+        soon: whether it may pass in seconds.
     """
 
     reason: str
     passes: bool
+    soon: bool = False
 
 
 class ReleaseStatus(NamedTuple):
@@ -116,7 +118,9 @@ def release_status(
         return ReleaseStatus(Status.PARKED, note=note)
     if not blocked:
         return ReleaseStatus(Status.SUSPENDED, due=wake.due)
-    shortest, longest = limits.blocked_retry, limits.blocked_retry_longest
+    soon = all(each.soon for each in blocked.values())
+    shortest = limits.busy_retry if soon else limits.blocked_retry
+    longest = limits.blocked_retry_longest
     obstacle = next_obstacle(obstacle, now, shortest=shortest, longest=longest)
     due = min((obstacle.until, *wake.times))
     return ReleaseStatus(Status.SUSPENDED, due=due, note=note, obstacle=obstacle)

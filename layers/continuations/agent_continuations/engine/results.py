@@ -11,9 +11,11 @@ from agent_continuations.core.backoff import next_backoff
 from agent_continuations.core.effects import CallModel, PollJob, RunTool
 from agent_continuations.core.events import Polled, Suspended, ToolReturned
 from agent_continuations.core.keys import call_entry_key, call_key, reply_key
-from agent_continuations.core.path import Path, parse_path
+from agent_continuations.core.path import Path, parse_path, path_text
+from agent_continuations.core.plans import Effect
 from agent_continuations.core.run import JournalEntry
 from agent_continuations.engine.context import EngineContext
+from agent_continuations.engine.host_answers import Lost, NotStarted, ToolResult
 from agent_continuations.engine.in_flight import InFlightEffect, has_intent
 from agent_continuations.engine.planning import model_replied
 from agent_continuations.engine.release_status import Block
@@ -71,21 +73,25 @@ class EffectResults:
                 self._replies += [finished] if leased else []
                 continue
             try:
-                event = finished.future.result()
+                result = finished.result()
             except KeyboardInterrupt as error:
                 interrupt = error
             else:
-                self._take(finished.effect, event, leased=leased)
+                self._take(finished.effect, result, leased=leased)
         if interrupt:
             with suppress(Retryable):  # the process ends, whether the store answers or not
                 self.record_outcomes(late=not leased)
             raise interrupt
 
-    def _take(
-        self, effect: RunTool | PollJob, event: ToolReturned | Suspended | Polled, *, leased: bool
-    ) -> None:
+    def _take(self, effect: RunTool | PollJob, event: ToolResult, *, leased: bool) -> None:
         must_record = has_intent(effect)
-        if isinstance(effect, RunTool) and isinstance(event, ToolReturned) and not must_record:
+        if isinstance(event, NotStarted | Lost):
+            if leased:
+                self._scheduler.tools.take(event)
+                is_once = isinstance(effect, RunTool) and effect.effect is Effect.ONCE
+                if is_once and isinstance(event, NotStarted):
+                    self._run.unstarted_intents += (path_text(event.path),)
+        elif isinstance(effect, RunTool) and isinstance(event, ToolReturned) and not must_record:
             if leased:
                 self._run.stage_read(event)
         elif leased or must_record:
@@ -132,7 +138,7 @@ class EffectResults:
     def _record_reply(self, effect: CallModel, finished: InFlightEffect) -> None:
         run, path = self._run, effect.path
         try:
-            reply, profile = finished.future.result()
+            reply, profile = finished.result()
         except ModelUnavailable as error:
             self._back_off(path, error)
             return

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from time import sleep
 from uuid import uuid4
 
+from agent_continuations.authoring.in_process_host import InProcessHost
 from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.run import Status
 from agent_continuations.engine.context import EngineContext, Limits
@@ -20,6 +21,7 @@ from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.model import Model
 from agent_continuations.ports.queue import WorkQueue
 from agent_continuations.ports.store import Store
+from agent_continuations.ports.tool_host import HostsFactory
 
 
 class Runner:
@@ -33,6 +35,7 @@ class Runner:
         abandon: called at the end of `advance` if an abandoned tool is still running. Where a
             process may be frozen and thawed, as on Lambda, it must end the process.
         executor: makes the executor of one execution; threads by default.
+        hosts: makes the tool hosts for one execution; by default tools run in this process.
         callback_url, on_blocked: see `EngineContext`.
     """
 
@@ -50,10 +53,12 @@ class Runner:
         abandon: Callable[[], None] = lambda: None,
         pause: Callable[[float], None] = sleep,
         executor: Callable[[], EffectExecutor] | None = None,
+        hosts: HostsFactory | None = None,
         callback_url: Callable[[str, str], str] | None = None,
         on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         limits = limits or Limits()
+        in_process = InProcessHost(registry, clock)
         self._context = EngineContext(
             store=store,
             model=model,
@@ -63,6 +68,7 @@ class Runner:
             clock=clock,
             limits=limits,
             executor=executor or (lambda: ThreadExecutor(limits.workers)),
+            hosts=hosts or (lambda: in_process),
             operators=tuple(operators),
             pause=pause,
             callback_url=callback_url,

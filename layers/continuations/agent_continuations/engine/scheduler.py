@@ -1,40 +1,34 @@
 """The scheduler starts every effect that can start: requests, model calls, tools and polls."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from agent_continuations.authoring.result_text import error_text
 from agent_continuations.core.awaiting import Await
 from agent_continuations.core.backoff import ModelBackoff
-from agent_continuations.core.continuation import Intent
 from agent_continuations.core.effects import (
     AskApproval,
     AskIfHappened,
     CallModel,
     NotifyApprovers,
-    PollJob,
     RunTool,
     StartRun,
     TakeSignal,
     effects,
 )
-from agent_continuations.core.events import Polled, Suspended, ToolReturned
-from agent_continuations.core.outcome import Outcome
-from agent_continuations.core.path import Path, parse_path, path_text
-from agent_continuations.core.waits import JobWait, Wait
-from agent_continuations.engine.calls import bind_poll, bind_tool, model_request
+from agent_continuations.core.path import Path, parse_path
+from agent_continuations.engine.calls import model_request
 from agent_continuations.engine.child_runs import start_child
 from agent_continuations.engine.conditions import due_condition
 from agent_continuations.engine.context import EngineContext
 from agent_continuations.engine.deadlines import is_due, on_deadline, signal_outcome, timed_out
-from agent_continuations.engine.in_flight import InFlight, has_intent
+from agent_continuations.engine.in_flight import InFlight
 from agent_continuations.engine.next_wake import lease_dead_at
 from agent_continuations.engine.questions import approval_request, doubt_request, further_notice
-from agent_continuations.engine.release_status import Block
+from agent_continuations.engine.release_status import Block, StopReason
+from agent_continuations.engine.tool_calls import ToolCalls
 from agent_continuations.engine.unit_of_work import RunUnitOfWork
 from agent_continuations.errors import Fatal
-from agent_continuations.ports.limits import MAX_INTENTS_AT_ONCE
 
 NOBODY_TO_ASK = (
     "whether a call happened is not known, and nobody can be asked: it has no approver, and the"
@@ -55,6 +49,7 @@ class EffectScheduler:
 
     Attributes:
         blocked: by path, what must pass or be fixed before the effect can start.
+        tools: starts tools and polls.
     """
 
     def __init__(
@@ -68,9 +63,9 @@ class EffectScheduler:
         self._context = context
         self._run = run
         self._in_flight = in_flight
-        self._deadline = deadline
+        self.tools = ToolCalls(context, run, in_flight, deadline, self.blocked)
 
-    def start_ready(self, model_backoff: ModelBackoff | None) -> None:
+    def start_ready(self, model_backoff: ModelBackoff | None) -> StopReason | None:
         """Start every effect that can start now, within the capacity of the in-flight set.
 
         Effects are never queued: a queued tool could start after a cancel, or never, and its
@@ -78,6 +73,9 @@ class EffectScheduler:
 
         Args:
             model_backoff: the back-off during which no model is called.
+
+        Returns:
+            Why nothing more can be started, if a tool may take longer than this process has left.
         """
         self._reload_before_deadlines()
         self._apply_timeouts_and_grants()
@@ -97,12 +95,13 @@ class EffectScheduler:
                     head, root, now = self._run.head, self._run.continuation, self._context.clock()
                     self._run.stage(*start_child(head, root, effect.path, now))
                 case Await(reason="job"):
-                    self._poll(effect)
+                    self.tools.poll(effect)
                 case Await() | TakeSignal():
                     pass
                 case _:
                     assert_never(effect)
-        self._run_tools(starts)
+        self.tools.start(starts)
+        return StopReason.OUT_OF_TIME if self.tools.needs_time else None
 
     # -- requests to people, timeouts, signals ---------------------------------------------------
 
@@ -114,8 +113,9 @@ class EffectScheduler:
             case NotifyApprovers():
                 self._run.stage(further_notice(root, effect, now))
             case AskIfHappened():
-                operators = self._context.operators
-                if lease_dead_at(effect, self._context.limits.clock_skew) > self._run.loaded_at:
+                operators, skew = self._context.operators, self._context.limits.clock_skew
+                has_ended = (effect.path, effect.intent.attempt) in self.tools.ended
+                if not has_ended and lease_dead_at(effect, skew) > self._run.loaded_at:
                     return
                 request = doubt_request(head, root, effect, now, operators)
                 if request.doubt.approvers:
@@ -222,78 +222,3 @@ class EffectScheduler:
             self._context.store.save_profile(profile)
         self._run.log.model_called(request)
         self._in_flight.submit(effect, lambda: (model.reply(request), digest))
-
-    def _poll(self, effect: Await) -> None:
-        """Start the poll of a job, if it is due."""
-        now, root = self._context.clock(), self._run.continuation
-        wait = root.call_at(effect.path).wait
-        if not isinstance(wait, JobWait) or not is_due(effect, now) or not self._in_flight.capacity:
-            return
-        try:
-            poll = bind_poll(self._context, self._run.head, root, effect.path)
-        except Fatal as error:
-            self._block(effect.path, str(error), passes=False)
-            return
-        path, number = path_text(effect.path), wait.polls + 1
-
-        def perform() -> ToolReturned | Polled:
-            outcome, at = poll(), self._context.clock()
-            if outcome is None:
-                return Polled(path=path, number=number, at=at)
-            return ToolReturned(path=path, outcome=outcome, started_at=now, at=at)
-
-        self._in_flight.submit(PollJob(path=effect.path, number=number), perform)
-
-    def _run_tools(self, starts: Sequence[RunTool]) -> None:
-        """Start tools; the intents of those that may not simply run again are stored first."""
-        ready: dict[Path, tuple[RunTool, Callable[[], Outcome | Wait]]] = {}
-        capacity = self._in_flight.capacity
-        for start in starts:
-            if len(ready) >= capacity:
-                break
-            head, root = self._run.head, self._run.continuation
-            try:
-                run = bind_tool(self._context, head, root, start.path, start.attempt)
-            except Fatal as error:
-                self._block(start.path, str(error), passes=False)
-            else:
-                ready[start.path] = (start, run)
-        for start, run in ready.values():
-            if not has_intent(start):
-                self._run_tool(start, run)
-        with_intent = [each for each in ready.values() if has_intent(each[0])]
-        for at in range(0, len(with_intent), MAX_INTENTS_AT_ONCE):
-            batch = with_intent[at : at + MAX_INTENTS_AT_ONCE]
-            self._record_intents([start for start, _ in batch])
-            for start, run in batch:
-                self._run_tool(start, run)
-
-    def _record_intents(self, starts: Sequence[RunTool]) -> None:
-        """Store the intents of tools that start now; past their deadline no process runs them."""
-        now = self._context.clock()
-        deadline = self._deadline or now + timedelta(
-            seconds=self._context.limits.default_tool_timeout
-        )
-        self._run.record_intents(
-            {
-                path_text(start.path): Intent(
-                    attempt=start.attempt, started_at=now, deadline=deadline
-                )
-                for start in starts
-            }
-        )
-
-    def _run_tool(self, start: RunTool, run: Callable[[], Outcome | Wait]) -> None:
-        """Start a tool in the executor, and take the time."""
-        path, attempt = path_text(start.path), start.attempt
-
-        def perform() -> ToolReturned | Suspended:
-            started_at = self._context.clock()
-            result, at = run(), self._context.clock()
-            if not isinstance(result, Outcome):
-                return Suspended(path=path, wait=result, attempt=attempt, at=at)
-            return ToolReturned(
-                path=path, outcome=result, attempt=attempt, started_at=started_at, at=at
-            )
-
-        self._in_flight.submit(start, perform)

@@ -47,7 +47,7 @@ class RunUnitOfWork:
         entry_count: how many journal entries are known to be stored.
         loaded_at: the state includes everything that was stored before this time.
         pending: the writes of the next commit.
-        unanswered_intents: paths of intents that may be stored, of tools that were not started.
+        unstarted_intents: paths of intents that may be stored, of tools that were not started.
         log: the log lines about the run.
     """
 
@@ -59,7 +59,7 @@ class RunUnitOfWork:
         self.entry_count = 0
         self.loaded_at = head.created_at
         self.pending = PendingWrites()
-        self.unanswered_intents: tuple[str, ...] = ()
+        self.unstarted_intents: tuple[str, ...] = ()
         self.log = RunLog(head)
         self._context = context
         self._store = context.store
@@ -164,25 +164,26 @@ class RunUnitOfWork:
     def record_intents(self, intents: Mapping[str, Intent]) -> None:
         """Store intents. The head that the store returns is merged at the next refresh."""
         settled = self.pending.settled[:MAX_SETTLED_AT_ONCE]
-        self.unanswered_intents = tuple(intents)
+        earlier, self.unstarted_intents = (
+            self.unstarted_intents,
+            (*self.unstarted_intents, *intents),
+        )
         self._newer_head = self._store.record_intents(
             self.run_id, epoch=self.head.epoch, intents=intents, settled=settled
         )
-        self.unanswered_intents = ()
+        self.unstarted_intents = earlier
         self.pending.settled = self.pending.settled[MAX_SETTLED_AT_ONCE:]
         for path, intent in intents.items():
             self._apply(ToolStarted(path=path, intent=intent))
 
     def withdraw_intents(self) -> None:
-        """Remove intents that may be stored, though the store did not answer; then load.
-
-        Their tools were not started. Without this, the calls would be in doubt.
-        """
-        if self.unanswered_intents and not self.head.cancelled:
-            paths, now = self.unanswered_intents, self._context.clock()
+        """Remove intents of tools that did not start, or their calls would be in doubt; load."""
+        while self.unstarted_intents and not self.head.cancelled:
+            paths, now = self.unstarted_intents[:MAX_SETTLED_AT_ONCE], self._context.clock()
             self._store.commit(self.run_id, epoch=self.head.epoch, settled=paths, now=now)
+            self.unstarted_intents = self.unstarted_intents[MAX_SETTLED_AT_ONCE:]
             self.load()
-        self.unanswered_intents = ()
+        self.unstarted_intents = ()
 
     # -- pending writes --------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agent_continuations.authoring.context import ToolContext
+from agent_continuations.authoring.in_process_host import run_tool
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.call_text import call_text
 from agent_continuations.core.continuation import Call, Continuation
@@ -12,7 +13,7 @@ from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, path_text
 from agent_continuations.core.plans import Effect
 from agent_continuations.core.waits import Wait
-from agent_continuations.engine.calls import run_tool
+from agent_continuations.engine.host_answers import outcome_or_wait
 from agent_continuations.ports.clock import utc_now
 from agent_continuations.testing.comparison import is_different
 from agent_continuations.testing.difference import Change
@@ -50,7 +51,8 @@ def changed_result(tool: Tool, root: Continuation, run_id: str, path: Path) -> C
     )
     # In a thread, as when it is deployed: the test may have an event loop of its own.
     with ThreadPoolExecutor(1) as executor:
-        result = executor.submit(run_tool, tool, arguments, context, utc_now, "(replay)").result()
+        answer = executor.submit(run_tool, tool, arguments, context, "(replay)").result()
+    result = outcome_or_wait(tool, answer, utc_now())
     expected, actual = _result(call.wait or call.outcome), _result(result)
     if not is_different(expected, actual):
         return None
