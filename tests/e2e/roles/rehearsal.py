@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from agent_continuations.bootstrap import aws
-from agent_continuations.bootstrap.services import registry, store
+from agent_continuations.bootstrap.agents import registry
+from agent_continuations.bootstrap.services import store
 from agent_continuations.ports.store import Store
 from agent_continuations.services.services import Services
 from tests.e2e.conftest import System
