@@ -277,9 +277,12 @@ class System:
 
     def effects(self, run_id: str, tool: str) -> list[dict[str, Any]]:
         """Each time that a tool really ran for a run."""
+        return [each for each in self.ran(tool) if each["run_id"] == run_id]
+
+    def ran(self, tool: str) -> list[dict[str, Any]]:
+        """Each time that a tool really ran."""
         lines = self.ledger.read_text(encoding="utf-8").splitlines()
-        ran = [json.loads(line) for line in lines]
-        return [each for each in ran if (each["run_id"], each["tool"]) == (run_id, tool)]
+        return [each for each in map(json.loads, lines) if each["tool"] == tool]
 
     @contextmanager
     def deaf(self, function: str) -> Iterator[None]:
@@ -324,21 +327,33 @@ class System:
         )
         return str(found["Role"]).rpartition("/")[2]
 
-    @contextmanager
-    def as_function(self, function: str) -> Iterator[Callable[[str], Any]]:
-        """What makes boto3 clients with the rights of a function and no others."""
-        iam, name = self.stack.client("iam"), self.role(function)
+    def statements(self, name: str) -> Iterator[dict[str, Any]]:
+        """The statements of a role's own policies, by the role's name."""
+        iam = self.stack.client("iam")
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            found = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            yield from (json.loads(found) if isinstance(found, str) else found)["Statement"]
+
+    def credentials(self, name: str) -> Mapping[str, str]:
+        """Temporary credentials of a role, by its name; its trust policy stays as it is."""
+        iam = self.stack.client("iam")
         role = iam.get_role(RoleName=name)["Role"]
         trust = role["AssumeRolePolicyDocument"]
         ours = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
         opened = {"Version": "2012-10-17", "Statement": [ours]}
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
         try:
-            given = self.stack.client("sts").assume_role(
+            given: Mapping[str, str] = self.stack.client("sts").assume_role(
                 RoleArn=role["Arn"], RoleSessionName="test"
             )["Credentials"]
         finally:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+        return given
+
+    @contextmanager
+    def as_function(self, function: str) -> Iterator[Callable[[str], Any]]:
+        """What makes boto3 clients with the rights of a function and no others."""
+        given = self.credentials(self.role(function))
         session = boto3.Session(
             given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], REGION
         )
@@ -361,6 +376,13 @@ class System:
 
 @pytest.fixture(scope="session")
 def door() -> Iterator[tuple[Client, System]]:
+    with deployed() as system:
+        yield system
+
+
+@contextmanager
+def deployed() -> Iterator[tuple[Client, System]]:
+    """The system, for as long as the block lasts, and what stands before its front door."""
     missing = [str(tool) for tool in (PROGRAM, SAM, UV) if not tool.exists()]
     if missing:
         pytest.fail(f"{', '.join(missing)} missing: run `make tools`")

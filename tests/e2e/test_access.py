@@ -1,7 +1,6 @@
 """Who may do what: callers, approvers, and the functions themselves."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -206,15 +205,11 @@ def test_other_functions_write_no_notice(system: System, function: str) -> None:
         )
 
 
-def _statements(system: System, function: str) -> Iterator[dict[str, Any]]:
-    iam, role = system.stack.client("iam"), system.role(function)
-    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+def _statements(system: System, function: str) -> list[dict[str, Any]]:
+    found = list(system.statements(system.role(function)))
     needs_nothing = function == "AuthorizeFunction" or function in tool_hosts()
-    assert bool(names) != needs_nothing, "who says who it is, and a tool, needs nothing here"
-    for name in names:
-        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        document = json.loads(policy) if isinstance(policy, str) else policy
-        yield from document["Statement"]
+    assert bool(found) != needs_nothing, "who says who it is, and a tool, needs nothing here"
+    return found
 
 
 def _refused(call: Callable[[], Any]) -> None:

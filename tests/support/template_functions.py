@@ -34,6 +34,16 @@ def rights(function: str, resource: str) -> set[str]:
     }
 
 
+def roles() -> dict[str, list[str]]:
+    """The functions that run with each role, by the role's logical id."""
+    found: dict[str, list[str]] = {}
+    for name, properties in functions().items():
+        # SAM makes a role for a function that names none.
+        role, _attribute = properties.get("Role", {}).get("Fn::GetAtt", (f"{name}Role", "Arn"))
+        found.setdefault(role, []).append(name)
+    return found
+
+
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 

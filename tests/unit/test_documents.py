@@ -19,7 +19,7 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.cli.app import cli
 from tests.bench import report
 from tests.local.template import ROOT
-from tests.support.template_functions import functions
+from tests.support.template_functions import functions, roles
 
 LIBRARY = ROOT / "layers" / "continuations"
 READMES = [
@@ -31,7 +31,8 @@ READMES = [
     ROOT / "tests" / "bench" / "README.md",
 ]
 DECISIONS = sorted((LIBRARY / "docs" / "adr").glob("*.md"))
-DOCUMENTS = [*READMES, *DECISIONS, ROOT / "CHANGELOG.md"]
+ROLES = LIBRARY / "docs" / "roles.md"
+DOCUMENTS = [*READMES, *DECISIONS, ROLES, ROOT / "CHANGELOG.md"]
 HEADINGS = ("## Status", "## Context", "## Decision", "## Consequences")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PRINTS = re.compile(r"\s*(?:It )?prints\s*")
@@ -181,6 +182,11 @@ def test_the_table_has_the_functions_of_the_template() -> None:
     table = (ROOT / "functions" / "README.md").read_text().partition("## HTTP API")[0]
     deployed = {each["Handler"].partition(".")[0] for each in functions().values()}
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == deployed
+
+
+def test_both_tables_of_roles_have_those_of_the_template() -> None:
+    shown = re.findall(r"^\| `(\w+)` \|", ROLES.read_text(), re.MULTILINE)
+    assert shown == [*roles(), *roles()], "run `python -m tests.e2e.roles`"
 
 
 PRINTED = {
