@@ -581,3 +581,7 @@ def groups(matrix: tuple[tuple[int, ...], ...], groups: set[frozenset[str]]) -> 
 
 @case('{"limit": 5}')
 def with_field_default(limit: int = Field(ge=1, le=10), offset: int = Field(default=0)) -> None: ...
+
+
+@case('{"twice": "\\"[1]\\""}')
+def twice_encoded(twice: Json[Json[set[int]]]) -> None: ...

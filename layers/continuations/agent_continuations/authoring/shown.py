@@ -247,7 +247,8 @@ def _as_text(value: Any, handler: Callable[[Any], Any]) -> str:
 
 def _sorted(value: Any, handler: Callable[[Any], Any]) -> Any:
     dumped = handler(value)
-    return sorted(dumped, key=canonical_json) if isinstance(value, set | frozenset) else dumped
+    is_set = isinstance(value, set | frozenset) and isinstance(dumped, list)  # else a JSON text
+    return sorted(dumped, key=canonical_json) if is_set else dumped
 
 
 def _sorted_within(value: Any, handler: Callable[[Any], Any]) -> Any:
