@@ -274,10 +274,15 @@ def test_the_engine_knows_each_tool_host_with_its_timeout_and_may_invoke_no_othe
     assert allowed == [[{"Fn::GetAtt": [name, "Arn"]} for name in hosts]]
 
 
-def test_a_tool_host_has_no_rights() -> None:
-    """Nothing but its log, which SAM gives to each function."""
+def test_a_tool_host_may_only_report() -> None:
+    """And write its log, which SAM gives to each function."""
+    reports = {
+        "Effect": "Allow",
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": ["InboundQueue", "Arn"]},
+    }
     for properties in tool_hosts().values():
-        assert "Policies" not in properties
+        assert [each["Statement"] for each in properties["Policies"]] == [[reports]]
         assert "Role" not in properties
         assert properties["EventInvokeConfig"] == {"MaximumRetryAttempts": 0}
 

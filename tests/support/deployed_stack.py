@@ -24,7 +24,7 @@ from tests.local.template import create_table, template
 from tests.support.handler_hosts import HandlerHosts
 from tests.support.http_answers import Answer, answer_of, http_event
 from tests.support.lambda_invocation import REGION, Context, clear_cached_objects, example
-from tests.support.template_functions import authorizer, functions, route
+from tests.support.template_functions import authorizer, functions, route, tool_hosts
 
 API_ID = "a1b2c3d4e5"
 QUEUES = {
@@ -148,8 +148,11 @@ class DeployedStack:
         with self._patch.context() as patch, self._logging(module.logger):
             for name in {name for each in functions() for name in self.variables(each)}:
                 patch.delenv(name, raising=False)
-            for name, value in self.variables(function).items():
-                patch.setenv(name, value)
+            # The handlers of its tool hosts are called in this process, too.
+            hosts = tool_hosts() if "TOOL_HOSTS" in self.variables(function) else ()
+            for each in (*hosts, function):
+                for name, value in self.variables(each).items():
+                    patch.setenv(name, value)
             patch.setattr(aws_lambda, "LambdaToolHosts", HandlerHosts)
             clear_cached_objects()
             try:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import recent_secret
-from agent_continuations.bootstrap.links import callback_url
+from agent_continuations.bootstrap.links import callback_url, outcome_tokens
 from agent_continuations.bootstrap.routes import operators
 from agent_continuations.bootstrap.services import queue, store
 from agent_continuations.errors import Fatal, ModelRefused, ModelUnavailable
@@ -93,6 +93,7 @@ def runner(on_blocked: Callable[[], None] = lambda: None) -> "Runner":
         abandon=_end_process,
         hosts=lambda: LambdaToolHosts(hosts),
         callback_url=callback_url,
+        outcome_token=lambda run_id, path, attempt: outcome_tokens().token(run_id, path, attempt),
         on_blocked=on_blocked,
     )
 

@@ -22,7 +22,7 @@ from agent_continuations.core.call_text import call_text
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.ids import canonical_json, idempotency_key, raw_digest
 from agent_continuations.core.path import Path, path_text
-from agent_continuations.core.plans import RefusedPlan, ToolPlan
+from agent_continuations.core.plans import Effect, RefusedPlan, ToolPlan
 from agent_continuations.core.run import RunHead
 from agent_continuations.core.transcript import chat_messages
 from agent_continuations.core.waits import JobWait
@@ -109,7 +109,9 @@ def bind_tool(
     except DispatchRefused as error:
         raise Vanished(refusal_text(root, path, str(error), error.shown)) from None
     hosted = _hosted(context, head, root, path, tool, attempt)
-    return BoundCall(path, tool, hosted.model_copy(update={"raw": raw, "decided": decided}))
+    token = None if plan.effect is Effect.READ else _outcome_token(context, head, path, attempt)
+    about = {"raw": raw, "decided": decided, "outcome_token": token}
+    return BoundCall(path, tool, hosted.model_copy(update=about))
 
 
 def bind_poll(context: EngineContext, head: RunHead, root: Continuation, path: Path) -> BoundCall:
@@ -178,3 +180,15 @@ def _hosted(
         idempotency_key=idempotency_key(head.run_id, path),
         callback_url=url,
     )
+
+
+def _outcome_token(context: EngineContext, head: RunHead, path: Path, attempt: int) -> str | None:
+    """The token for the outcome of an attempt. Without one, people are asked if its answer is lost;
+    so the call is not kept from starting if the token cannot be made.
+    """
+    if context.outcome_token is None:
+        return None
+    try:
+        return context.outcome_token(head.run_id, path_text(path), attempt)
+    except Exception:  # noqa: BLE001 - its key is a secret of another service
+        return None

@@ -66,6 +66,8 @@ class EngineContext:
         pause: waits for so many seconds between two tries of the store.
         callback_url: maps a run id and a call's path to the URL that takes the outcome of the job
             that the call has started; None if there is no such URL.
+        outcome_token: maps a run id, a call's path and the number of an attempt to the token with
+            which a host reports the attempt's outcome beside its answer; None if hosts report none.
         on_blocked: called each time a run stays blocked that has been for `Limits.blocked_alarm`.
     """
 
@@ -80,4 +82,5 @@ class EngineContext:
     operators: tuple[str, ...] = ()
     pause: Callable[[float], None] = sleep
     callback_url: Callable[[str, str], str] | None = None
+    outcome_token: Callable[[str, str, int], str] | None = None
     on_blocked: Callable[[], None] = lambda: None

@@ -34,7 +34,7 @@ class Runner:
             process may be frozen and thawed, as on Lambda, it must end the process.
         executor: makes the executor of one execution; threads by default.
         hosts: makes the tool hosts for one execution; by default tools run in this process.
-        callback_url, on_blocked: see `EngineContext`.
+        callback_url, outcome_token, on_blocked: see `EngineContext`.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Runner:
         executor: Callable[[], EffectExecutor] | None = None,
         hosts: HostsFactory | None = None,
         callback_url: Callable[[str, str], str] | None = None,
+        outcome_token: Callable[[str, str, int], str] | None = None,
         on_blocked: Callable[[], None] = lambda: None,
     ) -> None:
         limits = limits or Limits()
@@ -68,6 +69,7 @@ class Runner:
             operators=tuple(operators),
             pause=pause,
             callback_url=callback_url,
+            outcome_token=outcome_token,
             on_blocked=on_blocked,
         )
         self._abandon = abandon

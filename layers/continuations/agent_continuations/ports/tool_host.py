@@ -16,6 +16,8 @@ MAX_HOST_SECONDS = 600
 """The longest timeout of a host, so that a call fits into one invocation of the engine."""
 HOST_GRACE_SECONDS = 15
 """A host may take so much longer than its timeout until it answers: it is initialised first."""
+LATE_SECONDS = 30
+"""A host that took longer reports an outcome beside its answer, which may be lost on its way."""
 MAX_HOST_BYTES = 5_500_000
 """The largest request to a host, and the largest answer; AWS Lambda takes 6 MB each way."""
 
@@ -45,6 +47,8 @@ class HostedCall(FrozenModel):
         handle: the job's handle, for a poll.
         idempotency_key: the same for every attempt of the call.
         callback_url: where a job posts its outcome; None if there is no API, or no need of it.
+        outcome_token: proves an outcome of this attempt that the host reports beside its answer;
+            None if it is not to report one.
     """
 
     path: str
@@ -56,6 +60,7 @@ class HostedCall(FrozenModel):
     handle: Any = None
     idempotency_key: str
     callback_url: str | None = None
+    outcome_token: str | None = None
 
 
 class HostRequest(FrozenModel):
@@ -73,8 +78,8 @@ class HostRequest(FrozenModel):
     calls: tuple[HostedCall, ...]
 
 
-class HostAnswer(FrozenModel):
-    """What became of one call.
+class HostAnswer(FrozenModel, extra="ignore"):
+    """What became of one call. A host of newer code may say more.
 
     Attributes:
         path: the call's path.
@@ -94,7 +99,7 @@ class HostAnswer(FrozenModel):
     passes: bool = False
 
 
-class HostResponse(FrozenModel):
+class HostResponse(FrozenModel, extra="ignore"):
     """The answers of a host, one for each call of its request."""
 
     v: Literal[1] = 1
