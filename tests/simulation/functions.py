@@ -168,6 +168,7 @@ class Functions:
             pause=world.scheduler.sleep,
             executor=lambda: process,
             hosts=hosts if world.scenario.host_seconds else None,
+            outcome_token=world.inbound.outcome_token,
             on_blocked=lambda: world.operators.run_blocked(process.run_id),
         )
 

@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_continuations.authoring.in_process_host import InProcessHost, Work
+from agent_continuations.handlers.late_outcomes import late_outcomes
 from agent_continuations.ports.tool_host import (
     HOST_GRACE_SECONDS,
+    LATE_SECONDS,
     CallLost,
     HostAnswer,
     HostRequest,
@@ -51,7 +53,8 @@ class Invocation:
         return self.process.dead or self.answer is not None
 
     def _run(self, process: Process) -> None:
-        registry = self._world.registry
+        world, began = self._world, self._world.scheduler.now
+        registry = world.registry
 
         def together(works: "Sequence[Work]") -> list[HostAnswer]:
             futures = [process.submit(work) for work in works]
@@ -61,11 +64,14 @@ class Invocation:
             return [each.result() for each in futures]
 
         response = InProcessHost(registry, process.clock, together).invoke("", self._request)
-        if registry in self._world.incomplete:
-            self._world.operators.incomplete_host(self._request.run_id)
-        self._world.scheduler.point("a host answers")
+        if registry in world.incomplete:
+            world.operators.incomplete_host(self._request.run_id)
+        longer = world.scheduler.now - began - world.scenario.late_seconds
+        for message in late_outcomes(self._request, response, longer + LATE_SECONDS):
+            world.inbound.report(message)
+        world.scheduler.point("a host answers")
         self.answer = response.model_dump_json()
-        self._world.scheduler.notify()
+        world.scheduler.notify()
 
 
 class SimulatedHosts:

@@ -4,6 +4,7 @@ I1 a message that was accepted is stored or refused in the end, and refused with
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent_continuations.adapters.queues.sqs import SqsInboundQueue
@@ -16,6 +17,7 @@ from agent_continuations.ports.inbound_queue import (
     CallbackMessage,
     EventMessage,
     InboundMessage,
+    OutcomeMessage,
     message_text,
     parsed_message,
 )
@@ -80,6 +82,15 @@ class Inbound:
         )
         self._send(self._events.signed(event))
 
+    def outcome_token(self, run_id: str, path: str, attempt: int) -> str:
+        """Made by the engine for the host of an attempt."""
+        return self._outcomes.token(run_id, path, attempt)
+
+    def report(self, message: OutcomeMessage) -> None:
+        """Report an outcome, as a tool host does: if the queue does not answer, it gives up."""
+        with suppress(Retryable):
+            self._send(message)
+
     def _send(self, message: InboundMessage) -> None:
         SqsInboundQueue(self._world.sqs, QUEUE).send(message)
         self._accepted.add(message_text(message))
@@ -111,5 +122,5 @@ class Inbound:
         truth = self._world.ground_truth
         if isinstance(message, EventMessage):
             truth.signals.append((run_id, inbound_id(message.key)))
-        elif isinstance(message, CallbackMessage):
+        else:
             truth.completed.append((run_id, path, message.outcome))

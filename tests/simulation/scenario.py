@@ -25,6 +25,7 @@ from agent_continuations.authoring.tool import EffectName, Tool
 from agent_continuations.core.continuation import MAX_CALLS_PER_TURN, MAX_CALLS_WITH_RUNS
 from agent_continuations.core.replies import Reply, ToolRequest, Usage
 from agent_continuations.ports.model import ModelRequest
+from agent_continuations.ports.tool_host import LATE_SECONDS
 
 APPROVERS = ANN, BOB = ("ann@example.com", "bob@example.com")
 COLLEAGUES = CARL, DORA, EVE = ("carl@example.com", "dora@example.com", "eve@example.com")
@@ -94,6 +95,7 @@ class Scenario:
     Attributes:
         wide: how many calls the first turn of the first run has; 0 for few.
         host_seconds: the timeout of tool hosts; None if tools run in the engine's process.
+        late_seconds: hosts that take longer report outcomes beside their answers.
     """
 
     seed: int
@@ -108,6 +110,7 @@ class Scenario:
     condition: str = "turns"
     wide: int = 0
     host_seconds: float | None = 425.0
+    late_seconds: float = LATE_SECONDS
     tools: tuple[str, ...] = field(
         default=("look", "note", "pay", "pay_gated", "note_gated", "look_large", "pay_large")
     )
@@ -131,6 +134,7 @@ class Scenario:
             drawn = replace(drawn, policy=GRANTED)
         apart = Random(f"hosts {seed}").random() < 0.75
         drawn = replace(drawn, host_seconds=drawn.lambda_seconds / 2 - 25 if apart else None)
+        drawn = replace(drawn, late_seconds=Random(f"late {seed}").choice([0.0, LATE_SECONDS]))
         return drawn._widened(Random(f"wide {seed}"))
 
     def _widened(self, random: Random) -> "Scenario":

@@ -1,7 +1,7 @@
 """The promises about all waits but approvals.
 
 E1 an accepted event or message is never lost, and never used twice. E2 the accepted outcome of a
-job stands. E3 a timer ends at its time: not before, and soon after. E4 an event counts that was
+job or a tool stands. E3 a timer ends at its time: not before, and soon after. E4 an event counts that was
 stored before the deadline, and no other. C1 a child run reports its
 outcome to the call that started it, and ends with its parent.
 """
@@ -88,7 +88,7 @@ def _check_jobs(world: "World", loaded: LoadedRun) -> Iterator[str]:
         if run_id == loaded.head.run_id:
             stands = loaded.continuation.call_at(parse_path(path)).outcome
             if stands != outcome:
-                yield f"E2: the job of {path} was told that it ended as {outcome}, not {stands}"
+                yield f"E2: {path} was reported to have ended as {outcome}, not {stands}"
 
 
 def _check_child(
