@@ -4,8 +4,8 @@ S1 a journal entry never changes. S2 a `once` tool happens at most once. S3 one 
 call. S4 no call runs without its approval. S5 no intent after a cancel. S6 the first decision
 stands. S7 an ended run stays ended. L1 every run comes to its end. T1 the audit trail is intact.
 G1 a standing approval is used as often as it allows. D1 nobody is asked about a call whose outcome
-a process could have stored. The promises of the other modules: P1, N1, I1, E1 to E4,
-C1.
+a process could have stored. D2 nor about one that certainly did not run. The promises of the other
+modules: P1, N1, I1, E1 to E4, C1.
 """
 
 import json
@@ -30,6 +30,7 @@ from agent_continuations.core.transcript import request_messages
 from agent_continuations.operations.stuck_runs import SWEEP_GRACE, why_stuck
 from tests.simulation.dynamodb import Item
 from tests.simulation.faults import Faults
+from tests.simulation.ground_truth import ReturnedTool, UnstartedTool
 from tests.simulation.outages import DYNAMODB, S3
 from tests.simulation.request_checks import broken_request_promises
 from tests.simulation.scenario import ONCE, Scenario
@@ -40,6 +41,7 @@ from tests.simulation.world import World
 PAUSED_UNTIL = 4200.0
 CALM_SECONDS = 1800.0
 IN_HAND_SECONDS = 180.0
+STORED_TO = timedelta(milliseconds=1)
 FINAL_STATUSES = {"completed", "failed", "cancelled", "parked"}
 
 
@@ -219,22 +221,37 @@ def _check_transcripts(world: World, loaded: LoadedRun) -> Iterator[str]:
 
 
 def _check_doubts(world: World, loaded: LoadedRun) -> Iterator[str]:
-    """Nobody is asked about a call whose outcome a process had in hand, and could have stored."""
+    """Nobody is asked about a call of which a process knew what had become of it, and could have
+    stored that.
+    """
+    truth, run_id = world.ground_truth, loaded.head.run_id
     for event in loaded.snapshot.events():
         if not isinstance(event, MarkedInDoubt):
             continue
-        for each in world.ground_truth.returned:
-            attempt = event.doubt.intent.attempt
-            if each[:3] != (loaded.head.run_id, event.path, attempt):
-                continue
-            until = each.process.ends_at - IN_HAND_SECONDS
-            in_outage = any(
-                {*each_outage.services} & {*DYNAMODB, *S3}
-                for each_outage in world.faults.outages
-                if each_outage.since < each.process.ends_at and each.at < each_outage.until
-            )
-            if each.at < until and not each.process.may_lose_outcomes and not in_outage:
-                yield f"D1: people were asked about {event.path}, whose outcome was in hand"
+        intent = event.doubt.intent
+        if any(
+            each[:3] == (run_id, event.path, intent.attempt) and _could_be_stored(world, each)
+            for each in truth.returned
+        ):
+            yield f"D1: people were asked about {event.path}, whose outcome was in hand"
+        if any(
+            each[:2] == (run_id, event.path)
+            and abs(each.intent_at - intent.started_at) < STORED_TO
+            and _could_be_stored(world, each)
+            for each in truth.unstarted
+        ):
+            yield f"D2: people were asked about {event.path}, which had certainly not run"
+
+
+def _could_be_stored(world: World, known: ReturnedTool | UnstartedTool) -> bool:
+    """Whether the process that knew it lived for long enough, and the store answered."""
+    until = known.process.ends_at - IN_HAND_SECONDS
+    in_outage = any(
+        {*each.services} & {*DYNAMODB, *S3}
+        for each in world.faults.outages
+        if each.since < known.process.ends_at and known.at < each.until
+    )
+    return known.at < until and not known.process.may_lose_outcomes and not in_outage
 
 
 def _check_grants(world: World) -> Iterator[str]:

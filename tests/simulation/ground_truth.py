@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from agent_continuations.core.decisions.responses import Written
@@ -27,6 +28,20 @@ class ReturnedTool(NamedTuple):
     run_id: str
     path: str
     attempt: int
+    process: Process
+    at: float
+
+
+class UnstartedTool(NamedTuple):
+    """A tool that certainly did not run, as its engine learned at a time.
+
+    Attributes:
+        intent_at: when the intent was made.
+    """
+
+    run_id: str
+    path: str
+    intent_at: datetime
     process: Process
     at: float
 
@@ -58,6 +73,7 @@ class GroundTruth:
         signals, messages: run and id of each accepted event and message.
         completed: run, path and outcome of each accepted completion of a job.
         returned: the outcomes of tools, as they came to their process.
+        unstarted: the tools that hosts did not run, though they were to.
         refusals: inputs that were refused without a good reason.
     """
 
@@ -71,4 +87,5 @@ class GroundTruth:
     messages: list[tuple[str, str]] = field(default_factory=list)
     completed: list[tuple[str, str, Outcome]] = field(default_factory=list)
     returned: list[ReturnedTool] = field(default_factory=list)
+    unstarted: list[UnstartedTool] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)

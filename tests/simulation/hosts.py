@@ -3,26 +3,33 @@
 It may be refused, die, hang, go on after its caller has died, begin late, or be cut off.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_continuations.authoring.in_process_host import InProcessHost, Work
+from agent_continuations.engine.context import Limits
 from agent_continuations.handlers.late_outcomes import late_outcomes
 from agent_continuations.ports.tool_host import (
     HOST_GRACE_SECONDS,
     LATE_SECONDS,
     CallLost,
     HostAnswer,
+    HostedCall,
     HostRequest,
     HostResponse,
     NotRun,
 )
+from tests.simulation.ground_truth import UnstartedTool
 from tests.simulation.scheduler import Process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.simulation.world import World
+
+
+LATEST_START = timedelta(seconds=HOST_GRACE_SECONDS + Limits().clock_skew / 2)
 
 
 class Invocation:
@@ -96,10 +103,9 @@ class SimulatedHosts:
         assert seconds
         world.scheduler.point("a host is invoked")
         fault = self._drawn_fault()
-        if fault in ("busy", "not reached"):
-            raise NotRun(f"the host is {fault}", passes=True, soon=True)
-        if fault == "denied":
-            raise NotRun("the host is denied", passes=True)
+        if fault in ("busy", "not reached", "denied"):
+            self._note_unstarted(request, request.calls)
+            raise NotRun(f"the host is {fault}", passes=True, soon=fault != "denied")
         if fault == "late":
             delay = self._random.choice([5.0, 60.0, 3000.0]) * self._random.random()
             world.scheduler.later(delay, partial(self._invoke_late, request))
@@ -110,7 +116,10 @@ class SimulatedHosts:
             raise CallLost("no answer", ended=False)
         world.scheduler.sleep(seconds + HOST_GRACE_SECONDS, lambda: invocation.is_over)
         if invocation.answer is not None:
-            return HostResponse.model_validate_json(invocation.answer)
+            response = HostResponse.model_validate_json(invocation.answer)
+            refused = {each.path for each in response.answers if each.kind == "refused"}
+            self._note_unstarted(request, [each for each in request.calls if each.path in refused])
+            return response
         raise CallLost("no answer", ended=invocation.process.dead)
 
     def _invoked(self, request: HostRequest, *, disturbed: bool) -> Invocation:
@@ -118,6 +127,14 @@ class SimulatedHosts:
 
     def _invoke_late(self, request: HostRequest) -> None:
         self._invoked(request, disturbed=True)
+
+    def _note_unstarted(self, request: HostRequest, calls: "Sequence[HostedCall]") -> None:
+        assert request.not_after
+        truth, now = self._world.ground_truth, self._world.scheduler.now
+        intent_at = request.not_after - LATEST_START
+        truth.unstarted += [
+            UnstartedTool(request.run_id, each.path, intent_at, self._caller, now) for each in calls
+        ]
 
     def _drawn_fault(self) -> str | None:
         world = self._world

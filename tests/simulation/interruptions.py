@@ -89,6 +89,6 @@ INTERRUPTED = [
     (no_retry_of_blocked_calls, "L1", 21),
     (no_form_at_claim, "P1 L1", 4),
     (no_batches, "P1 L1", 14),
-    (no_outcome_in_hand, "D1", 18),
+    (no_outcome_in_hand, "D1", 339),
     (no_wait_for_a_parked_child, "C1", 575),
 ]

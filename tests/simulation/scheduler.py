@@ -19,7 +19,7 @@ from agent_continuations.adapters.stores.dynamodb.items import FORM
 from agent_continuations.authoring.registry import Registry
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
-MAX_STEPS_AT_ONCE = 10_000
+MAX_STEPS_AT_ONCE = 100_000
 Result = TypeVar("Result")
 
 

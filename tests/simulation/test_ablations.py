@@ -33,6 +33,7 @@ from tests.simulation import functions, inbound, world
 from tests.simulation.checks import run_world
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.faults import Faults
+from tests.simulation.host_ablations import HOSTS
 from tests.simulation.interruptions import INTERRUPTED
 from tests.simulation.scenario import ANY, Scenario
 from tests.simulation.scheduler import Process
@@ -252,6 +253,16 @@ def test_a_promise_of_the_protocol_breaks_without_the_mechanism(
     ("ablation", "promises", "first"), INTERRUPTED, ids=[each.__name__ for each, *_ in INTERRUPTED]
 )
 def test_a_promise_about_interruptions_breaks_without_the_mechanism(
+    ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
+) -> None:
+    ablation(monkeypatch)
+    assert_broken((Scenario.drawn(seed) for seed in range(first, first + WORLDS)), promises)
+
+
+@pytest.mark.parametrize(
+    ("ablation", "promises", "first"), HOSTS, ids=[each.__name__ for each, *_ in HOSTS]
+)
+def test_a_promise_about_tool_hosts_breaks_without_the_mechanism(
     ablation: Callable[[Patch], None], promises: str, first: int, monkeypatch: Patch
 ) -> None:
     ablation(monkeypatch)

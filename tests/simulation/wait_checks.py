@@ -1,9 +1,9 @@
 """The promises about all waits but approvals.
 
 E1 an accepted event or message is never lost, and never used twice. E2 the accepted outcome of a
-job or a tool stands. E3 a timer ends at its time: not before, and soon after. E4 an event counts that was
-stored before the deadline, and no other. C1 a child run reports its
-outcome to the call that started it, and ends with its parent.
+job or a tool stands. E3 a timer ends at its time: not before, and soon after. E4 an event counts
+that was stored before the deadline, and no other. C1 a child run reports its outcome to the call
+that started it, and ends with its parent.
 """
 
 from collections import Counter

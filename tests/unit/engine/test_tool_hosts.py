@@ -15,15 +15,19 @@ from agent_continuations.authoring.tool import Tool
 from agent_continuations.authoring.waits import wait_values
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Call
+from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.replies import Reply
 from agent_continuations.core.run import Status
 from agent_continuations.engine.context import Limits
+from agent_continuations.handlers.late_outcomes import late_outcomes
 from agent_continuations.ports.model import ModelRequest
 from agent_continuations.ports.tool_host import (
     HOST_GRACE_SECONDS,
+    LATE_SECONDS,
     MAX_HOST_BYTES,
     CallLost,
     HostAnswer,
+    HostedCall,
     HostRequest,
     HostResponse,
     NotRun,
@@ -472,3 +476,110 @@ def test_an_answer_of_any_size_is_stored() -> None:
     )
     assert run.advance() is Status.COMPLETED
     assert [len(each) for each in run.results] == [size]
+
+
+# -- outcomes that are reported beside the answer --------------------------------------------------
+
+REPORTED = Outcome(kind="ok", content="in orbit")
+
+
+class Reporting(Hosted):
+    """A run whose host reports what became of its call, before its answer comes or is lost."""
+
+    def __init__(self, script: str | Script, *rules: Rule, then: Answer | None = None) -> None:
+        super().__init__(script, *rules, *([self._reports(then)] if then else []))
+
+    def settle(self, path: str, attempt: int) -> None:
+        self.harness.services.inbound.settle(self.run_id, path, attempt, REPORTED)
+
+    def _reports(self, then: Answer) -> Rule:
+        def rule(request: HostRequest) -> Answer:
+            [each] = request.calls
+            self.settle(each.path, each.attempt)
+            return then
+
+        return rule
+
+
+def answers(content: str) -> HostResponse:
+    return HostResponse(answers=(HostAnswer(path="0.0", kind="ok", content=content),))
+
+
+@pytest.mark.parametrize("name", ["launch", "note"])
+@pytest.mark.parametrize("then", [SILENT, DIED, answers("in orbit"), answers("in the sea")])
+def test_a_reported_outcome_stands_whatever_is_answered(name: str, then: Answer) -> None:
+    run = Reporting(name, then=then)
+    assert run.advance(900) is Status.COMPLETED
+    assert run.results == ["in orbit"]
+    assert (run.asked, run.harness.store.notices(run.run_id)) == ([], [])
+    assert run.hosts.sent == [[("0.0", 1)]]
+    assert run.head.intents == {}
+
+
+def test_an_outcome_that_is_reported_once_people_are_asked_ends_their_request() -> None:
+    run = Reporting("launch", always(DIED))
+    assert run.advance() is Status.SUSPENDED
+    assert run.asked == ["doubt"]
+    run.settle("0.0", 1)
+    assert run.advance() is Status.COMPLETED
+    assert (run.asked, run.results) == ([], ["in orbit"])
+
+
+def test_the_outcome_of_a_first_attempt_stands_while_the_second_is_under_way() -> None:
+    def second(request: HostRequest) -> Answer:
+        run.settle("0.0", 1)
+        return HostResponse(answers=tuple(map(ok, request.calls)))
+
+    run = Reporting("launch", always(DIED), second)
+    run.advance()
+    run.harness.decide(run.run_id, Verdict.REJECT)
+    assert run.advance() is Status.COMPLETED
+    assert run.results == ["in orbit"]
+
+
+@pytest.mark.parametrize(("name", "has_token"), [("launch", True), ("note", True), ("look", False)])
+def test_an_attempt_has_a_token_unless_it_reads(name: str, has_token: bool) -> None:
+    run = Hosted(name)
+    run.advance(outcome_token=lambda *about: "{} {} {}".format(*about))
+    [(_, request)] = run.hosts.requests
+    expected = f"{run.run_id} 0.0 1" if has_token else None
+    assert [each.outcome_token for each in request.calls] == [expected]
+
+
+def test_a_call_whose_token_cannot_be_made_runs_without() -> None:
+    def broken(*_: object) -> str:
+        raise OSError("no key")
+
+    run = Hosted("launch")
+    assert run.advance(outcome_token=broken) is Status.COMPLETED
+    [(_, request)] = run.hosts.requests
+    assert [each.outcome_token for each in request.calls] == [None]
+
+
+def test_only_outcomes_of_long_calls_are_reported() -> None:
+    calls = [
+        HostedCall(
+            path=f"0.{number}",
+            attempt=1,
+            agent="a",
+            tool="t",
+            raw="{}",
+            idempotency_key="k",
+            outcome_token=None if number == 3 else f"t{number}",
+        )
+        for number in range(5)
+    ]
+    kinds: tuple[Any, ...] = ("ok", "error", "wait", "ok", "refused")
+    response = HostResponse(
+        answers=(
+            HostAnswer(path="1.0", kind="ok", content="of another call"),
+            *(
+                HostAnswer(path=f"0.{number}", kind=kind, content="c", wait={})
+                for number, kind in enumerate(kinds)
+            ),
+        )
+    )
+    request = HostRequest(do="run", run_id="r", calls=tuple(calls))
+    assert list(late_outcomes(request, response, LATE_SECONDS - 0.01)) == []
+    reported = list(late_outcomes(request, response, LATE_SECONDS))
+    assert [(each.token, each.outcome.kind) for each in reported] == [("t0", "ok"), ("t1", "error")]
