@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 # As the template names it, and as it is named here.
 AGENTS_LAYERS = ("AgentsLayer", "live-agents")
+_NO_CALLS = {"do": "run", "run_id": "", "calls": []}
 _PTH = "python/lib/python3/site-packages/live.pth"
 
 
@@ -62,7 +63,11 @@ class LiveFunctions:
             )
 
     def warm_up(self) -> None:
-        """Starts a process of each function behind a queue, so that the next work need not wait."""
+        """Starts a process of each function behind a queue, and of each tool host, so that the next
+        work need not wait.
+        """
+        for host in self._hosts:
+            self._lambda.invoke(FunctionName=host, Payload=json.dumps(_NO_CALLS))
         for mapping in self._mappings():
             name, version = _function_of(mapping)
             with suppress(ClientError):  # replaced by yet another change
@@ -80,6 +85,14 @@ class LiveFunctions:
             for page in self._lambda.get_paginator("list_functions").paginate()
             for function in page["Functions"]
         }
+
+    @cached_property
+    def _hosts(self) -> list[str]:
+        """The ARNs of the functions that run tools."""
+        name, _ = _function_of(self._mappings()[0])
+        found = self._lambda.get_function_configuration(FunctionName=name)
+        hosts = json.loads(found["Environment"]["Variables"]["TOOL_HOSTS"])
+        return [each["arn"] for each in hosts.values()]
 
     @cached_property
     def _with_agents(self) -> list[str]:

@@ -72,11 +72,13 @@ HOSTS = (
     Mutant(
         "an unknown error that is taken for a call that did not run",
         LAMBDA,
-        '    return CallLost(f"the host {host} failed:',
-        '    return NotRun(why, passes=True)\n    return CallLost(f"the host {host} failed:',
+        "    return CallLost(f\"the host {host} failed: {code or 'an error without a name'}\","
+        " ended=False)",
+        "    return NotRun(why, passes=True)",
         unit(
             "adapters/test_lambda_hosts.py",
             "without_an_answer_the_call_may_be_at_work[500 ServiceException]",
         ),
+        raises=("NotRun",),
     ),
 )

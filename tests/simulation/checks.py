@@ -100,7 +100,8 @@ class Monitor:
             why = why_stuck(head, loaded.continuation, now, notices=notices) if loaded else None
             if head.obstacle and head.due:
                 told = head.run_id in world.operators.told
-                why = None if told or now < head.due else why
+                # At the due time an execution begins that may tell operators.
+                why = None if told or now < head.due + SWEEP_GRACE else why
             if why and (calm or not (head.due and head.due < now)):
                 self.found.append(f"L1: {why}")
 
