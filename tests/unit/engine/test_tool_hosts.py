@@ -371,9 +371,13 @@ def test_a_call_that_does_not_fit_into_the_time_left_hands_its_run_on() -> None:
     assert run.advance(900) is Status.COMPLETED
 
 
-def test_a_call_that_just_fits_into_the_time_left_starts() -> None:
+def test_a_call_starts_if_the_time_of_an_execution_is_just_enough() -> None:
     run = Hosted("launch")
     longest = HOST_SECONDS + HOST_GRACE_SECONDS + LIMITS.abandon_margin
+    assert run.advance(longest - 1) is Status.SUSPENDED
+    assert run.head.note == "the engine's timeout is too short for the tool host tools"
+    assert (run.hosts.requests, run.head.intents, run.head.due) == ([], {}, LATER)
+    run.harness.now = LATER
     assert run.advance(longest) is Status.COMPLETED
 
 

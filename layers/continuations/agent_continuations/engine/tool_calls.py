@@ -69,6 +69,7 @@ class ToolCalls:
         self._run = run
         self._in_flight = in_flight
         self._deadline = deadline
+        self._started_at = context.clock()
         self._blocked = blocked
         self._hosts = context.hosts()
         self._alone: set[Path] = set()
@@ -158,7 +159,13 @@ class ToolCalls:
         if _size(bound) > MAX_CALLS_BYTES:
             self._blocked[path] = Block("the call is too large for its tool's host", passes=False)
             return None
-        if self._deadline and self._after(self._longest(timeout)) > self._deadline:
+        longest = timedelta(seconds=self._longest(timeout))
+        if self._deadline and self._started_at + longest > self._deadline:
+            # Handing the run on would not help, and so never end.
+            why = f"the engine's timeout is too short for the tool host {bound.tool.host}"
+            self._blocked[path] = Block(why, passes=True)
+            return None
+        if self._deadline and self._context.clock() + longest > self._deadline:
             self.needs_time = True
             return None
         return bound
@@ -258,9 +265,6 @@ class ToolCalls:
     def _longest(self, timeout: float) -> float:
         """How many seconds this process may have to wait for a host."""
         return timeout + HOST_GRACE_SECONDS + self._limits.abandon_margin
-
-    def _after(self, seconds: float) -> datetime:
-        return self._context.clock() + timedelta(seconds=seconds)
 
 
 def _size(bound: BoundCall) -> int:
