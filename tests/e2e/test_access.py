@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import FUNCTIONS, Client, System
 from tests.local.ministack import REGION
-from tests.support.template_functions import tool_hosts
 
 SECURITY = "security@example.com"
 BASIC = "AWSLambdaBasicExecutionRole"
@@ -207,8 +206,7 @@ def test_other_functions_write_no_notice(system: System, function: str) -> None:
 
 def _statements(system: System, function: str) -> list[dict[str, Any]]:
     found = list(system.statements(system.role(function)))
-    needs_nothing = function == "AuthorizeFunction" or function in tool_hosts()
-    assert bool(found) != needs_nothing, "who says who it is, and a tool, needs nothing here"
+    assert bool(found) == (function != "AuthorizeFunction"), "who says who it is needs nothing here"
     return found
 
 

@@ -13,6 +13,7 @@ from tests.e2e.roles.attacks import (
     APPROVES,
     APPROVES_HIGH,
     CANCELS,
+    EVENT,
     FALSE,
     GRANTS,
     LEAD,
@@ -29,7 +30,8 @@ from tests.support.template_functions import roles
 ENGINE, NOTIFY = "AdvanceRole", "NotifyRole"
 # What they are for is to accept what people and callers say, and what comes from outside.
 WRITERS = {"RunsApiFunctionRole", "ApprovalsApiFunctionRole", "InboundFunctionRole"}
-HARMLESS = sorted(set(roles()) - WRITERS - {ENGINE, NOTIFY})
+EVENTS = "EventBridgeFunctionRole"
+HARMLESS = sorted(set(roles()) - WRITERS - {ENGINE, NOTIFY, EVENTS})
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,10 @@ def test_a_function_that_decides_nothing_cannot_have_anything_done(
     assert succeeded(seen, role) == set()
 
 
+def test_who_accepts_events_can_send_false_ones_only(seen: Observed) -> None:
+    assert succeeded(seen, EVENTS) == {EVENT}
+
+
 def test_who_makes_links_can_approve_calls_of_low_risk_only(seen: Observed) -> None:
     assert succeeded(seen, NOTIFY) == {LINKS, FALSE}
 
@@ -79,7 +85,9 @@ def test_no_link_approves_a_call_of_high_risk(seen: Observed) -> None:
 
 def test_the_engine_alone_can_have_everything_done(seen: Observed) -> None:
     """Until what people say is signed where the engine cannot sign."""
-    assert {APPROVES, APPROVES_HIGH, GRANTS, FALSE, STARTS, CANCELS} <= succeeded(seen, ENGINE)
+    assert {APPROVES, APPROVES_HIGH, GRANTS, FALSE, STARTS, CANCELS, EVENT} <= succeeded(
+        seen, ENGINE
+    )
 
 
 def test_no_role_may_assume_another(system: System) -> None:

@@ -6,18 +6,21 @@ the rights of a role go. The schedule wakes whatever is due, so a forged item ne
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes
 from typing import Any
 
 from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.bootstrap.aws import keys
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.ids import opaque_id
+from agent_continuations.ports.inbound_queue import EventMessage, message_text
 from agent_continuations.ports.store import Store
 from agent_continuations.services.runs import DEFAULT_TENANT
 from agent_continuations.services.services import Services
@@ -27,13 +30,18 @@ from tests.e2e.roles.attacker import Attacker
 from tests.e2e.roles.rehearsal import Rehearsal, Written
 
 LEAD, LEGAL, LAWYER = "lead@example.com", "group:legal", "lena@example.com"
+ARRIVED = "goods-arrived"
 YEARS = timedelta(days=3650)
 
 APPROVES, APPROVES_HIGH = "approves", "approves, high risk"
 LINKS, LINKS_HIGH = "approves by a link", "by a link, high risk"
 GRANTS, STARTS, CANCELS = "makes a standing approval", "starts a run", "cancels a run"
 STRANGER, FALSE = "mails a link to a stranger", "mails false arguments"
-COLUMNS = (APPROVES, APPROVES_HIGH, LINKS, LINKS_HIGH, GRANTS, STRANGER, FALSE, STARTS, CANCELS)
+EVENT = "sends a false event"
+COLUMNS = (
+    *(APPROVES, APPROVES_HIGH, LINKS, LINKS_HIGH, GRANTS, STRANGER, FALSE, STARTS, CANCELS),
+    EVENT,
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +79,14 @@ class Attacks:
             "cancelled": self._cancellation,
         }
         runs = {name: {kind: self._start(f"{kind} {name}") for kind in kinds} for name in names}
+        orders = {name: self._await_goods(name) for name in names}
         with self._rehearsal.opened():
             return {
                 name: [
                     *(attack(runs[name][kind], f"{kind} {name}") for kind, attack in kinds.items()),
                     self._grant(f"granted {name}"),
                     self._new_run(f"started {name}"),
+                    self._event(orders[name], name),
                 ]
                 for name in names
             }
@@ -85,9 +95,22 @@ class Attacks:
         """What happens anyway: people start runs, and the schedule wakes what is due."""
         for name in names:
             self._start(f"granted {name}")
-        self._system.quiet()
+        with self._refused_soon():
+            self._system.quiet()
         self._system.sweep()
         self._system.quiet()
+
+    @contextmanager
+    def _refused_soon(self) -> Iterator[None]:
+        """A message that is not verified is received again within seconds, not minutes."""
+        sqs, queue = self._system.stack.client("sqs"), self._system.stack.resource("InboundQueue")
+        name = "VisibilityTimeout"
+        before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"]
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={name: "3"})
+        try:
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
     def _start(self, what: str) -> str:
         return self._client.start("procurement", _task(what))
@@ -226,6 +249,49 @@ class Attacks:
         written = self._rehearsal.written(None, start)
         return Attack(_writes(written), {STARTS: lambda: self._completed(*run_ids)})
 
+    def _await_goods(self, name: str) -> str:
+        """A run that waits for an event."""
+        return self._client.start("logistics", f"Deliver order {_order(name)}.")
+
+    def _event(self, run_id: str, name: str) -> Attack:
+        """Send an event that nobody has sent: as an item, by the bus, and by the inbound queue."""
+        self._client.suspended(run_id, waiting=2)
+        stack, event = self._system.stack, {"name": ARRIVED, "correlation": _order(name)}
+
+        def signal(_store: Store, services: Services) -> None:
+            services.inbound.signal(run_id, ARRIVED, None, correlation=_order(name), key="false")
+
+        written = _writes(self._rehearsal.written(run_id, signal))
+        entry = {
+            "EventBusName": stack.resource("EventBus"),
+            "Source": "false",
+            "DetailType": "Agent Run Event",
+            "Detail": json.dumps({"run_id": run_id, **event}),
+        }
+        message = EventMessage(run_id=run_id, key="false", at=datetime.now(UTC), **event)
+
+        def strike(attacker: Attacker) -> bool:
+            secret = attacker.allowed(
+                "secretsmanager", "get_secret_value", SecretId=stack.resource("EventSecret")
+            )
+            known = keys(json.loads(secret["SecretString"])) if secret else ["a key of its own" * 3]
+            bodies = [
+                message_text(each) for each in (message, EventSignatures(known).signed(message))
+            ]
+            sent = [
+                attacker.allowed(
+                    "sqs", "send_message", QueueUrl=stack.resource("InboundQueue"), MessageBody=body
+                )
+                for body in bodies
+            ]
+            put = attacker.allowed("events", "put_events", Entries=[entry])
+            return written(attacker) or bool(put) or any(sent)
+
+        return Attack(strike, {EVENT: lambda: "event" not in self._kinds(run_id)})
+
+    def _kinds(self, run_id: str) -> list[str]:
+        return [each["kind"] for each in self._client.run(run_id)["waiting"]]
+
     def _completed(self, run_id: str) -> bool:
         answer = self._client.send("GET", f"/runs/{run_id}")
         return answer.status == 200 and bool(answer.json["status"] == "completed")
@@ -249,6 +315,10 @@ def _writes(written: Sequence[Written]) -> Callable[[Attacker], bool]:
 def _task(what: str) -> str:
     word = _one_word(what)
     return f"Order {what} for 450 from acme. Sign the contract with {word} for 2 years."
+
+
+def _order(name: str) -> str:
+    return f"of-{_one_word(name)}"
 
 
 def _one_word(what: str) -> str:

@@ -44,6 +44,8 @@ means that requests were allowed, but nothing came of them.
 - **mails false arguments**: writes a notice to the approver with arguments that are not the
   call's. The page behind its link shows those of the call.
 - **starts a run**, **cancels a run**: writes the items of a new run; writes another head.
+- **sends a false event**: writes an event for a run that waits for one, puts it on the bus, and
+  sends it to the inbound queue, signed if the key can be read.
 
 """
 
@@ -53,6 +55,10 @@ _END = """
 
 - `AdvanceQueue`, `ResumeQueue` and `NotifyQueue` carry wake-up messages. Nothing counts in them but
   the ids of a run and a notice: a forged message makes the engine look whether there is work.
+- `InboundQueue` carries outcomes and events. Each proves who sent it: the outcome of a job or of a
+  tool's attempt by the token that was made for it, an event by its signature. Who can read
+  `CallbackSecret` can make tokens, and so report false outcomes of calls that have begun, or that
+  wait for a job; no call begins by that.
 - An object of `Bucket` is read only if it has the hash in its item. One that is replaced makes its
   run unreadable until the version before is restored; nothing else runs.
 """

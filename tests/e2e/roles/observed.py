@@ -9,7 +9,7 @@ from tests.e2e.conftest import Client, System
 from tests.e2e.roles.attacker import Attacker
 from tests.e2e.roles.attacks import Attacks
 from tests.e2e.roles.rehearsal import Rehearsal
-from tests.e2e.roles.rights import READS, WRITES, Right, Rights
+from tests.e2e.roles.rights import READS, SENDS, WRITES, Right, Rights
 from tests.support.template_functions import roles
 
 YES, NO_EFFECT, DENIED = "**yes**", "no effect", ""
@@ -104,7 +104,8 @@ def _attacked(
 
 def _can_harm(held: Mapping[str, Sequence[str]]) -> bool:
     writes = any(WRITES & set(names) for column, names in held.items() if column.startswith("`"))
-    return writes or "SigningSecret" in held.get(READS, ())
+    reports = "InboundQueue" in held.get(SENDS, ())
+    return writes or reports or "SigningSecret" in held.get(READS, ())
 
 
 @contextmanager
