@@ -173,7 +173,8 @@ def test_without_a_token_people_are_asked(deployment: Deployment) -> None:
 def test_a_request_of_a_newer_engine_is_refused_and_nothing_runs(deployment: Deployment) -> None:
     call = {"path": "0.0", "attempt": 1, "agent": "launch", "tool": "launch", "raw": "{}"}
     call["idempotency_key"] = "k"
-    for changed in ({"v": 2}, {"evidence": []}):
+    newer: tuple[dict[str, Any], ...] = ({"v": 2}, {"evidence": []})
+    for changed in newer:
         request: dict[str, Any] = {"v": 1, "do": "run", "run_id": "r", "calls": [call], **changed}
         answer = deployment.invoke("ToolsFunction", request)
         [refused] = HostResponse.model_validate_json(json.dumps(answer)).answers
