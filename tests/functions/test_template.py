@@ -271,7 +271,12 @@ def test_the_engine_knows_each_tool_host_with_its_timeout_and_may_invoke_no_othe
         for each in policy["PolicyDocument"]["Statement"]
         if "lambda" in str(each["Action"])
     ]
-    assert allowed == [[{"Fn::GetAtt": [name, "Arn"]} for name in hosts]]
+    with_versions = [
+        each
+        for name in hosts
+        for each in ({"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}:*"})
+    ]
+    assert allowed == [with_versions]
 
 
 def test_a_tool_host_may_only_report() -> None:

@@ -1,8 +1,8 @@
 """The deployed functions, which get other agents as by a deployment, but within a second.
 
 The layers are replaced by small ones that name folders on this machine, so that nothing is packed
-and unpacked. The functions behind queues are published as versions: new work goes to the newest
-version, and an invocation that runs goes on with the code that it has, as on AWS.
+and unpacked. The functions behind queues, and tool hosts, are published as versions: new work goes
+to the newest version, and an invocation that runs goes on with the code that it has, as on AWS.
 """
 
 import io
@@ -45,8 +45,13 @@ class LiveFunctions:
         layers = [self._publish("agents", agents), self._library]
         for function in self._with_agents:
             self._lambda.update_function_configuration(FunctionName=function, Layers=layers)
+        hosts = self._publish_hosts()
         for mapping in self._mappings():
             name, version = _function_of(mapping)
+            variables = {**self._variables(name), "TOOL_HOSTS": json.dumps(hosts)}
+            self._lambda.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables}
+            )
             new = self._lambda.publish_version(FunctionName=name)["Version"]
             self._lambda.update_event_source_mapping(
                 UUID=mapping["UUID"], FunctionName=f"{name}:{new}"
@@ -54,6 +59,17 @@ class LiveFunctions:
             if version:
                 self._old.append((name, version))
         self._forget_old_versions()
+
+    def _publish_hosts(self) -> dict[str, dict[str, Any]]:
+        """Publishes a version of each tool host; returns `TOOL_HOSTS` with these versions."""
+        hosts = self._hosts()
+        for each in hosts.values():
+            name, version = _named(each["arn"])
+            published = self._lambda.publish_version(FunctionName=name)
+            each["arn"] = published["FunctionArn"]
+            if version:
+                self._old.append((name, version))
+        return hosts
 
     def speed_up_others(self) -> None:
         """Gives the library as a folder to the functions without agents, too."""
@@ -66,8 +82,9 @@ class LiveFunctions:
         """Starts a process of each function behind a queue, and of each tool host, so that the next
         work need not wait.
         """
-        for host in self._hosts:
-            self._lambda.invoke(FunctionName=host, Payload=json.dumps(_NO_CALLS))
+        for host in self._hosts().values():
+            with suppress(ClientError):  # as below
+                self._lambda.invoke(FunctionName=host["arn"], Payload=json.dumps(_NO_CALLS))
         for mapping in self._mappings():
             name, version = _function_of(mapping)
             with suppress(ClientError):  # replaced by yet another change
@@ -86,13 +103,16 @@ class LiveFunctions:
             for function in page["Functions"]
         }
 
-    @cached_property
-    def _hosts(self) -> list[str]:
-        """The ARNs of the functions that run tools."""
+    def _hosts(self) -> dict[str, dict[str, Any]]:
+        """The tool hosts, as the engine knows them now."""
         name, _ = _function_of(self._mappings()[0])
-        found = self._lambda.get_function_configuration(FunctionName=name)
-        hosts = json.loads(found["Environment"]["Variables"]["TOOL_HOSTS"])
-        return [each["arn"] for each in hosts.values()]
+        hosts: dict[str, dict[str, Any]] = json.loads(self._variables(name)["TOOL_HOSTS"])
+        return hosts
+
+    def _variables(self, function: str) -> dict[str, str]:
+        found = self._lambda.get_function_configuration(FunctionName=function)
+        variables: dict[str, str] = found["Environment"]["Variables"]
+        return variables
 
     @cached_property
     def _with_agents(self) -> list[str]:
@@ -138,5 +158,10 @@ class LiveFunctions:
 
 def _function_of(mapping: dict[str, Any]) -> tuple[str, str]:
     """The name of a mapping's function, and its version; an empty one if it has none."""
-    name, _, version = mapping["FunctionArn"].partition(":function:")[2].partition(":")
+    return _named(mapping["FunctionArn"])
+
+
+def _named(arn: str) -> tuple[str, str]:
+    """The name of a function, and its version; an empty one if the ARN has none."""
+    name, _, version = arn.partition(":function:")[2].partition(":")
     return name, version
