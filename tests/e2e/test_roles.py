@@ -29,7 +29,7 @@ from tests.support.template_functions import roles
 
 ENGINE, NOTIFY = "AdvanceRole", "NotifyRole"
 # What they are for is to accept what people and callers say, and what comes from outside.
-WRITERS = {"RunsApiFunctionRole", "ApprovalsApiFunctionRole", "InboundFunctionRole"}
+WRITERS = {"RunsApiFunctionRole", "ApprovalsApiFunctionRole", "InboundRole"}
 EVENTS = "EventBridgeFunctionRole"
 HARMLESS = sorted(set(roles()) - WRITERS - {ENGINE, NOTIFY, EVENTS})
 
