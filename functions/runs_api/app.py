@@ -37,7 +37,7 @@ from agent_continuations.views.run import (
     summary,
 )
 from agent_continuations.views.timeline import Timeline, timeline
-from runs_api.caller_identity import acting_for, caller, may_act_for_others
+from runs_api.caller_identity import acting_for, caller, may_act_for_others, principal
 from runs_api.schemas import Decide, Happen, Say, Start, to_response
 
 # API Gateway gives up after 29 seconds.
@@ -214,7 +214,12 @@ def _number(name: str, text: str, most: int, *, least: int = 1) -> int:
 
 
 def _key() -> str | None:
+    """The caller's Idempotency-Key. Callers have keys of their own: nobody finds or blocks what
+    another one sends by using its key.
+    """
     key: str | None = app.current_event.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 255:
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 255:
         raise Invalid("invalid key", [("Idempotency-Key", "must have 1 to 255 characters")])
-    return key
+    return f"{principal(caller(app))} {key}"  # an ARN has no space

@@ -12,6 +12,16 @@ def caller(app: APIGatewayRestResolver) -> str:
     return app.current_event.request_context.identity.user_arn or "unknown caller"
 
 
+def principal(caller: str) -> str:
+    """The ARN of the caller without the name of its session, which whoever assumes a role chooses.
+
+    Args:
+        caller: an ARN, such as `arn:aws:sts::123456789012:assumed-role/portal/session`.
+    """
+    head, is_role, rest = caller.partition(":assumed-role/")
+    return f"{head}{is_role}{rest.partition('/')[0]}"
+
+
 def may_act_for_others() -> bool:
     """Whether this deployment lets callers act for others."""
     return os.environ.get("CALLERS_MAY_ACT_FOR_APPROVERS") == "yes"

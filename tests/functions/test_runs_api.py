@@ -40,6 +40,51 @@ def test_the_same_key_and_body_return_the_same_run(deployment: Deployment) -> No
     assert deployment.post_run(HR).json()["run_id"] != first
 
 
+ROLE = "arn:aws:sts::123456789012:assumed-role/"
+USER = "arn:aws:iam::123456789012:user/"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        (f"{ROLE}portal/a", f"{ROLE}portal/b", True),
+        (f"{ROLE}portal/a", f"{ROLE}portal/", True),
+        (f"{ROLE}portal/a", f"{ROLE}shop/a", False),
+        (f"{ROLE}portal/a", f"{ROLE}porta/l/a", False),
+        (f"{ROLE}portal/a", f"{USER}portal", False),
+        (f"{USER}ann", f"{USER}ann", True),
+        (f"{USER}ann", f"{USER}bob", False),
+        (f"{USER}team/ann", f"{USER}team/bob", False),
+        (f"{USER}ann", "arn:aws:iam::999999999999:user/ann", False),
+    ],
+)
+def test_each_caller_has_idempotency_keys_of_its_own(
+    deployment: Deployment, first: str, second: str, is_same: bool
+) -> None:
+    started = [deployment.post_run(HR, key="k1", caller=each) for each in (first, second)]
+    assert [each.status for each in started] == [202, 202]
+    one, other = (each.json()["run_id"] for each in started)
+    assert (one == other) is is_same
+    for name, body in (("message-run", {"content": "hi"}), ("signal-run", {"payload": 1})):
+        sent = [
+            deployment.http(
+                name,
+                params={"run_id": one, "name": "x"},
+                body=json.dumps(body),
+                headers={"Idempotency-Key": "k1"},
+                caller=each,
+            ).json()
+            for each in (first, second)
+        ]
+        ids = {each.get("message_id") or each["event_id"] for each in sent}
+        assert len(ids) == (1 if is_same else 2), name
+
+
+def test_nobody_blocks_a_caller_by_its_key(deployment: Deployment) -> None:
+    deployment.post_run({**HR, "input": "Else."}, key="k1", caller=f"{USER}mallory")
+    assert deployment.post_run(HR, key="k1", caller=f"{USER}ann").status == 202
+
+
 @pytest.mark.parametrize(
     "change", [{"input": "Onboard somebody else."}, {"agent": "treasury"}, {"metadata": {"a": "b"}}]
 )

@@ -25,11 +25,14 @@ class Deployment(DeployedStack):
 
     # -- what programs do ------------------------------------------------------------------------
 
-    def post_run(self, body: Any = None, *, key: str | None = None) -> Answer:
+    def post_run(
+        self, body: Any = None, *, key: str | None = None, caller: str | None = None
+    ) -> Answer:
         if body is None:
             body = {"agent": "hr", "input": ONBOARD_ADA}
         text = body if isinstance(body, str) else json.dumps(body)
-        return self.http("start-run", body=text, headers={"Idempotency-Key": key})
+        headers = {"Idempotency-Key": key}
+        return self.http("start-run", body=text, headers=headers, caller=caller)
 
     def started(self, agent: str = "hr", input: str = ONBOARD_ADA) -> str:
         """The id of a new run that nothing has advanced yet."""
