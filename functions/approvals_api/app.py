@@ -13,7 +13,8 @@ from agent_continuations.bootstrap.links import approval_links
 from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import inbox, services
 from agent_continuations.bootstrap.slack import slack_interactions
-from agent_continuations.errors import ContinuationError, Invalid
+from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.errors import Conflict, ContinuationError, Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import bare_response, json_response, problem_response
@@ -171,9 +172,10 @@ def _decided(visit: RequestAccess, form: dict[str, str], *, back: str) -> Respon
     """Record the response in a form; `back` is the address of the page, relative to itself."""
     log_run(logger, visit.loaded.head.run_id)
     try:
-        result = services().decisions.decide_loaded(
-            visit.loaded, visit.request, form_parsing.to_response(visit, form, registry)
-        )
+        response = form_parsing.to_response(visit, form, registry)
+        if form["decision"] == Verdict.APPROVE and request_page.is_cut(visit):
+            raise Conflict("not all of it can be shown here, so it is not approved here")
+        result = services().decisions.decide_loaded(visit.loaded, visit.request, response)
     except Invalid as error:
         typed = form_parsing.typed(form)
         if not typed or not wants_page(app):

@@ -12,29 +12,35 @@ from agent_continuations.core.approvals.grant import Grant, Rule
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.responses import Decide
-from agent_continuations.errors import ContinuationError, NotFound
+from agent_continuations.errors import ContinuationError, Invalid, NotFound
 from agent_continuations.html.durations import remaining
 from agent_continuations.ports.inbox import InboxEntry
-from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.safe_text import Excerpt, escape, escape_json, excerpt
 from agent_continuations.views.labels import REQUESTS
 from approvals_api import access, form_parsing, rendering, request_state
 from approvals_api.access import ApprovalsContext, RequestAccess
 
 MAX_SHOWN = 50
-MAX_ARGUMENTS_CHARACTERS = 400
+MAX_ARGUMENTS_CHARACTERS = 1000
+MAX_VALUE_CHARACTERS = 400
 _RULES: dict[Rule, str] = {"is": "is", "up_to": "up to", "any": "any value"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request in the inbox."""
+    """A request in the inbox.
+
+    Attributes:
+        pick: what is posted if it is selected; empty if it cannot be decided here, because it is
+            not shown whole, or needs more than a yes or no.
+    """
 
     pick: str
     path: str
     tool: str
     agent: str
     effect: str
-    arguments: str
+    arguments: Excerpt
     left: str
     risk: str
     kind: str
@@ -110,6 +116,8 @@ def _answered(
     try:
         visit = _access(context, person, InboxEntry(pick.run_id, pick.request_id))
         tool, effect = visit.request.call.plan.tool, _effect(visit)
+        if _arguments(visit).more:
+            raise Invalid("not all of it is shown in the inbox: open it to decide")
         answer = Decide(
             verdict=form.verdict,
             approver=visit.approver,
@@ -151,7 +159,7 @@ def _granted(grant: Grant, now: datetime) -> Granted:
         tool=grant.tool,
         path=f"{grant.run_id}/{grant.request_id}",
         conditions=tuple(
-            (escape(name), _RULES[each.rule], escape_json(each.value)[:MAX_ARGUMENTS_CHARACTERS])
+            (escape(name), _RULES[each.rule], escape_json(each.value)[:MAX_VALUE_CHARACTERS])
             for name, each in sorted(grant.conditions.items())
         ),
         left=remaining(grant.expires_at, now),
@@ -176,19 +184,23 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
     request, head, call = visit.request, visit.loaded.head, visit.request.call
     approval = request.approval
     shown_hash = call_hash_of(head, request.asked, request.path)
-    path = f"{head.run_id}/{request.request_id}"
+    path, arguments = f"{head.run_id}/{request.request_id}", _arguments(visit)
     return Entry(
-        pick=f"{path}/{shown_hash}",
+        pick="" if request.kind != "approval" or arguments.more else f"{path}/{shown_hash}",
         path=path,
         tool=call.plan.tool,
         agent=visit.loaded.continuation.agents_to(request.path)[-1],
         effect=_effect(visit),
-        arguments=escape_json(request.asked.arguments)[:MAX_ARGUMENTS_CHARACTERS],
+        arguments=arguments,
         left=remaining(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,
         heading=REQUESTS[request.kind].heading,
     )
+
+
+def _arguments(visit: RequestAccess) -> Excerpt:
+    return excerpt(escape_json(visit.request.asked.arguments), MAX_ARGUMENTS_CHARACTERS)
 
 
 def _effect(visit: RequestAccess) -> str:

@@ -19,7 +19,7 @@ from agent_continuations.core.path import path_text
 from agent_continuations.core.voting import with_vote
 from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
-from agent_continuations.safe_text import escape, escape_json
+from agent_continuations.safe_text import Excerpt, escape, escape_json, excerpt
 from agent_continuations.views.labels import REQUESTS
 from agent_continuations.views.run import totals
 from agent_continuations.views.waiting import stage_views
@@ -78,13 +78,14 @@ def of_request(
     """
     state, why = state_of(visit, now)
     edits = edits or visit.request.kind == "question"
+    may_approve = state == "open" and not is_cut(visit)
     words = {
         **_about(visit, now),
         "state": state,
         "why": why,
         "reason": reason,
-        "form": edit_form(visit, registry, posted, faults) if edits and state == "open" else None,
-        "grant": grant_form(visit) if grants and state == "open" else None,
+        "form": edit_form(visit, registry, posted, faults) if edits and may_approve else None,
+        "grant": grant_form(visit) if grants and may_approve else None,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
     return rendering.of("request.html", words, status)
@@ -96,6 +97,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     approval = request.approval
     deadline = approval.expires_at if approval else None
     gate, asked = call.gate, request.asked.arguments
+    arguments = shown_arguments(visit)
     turns_there = root.frame_at(request.path[:-1]).turns[request.path[-1].turn :]
     turns, usage = totals(root)
     return {
@@ -104,7 +106,8 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "tool": call.plan.tool,
         "preview": _preview(call),
         "risk": call.risk.value,
-        "arguments": _capped(escape_json(asked)),
+        "arguments": _capped(arguments),
+        "is_cut": is_cut(visit),
         "has_arguments": bool(asked),
         "arguments_hash": call_hash_of(head, request.asked, request.path),
         "changes": tuple(_changes(call)),
@@ -159,7 +162,8 @@ def _answer(decision: Decision | None) -> str:
     if decision is None or decision.answer is None:
         return ""
     answer = decision.answer
-    return _capped(escape(answer) if isinstance(answer, str) else escape_json(answer))
+    text = escape(answer) if isinstance(answer, str) else escape_json(answer)
+    return _capped(excerpt(text, MAX_ARGUMENTS_CHARACTERS))
 
 
 def _last(approval: ApprovalRequest, decision: Decision | None) -> ApprovalRequest:
@@ -195,14 +199,19 @@ def _changes(call: Call) -> Iterator[Change]:
             yield Change(escape(name), *(text and text[:MAX_EXCERPT_CHARACTERS] for text in texts))
 
 
-def _capped(text: str) -> str:
-    """A text cut to fit into a Lambda response; the hash covers the rest."""
-    if len(text) <= MAX_ARGUMENTS_CHARACTERS:
-        return text
-    more = len(text) - MAX_ARGUMENTS_CHARACTERS
-    return (
-        f"{text[:MAX_ARGUMENTS_CHARACTERS]}\n… {more} more characters; GET /runs/{{id}} returns all"
-    )
+def is_cut(visit: RequestAccess) -> bool:
+    """Whether what would be approved is not shown whole, so that it is not approved here."""
+    return visit.request.kind == "approval" and shown_arguments(visit).more > 0
+
+
+def shown_arguments(visit: RequestAccess) -> Excerpt:
+    """The arguments that are asked about, cut to fit into a Lambda response."""
+    return excerpt(escape_json(visit.request.asked.arguments), MAX_ARGUMENTS_CHARACTERS)
+
+
+def _capped(shown: Excerpt) -> str:
+    more = f"\n… {shown.more} more characters; GET /runs/{{id}} returns all" if shown.more else ""
+    return shown.text + more
 
 
 def _done(root: Continuation) -> Iterator[Done]:

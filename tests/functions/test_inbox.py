@@ -1,5 +1,6 @@
 """Signed in: the inbox, and requests of high risk or of a group, which a link cannot decide."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from tests.local.issuer import IssuerServer
 from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import Answer
 from tests.support.safe_pages import assert_is_a_safe_page
 from tests.support.signed_in import CFO, LAWYER, LEAD, SignedInBrowser
 
@@ -244,3 +246,69 @@ def test_a_page_of_another_session_decides_nothing(
     )
     answer.refused(403)
     assert deployment.read(run_id)["status"] == "suspended"
+
+
+# -- what is not shown whole -----------------------------------------------------------------------
+
+
+def ordered(deployment: Deployment, characters: int) -> str:
+    """A run that waits for an approval whose first argument is as long as this."""
+    return deployment.suspended("procurement", f"Order {'x' * characters} for 450 from acme.")
+
+
+@pytest.mark.parametrize(("characters", "is_whole"), [(800, True), (1000, False), (3000, False)])
+def test_what_the_inbox_cuts_cannot_be_decided_there(
+    deployment: Deployment, issuer: IssuerServer, characters: int, is_whole: bool
+) -> None:
+    run_id = ordered(deployment, characters)
+    lead = SignedInBrowser(deployment, issuer, LEAD)
+    page, picks = lead.inbox(), lead.picks()
+    assert ("450" in _arguments(page.body)) is is_whole
+    assert bool(picks) is is_whole
+    assert ("more characters. Open it to see all of it" in page.body) is not is_whole
+    if is_whole:
+        return
+    # Nor by a form that the page does not give.
+    posted = lead.answer_many("approve", [_pick(deployment, run_id)])
+    assert "not all of it is shown in the inbox" in posted.body
+    assert deployment.read(run_id)["status"] == "suspended"
+    full = lead.get("signed-in-page", **place(deployment, run_id)).body
+    assert "450" in _arguments(full)
+    assert _decided(deployment, lead, run_id, full, "approve").status == 303
+
+
+def test_what_the_page_cuts_is_not_approved_there(
+    deployment: Deployment, issuer: IssuerServer
+) -> None:
+    run_id = ordered(deployment, 150_000)
+    lead = SignedInBrowser(deployment, issuer, LEAD)
+    for name in ("", "edit", "grant"):
+        page = deployment.http(
+            "signed-in-page",
+            params=place(deployment, run_id),
+            query={name: "1"} if name else None,
+            headers={"Cookie": lead.cookie},
+        ).body
+        assert "Too long to be shown here" in page
+        assert 'value="approve"' not in page
+        assert 'value="reject"' in page
+    assert _decided(deployment, lead, run_id, page, "approve").status == 409
+    assert deployment.read(run_id)["status"] == "suspended"
+    assert _decided(deployment, lead, run_id, page, "reject").status == 303
+
+
+def _decided(
+    deployment: Deployment, person: SignedInBrowser, run_id: str, page: str, decision: str
+) -> Answer:
+    form = {**Browser(page).posted, "decision": decision}
+    return person.post("signed-in-decision", form, **place(deployment, run_id))
+
+
+def _pick(deployment: Deployment, run_id: str) -> str:
+    [asked] = deployment.read(run_id)["waiting"]
+    return f"{run_id}/{asked['request_id']}/{asked['arguments_hash']}"
+
+
+def _arguments(body: str) -> str:
+    [shown] = re.findall(r'aria-label="Arguments">(.*?)</pre>', body, re.DOTALL)
+    return str(shown)

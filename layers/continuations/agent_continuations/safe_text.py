@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from typing import Any
+from typing import Any, NamedTuple
 
 _ALLOWED_CONTROLS = {"\n", "\t"}
 # Control, format, surrogate, private use, line and paragraph separators.
@@ -14,6 +14,23 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U000e0000-\U000e0fff]"
 )
+
+
+class Excerpt(NamedTuple):
+    """The beginning of a text. Nobody approves by what is not shown whole.
+
+    Attributes:
+        text: the text, or its beginning.
+        more: how many of its characters are not shown.
+    """
+
+    text: str
+    more: int
+
+
+def excerpt(text: str, most: int) -> Excerpt:
+    """A text of at most so many characters."""
+    return Excerpt(text[:most], max(len(text) - most, 0))
 
 
 def escape(text: str) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from agent_continuations import Agent, LocalRunner, ScriptedModel, ToolContext, call, say, tool
 from agent_continuations.authoring.in_process_host import run_tool
+from agent_continuations.authoring.result_text import error_text
 from agent_continuations.authoring.running import MAX_ITEMS
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.core.outcome import Outcome
@@ -128,3 +130,16 @@ def test_an_interrupt_is_for_the_process(raising: Callable[..., Any]) -> None:
     after = tool(name="after")(lambda: RAISING[1](lambda: ValueError("the loop goes on")))
     with pytest.raises(ValueError, match="the loop goes on"):
         after.run({}, CONTEXT)
+
+
+def test_a_fault_of_pydantic_is_told_without_its_advice() -> None:
+    class Limits(BaseModel):
+        most: int
+        least: int
+
+    with pytest.raises(ValidationError) as raised:
+        Limits.model_validate({"most": "many"})
+    assert "https://" in str(raised.value)
+    text = error_text(raised.value)
+    assert "https://" not in text
+    assert ("most" in text, "least" in text, "Field required" in text) == (True, True, True)

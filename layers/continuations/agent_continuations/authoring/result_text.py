@@ -16,6 +16,8 @@ MAX_ERROR_CHARACTERS = 8000
 
 # Where an object is in memory, in the text that Python makes of it.
 _ADDRESS = re.compile(r"(<[^<>]*?) at 0x[0-9a-fA-F]+")
+# What pydantic adds to each fault; of no use to models and people who approve.
+_ADVICE = re.compile(r"\n +For further information visit https://errors\.pydantic\.dev/\S+")
 _UNFINISHED = re.compile(r"<(async_)?(generator|coroutine)( object|_wrapper)? ")
 
 
@@ -44,7 +46,7 @@ def _json_text(result: Any) -> str:
 
 def _error_lines(error: BaseException, depth: int) -> list[str]:
     name = type(error).__name__
-    message = _said(lambda: f"{name}: {_without_addresses(str(error))}", name)
+    message = _said(lambda: f"{name}: {_ADVICE.sub('', _without_addresses(str(error)))}", name)
     notes = _said(lambda: [str(each) for each in getattr(error, "__notes__", ())], [])
     lines = [message, *notes]
     if depth <= 0:
