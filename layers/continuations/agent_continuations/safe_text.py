@@ -5,14 +5,16 @@ import re
 import unicodedata
 from typing import Any, NamedTuple
 
-_ALLOWED_CONTROLS = {"\n", "\t"}
-# Control, format, surrogate, private use, line and paragraph separators.
-_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_ALLOWED = {"\n", "\t", " "}
+# Control, format, surrogate, private use, line and paragraph separators, and all spaces but one:
+# they look like it, or like nothing.
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"}
 # Invisible letters, marks and unassigned characters, such as the Hangul filler: the other code
-# points with the property Default_Ignorable_Code_Point (Unicode 16, DerivedCoreProperties.txt).
+# points with the property Default_Ignorable_Code_Point (Unicode 16, DerivedCoreProperties.txt), and
+# two that have no ink: the blank pattern of Braille and the null notehead.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-    "\U000e0000-\U000e0fff]"
+    "\u2800\U0001d159\U000e0000-\U000e0fff]"
 )
 
 
@@ -55,7 +57,7 @@ def escape_json(value: Any) -> str:
 
 def is_visible(character: str) -> bool:
     """Whether a character can be displayed as it is."""
-    if character in _ALLOWED_CONTROLS:
+    if character in _ALLOWED:
         return True
     return unicodedata.category(character) not in _HIDDEN_CATEGORIES and not _INVISIBLE.match(
         character
