@@ -95,6 +95,11 @@ class Inbound:
         SqsInboundQueue(self._world.sqs, QUEUE).send(message)
         self._accepted.add(message_text(message))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether each accepted message was stored or refused."""
+        return self._accepted <= self._done
+
     def broken_promises(self) -> Iterator[str]:
         """Each accepted message that was neither stored nor refused."""
         for text in sorted(self._accepted - self._done):

@@ -193,7 +193,8 @@ class World:
 
     def _ended(self) -> bool:
         runs = self.all_run_ids() if self.scenario.waits else self.run_ids
-        return all(self._status(run_id) in ("completed", "failed", "cancelled") for run_id in runs)
+        ended = (self._status(each) in ("completed", "failed", "cancelled") for each in runs)
+        return self.inbound.is_empty and all(ended)
 
     def _every(self, seconds: float, work: Callable[[], None], *, always: bool = False) -> None:
         def again() -> None:

@@ -368,12 +368,80 @@ def test_a_reassigned_approver_counts_once() -> None:
     assert two.paid == [700]
 
 
-def test_an_approver_who_is_reassigned_again_is_notified_again() -> None:
+def test_a_request_does_not_come_back_to_who_has_reassigned_it() -> None:
     passed = policy_harness(ANN, BOB)
     passed.reassign(ANN, CARL)
-    passed.reassign(CARL, ANN)
-    assert passed.notified_approvers() == [(ANN, BOB), (CARL,), (ANN,)]
-    assert passed.approve(ANN)
+    passed.reassign(CARL, DORA)
+    for former in (ANN, CARL, ANN.upper()):
+        with pytest.raises(Invalid, match="has reassigned this"):
+            passed.reassign(DORA, former)
+    assert passed.approve(DORA)
+
+
+def test_a_request_is_reassigned_ten_times_at_most() -> None:
+    passed = policy_harness("p0@example.com")
+    for number in range(10):
+        passed.reassign(f"p{number}@example.com", f"p{number + 1}@example.com")
+    with pytest.raises(Invalid, match="too often"):
+        passed.reassign("p10@example.com", "p11@example.com")
+    assert passed.approve("p10@example.com")
+
+
+@pytest.mark.parametrize("requester", [ANN, ANN.upper(), "Ann@Example.COM"])
+def test_who_started_the_run_has_nothing_to_reassign(requester: str) -> None:
+    passed = policy_harness(ANN, BOB, start=False)
+    passed.start(requester=requester)
+    for to in (CARL, "ann+2@example.com"):
+        with pytest.raises(Forbidden, match="started this run"):
+            passed.reassign(ANN, to)
+    assert passed.request.approvers == (ANN, BOB)
+
+
+def test_who_may_approve_their_own_run_may_reassign_it() -> None:
+    passed = policy_harness(ANN, start=False, self_approval=True)
+    passed.start(requester=ANN)
+    passed.reassign(ANN, CARL)
+    assert passed.approve(CARL)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "carl(me@evil.example)@example.com",
+        "carl@evil.example(x)@example.com",
+        '"carl@evil.example"@example.com',
+        "Carl <carl@evil.example>@example.com",
+        "carl@evil.example,x@example.com",
+        "carl@evil.example;x@example.com",
+        "carl@evil.example%@example.com",
+        "carl @example.com",
+        "carl\t@example.com",
+        "carl@evil.example\n@example.com",
+        "carl\u00a0@example.com",
+        ".carl@example.com",
+        "carl..x@example.com",
+        "carl.@example.com",
+        "c\u0430rl@example.com",
+        "@example.com",
+        "carl@@example.com",
+        "<carl@example.com>",
+        "mailto:carl@example.com",
+        "carl@example.com\x00",
+        "x" * 300 + "@example.com",
+    ],
+)
+def test_a_delegate_is_one_plain_address(to: str) -> None:
+    passed = policy_harness(ANN, BOB)
+    with pytest.raises(Invalid):
+        passed.reassign(ANN, to)
+    assert passed.request.approvers == (ANN, BOB)
+
+
+@pytest.mark.parametrize("to", ["carl.x@example.com", "c+1@EXAMPLE.com", "o'hara@example.com"])
+def test_a_plain_address_of_the_domain_is_a_delegate(to: str) -> None:
+    passed = policy_harness(ANN, BOB)
+    passed.reassign(ANN, to)
+    assert passed.approve(to)
 
 
 # -- edited arguments ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 The functions are pure: they take a policy, the request so far and the new answer.
 """
 
+import re
 from collections.abc import Collection
 from typing import assert_never
 
@@ -12,6 +13,13 @@ from agent_continuations.core.events import Escalated, NoticeSent, Reassigned, V
 from agent_continuations.errors import Forbidden, Invalid
 
 MAX_ADDRESS_CHARACTERS = 254  # RFC 3696, erratum 1690
+MAX_REASSIGNMENTS = 10
+# An addr-spec of RFC 5322 without comments, quotes, spaces and domain literals, which mail programs
+# read in different ways. A domain may have letters of all languages.
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[^\W_](?:[^\W_]|-)*\.)+[^\W_](?:[^\W_]|-)*"
+)
 
 
 def apply_to_request(
@@ -146,8 +154,7 @@ def eligible_stage(
     Raises:
         Forbidden: the approver is not asked, or not yet, or started the run themselves.
     """
-    if requester and normalized(requester) == normalized(approver) and not policy.self_approval:
-        raise _refusal(f"{approver} started this run and cannot decide its requests")
+    _check_not_requester(policy, approver, requester)
     number = request.open_stage
     matched = (
         None if number is None else matching_approver(request.stages[number], approver, groups)
@@ -166,6 +173,11 @@ def eligible_stage(
     if normalized(approver) in map(normalized, request.former):
         raise _refusal(f"this was escalated, and {approver} is no longer an approver")
     raise _refusal(f"{approver} was not asked for this decision")
+
+
+def _check_not_requester(policy: ApprovalPolicy, approver: str, requester: str | None) -> None:
+    if requester and normalized(requester) == normalized(approver) and not policy.self_approval:
+        raise _refusal(f"{approver} started this run and cannot decide its requests")
 
 
 def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
@@ -195,18 +207,35 @@ def check_vote(request: ApprovalRequest, approver: str) -> None:
 
 
 def check_delegate(
-    request: ApprovalRequest, policy: ApprovalPolicy, approver: str, to: str, requester: str | None
+    request: ApprovalRequest,
+    policy: ApprovalPolicy,
+    approver: str,
+    to: str,
+    requester: str | None,
+    *,
+    former: Collection[str] = (),
 ) -> None:
     """Check that an approver may reassign the request to a delegate.
 
+    Args:
+        request: the request.
+        policy: its policy.
+        approver: the person who wants to reassign it.
+        to: the delegate.
+        requester: the identity that started the run, if it is known.
+        former: those who have reassigned the request before.
+
     Raises:
         Invalid: the delegate is not allowed.
-        Forbidden: the approver is not asked by name, or has answered.
+        Forbidden: the approver is not asked by name, has answered, or started the run themselves.
     """
+    _check_not_requester(policy, approver, requester)
     if normalized(approver) not in map(normalized, request.pending_approvers):
         raise _refusal(f"{approver} is not asked by name and has nothing to reassign")
-    if len(to) > MAX_ADDRESS_CHARACTERS or " " in to or not to.isprintable():
-        raise Invalid("enter an e-mail address", [("to", "must be an e-mail address")])
+    if len(former) >= MAX_REASSIGNMENTS:
+        raise Invalid("this was reassigned too often", [("to", "was reassigned too often")])
+    if normalized(to) in map(normalized, former):
+        raise Invalid(f"{to} has reassigned this", [("to", "has reassigned this")])
     if normalized(to) in map(normalized, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is already asked", [("to", "is already asked")])
     if requester and normalized(requester) == normalized(to) and not policy.self_approval:
@@ -217,6 +246,13 @@ def check_delegate(
     if to.startswith(GROUP) or "@" not in to or not _matches_any(to, allowed):
         names = ", ".join(allowed) or "nobody"
         raise Invalid(f"this can be reassigned only to {names}", [("to", f"must be {names}")])
+    is_listed = normalized(to) in map(normalized, policy.delegates or ())
+    if not is_listed and not _is_address(to):
+        raise Invalid("enter an e-mail address", [("to", "must be an e-mail address")])
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= MAX_ADDRESS_CHARACTERS and _ADDRESS.fullmatch(text) is not None
 
 
 def _matches_any(name: str, patterns: Collection[str]) -> bool:

@@ -75,12 +75,21 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
             check_vote(approval, attempt.approver)
             return Withdrawn(path=path, request_id=request_id, word=_attribution(attempt))
         case Reassign(to=to):
-            requester = attempt.loaded.head.requester
-            check_delegate(approval, policy, attempt.approver, to, requester)
+            requester, former = attempt.loaded.head.requester, _former_approvers(attempt)
+            check_delegate(approval, policy, attempt.approver, to, requester, former=former)
             attribution = _attribution(attempt)
             return Reassigned(path=path, request_id=request_id, word=attribution, to=to)
         case _:
             assert_never(response)
+
+
+def _former_approvers(attempt: DecisionAttempt) -> list[str]:
+    """Those who have reassigned the request before."""
+    return [
+        event.word.approver
+        for event in attempt.loaded.snapshot.events()
+        if isinstance(event, Reassigned) and event.request_id == attempt.request.request_id
+    ]
 
 
 def _doubt_decision(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Decision:
@@ -95,8 +104,25 @@ def _doubt_decision(attempt: DecisionAttempt, registry: Callable[[], Registry]) 
     ):
         fields = [("approver", "must be an approver")]
         raise Forbidden(f"{attempt.approver} was not asked for this decision", fields)
+    if response.verdict is Verdict.REJECT:
+        _check_may_run_again(attempt)
     check_seen(attempt)
     return decision_of(attempt, response, registry)
+
+
+def _check_may_run_again(attempt: DecisionAttempt) -> None:
+    """Check that a person who may not approve a call does not have it run again.
+
+    Raises:
+        Forbidden: they started the run themselves, and the call needed an approval.
+    """
+    gate, requester = attempt.request.call.gate, attempt.loaded.head.requester
+    if gate is None or gate.self_approval or requester is None:
+        return
+    if normalized(requester) == normalized(attempt.approver):
+        fields = [("approver", "must be another approver")]
+        why = f"{attempt.approver} started this run and cannot have its call run again"
+        raise Forbidden(why, fields)
 
 
 def decision_of(
