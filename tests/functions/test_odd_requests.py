@@ -156,3 +156,23 @@ def test_half_a_surrogate_pair_on_the_bus_is_delivered(deployment: Deployment, o
     assert deployment.invoke("EventBridgeFunction", event)["event_id"]
     deployment.drain()
     assert deployment.read(run_id)["status"] == "suspended"
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999", "-1e999", "NaN", "Infinity", "[1e400]", '{"a": NaN}', "1" + "0" * 5000]
+)
+def test_a_number_that_json_cannot_express_is_refused_wherever_it_is(
+    deployment: Deployment, number: str
+) -> None:
+    run_id = deployment.suspended()
+    asked = f'"request_id": "{deployment.request_id(run_id)}"'
+    bodies = {
+        "signal-run": f'{{"payload": {number}}}',
+        "message-run": f'{{"content": {number}}}',
+        "decide-run": f'{{{asked}, "decision": "approve", "arguments": {{"level": {number}}}}}',
+        "start-run": f'{{"agent": "hr", "input": "x", "metadata": {{"a": {number}}}}}',
+    }
+    for name, body in bodies.items():
+        answer = deployment.http(name, params={"run_id": run_id, "name": "x"}, body=body)
+        assert answer.status == 422, name
+    assert deployment.read(run_id)["status"] == "suspended"

@@ -332,6 +332,9 @@ def test_an_old_slack_request_is_refused(
         {"X-Slack-Request-Timestamp": "soon"},
         {"X-Slack-Request-Timestamp": ""},
         {"X-Slack-Request-Timestamp": "1e309"},
+        {"X-Slack-Request-Timestamp": "9" * 400},
+        {"X-Slack-Request-Timestamp": "-" + "9" * 400},
+        {"X-Slack-Request-Timestamp": "9" * 5000},
     ],
 )
 def test_a_forged_slack_request_is_refused(

@@ -38,7 +38,12 @@ def valid_signal(
                 "invalid event",
                 [(field, f"must have 1 to {MAX_EVENT_NAME_CHARACTERS} characters")],
             )
-    if len(canonical_json(payload).encode()) > MAX_INPUT_BYTES:
+    try:
+        size = len(canonical_json(payload).encode())
+    except (ValueError, RecursionError):
+        why = "must be a JSON value that can be written again"
+        raise Invalid("invalid event", [("payload", why)]) from None
+    if size > MAX_INPUT_BYTES:
         raise Invalid("invalid event", [("payload", f"over {MAX_INPUT_BYTES} bytes")])
     return Signal(
         event_id=inbound_id(key), name=name, correlation=correlation, payload=payload, at=at

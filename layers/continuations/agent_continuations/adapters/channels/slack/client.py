@@ -73,11 +73,8 @@ class SlackWorkspace:
         """Whether Slack sent this within the last five minutes."""
         try:
             return self._verifier.is_valid_request(body, dict(headers))
-        except (
-            ValueError,
-            TypeError,
-        ):  # a timestamp that is not a number, a signature not in ASCII
-            return False
+        except (ValueError, TypeError, OverflowError):
+            return False  # a timestamp that is no number or too large, a signature not in ASCII
 
     def email_of(self, user_id: str) -> str:
         """The e-mail address of a full member of this workspace.
