@@ -34,6 +34,18 @@ NEAR = [
     "169.254.170.2",
     "172.16.0.1",
     "192.0.0.1",
+    "192.0.0.9",
+    "192.0.0.100",
+    "192.0.0.171",
+    "192.0.0.255",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "239.255.255.255",
+    "2620:4f:8000::1",
     "192.0.2.1",
     "192.88.99.1",
     "192.168.1.1",
@@ -245,6 +257,11 @@ def test_a_private_address_is_not_public(address: str) -> None:
 )
 def test_an_internet_address_is_public(address: str) -> None:
     assert is_public(ip_address(address))
+
+
+@given(st.ip_addresses())
+def test_a_public_address_is_one_for_python_too(address: Any) -> None:
+    assert not is_public(address) or (address.is_global and not address.is_multicast)
 
 
 @given(st.ip_addresses(v=4))
