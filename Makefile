@@ -3,7 +3,6 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 UV := .cache/uv/bin/uv
 BIN := .venv/bin
 PACKAGES := layers/continuations/agent_continuations layers/agents/agents functions tests
@@ -68,6 +67,8 @@ deploy: build ## sam build and sam deploy --guided
 tools: .cache/ministack/.made .cache/sam/.made
 
 lock: $(UV) ## update all locked versions
+	echo uv | $(UV) pip compile -q -U --universal --generate-hashes --no-annotate --no-header \
+	  - -o tests/local/uv.txt
 	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
 	  pyproject.toml -o layers/continuations/requirements.txt
 	$(UV) pip compile -q -U --universal --generate-hashes --python-version 3.11 --no-header \
@@ -90,7 +91,7 @@ clean: ## remove build results and the state of local runs
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .cache/uv
-	.cache/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	.cache/uv/bin/pip install -q --disable-pip-version-check --require-hashes -r tests/local/uv.txt
 
 .venv/.made: tests/requirements.txt $(UV)
 	$(UV) venv -q --clear --python "$(PYTHON)" .venv
