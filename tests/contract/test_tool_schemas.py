@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.authoring.schema import ArgumentsRefused
+from agent_continuations.authoring.tool import Tool
 from agents import AGENTS
 from tests.contract import stored_forms
 
@@ -19,12 +22,12 @@ BEFORE = {
     "treasury.clerk": ("agent-1", "a5572ab2bdb8afcb"),
     "clerk.payment_worker": ("agent-1", "a5572ab2bdb8afcb"),
     "payment_worker.balance": ("2728cb9f6ed0", "42cda2c50fbf173d"),
-    "payment_worker.transfer": ("3689e64b6b2d", "a3ae2f470c80b848"),
+    "payment_worker.transfer": ("f5927c5e440c", "7086ecf01764eabb"),
     "clerk.closing_worker": ("agent-1", "a5572ab2bdb8afcb"),
     "closing_worker.balance": ("2728cb9f6ed0", "42cda2c50fbf173d"),
     "closing_worker.delete_account": ("2728cb9f6ed0", "42cda2c50fbf173d"),
-    "procurement.order": ("a3e48385e5b0", "82ea7ccb2276c3cf"),
-    "procurement.sign_contract": ("899d60bda0c7", "12c27ea424a19dde"),
+    "procurement.order": ("6d3a51172dc2", "7809e1217572a00a"),
+    "procurement.sign_contract": ("b30c53c12f6e", "3686b9b3cf3ae191"),
     "logistics.ask_buyer": ("b5fa57c62014", "9e2fc1f0b8ee7d42"),
     "logistics.await_goods": ("b5fa57c62014", "9e2fc1f0b8ee7d42"),
     "logistics.book_truck": ("b5fa57c62014", "9e2fc1f0b8ee7d42"),
@@ -53,3 +56,23 @@ def test_a_schema_is_as_before(name: str) -> None:
     text = json.dumps(TOOLS[name].schema)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert (TOOLS[name].schema_version, digest) == BEFORE[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("payment_worker.transfer", {"amount": 1, "to": "ops"}),
+        ("procurement.order", {"item": "lamp", "amount": 1, "supplier": "acme"}),
+        ("procurement.sign_contract", {"supplier": "acme", "years": 1}),
+    ],
+)
+@pytest.mark.parametrize("number", [0, -1, -2500])
+def test_the_examples_take_no_amounts_below_one(
+    name: str, arguments: dict[str, Any], number: int
+) -> None:
+    tool = TOOLS[name]
+    assert isinstance(tool, Tool)
+    tool.arguments.read(json.dumps(arguments))
+    changed = {key: number if value == 1 else value for key, value in arguments.items()}
+    with pytest.raises(ArgumentsRefused, match="greater than 0"):
+        tool.arguments.read(json.dumps(changed))

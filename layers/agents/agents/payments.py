@@ -4,6 +4,10 @@ Transfers above 100 euros and the deletion of an account need approval. Several 
 open at the same time. What moves money runs in a function of its own, with rights of its own.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from agent_continuations import Agent, Approval, ToolContext, tool
 
 BALANCES = {"ops": 12_000, "reserve": 90_000, "old-vendor": 0}
@@ -25,7 +29,7 @@ def balance(account: str) -> int:
     ),
     host="payments",
 )
-def transfer(amount: int, to: str, context: ToolContext) -> str:
+def transfer(amount: Annotated[int, Field(gt=0)], to: str, context: ToolContext) -> str:
     """Transfer money. It cannot be taken back.
 
     Args:

@@ -5,7 +5,9 @@ auditors. Contracts need the approval of a signed-in member of the legal group.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from agent_continuations import (
     Agent,
@@ -49,7 +51,7 @@ def _order_preview(arguments: Mapping[str, Any]) -> Preview:
 )
 def order(
     item: str,
-    amount: int,
+    amount: Annotated[int, Field(gt=0)],
     supplier: Literal["acme", "globex", "initech"],
     context: ToolContext,
     express: bool = False,
@@ -74,7 +76,7 @@ def order(
     ),
     approval=Approval(["group:legal"], risk="high", on_deadline="fail"),
 )
-def sign_contract(supplier: str, years: int) -> str:
+def sign_contract(supplier: str, years: Annotated[int, Field(gt=0)]) -> str:
     """Sign a contract. It cannot be taken back.
 
     Args:
