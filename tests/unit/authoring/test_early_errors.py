@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel, Field, InstanceOf, PlainValidator
 
-from agent_continuations import Agent, Approval, Escalation, ToolContext, tool
+from agent_continuations import Agent, Approval, Escalation, Stage, ToolContext, tool
 
 
 class Service: ...
@@ -93,6 +93,7 @@ AGENT = Agent("other", tools=[MADE])
 
 EVERYONE = [f"{number}@example.com" for number in range(1001)]
 ALL = Escalation(approvers=tuple(EVERYONE), timeout_seconds=60)
+TWICE = Escalation(approvers=("b@x.org", "B@x.org"), timeout_seconds=60)
 OPTIONS: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: tool(approval="cfo@example.com")(a), TypeError, ("a: approval", "Approval(")),  # type: ignore[call-overload]
     (lambda: tool(preview="x")(a), TypeError, ("a: preview is a function",)),  # type: ignore[call-overload]
@@ -124,6 +125,12 @@ OPTIONS: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: Approval(EVERYONE), ValueError, ("1001 approvers", "at most 1000", "group")),
     (lambda: Approval(["a@x.org"], escalations=[ALL]), ValueError, ("1001 approvers",)),
     (lambda: Approval("cfo@example.com"), ValueError, ("must be a list",)),
+    (lambda: Approval(["a@x.org", "A@X.org"]), ValueError, ("'A@X.org'", "twice")),
+    (lambda: Approval(["a@x.org", "a@x.org."]), ValueError, ("'a@x.org.'", "twice")),
+    (lambda: Approval(["group:it", "group:IT"]), ValueError, ("'group:IT'", "twice")),
+    (lambda: Approval(["b@x.org", "a@x.org "]), ValueError, ("'a@x.org '", "spaces")),
+    (lambda: Stage(["a@x.org", "a@x.org"], needed=2), ValueError, ("twice",)),
+    (lambda: Approval(["a@x.org"], escalations=[TWICE]), ValueError, ("twice",)),
 ]
 
 

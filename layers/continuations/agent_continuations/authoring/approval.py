@@ -13,6 +13,7 @@ from agent_continuations.core.approvals.policy import (
     Escalation,
     Preview,
     Risk,
+    normalized,
 )
 from agent_continuations.core.approvals.policy import Stage as PolicyStage
 from agent_continuations.core.base import storable
@@ -55,8 +56,8 @@ class Stage:
             the stage applies.
 
     Raises:
-        ValueError: no approver is given, or more than `MAX_APPROVERS`, or `needed` is invalid or
-            exceeds their number.
+        ValueError: no approver is given, or more than `MAX_APPROVERS`, or one twice, or `needed` is
+            invalid or exceeds their number.
     """
 
     approvers: Sequence[str]
@@ -67,7 +68,7 @@ class Stage:
         is_list = not isinstance(self.approvers, str | bytes) and bool(self.approvers)
         if not is_list or not all(isinstance(each, str) and each for each in self.approvers):
             raise ValueError("approvers must be a list with at least one address")
-        _check_number(self.approvers)
+        _check_names(self.approvers)
         groups = any(each.startswith(GROUP) for each in self.approvers)
         if self.needed == "all" and groups:
             raise ValueError("needed='all' does not work with groups, whose size is unknown")
@@ -133,7 +134,7 @@ class Approval:
         for each in self._stages():
             each.to_policy_stage()
         for escalation in self.escalations:
-            _check_number(escalation.approvers)
+            _check_names(escalation.approvers)
         if self._stages()[0].when:
             raise ValueError("the first stage cannot have `when`; set it on the approval")
         seconds = self.timeout_seconds
@@ -191,11 +192,20 @@ class Approval:
         return self.stages or (Stage(self.approvers, self.needed),)
 
 
-def _check_number(approvers: Sequence[str]) -> None:
+def _check_names(approvers: Sequence[str]) -> None:
+    """Check the names of a stage: each is one person, or one group, however it is written."""
     if len(approvers) > MAX_APPROVERS:
         raise ValueError(
             f"{len(approvers)} approvers, but at most {MAX_APPROVERS} are possible; name a group"
         )
+    known: set[str] = set()
+    for each in approvers:
+        if each != each.strip():
+            raise ValueError(f"the approver {each!r} has spaces around the name")
+        name = normalized(each.rstrip("."))
+        if name in known:
+            raise ValueError(f"the approver {each!r} is named twice in a stage")
+        known.add(name)
 
 
 def check_approval_type(tool: str, approval: Any) -> None:
