@@ -13,6 +13,7 @@ from agent_continuations.auth.identity import signed_in
 from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.approvals.policy import GROUP
+from agent_continuations.core.voting import approver_name
 from agent_continuations.errors import ContinuationError, Forbidden
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import problem_response
@@ -110,7 +111,7 @@ def _is_operator() -> bool:
     if person is None:
         return False
     group = os.environ["OPERATORS_GROUP"]
-    if f"{GROUP}{group}" not in person.groups:
+    if approver_name([f"{GROUP}{group}"], person.name, person.groups) is None:
         raise Forbidden(f"only members of {group} can see runs; {person.name} is not a member")
     return True
 
