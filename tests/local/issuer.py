@@ -72,6 +72,7 @@ class IssuerServer:
         broken: whether every response is a 503.
         next_person: address and groups of the person who signs in next, without a form.
         reads: number of requests for the keys.
+        discoveries: number of requests for the configuration.
         refusals: error code of each refusal by the token endpoint.
     """
 
@@ -82,7 +83,7 @@ class IssuerServer:
         self.groups_claim = "groups"
         self.broken = False
         self.next_person: tuple[str, str] | None = None
-        self.reads = 0
+        self.reads = self.discoveries = 0
         self.refusals: list[str] = []
         self.keys = [Key.new()]
         self.codes: dict[str, _Grant] = {}
@@ -207,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match self._path():
             case "/.well-known/openid-configuration":
+                self.owner.discoveries += 1
                 self._json(HTTPStatus.OK, self.owner.configuration())
             case "/keys":
                 self.owner.reads += 1

@@ -19,7 +19,12 @@ from agent_continuations.auth import identity
 from agent_continuations.auth.cookies import read_cookie, set_cookie
 from agent_continuations.auth.identity import Identity
 from agent_continuations.auth.login import SIGN_IN_SECONDS, CodeFlow, local_path
-from agent_continuations.auth.oidc import METADATA_SECONDS, REFETCH_SECONDS, OidcProvider
+from agent_continuations.auth.oidc import (
+    METADATA_SECONDS,
+    REFETCH_SECONDS,
+    STALE_SECONDS,
+    OidcProvider,
+)
 from agent_continuations.errors import Fatal, Forbidden, Invalid, Retryable
 from tests.local.issuer import CLIENT_SECRET, IssuerServer, Key
 
@@ -260,6 +265,57 @@ def test_unknown_key_ids_do_not_reload_the_keys_each_time(server: IssuerServer) 
             issuer.verify(server.token(ADA, key=Key(f"k{clock.now}", "RS256", STRANGE.private)))
         clock.now += 4
     assert server.reads == 3
+
+
+def test_known_keys_are_used_for_a_day_while_the_provider_does_not_respond(
+    server: IssuerServer,
+) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    issuer.verify(server.token(ADA))
+    server.broken = True
+    for seconds in (METADATA_SECONDS + 1, STALE_SECONDS - METADATA_SECONDS - 2):
+        clock.now += seconds
+        assert issuer.verify(server.token(ADA)).name == ADA
+    clock.now += 2
+    with pytest.raises(Retryable):
+        issuer.verify(server.token(ADA))
+    server.broken = False
+    clock.now += REFETCH_SECONDS + 1
+    assert issuer.verify(server.token(ADA)).name == ADA
+
+
+def test_an_unknown_key_may_be_a_new_one_while_the_provider_does_not_respond(
+    server: IssuerServer,
+) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    issuer.verify(server.token(ADA))
+    server.rotate()
+    server.broken = True
+    clock.now += REFETCH_SECONDS + 1
+    with pytest.raises(Retryable):
+        issuer.verify(server.token(ADA))
+    server.broken = False
+    clock.now += REFETCH_SECONDS + 1
+    assert issuer.verify(server.token(ADA)).name == ADA
+
+
+@pytest.mark.parametrize("age", [REFETCH_SECONDS + 1, METADATA_SECONDS + 1])
+def test_a_provider_that_does_not_respond_is_not_asked_for_each_forged_token(
+    server: IssuerServer, age: int
+) -> None:
+    clock = Clock()
+    issuer = issuer_of(server, clock=clock)
+    issuer.verify(server.token(ADA))
+    before, server.broken = server.discoveries, True
+    clock.now += age
+    for _ in range(20):
+        with pytest.raises(Retryable):
+            issuer.verify(server.token(ADA, key=Key(f"k{clock.now}", "RS256", STRANGE.private)))
+        assert issuer.verify(server.token(ADA)).name == ADA
+        clock.now += 4
+    assert server.discoveries - before == 3
 
 
 def test_a_key_that_is_not_for_signatures_is_not_used(server: IssuerServer) -> None:

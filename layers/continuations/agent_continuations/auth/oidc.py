@@ -27,6 +27,7 @@ ALGORITHMS = (
 LEEWAY_SECONDS = 30
 METADATA_SECONDS = 600
 REFETCH_SECONDS = 30
+STALE_SECONDS = 24 * 3600
 CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 SCOPE = "openid email profile"
 
@@ -70,6 +71,7 @@ class OidcProvider:
         self._groups_claim = groups_claim
         self._clock = clock
         self._kept: _Metadata | None = None
+        self._failed_at: float | None = None
 
     def verify(self, token: str, *, nonce: str | None = None) -> Identity:
         """The identity in an ID token.
@@ -205,15 +207,39 @@ class OidcProvider:
         raise Forbidden("the token is signed with an unknown key")
 
     def _metadata(self, seconds: float = METADATA_SECONDS) -> _Metadata:
-        """The published metadata, at most `seconds` old."""
-        now = self._clock()
-        if self._kept is None or now - self._kept.read_at > seconds:
-            base = self.url.removesuffix("/")
-            document = _read(f"{base}/.well-known/openid-configuration")
-            if document.get("issuer") != self.url:  # Discovery, 4.3
-                raise Fatal(f"the issuer is {document.get('issuer')}, not {self.url}")
-            self._kept = _Metadata(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
+        """The published metadata, at most `seconds` old.
+
+        While the provider does not respond, what it published last is used for a day, except where
+        newer keys are sought; and it is asked every 30 seconds at most.
+
+        Raises:
+            Retryable: the provider is not responding.
+        """
+        now, kept = self._clock(), self._kept
+        if kept and now - kept.read_at <= seconds:
+            return kept
+        stale = kept if kept and seconds == METADATA_SECONDS else None
+        if stale and now - stale.read_at > STALE_SECONDS:
+            stale = None
+        if kept and self._failed_at is not None and now - self._failed_at <= REFETCH_SECONDS:
+            if stale:
+                return stale
+            raise Retryable("the identity provider is not responding")
+        try:
+            self._kept = self._published(now)
+        except Retryable:
+            self._failed_at = now
+            if stale:
+                return stale
+            raise
+        self._failed_at = None
         return self._kept
+
+    def _published(self, now: float) -> _Metadata:
+        document = _read(f"{self.url.removesuffix('/')}/.well-known/openid-configuration")
+        if document.get("issuer") != self.url:  # Discovery, 4.3
+            raise Fatal(f"the issuer is {document.get('issuer')}, not {self.url}")
+        return _Metadata(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
 
 
 def _keys(document: Mapping[str, Any]) -> tuple[jwt.PyJWK, ...]:
