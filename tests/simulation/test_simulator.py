@@ -22,10 +22,10 @@ WIDE = (16, 33, 57)
 KILLED = (
     *(2, 3, 4, 7, 8, 11, 13, 15, 20, 30, 33, 37, 39, 40, 54),
     *(63, 69, 79, 86, 106, 110, 115, 123, 125, 159, 178, 296, 361, 365, 727, 805),
-    *(366, 435, 640),
+    *(637, 366, 435, 640),
 )
 # Scenarios with all other kinds of waits, stops by each kind of condition, and messages.
-WAITING = (251, 435, 164, 301, 657, 533, 663, 501, 134, 0, 642, 518, 705, 211, 116)
+WAITING = (251, 435, 164, 301, 657, 533, 663, 501, 134, 0, 642, 518, 705, 211, 116, 331)
 WAIT_EVENTS = "timer question event job child polled spoken signalled held"
 CANCELLED = (7, 8, 13, 33, 79, 110, 125, 159, 296, 365, 435)
 REQUEST_EVENTS = "voted told withdrawn reassigned escalated decided"
