@@ -16,7 +16,7 @@ from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
-from agent_continuations.core.voting import with_vote
+from agent_continuations.core.voting import is_barred, with_vote
 from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
 from agent_continuations.safe_text import Excerpt, escape, escape_json, excerpt
@@ -125,6 +125,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": may_reassign(visit),
+        "may_run_again": gate is None or not is_barred(gate, visit.approver, head.requester),
         "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],

@@ -7,15 +7,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import agents
+from agent_continuations import Approval, tool
 from agent_continuations.core.inbound import Restore
 from agent_continuations.operations.after_restore import clear_run, mark_runs
+from tests.local.issuer import IssuerServer
+from tests.local.model_server import ModelServer
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
 from tests.support.hr_agent import hr_agent
 from tests.support.http_answers import CURL
 from tests.support.lambda_invocation import example
+from tests.support.one_tool_agents import play
 from tests.support.safe_pages import assert_is_a_safe_page
+from tests.support.signed_in import SignedInBrowser
 
+ANN, BOB = "ann@example.com", "bob@example.com"
 APPROVE = {"decision": "approve"}
 
 
@@ -338,6 +344,37 @@ def test_a_doubt_answered_as_not_happened_runs_the_tool(deployment: Deployment) 
     results = [each["text"] for each in deployment.timeline(run_id) if each["kind"] == "tool"]
     assert len([each for each in results if "is authorized for" in str(each)]) == 1
     assert "Answered: it did not happen" in deployment.page(token).body
+
+
+def test_who_started_the_run_is_not_offered_to_have_its_call_run_again(
+    deployment: Deployment, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tool(approval=Approval([ANN, BOB]))
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    play(monkeypatch, model, {"payer": pay})
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    body = {"agent": "payer", "input": "go", "requester": ANN}
+    run_id = str(deployment.post_run(body).json()["run_id"])
+    deployment.drain()
+    deployment.click(deployment.token(BOB))
+    deployment.messages("ResumeQueue")
+    deployment.lose(run_id, "0.0")
+    deployment.hint("ResumeQueue", run_id=run_id)
+    deployment.drain()
+    assert "run it now" in deployment.page(deployment.token(BOB)).body
+    with IssuerServer() as issuer:
+        deployment.trust(issuer)
+        ann = SignedInBrowser(deployment, issuer, ANN)
+        where = {"token": run_id, "request_id": deployment.request_id(run_id)}
+        page = ann.get("signed-in-page", **where).body
+        assert "run it now" not in page
+        assert "another approver must say if it did not happen" in page
+        form = {**Browser(page).posted, "decision": "reject"}
+        assert ann.post("signed-in-decision", form, **where).status == 403
+    assert deployment.read(run_id)["status"] == "suspended"
 
 
 # -- after a restore of the table ------------------------------------------------------------------

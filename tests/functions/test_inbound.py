@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import agents
-from agent_continuations import Agent, Approval, Job, ToolContext, WaitFor, tool
+from agent_continuations import Approval, Job, ToolContext, WaitFor, tool
 from agent_continuations.auth.callback_tokens import CallbackTokens, OutcomeTokens
 from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.core.ids import opaque_id
@@ -22,10 +21,11 @@ from agent_continuations.ports.inbound_queue import (
     OutcomeMessage,
     message_text,
 )
-from tests.local.model_server import Call, Json, ModelServer, Reply
+from tests.local.model_server import ModelServer
 from tests.support.deployment import Deployment
 from tests.support.http_answers import Answer
 from tests.support.lambda_invocation import example
+from tests.support.one_tool_agents import play
 
 BOSS = "boss@example.com"
 NOBODY = opaque_id(b"n" * 15)
@@ -59,17 +59,7 @@ def await_goods() -> WaitFor:
 
 @pytest.fixture(autouse=True)
 def played(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> None:
-    """Agents that call one tool and answer with its result."""
-    tools = {"exporter": export, "waiter": await_goods, "payer": pay}
-    every = [Agent(name, tools=[each]) for name, each in tools.items()]
-    monkeypatch.setattr(agents, "AGENTS", every)
-
-    def respond(request: Json) -> Reply:
-        told = [each["content"] for each in request["messages"] if each["role"] == "tool"]
-        calls = tuple(Call(each["function"]["name"], {}) for each in request.get("tools", ()))
-        return Reply(content="; ".join(told)) if told else Reply(tool_calls=calls)
-
-    model.respond = respond
+    play(monkeypatch, model, {"exporter": export, "waiter": await_goods, "payer": pay})
 
 
 def exporting(deployment: Deployment) -> tuple[str, str]:

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-import agents
-from agent_continuations import Agent, Job, ToolContext, tool
+from agent_continuations import Job, ToolContext, tool
 from agent_continuations.auth.callback_tokens import OutcomeTokens
 from agent_continuations.core.outcome import MAX_LATE_RESULT_BYTES
 from agent_continuations.handlers import late_outcomes
 from agent_continuations.ports.inbound_queue import OutcomeMessage, parsed_message
 from agent_continuations.ports.tool_host import CallLost, HostRequest, HostResponse
-from tests.local.model_server import Call, Json, ModelServer, Reply
+from tests.local.model_server import ModelServer
 from tests.support.deployment import Deployment
 from tests.support.handler_hosts import HandlerHosts
+from tests.support.one_tool_agents import play
 
 RAN: list[str] = []
 RESULTS = ["in orbit"]
@@ -46,22 +46,10 @@ def build(context: ToolContext) -> Job:
     return Job(context.path, timeout_seconds=3600)
 
 
-TOOLS = {each.name: each for each in (launch, look, crash, build)}
-
-
 @pytest.fixture(autouse=True)
 def played(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> None:
-    """Agents that call one tool and answer with its result."""
     RAN.clear()
-    every = [Agent(name, tools=[each]) for name, each in TOOLS.items()]
-    monkeypatch.setattr(agents, "AGENTS", every)
-
-    def respond(request: Json) -> Reply:
-        told = [each["content"] for each in request["messages"] if each["role"] == "tool"]
-        calls = tuple(Call(each["function"]["name"], {}) for each in request.get("tools", ()))
-        return Reply(content="; ".join(told)) if told else Reply(tool_calls=calls)
-
-    model.respond = respond
+    play(monkeypatch, model, {each.name: each for each in (launch, look, crash, build)})
 
 
 @pytest.fixture
@@ -159,7 +147,7 @@ def test_an_outcome_that_cannot_be_reported_is_in_the_answer(
 
 
 @pytest.mark.usefixtures("unheard", "slow")
-def test_without_a_token_people_are_asked(deployment: Deployment) -> None:
+def test_without_a_token_nothing_is_reported(deployment: Deployment) -> None:
     deployment.physical["CallbackSecret"] = "no-such-secret"
     run_id = advanced(deployment, "launch")
     assert RAN == ["launch"]

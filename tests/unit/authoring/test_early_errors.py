@@ -129,6 +129,10 @@ OPTIONS: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: Approval(["a@x.org", "a@x.org."]), ValueError, ("'a@x.org.'", "twice")),
     (lambda: Approval(["group:it", "group:IT"]), ValueError, ("'group:IT'", "twice")),
     (lambda: Approval(["b@x.org", "a@x.org "]), ValueError, ("'a@x.org '", "spaces")),
+    (lambda: Approval(["Group:it"], needed="all"), ValueError, ("does not work with groups",)),
+    (lambda: Approval(["jos\u00e9@x.org", "jose\u0301@x.org"]), ValueError, ("twice",)),
+    (lambda: Approval(["a@x.org\u200b"]), ValueError, ("cannot be seen",)),
+    (lambda: Approval(["a\u00a0@x.org"]), ValueError, ("cannot be seen",)),
     (lambda: Stage(["a@x.org", "a@x.org"], needed=2), ValueError, ("twice",)),
     (lambda: Approval(["a@x.org"], escalations=[TWICE]), ValueError, ("twice",)),
 ]

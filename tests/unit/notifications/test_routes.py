@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_continuations.core.approvals.policy import is_group
 from agent_continuations.errors import Fatal
 from agent_continuations.notifications.routes import (
     NotificationRoutes,
     Recipient,
-    is_group,
     read_routes,
 )
 
@@ -124,5 +124,7 @@ def test_the_error_names_the_invalid_route() -> None:
 
 
 def test_a_group_is_recognized_by_its_name() -> None:
-    assert is_group(FINANCE)
-    assert not is_group(CFO)
+    for name in (FINANCE, FINANCE.upper(), "Group:légal", "group:"):
+        assert is_group(name)
+    for name in (CFO, "groupe:a", "group", " group:a", "gro\u0131p:a", "\uff47roup:a", ""):
+        assert not is_group(name)

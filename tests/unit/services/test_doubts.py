@@ -49,7 +49,7 @@ class Doubted:
         self.harness.services.decisions.decide(self.run_id, str(asked.request_id), response)
 
 
-@pytest.mark.parametrize("requester", [ANN, ANN.upper()])
+@pytest.mark.parametrize("requester", [ANN, ANN.upper(), f"{ANN}.", "\uff41nn@example.com"])
 def test_who_started_the_run_does_not_have_its_call_run_again(requester: str) -> None:
     doubted = Doubted(requester)
     with pytest.raises(Forbidden, match="cannot have its call run again"):

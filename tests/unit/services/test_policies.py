@@ -23,6 +23,7 @@ from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.core.run import Status
+from agent_continuations.core.voting import approver_name
 from agent_continuations.engine.runner import Runner
 from agent_continuations.errors import AlreadyDecided, Conflict, Forbidden, Invalid
 from agent_continuations.local.queue import LocalWorkQueue
@@ -133,10 +134,15 @@ def test_verified_group_members_decide_for_a_group() -> None:
     assert finance.approve(BOB, groups=("group:finance", "group:legal"))
 
 
-def test_a_group_name_alone_does_not_decide() -> None:
-    finance = policy_harness("group:finance")
+@pytest.mark.parametrize("asked", ["group:finance", "GROUP:finance", "Group:Finance"])
+@pytest.mark.parametrize("name", ["group:finance", "GROUP:finance", "Group:FINANCE"])
+def test_a_group_name_alone_does_not_decide(asked: str, name: str) -> None:
+    finance = policy_harness(asked)
     with pytest.raises(Forbidden):
-        finance.approve("group:finance")
+        finance.approve(name)
+    assert approver_name([asked], name, []) is None
+    assert approver_name([asked], ANN, [name]) == asked
+    assert finance.approve(ANN, groups=("group:finance",))
 
 
 @pytest.mark.parametrize(
@@ -385,6 +391,38 @@ def test_a_request_is_reassigned_ten_times_at_most() -> None:
     with pytest.raises(Invalid, match="too often"):
         passed.reassign("p10@example.com", "p11@example.com")
     assert passed.approve("p10@example.com")
+
+
+# Spellings that may be of one person: case, a dot at the end, compatible and composed characters.
+ALIKE = [
+    (ANN, ANN),
+    (ANN, ANN.upper()),
+    (ANN, f"{ANN}."),
+    (ANN, "\uff41nn@example.com"),
+    ("k@example.com", "\u212a@example.com"),
+    ("jos\u00e9@example.com", "jose\u0301@example.com"),
+    ("stra\u00dfe@example.com", "STRASSE@example.com"),
+]
+
+
+@pytest.mark.parametrize(("approver", "requester"), ALIKE)
+def test_no_spelling_of_a_name_approves_what_it_has_started(approver: str, requester: str) -> None:
+    for asked, started_by in ((approver, requester), (requester, approver)):
+        own = policy_harness(asked, BOB, start=False)
+        own.start(requester=started_by)
+        with pytest.raises(Forbidden, match="started this run"):
+            own.approve(asked)
+        with pytest.raises(Invalid, match=r"started this run|is already asked"):
+            own.reassign(BOB, started_by)
+        [notice] = own.notices()
+        assert notice.answerers == (BOB,)
+        assert own.approve(BOB)
+
+
+def test_a_name_that_resembles_an_approvers_does_not_approve() -> None:
+    asked = policy_harness("k@example.com")
+    with pytest.raises(Forbidden, match="was not asked"):
+        asked.approve("\u212a@example.com")
 
 
 @pytest.mark.parametrize("requester", [ANN, ANN.upper(), "Ann@Example.COM"])

@@ -8,15 +8,16 @@ from typing import Any, Literal, TypeAlias
 from agent_continuations.authoring.result_text import error_text
 from agent_continuations.authoring.running import attempted, run_function
 from agent_continuations.core.approvals.policy import (
-    GROUP,
     ApprovalPolicy,
     Escalation,
     Preview,
     Risk,
-    normalized,
+    folded,
+    is_group,
 )
 from agent_continuations.core.approvals.policy import Stage as PolicyStage
 from agent_continuations.core.base import storable
+from agent_continuations.safe_text import is_visible
 
 WEEK_SECONDS = 7 * 24 * 3600
 MAX_TIMEOUT_SECONDS = 365 * 24 * 3600
@@ -69,7 +70,7 @@ class Stage:
         if not is_list or not all(isinstance(each, str) and each for each in self.approvers):
             raise ValueError("approvers must be a list with at least one address")
         _check_names(self.approvers)
-        groups = any(each.startswith(GROUP) for each in self.approvers)
+        groups = any(map(is_group, self.approvers))
         if self.needed == "all" and groups:
             raise ValueError("needed='all' does not work with groups, whose size is unknown")
         if isinstance(self.needed, str):
@@ -200,12 +201,12 @@ def _check_names(approvers: Sequence[str]) -> None:
         )
     known: set[str] = set()
     for each in approvers:
-        if each != each.strip():
-            raise ValueError(f"the approver {each!r} has spaces around the name")
-        name = normalized(each.rstrip("."))
-        if name in known:
+        if each != each.strip() or not all(map(is_visible, each)):
+            why = "has spaces around the name, or characters that cannot be seen"
+            raise ValueError(f"the approver {each!r} {why}")
+        if folded(each) in known:
             raise ValueError(f"the approver {each!r} is named twice in a stage")
-        known.add(name)
+        known.add(folded(each))
 
 
 def check_approval_type(tool: str, approval: Any) -> None:

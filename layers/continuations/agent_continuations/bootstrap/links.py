@@ -7,6 +7,7 @@ from agent_continuations.auth.approval_links import ApprovalLinks
 from agent_continuations.auth.callback_tokens import CallbackTokens, OutcomeTokens
 from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.bootstrap.aws import SECRET_SECONDS, keys, refreshed_every, secret
+from agent_continuations.core.approvals.policy import is_group
 from agent_continuations.core.notice import Notice
 
 LINK_GRACE_SECONDS = 7 * 24 * 3600
@@ -44,8 +45,6 @@ def callback_url(run_id: str, path: str) -> str:
 
 def approval_link(notice: Notice, approver: str) -> str:
     """The link to a request for one approver; for a group, the page that requires signing in."""
-    from agent_continuations.notifications.routes import is_group
-
     if is_group(approver):
         return sign_in_page(notice)
     if notice.expires_at:

@@ -7,7 +7,13 @@ import re
 from collections.abc import Collection
 from typing import assert_never
 
-from agent_continuations.core.approvals.policy import GROUP, ApprovalPolicy, Stage, normalized
+from agent_continuations.core.approvals.policy import (
+    ApprovalPolicy,
+    Stage,
+    is_group,
+    normalized,
+    resembles,
+)
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.events import Escalated, NoticeSent, Reassigned, Voted, Withdrawn
 from agent_continuations.errors import Forbidden, Invalid
@@ -167,7 +173,7 @@ def eligible_stage(
             raise _refusal(
                 f"{approver} has approved in another stage; this stage needs somebody else"
             )
-        return number, matched if matched.startswith(GROUP) else None
+        return number, matched if is_group(matched) else None
     if any(matching_approver(stage, approver, groups) for stage in request.stages):
         raise _refusal(f"{approver} is an approver of another stage, which is not open")
     if normalized(approver) in map(normalized, request.former):
@@ -175,8 +181,13 @@ def eligible_stage(
     raise _refusal(f"{approver} was not asked for this decision")
 
 
+def is_barred(policy: ApprovalPolicy, approver: str, requester: str | None) -> bool:
+    """Whether an approver may be who started the run, and so may not approve its calls."""
+    return requester is not None and not policy.self_approval and resembles(requester, approver)
+
+
 def _check_not_requester(policy: ApprovalPolicy, approver: str, requester: str | None) -> None:
-    if requester and normalized(requester) == normalized(approver) and not policy.self_approval:
+    if is_barred(policy, approver, requester):
         raise _refusal(f"{approver} started this run and cannot decide its requests")
 
 
@@ -190,8 +201,8 @@ def approver_name(approvers: Collection[str], approver: str, groups: Collection[
 
     The name of a group identifies no person, so an approver called `group:name` matches nothing.
     """
-    known = {normalized(each) for each in groups if each.startswith(GROUP)}
-    if not approver.startswith(GROUP):
+    known = {normalized(each) for each in groups if is_group(each)}
+    if not is_group(approver):
         known.add(normalized(approver))
     return next((each for each in approvers if normalized(each) in known), None)
 
@@ -238,12 +249,12 @@ def check_delegate(
         raise Invalid(f"{to} has reassigned this", [("to", "has reassigned this")])
     if normalized(to) in map(normalized, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is already asked", [("to", "is already asked")])
-    if requester and normalized(requester) == normalized(to) and not policy.self_approval:
+    if is_barred(policy, to, requester):
         raise Invalid(f"{to} started this run", [("to", "started this run")])
     allowed = policy.delegates
     if allowed is None:
         allowed = (f"*@{approver.rpartition('@')[2]}",)
-    if to.startswith(GROUP) or "@" not in to or not _matches_any(to, allowed):
+    if is_group(to) or "@" not in to or not _matches_any(to, allowed):
         names = ", ".join(allowed) or "nobody"
         raise Invalid(f"this can be reassigned only to {names}", [("to", f"must be {names}")])
     is_listed = normalized(to) in map(normalized, policy.delegates or ())

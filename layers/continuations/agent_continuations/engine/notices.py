@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
+from agent_continuations.core.approvals.policy import ApprovalPolicy
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import (
@@ -16,6 +16,7 @@ from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
 from agent_continuations.core.run import RunHead
+from agent_continuations.core.voting import is_barred
 from agent_continuations.errors import IllegalEvent
 from agent_continuations.ports.limits import WAKE_UP_GRACE
 
@@ -82,8 +83,7 @@ def notice(
 
 def _may_answer(approver: str, head: RunHead, policy: ApprovalPolicy | None) -> bool:
     """False for the run's requester, unless the policy allows self-approval."""
-    own = head.requester is not None and normalized(head.requester) == normalized(approver)
-    return not own or policy is None or policy.self_approval
+    return policy is None or not is_barred(policy, approver, head.requester)
 
 
 def _shortened(arguments: dict[str, Any]) -> dict[str, Any]:

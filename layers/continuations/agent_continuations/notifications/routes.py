@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from agent_continuations.core.approvals.policy import GROUP
+from agent_continuations.core.approvals.policy import is_group
 from agent_continuations.errors import Fatal
 
 # An address has no white space: a recipient's text separates address and approver by " for ".
@@ -87,11 +87,6 @@ def read_routes(text: str) -> dict[str, list[str]]:
 def _can_sign_in(approver: str) -> bool:
     """Whether people can sign in with this name: by an e-mail address, or as group members."""
     return "@" in approver or is_group(approver)
-
-
-def is_group(approver: str) -> bool:
-    """Whether a name is a group, for which no personal link can be made."""
-    return approver.startswith(GROUP)
 
 
 def is_program(approver: str) -> bool:

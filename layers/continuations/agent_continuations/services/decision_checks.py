@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-from agent_continuations.core.approvals.policy import AUTHENTICATED_SOURCES, GROUP, Risk, normalized
+from agent_continuations.core.approvals.policy import (
+    AUTHENTICATED_SOURCES,
+    Risk,
+    is_group,
+    normalized,
+)
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Response
@@ -61,7 +66,7 @@ def resolve_approver(request: Request, response: Response) -> str:
         return "operator"
     approval = request.approval
     pending = approval.pending_approvers if approval and not request.decision else request.approvers
-    if len(pending) != 1 or pending[0].startswith(GROUP):
+    if len(pending) != 1 or is_group(pending[0]):
         raise Invalid("several people were asked: name the approver", [("approver", "required")])
     return pending[0]
 

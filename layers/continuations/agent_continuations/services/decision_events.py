@@ -39,6 +39,7 @@ from agent_continuations.core.voting import (
     check_delegate,
     check_vote,
     eligible_stage,
+    is_barred,
     with_vote,
 )
 from agent_continuations.errors import (
@@ -117,9 +118,7 @@ def _check_may_run_again(attempt: DecisionAttempt) -> None:
         Forbidden: they started the run themselves, and the call needed an approval.
     """
     gate, requester = attempt.request.call.gate, attempt.loaded.head.requester
-    if gate is None or gate.self_approval or requester is None:
-        return
-    if normalized(requester) == normalized(attempt.approver):
+    if gate and is_barred(gate, attempt.approver, requester):
         fields = [("approver", "must be another approver")]
         why = f"{attempt.approver} started this run and cannot have its call run again"
         raise Forbidden(why, fields)

@@ -17,8 +17,8 @@ from agent_continuations.adapters.channels.slack.blocks import (
 from agent_continuations.adapters.channels.slack.client import SlackWorkspace
 from agent_continuations.adapters.channels.slack.interactions import approver_of
 from agent_continuations.adapters.channels.slack.notifier import SlackNotifier
+from agent_continuations.core.approvals.policy import is_group
 from agent_continuations.errors import Fatal, Forbidden, Retryable
-from agent_continuations.notifications.routes import is_group
 from agent_continuations.safe_text import escape
 from tests.local.slack_rules import check_message
 from tests.local.slack_server import Fault, SlackServer

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from agent_continuations.core.approvals.policy import Risk
+from agent_continuations.core.approvals.policy import Risk, is_group
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
-from agent_continuations.notifications.routes import is_group
 from agent_continuations.safe_text import escape_json, escape_line
 from agent_continuations.views.labels import REQUESTS, subject
 

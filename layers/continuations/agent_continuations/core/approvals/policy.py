@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
+from unicodedata import normalize
 
 from pydantic import Field, model_validator
 
@@ -104,6 +105,25 @@ def normalized(name: str) -> str:
     Other letters stay as they are, because some become ASCII letters (the Kelvin sign, a k).
     """
     return name.lower() if name.isascii() else name
+
+
+def is_group(name: str) -> bool:
+    """Whether a name is that of a group, in any case of letters, and not a person's."""
+    return name[: len(GROUP)].lower() == GROUP
+
+
+def resembles(name: str, other: str) -> bool:
+    """Whether two names may be one person's: they are equal but for case, a dot at the end, and
+    characters that Unicode calls compatible.
+
+    Only for refusals. Names that are equal in this way are not equal where somebody may answer.
+    """
+    return folded(name) == folded(other)
+
+
+def folded(name: str) -> str:
+    """What names that resemble each other have in common."""
+    return normalize("NFKC", normalize("NFKC", name).casefold()).rstrip(".")
 
 
 # Sources that prove identity. Links and chat do not.

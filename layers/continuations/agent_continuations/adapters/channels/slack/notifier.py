@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from agent_continuations.adapters.channels.slack.blocks import private_notice, public_notice
 from agent_continuations.adapters.channels.slack.client import SlackWorkspace
+from agent_continuations.core.approvals.policy import is_group
 from agent_continuations.core.notice import Notice
-from agent_continuations.notifications.routes import is_group
 
 _PERSON = re.compile(r"[UW][A-Z0-9]+")
 
