@@ -391,11 +391,7 @@ def test_an_agent_of_odd_texts_runs(store: Store, odd: str) -> None:
     def describe(_arguments: Any) -> Preview:
         return Preview(effect=f"pays {odd}")
 
-    policy = Approval(
-        stages=[Stage([odd, ANN])],
-        delegates=[odd],
-        escalations=[Escalation(approvers=(odd, BOB), timeout_seconds=60)],
-    )
+    policy = Approval(stages=[Stage([ANN, BOB])], delegates=[odd])
 
     @tool(approval=policy, preview=describe)
     def pay(amount: int) -> str:
@@ -412,10 +408,18 @@ def test_an_agent_of_odd_texts_runs(store: Store, odd: str) -> None:
     desk.start()
     assert desk.advance() is Status.SUSPENDED
     desk.check_stored()
-    desk.respond(Decide(verdict=Verdict.APPROVE, approver=odd, via="api"))
+    desk.respond(Decide(verdict=Verdict.APPROVE, approver=ANN, via="api"))
     assert desk.advance() is Status.COMPLETED
     desk.check_stored()
     assert desk.outcome() == storable(odd)
+
+
+def test_a_policy_takes_no_odd_approvers(odd: str) -> None:
+    with pytest.raises(ValueError, match="cannot be seen"):
+        Stage([odd, ANN])
+    escalation = Escalation(approvers=(odd, BOB), timeout_seconds=60)
+    with pytest.raises(ValueError, match="cannot be seen"):
+        Approval([ANN], escalations=[escalation])
 
 
 def test_an_agent_within_an_agent_runs_with_odd_instructions(store: Store, odd: str) -> None:
