@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from agent_continuations.auth.callback_tokens import CallbackTokens, OutcomeToke
 from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.core.ids import opaque_id
 from agent_continuations.core.outcome import Outcome, too_large
+from agent_continuations.errors import Invalid
 from agent_continuations.ports.inbound_queue import (
     CallbackMessage,
     EventMessage,
@@ -22,7 +23,7 @@ from agent_continuations.ports.inbound_queue import (
     message_text,
 )
 from tests.local.model_server import ModelServer
-from tests.support.deployment import Deployment
+from tests.support.deployment import NO_JSON, Deployment
 from tests.support.http_answers import Answer
 from tests.support.lambda_invocation import example
 from tests.support.one_tool_agents import play
@@ -135,6 +136,22 @@ def test_callbacks_and_events_are_accepted_without_a_write(deployment: Deploymen
     assert deployment.items() == before
     assert set(deployment.drain()) == {"InboundFunction", "ResumeFunction"}
     assert deployment.read(run_id)["result"] == "12 rows"
+
+
+@pytest.mark.parametrize("number", NO_JSON)
+def test_a_number_that_json_cannot_express_is_refused(deployment: Deployment, number: str) -> None:
+    run_id, token = exporting(deployment)
+    before = deployment.items()
+    for result in (number, f'{{"rows": [{number}]}}'):
+        body = f'{{"status": "ok", "result": {result}}}'
+        deployment.http("callback", params={"token": token}, body=body).refused(422)
+    with suppress(ValueError):  # the runtime itself refuses a number of 5,000 digits
+        event = example("eventbridge")
+        event["detail"] |= {"run_id": run_id, "payload": json.loads(number)}
+        with pytest.raises(Invalid):
+            deployment.invoke("EventBridgeFunction", event)
+    assert deployment.drain() == []
+    assert deployment.items() == before
 
 
 def test_of_two_outcomes_the_one_that_is_stored_first_stands(deployment: Deployment) -> None:

@@ -70,6 +70,7 @@ class IssuerServer:
         redirect_uris: registered redirect URIs; if empty, any on loopback is accepted.
         auth_methods: client authentication methods of the token endpoint.
         broken: whether every response is a 503.
+        published: status and text that are served in place of the configuration, if any are.
         next_person: address and groups of the person who signs in next, without a form.
         reads: number of requests for the keys.
         discoveries: number of requests for the configuration.
@@ -82,6 +83,7 @@ class IssuerServer:
         self.auth_methods = ["client_secret_basic", "client_secret_post"]
         self.groups_claim = "groups"
         self.broken = False
+        self.published: tuple[HTTPStatus, str] | None = None
         self.next_person: tuple[str, str] | None = None
         self.reads = self.discoveries = 0
         self.refusals: list[str] = []
@@ -209,6 +211,10 @@ class _Handler(BaseHTTPRequestHandler):
         match self._path():
             case "/.well-known/openid-configuration":
                 self.owner.discoveries += 1
+                if self.owner.published:
+                    status, text = self.owner.published
+                    self._send(status, "text/html; charset=utf-8", text.encode())
+                    return
                 self._json(HTTPStatus.OK, self.owner.configuration())
             case "/keys":
                 self.owner.reads += 1

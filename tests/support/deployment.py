@@ -18,6 +18,8 @@ from tests.support.template_functions import consumer
 
 SECURITY = "security@example.com"
 ONBOARD_ADA = "Onboard Ada Lovelace (ada@example.com) with security level confidential."
+# Texts that Python reads as JSON, and that no JSON can express again.
+NO_JSON = ["1e999", "-1e999", "NaN", "Infinity", "[1e400]", '{"a": NaN}', "1" + "0" * 5000]
 
 
 class Deployment(DeployedStack):

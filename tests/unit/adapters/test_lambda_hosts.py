@@ -168,6 +168,9 @@ ENDED = {
     "out of memory": failure("Runtime.OutOfMemory"),
     "a handler that raised": failure("KeyError"),
     "an error that is no JSON": reply(200, b"<html>", X_Amz_Function_Error="Unhandled"),
+    "an error of many levels": reply(200, b"[" * 100_000, X_Amz_Function_Error="Unhandled"),
+    "an error with a long name": failure("x" * 5_000_000),
+    "an answer of many levels": reply(200, b'{"answers":' + b"[" * 100_000),
     "an answer that is none": reply(200, b'{"v": 7}'),
     "an empty answer": reply(200, b""),
 }
@@ -213,6 +216,7 @@ def test_after_an_error_of_the_function_nothing_is_at_work(serve: Serve, name: s
     with pytest.raises(CallLost) as lost:
         lambdas.invoke("tools", REQUEST)
     assert lost.value.ended
+    assert len(lost.value.reason) < 300
     assert len(service.requests) == 1
 
 
@@ -291,7 +295,9 @@ def test_hosts_that_cannot_be_read_stop_the_function(wrong: str) -> None:
 def test_a_client_of_its_own_is_made_for_each_execution() -> None:
     known: Any = {"tools": LambdaHost(arn=ARN, timeout=1)}
     one, other = (LambdaToolHosts(known, region_name="us-east-1") for _ in range(2))
-    assert one._clients[1.0] is not other._clients[1.0]
-    config = one._clients[1.0].meta.config
+    assert not one._clients, "none is made before a call needs it"
+    assert one._client(1.0) is one._client(1.0)
+    assert one._client(1.0) is not other._client(1.0)
+    config = one._client(1.0).meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.tcp_keepalive

@@ -214,7 +214,7 @@ def test_a_result_that_no_answer_can_bring_is_ok_with_a_sentence(text: str, fits
     [answer] = run(Bodies().host(dump), hosted("dump", "{}"))
     assert answer.kind == "ok"
     assert (answer.content == text) is fits
-    assert fits or "too much to be returned" in answer.content
+    assert fits or "is too large to return" in answer.content
 
 
 def test_calls_of_a_request_run_at_the_same_time_and_each_has_its_answer(bodies: Bodies) -> None:

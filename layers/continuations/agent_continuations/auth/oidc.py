@@ -1,12 +1,11 @@
-"""The OpenID Connect provider of the deployment: its metadata, its keys, and its ID tokens.
+"""The OpenID Connect provider of the deployment: its ID tokens, and how it gives them.
 
-OpenID Connect Core 1.0 and Discovery 1.0; RFC 7636 for PKCE.
+OpenID Connect Core 1.0; RFC 7636 for PKCE.
 """
 
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from time import monotonic
@@ -17,7 +16,8 @@ import jwt
 import urllib3
 
 from agent_continuations.auth.identity import Identity
-from agent_continuations.errors import Fatal, Forbidden, Retryable
+from agent_continuations.auth.oidc_metadata import MetadataCache, request
+from agent_continuations.errors import Fatal, Forbidden
 
 # Asymmetric only: a key that verifies tokens must not be able to sign them.
 ALGORITHMS = (
@@ -25,27 +25,13 @@ ALGORITHMS = (
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
 LEEWAY_SECONDS = 30
-METADATA_SECONDS = 600
-REFETCH_SECONDS = 30
-STALE_SECONDS = 24 * 3600
-CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 SCOPE = "openid email profile"
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # The addresses that an HTML form accepts (HTML Living Standard, 4.10.5.1.5). They contain no colon,
 # so no address looks like a group, and only ASCII, so no two letters have the same lower case, as
 # the Kelvin sign and `k` have.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Metadata:
-    """The published metadata and keys, and when they were read."""
-
-    document: Mapping[str, Any]
-    keys: tuple[jwt.PyJWK, ...]
-    read_at: float
 
 
 class OidcProvider:
@@ -69,9 +55,7 @@ class OidcProvider:
         self.url = url
         self.client_id = client_id
         self._groups_claim = groups_claim
-        self._clock = clock
-        self._kept: _Metadata | None = None
-        self._failed_at: float | None = None
+        self._metadata = MetadataCache(url, clock)
 
     def verify(self, token: str, *, nonce: str | None = None) -> Identity:
         """The identity in an ID token.
@@ -111,7 +95,7 @@ class OidcProvider:
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """The address to redirect a browser to for the sign-in."""
-        endpoint = _endpoint(self._metadata().document, "authorization_endpoint")
+        endpoint = self._metadata.current().endpoint("authorization_endpoint")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code",
@@ -133,7 +117,7 @@ class OidcProvider:
             Retryable: the provider is not responding.
             Fatal: the provider rejects the client.
         """
-        document = self._metadata().document
+        metadata = self._metadata.current()
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -142,7 +126,7 @@ class OidcProvider:
         }
         headers = {}
         # Discovery, 3: the default authentication method is `basic`.
-        auth_methods = document.get(
+        auth_methods = metadata.document.get(
             "token_endpoint_auth_methods_supported", ["client_secret_basic"]
         )
         if client_secret and "client_secret_basic" in auth_methods:
@@ -152,9 +136,9 @@ class OidcProvider:
         else:
             form |= {"client_id": self.client_id}
             form |= {"client_secret": client_secret} if client_secret else {}
-        status, answer = _request(
+        status, answer = request(
             "POST",
-            _endpoint(document, "token_endpoint"),
+            metadata.endpoint("token_endpoint"),
             body=urlencode(form),
             headers={**headers, "Content-Type": "application/x-www-form-urlencoded"},
         )
@@ -196,99 +180,13 @@ class OidcProvider:
     def _key(self, kid: object) -> jwt.PyJWK:
         """The key that signed a token.
 
-        An unknown id may be that of a new key, so the published keys are then read again, but at
-        most every 30 seconds, because a client can send any id.
+        An unknown id may be that of a new key, so the newest keys are then read.
         """
-        for seconds in (METADATA_SECONDS, REFETCH_SECONDS):
-            keys = self._metadata(seconds).keys
-            found = [each for each in keys if kid is None or each.key_id == kid]
+        for read in (self._metadata.current, self._metadata.newest):
+            found = [each for each in read().keys if kid is None or each.key_id == kid]
             if len(found) == 1:
                 return found[0]
         raise Forbidden("the token is signed with an unknown key")
-
-    def _metadata(self, seconds: float = METADATA_SECONDS) -> _Metadata:
-        """The published metadata, at most `seconds` old.
-
-        While the provider does not respond, what it published last is used for a day, except where
-        newer keys are sought; and it is asked every 30 seconds at most.
-
-        Raises:
-            Retryable: the provider is not responding.
-        """
-        now, kept = self._clock(), self._kept
-        if kept and now - kept.read_at <= seconds:
-            return kept
-        stale = kept if kept and seconds == METADATA_SECONDS else None
-        if stale and now - stale.read_at > STALE_SECONDS:
-            stale = None
-        if kept and self._failed_at is not None and now - self._failed_at <= REFETCH_SECONDS:
-            if stale:
-                return stale
-            raise Retryable("the identity provider is not responding")
-        try:
-            self._kept = self._published(now)
-        except Retryable:
-            self._failed_at = now
-            if stale:
-                return stale
-            raise
-        self._failed_at = None
-        return self._kept
-
-    def _published(self, now: float) -> _Metadata:
-        document = _read(f"{self.url.removesuffix('/')}/.well-known/openid-configuration")
-        if document.get("issuer") != self.url:  # Discovery, 4.3
-            raise Fatal(f"the issuer is {document.get('issuer')}, not {self.url}")
-        return _Metadata(document, _keys(_read(_endpoint(document, "jwks_uri"))), now)
-
-
-def _keys(document: Mapping[str, Any]) -> tuple[jwt.PyJWK, ...]:
-    """The signing keys; encryption keys and unknown key types are left out."""
-    try:
-        keys = jwt.PyJWKSet.from_dict(dict(document)).keys
-    except jwt.PyJWTError:
-        raise Fatal("the identity provider publishes no usable key") from None
-    return tuple(each for each in keys if each.public_key_use in (None, "sig"))
-
-
-def _endpoint(document: Mapping[str, Any], name: str) -> str:
-    url = document.get(name)
-    if not isinstance(url, str):
-        raise Fatal(f"the identity provider publishes no {name}")
-    return _safe(url)
-
-
-def _safe(url: str) -> str:
-    """The address, if its responses cannot be changed in transit."""
-    parts = urlsplit(url)
-    if not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-        raise Fatal(f"{url} must use https, or be on this machine")
-    return url
-
-
-def _read(url: str) -> dict[str, Any]:
-    status, document = _request("GET", url)
-    if status != HTTPStatus.OK:
-        raise Fatal(f"the identity provider returned {status} for {url}")
-    return document
-
-
-def _request(method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
-    """The response of the provider. Requests are too rare to keep a connection."""
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-    try:
-        with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
-            answer = pool.request(method, _safe(url), redirect=False, **more)
-    except urllib3.exceptions.HTTPError:
-        raise Retryable("the identity provider is not responding") from None
-    status = answer.status
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Retryable("the identity provider is unavailable")
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    return status, document if isinstance(document, dict) else {}
 
 
 def _quoted(text: str) -> str:

@@ -18,6 +18,7 @@ from agent_continuations.authoring.schema import Arguments
 from agent_continuations.authoring.tool import Tool
 from agent_continuations.authoring.waits import wait_values
 from agent_continuations.core.base import storable
+from agent_continuations.core.outcome import too_large
 from agent_continuations.ports.clock import Clock, utc_now
 from agent_continuations.ports.tool_host import (
     MAX_HOST_BYTES,
@@ -123,9 +124,8 @@ def _bounded(answer: HostAnswer) -> HostAnswer:
     size = len(answer.model_dump_json().encode())
     if size <= MAX_HOST_BYTES:
         return answer
-    why = f"The result has {size} bytes, too much to be returned; {MAX_HOST_BYTES} are the most."
     kind: Literal["ok", "error"] = "ok" if answer.kind == "ok" else "error"
-    return HostAnswer(path=answer.path, kind=kind, content=why)
+    return HostAnswer(path=answer.path, kind=kind, content=too_large(size))
 
 
 def failure_text(error: BaseException) -> str:

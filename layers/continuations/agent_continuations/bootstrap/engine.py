@@ -104,13 +104,14 @@ def check_hosts(agents: "Registry", hosts: Collection[str]) -> None:
     Raises:
         Fatal: one is not.
     """
+    from agent_continuations.authoring.tool import Tool
+
     for agent in agents.agents:
         for each in agent.tools:
-            host = getattr(each, "host", None)  # a sub-agent has none
-            if host is not None and host not in hosts:
+            if isinstance(each, Tool) and each.host not in hosts:
                 raise Fatal(
-                    f"the tool {each.name} of the agent {agent.name} runs in the host {host!r},"
-                    f" and TOOL_HOSTS names {', '.join(sorted(hosts)) or 'none'}"
+                    f"the tool {each.name} of the agent {agent.name} runs in the host"
+                    f" {each.host!r}, and TOOL_HOSTS names {', '.join(sorted(hosts)) or 'none'}"
                 )
 
 

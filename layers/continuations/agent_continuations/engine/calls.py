@@ -108,10 +108,19 @@ def bind_tool(
         dispatched(tool, raw, decided)
     except DispatchRefused as error:
         raise Vanished(refusal_text(root, path, str(error), error.shown)) from None
-    hosted = _hosted(context, head, root, path, tool, attempt)
     token = None if plan.effect is Effect.READ else _outcome_token(context, head, path, attempt)
-    about = {"raw": raw, "decided": decided, "outcome_token": token}
-    return BoundCall(path, tool, hosted.model_copy(update=about))
+    hosted = HostedCall(
+        path=path_text(path),
+        attempt=attempt,
+        agent=root.frame_at(path[:-1]).agent,
+        tool=tool.name,
+        raw=raw,
+        decided=decided,
+        idempotency_key=idempotency_key(head.run_id, path),
+        callback_url=_callback_url(context, head, path, tool),
+        outcome_token=token,
+    )
+    return BoundCall(path, tool, hosted)
 
 
 def bind_poll(context: EngineContext, head: RunHead, root: Continuation, path: Path) -> BoundCall:
@@ -125,8 +134,17 @@ def bind_poll(context: EngineContext, head: RunHead, root: Continuation, path: P
     _, tool = _tool(context.registry, root, path)
     if not isinstance(wait, JobWait) or tool.poll is None:
         raise Vanished(f"the tool {tool.name} no longer polls its jobs")
-    hosted = _hosted(context, head, root, path, tool, wait.polls + 1)
-    return BoundCall(path, tool, hosted.model_copy(update={"handle": wait.handle}))
+    hosted = HostedCall(
+        path=path_text(path),
+        attempt=wait.polls + 1,
+        agent=root.frame_at(path[:-1]).agent,
+        tool=tool.name,
+        raw="",
+        handle=wait.handle,
+        idempotency_key=idempotency_key(head.run_id, path),
+        callback_url=_callback_url(context, head, path, tool),
+    )
+    return BoundCall(path, tool, hosted)
 
 
 def refusal_text(root: Continuation, path: Path, reason: str, shown: dict[str, Any] | None) -> str:
@@ -160,26 +178,15 @@ def _tool(registry: Registry, root: Continuation, path: Path) -> tuple[ToolPlan,
         raise Vanished(str(error)) from None
 
 
-def _hosted(
-    context: EngineContext, head: RunHead, root: Continuation, path: Path, tool: Tool, attempt: int
-) -> HostedCall:
-    text, called_back = path_text(path), context.callback_url
-    url = None
-    if called_back and (tool.context_parameter or tool.poll):
-        try:
-            url = called_back(head.run_id, text)
-        except Exception as error:  # its key is a secret of another service
-            why = f"the callback URL cannot be made: {error_text(error)}"
-            raise Retryable(why) from error
-    return HostedCall(
-        path=text,
-        attempt=attempt,
-        agent=root.frame_at(path[:-1]).agent,
-        tool=tool.name,
-        raw="",
-        idempotency_key=idempotency_key(head.run_id, path),
-        callback_url=url,
-    )
+def _callback_url(context: EngineContext, head: RunHead, path: Path, tool: Tool) -> str | None:
+    """Where the job of a call posts its outcome; None if there is no API, or no need of it."""
+    if not context.callback_url or not (tool.context_parameter or tool.poll):
+        return None
+    try:
+        return context.callback_url(head.run_id, path_text(path))
+    except Exception as error:  # its key is a secret of another service
+        why = f"the callback URL cannot be made: {error_text(error)}"
+        raise Retryable(why) from error
 
 
 def _outcome_token(context: EngineContext, head: RunHead, path: Path, attempt: int) -> str | None:

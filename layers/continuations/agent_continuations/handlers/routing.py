@@ -1,5 +1,6 @@
 """Routing and request bodies of the HTTP functions."""
 
+import json
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from time import perf_counter
@@ -11,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_continuations.authoring.schema import field_faults
-from agent_continuations.core.ids import is_opaque_id
+from agent_continuations.core.ids import canonical_json, is_opaque_id
 from agent_continuations.core.run import Status
 from agent_continuations.errors import ContinuationError, Invalid
 from agent_continuations.handlers.durations import milliseconds_since
@@ -118,11 +119,24 @@ def parsed_body(app: APIGatewayRestResolver, model: type[Body]) -> Body:
         Invalid: the body is not JSON, or a field is invalid.
     """
     try:
-        return model.model_validate_json(app.current_event.decoded_body or "")
+        text = app.current_event.decoded_body or ""
+        body = model.model_validate_json(text)
     except ValidationError as error:
         raise Invalid("the request body is invalid", field_faults(error)) from None
     except ValueError:
         raise Invalid("the request body is invalid", [("body", "must be UTF-8")]) from None
+    _check_numbers(json.loads(text))
+    return body
+
+
+def _check_numbers(body: Mapping[str, Any]) -> None:
+    """Check that each value can be written as JSON again: `1e999` is read as infinity."""
+    for name, value in body.items():
+        try:
+            canonical_json(value)
+        except ValueError:
+            fault = (name, "has a number that JSON cannot express")
+            raise Invalid("the request body is invalid", [fault]) from None
 
 
 def check_parameters(query: Mapping[str, str], known: Collection[str]) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ Lambda's API reference for Invoke and its documents on errors of the environment
 
 import json
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -73,6 +74,7 @@ NEEDS_DEPLOYMENT = (
     "InvalidZipFileException",
     "ValidationException",
 )
+MAX_NAME_CHARACTERS = 200
 # The function's code could not be loaded, so it has not begun.
 NOT_LOADED = (
     "Runtime.ImportModuleError",
@@ -113,8 +115,9 @@ def read_hosts(text: str) -> dict[str, LambdaHost]:
 class LambdaToolHosts:
     """Hosts that are Lambda functions; see `ToolHosts`.
 
-    Clients are made anew with this object. A connection that a network forgot while the process
-    was frozen looks alive: a request on it would be lost, and its call in doubt.
+    Clients are made anew with this object, when they are needed. A connection that a network
+    forgot while the process was frozen looks alive: a request on it would be lost, and its call in
+    doubt.
 
     Args:
         hosts: the hosts by name.
@@ -125,10 +128,16 @@ class LambdaToolHosts:
         self._hosts = hosts
         self._options = client
         self._clients: dict[float, Any] = {}
-        for timeout in {each.timeout for each in hosts.values()}:
-            self._clients[timeout] = self._client(timeout)
+        self._making = Lock()
 
     def _client(self, timeout: float) -> Any:
+        # Hosts are invoked by several threads, and boto3's default session is not made for that.
+        with self._making:
+            if timeout not in self._clients:
+                self._clients[timeout] = self._made(timeout)
+            return self._clients[timeout]
+
+    def _made(self, timeout: float) -> Any:
         retries: Any = {"mode": "standard", "total_max_attempts": 1}
         config = Config(
             retries=retries,
@@ -159,7 +168,7 @@ class LambdaToolHosts:
         if len(body) > MAX_HOST_BYTES:
             raise NotRun(f"the request is too large for the host {host}", passes=False)
         try:
-            response = self._clients[function.timeout].invoke(
+            response = self._client(function.timeout).invoke(
                 FunctionName=function.arn, InvocationType="RequestResponse", Payload=body
             )
             payload = response["Payload"].read()
@@ -202,8 +211,8 @@ def _refusal(host: str, error: exceptions.ClientError) -> NotRun | CallLost:
 def _function_error(host: str, payload: bytes) -> NotRun | CallLost:
     """What an error of the function means. A host catches all that a body raises."""
     try:
-        name = str(json.loads(payload)["errorType"])
-    except (ValueError, LookupError, TypeError):
+        name = str(json.loads(payload)["errorType"])[:MAX_NAME_CHARACTERS]
+    except (ValueError, LookupError, TypeError, RecursionError):
         name = "an error without a name"
     if name in NOT_LOADED:
         return NotRun(f"the code of the host {host} cannot be loaded: {name}", passes=False)

@@ -8,7 +8,8 @@ from agent_continuations.errors import Retryable
 
 Address: TypeAlias = IPv4Address | IPv6Address
 # What IANA's registries of special-purpose addresses list, whether it is reachable or not, and
-# multicast. Python's `is_global` differs between releases, and accepts translations to IPv4.
+# multicast, up to their entry of July 2024 (RFC 9637). Python's `is_global` differs between
+# releases, and accepts translations to IPv4.
 # https://www.iana.org/assignments/iana-ipv4-special-registry, .../iana-ipv6-special-registry
 _SPECIAL_4 = (
     "0.0.0.0/8",  # this network (RFC 791)
