@@ -16,6 +16,7 @@ from agent_continuations.core.continuation import Call, Continuation, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.voting import is_barred, with_vote
 from agent_continuations.html.durations import humanize, remaining
 from agent_continuations.html.run_tree import nodes
@@ -98,6 +99,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     deadline = approval.expires_at if approval else None
     gate, asked = call.gate, request.asked.arguments
     arguments = shown_arguments(visit)
+    asked_by = requesters(head, root, request.path)
     turns_there = root.frame_at(request.path[:-1]).turns[request.path[-1].turn :]
     turns, usage = totals(root)
     return {
@@ -125,7 +127,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": may_reassign(visit),
-        "may_run_again": gate is None or not is_barred(gate, visit.approver, head.requester),
+        "may_run_again": gate is None or not is_barred(gate, visit.approver, asked_by),
         "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
         "goal": root.input[:4000],
@@ -136,6 +138,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "tokens": usage.input_tokens + usage.output_tokens,
         "age": humanize((now - head.created_at).total_seconds()),
         "requester": head.requester,
+        "writers": [each for each in asked_by if each != head.requester],
         "path": path_text(request.path),
         "run_id": head.run_id,
         "run_status": head.status.value,

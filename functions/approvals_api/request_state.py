@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from agent_continuations.core.approvals.policy import normalized
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.voting import approver_name, eligible_stage
 from agent_continuations.errors import Forbidden
 from approvals_api.access import RequestAccess
@@ -28,10 +29,12 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
         ):
             return "voted", ""
         try:
-            requester = head.requester
-            policy = request.call.gate
             eligible_stage(
-                approval, policy, visit.approver, groups=visit.groups, requester=requester
+                approval,
+                request.call.gate,
+                visit.approver,
+                groups=visit.groups,
+                requesters=requesters(head, visit.loaded.continuation, request.path),
             )
         except Forbidden as error:
             return "looking", str(error)

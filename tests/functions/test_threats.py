@@ -5,6 +5,7 @@ concern several parts.
 """
 
 import ast
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,10 +21,12 @@ from agent_continuations.errors import NotFound
 from agent_continuations.local.queue import LocalWorkQueue
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.services.services import Services
+from tests.local.model_server import ModelServer
 from tests.local.template import ROOT
 from tests.support.deployment import SECURITY, Deployment
 from tests.support.form_page import Browser
 from tests.support.http_answers import CURL
+from tests.support.one_tool_agents import play
 from tests.support.template_functions import functions
 
 APPROVE = {"decision": "approve"}
@@ -91,6 +94,25 @@ ELSEWHERE = {
         ],
         "unit/services/test_policies.py": ["test_the_requester_may_not_approve"],
         "functions/test_signin.py": ["test_a_header_or_query_cannot_set_the_identity"],
+    },
+    "who asked for a call approves it under another name, or by another way": {
+        "unit/services/test_policies.py": [
+            "test_no_spelling_of_a_name_approves_what_it_has_started",
+            "test_who_started_the_run_has_nothing_to_reassign",
+        ],
+        "unit/services/test_requesters.py": [
+            "test_who_sent_a_message_may_not_approve_what_was_planned_after_it",
+            "test_an_agent_below_asks_for_those_who_wrote_before_it_was_called",
+            "test_a_message_to_a_child_run_counts_for_what_comes_of_its_result",
+            "test_who_sent_a_message_is_not_reassigned_to_and_reassigns_nothing",
+        ],
+        "unit/services/test_grants.py": [
+            "test_a_grant_of_the_requester_does_not_approve_the_run",
+            "test_a_grant_of_who_sent_a_message_does_not_approve_what_comes_of_it",
+        ],
+        "unit/services/test_doubts.py": [
+            "test_who_started_the_run_does_not_have_its_call_run_again"
+        ],
     },
     "hostile text in the page, the mail, Slack": {
         "functions/test_hostile_text.py": [
@@ -235,6 +257,40 @@ def test_the_requester_cannot_approve_by_any_route(deployment: Deployment) -> No
     deployment.answer(own, APPROVE, headers=CURL).refused(403)
     deployment.decide(run_id, approver=SECURITY).refused(403)
     assert deployment.state() == before
+
+
+@tool(approval=Approval([SECURITY]))
+def open_door() -> str:
+    """Open the door."""
+    return "open"
+
+
+def test_who_sent_a_message_cannot_approve_by_any_route(
+    deployment: Deployment, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, model, {"porter": open_door})
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    run_id = deployment.suspended("porter", "Open the door.")
+    deployment.click(deployment.token())
+    deployment.drain()
+    said = {"content": "Once more.", "sender": SECURITY}
+    sent = deployment.http("message-run", params={"run_id": run_id}, body=json.dumps(said))
+    assert sent.status == 202
+    deployment.drain()
+    [waiting] = deployment.read(run_id)["waiting"]
+    token = deployment.capabilities().token(
+        run_id, waiting["request_id"], SECURITY, LATER, waiting["arguments_hash"]
+    )
+    before = deployment.state()
+    page = deployment.page(token)
+    assert "No decision needed from you" in page.body
+    assert f"with messages of {SECURITY}" in page.body
+    assert not {"decision", "arguments"} & set(Browser(page.body).posted)
+    deployment.answer(token, APPROVE, headers=CURL).refused(403)
+    deployment.decide(run_id, approver=SECURITY).refused(403)
+    assert deployment.state() == before
+    undelivered = deployment.read(run_id)["undelivered"]
+    assert "0 may approve and 1 must" in undelivered[0]["failure"]
 
 
 # -- leaks -----------------------------------------------------------------------------------------

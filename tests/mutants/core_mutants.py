@@ -8,12 +8,19 @@ VOTING = "core/voting.py"
 REQUEST = "core/approvals/request.py"
 CALL_HASH = "core/call_hash.py"
 RUN = "core/run.py"
+REQUESTERS = "core/requesters.py"
+CHILD_RUNS = "engine/child_runs.py"
 CHECKS = "services/decision_checks.py"
 
 
 def fold(test: str) -> tuple[str, ...]:
     """A test of the fold."""
     return unit("core/test_fold.py", test)
+
+
+def asking(test: str) -> tuple[str, ...]:
+    """A test of those who asked for a call."""
+    return unit("services/test_requesters.py", test)
 
 
 STATE = (
@@ -125,14 +132,35 @@ APPROVAL = (
     Mutant(
         "a requester who approves",
         VOTING,
-        "    if requester and normalized(requester) == normalized(approver) and not",
-        "    if not approver and not",
+        "any(resembles(each, approver) for each in requesters)",
+        "any(resembles(each, approver) for each in ())",
         policies("the_requester_may_not_approve"),
+    ),
+    Mutant(
+        "a message that asks for nothing",
+        REQUESTERS,
+        "        found += _of_messages(turns[: turn + 1])\n",
+        "",
+        asking("who_sent_a_message_may_not_approve_what_was_planned_after_it"),
+    ),
+    Mutant(
+        "a message to a child run that asks for nothing above it",
+        CHILD_RUNS,
+        "senders=senders, started_at",
+        "senders=(), started_at",
+        asking("a_message_to_a_child_run_counts_for_what_comes_of_its_result"),
+    ),
+    Mutant(
+        "a child run that does not know who asked for it",
+        CHILD_RUNS,
+        "if each != head.requester),",
+        "if False),",
+        asking("an_agent_below_asks_for_those_who_wrote_before_it_was_called"),
     ),
     Mutant(
         "a group's name that votes",
         VOTING,
-        "    if not approver.startswith(GROUP):\n        known",
+        "    if not is_group(approver):\n        known",
         "    if True:\n        known",
         policies("a_group_name_alone_does_not_decide"),
     ),

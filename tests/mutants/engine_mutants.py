@@ -160,8 +160,8 @@ COMMITS = (
     Mutant(
         "a grant that approves its own requester's run",
         GRANT_VOTES,
-        "requester=head.requester",
-        "requester=None",
+        "requesters=asked_by",
+        "requesters=()",
         grants("a_grant_of_the_requester_does_not_approve_the_run"),
     ),
     Mutant(

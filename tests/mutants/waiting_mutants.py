@@ -263,7 +263,7 @@ TOLD = (
     Mutant(
         "a notice to nobody that counts as delivered",
         OUTBOX,
-        "(None if reached else _why_nobody(notice))",
+        "None if failures or reached else _why_nobody(notice)",
         "None",
         outbox("a_notice_without_recipients_has_failed"),
     ),

@@ -1,4 +1,6 @@
-"""Agents of the deployed functions that call their one tool, and answer with its result."""
+"""Agents of the deployed functions that call their one tool for each message, and answer with its
+results.
+"""
 
 from collections.abc import Mapping
 
@@ -15,7 +17,9 @@ def play(patch: pytest.MonkeyPatch, model: ModelServer, tools: Mapping[str, Tool
     patch.setattr(agents, "AGENTS", [Agent(name, tools=[each]) for name, each in tools.items()])
 
     def respond(request: Json) -> Reply:
-        told = [each["content"] for each in request["messages"] if each["role"] == "tool"]
+        messages = request["messages"]
+        last = max(at for at, each in enumerate(messages) if each["role"] == "user")
+        told = [each["content"] for each in messages[last:] if each["role"] == "tool"]
         calls = tuple(Call(each["function"]["name"], {}) for each in request.get("tools", ()))
         return Reply(content="; ".join(told)) if told else Reply(tool_calls=calls)
 

@@ -250,6 +250,13 @@ def test_a_notice_without_recipients_has_failed() -> None:
     assert "no address is known of ada@example.com, bob@example.com" in (notice.failure or "")
 
 
+def test_a_notice_of_a_request_that_nobody_can_approve_has_failed_though_it_was_delivered() -> None:
+    case = DeliveryCase(claimed={"obstacle": "too few may approve"})
+    notice = case.deliver()
+    assert notice.delivered
+    assert (notice.due, notice.failure) == (None, "too few may approve")
+
+
 def test_a_notice_to_programs_needs_no_recipients() -> None:
     program = "arn:aws:iam::1:role/x"
     notice = DeliveryCase((program,), (program,), routes={program: []}).deliver()

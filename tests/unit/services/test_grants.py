@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_continuations import Approval, Preview, Stage
+from agent_continuations import Approval, Preview, Stage, call, say
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
 from agent_continuations.core.approvals.policy import Risk
 from agent_continuations.core.approvals.request import Verdict
@@ -161,6 +161,17 @@ def test_a_grant_of_the_requester_does_not_approve_the_run() -> None:
     one = granting(ANN, BOB)
     agree(one)
     one.start(requester=ANN)
+    assert one.status is Status.SUSPENDED
+    assert one.notified_approvers() == [(BOB,)]
+
+
+def test_a_grant_of_who_sent_a_message_does_not_approve_what_comes_of_it() -> None:
+    one = granting(ANN, BOB)
+    agree(one)
+    one.replies = [say("hello"), call("pay", amount=7), say("done")]
+    one.start()
+    one.services.inbound.message(one.run_id, "pay 7", sender=ANN)
+    one.runner.advance(one.run_id)
     assert one.status is Status.SUSPENDED
     assert one.notified_approvers() == [(BOB,)]
 

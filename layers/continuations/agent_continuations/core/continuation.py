@@ -66,6 +66,7 @@ class Call(FrozenModel):
         wait: the source of an outcome that comes later.
         child: the frame of a sub-agent.
         outcome: the result; None while the call is open.
+        senders: who sent the messages that the child run had read whose result this is.
         attempts: how many attempts are certainly over.
         cleared_at: when a person last answered that an attempt in doubt had not happened.
     """
@@ -78,6 +79,7 @@ class Call(FrozenModel):
     wait: Wait | None = None
     child: "Continuation | None" = None
     outcome: Outcome | None = None
+    senders: tuple[str, ...] = ()
     attempts: int = 0
     cleared_at: datetime | None = None
 

@@ -34,6 +34,7 @@ class ToolReturned(FrozenModel):
     Attributes:
         path: the call's path.
         took: the id of the signal that became the outcome.
+        senders: who sent the messages that the child run had read whose result this is.
     """
 
     kind: Literal["tool_returned"] = "tool_returned"
@@ -41,6 +42,7 @@ class ToolReturned(FrozenModel):
     outcome: Outcome
     attempt: int = 1
     took: str | None = None
+    senders: tuple[str, ...] = ()
     started_at: datetime
     at: datetime
 

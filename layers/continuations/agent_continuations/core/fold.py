@@ -198,7 +198,8 @@ def _tool_returned(call: Call, event: ToolReturned) -> Call:
     if call.outcome:
         return call
     # The intent is not needed any more; the head removes it, too.
-    return call.model_copy(update={"outcome": event.outcome, "intent": None})
+    ended = {"outcome": event.outcome, "senders": event.senders, "intent": None}
+    return call.model_copy(update=ended)
 
 
 def _suspended(call: Call, event: Suspended) -> Call:

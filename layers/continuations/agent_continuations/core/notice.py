@@ -18,6 +18,7 @@ class Notice(FrozenModel):
         approvers: the approvers that this notice asks.
         answerers: those of them who may answer, and so are notified; None in notices of the forms
             before 6, which list their recipients in `undelivered` from the start.
+        obstacle: why those who are asked cannot approve the request, if they cannot.
         delivered: recipients that it has reached, as `channel:address`.
         undelivered: recipients that the last attempt has not reached.
         due: when to try next; None if no recipient is left.
@@ -39,6 +40,7 @@ class Notice(FrozenModel):
     created_at: datetime
     approvers: tuple[str, ...]
     answerers: tuple[str, ...] | None = None
+    obstacle: str | None = None
     delivered: tuple[str, ...] = ()
     undelivered: tuple[str, ...] = ()
     due: datetime | None

@@ -67,6 +67,8 @@ class RunHead(FrozenModel):
         model_pause: the back-off during which no model is called.
         obstacle: when the run is tried again that is blocked by what `note` says.
         requester: the identity that started the run, if it is known.
+        senders: who had sent the messages that the run which started this one had read; they asked
+            for what this run does, too.
         trail: the end of the run's audit trail.
         paused: an operator has paused the run.
         parent: the call that started the run; None for a run that no other run started.
@@ -97,6 +99,7 @@ class RunHead(FrozenModel):
     model_pause: ModelBackoff | None = None
     obstacle: Obstacle | None = None
     requester: str | None = None
+    senders: tuple[str, ...] = ()
     trail: ChainHead = ChainHead()
     paused: bool = False
     parent: Parent | None = None

@@ -146,7 +146,7 @@ def eligible_stage(
     approver: str,
     *,
     groups: Collection[str],
-    requester: str | None,
+    requesters: Collection[str],
 ) -> tuple[int, str | None]:
     """The stage in which an approver may answer, and the group for which they answer.
 
@@ -155,12 +155,12 @@ def eligible_stage(
         policy: its policy.
         approver: the person who wants to answer.
         groups: the groups that the person is known to be in, as `group:name`.
-        requester: the identity that started the run, if it is known.
+        requesters: those who asked for the call, see `core.requesters`.
 
     Raises:
-        Forbidden: the approver is not asked, or not yet, or started the run themselves.
+        Forbidden: the approver is not asked, or not yet, or asked for the call themselves.
     """
-    _check_not_requester(policy, approver, requester)
+    _check_not_requester(policy, approver, requesters)
     number = request.open_stage
     matched = (
         None if number is None else matching_approver(request.stages[number], approver, groups)
@@ -181,14 +181,16 @@ def eligible_stage(
     raise _refusal(f"{approver} was not asked for this decision")
 
 
-def is_barred(policy: ApprovalPolicy, approver: str, requester: str | None) -> bool:
-    """Whether an approver may be who started the run, and so may not approve its calls."""
-    return requester is not None and not policy.self_approval and resembles(requester, approver)
+def is_barred(policy: ApprovalPolicy, approver: str, requesters: Collection[str]) -> bool:
+    """Whether an approver may be one of those who asked for a call, and so may not approve it."""
+    return not policy.self_approval and any(resembles(each, approver) for each in requesters)
 
 
-def _check_not_requester(policy: ApprovalPolicy, approver: str, requester: str | None) -> None:
-    if is_barred(policy, approver, requester):
-        raise _refusal(f"{approver} started this run and cannot decide its requests")
+def _check_not_requester(
+    policy: ApprovalPolicy, approver: str, requesters: Collection[str]
+) -> None:
+    if is_barred(policy, approver, requesters):
+        raise _refusal(f"{approver} started this run or wrote to it, and cannot decide about it")
 
 
 def matching_approver(stage: Stage, approver: str, groups: Collection[str]) -> str | None:
@@ -222,7 +224,7 @@ def check_delegate(
     policy: ApprovalPolicy,
     approver: str,
     to: str,
-    requester: str | None,
+    requesters: Collection[str],
     *,
     former: Collection[str] = (),
 ) -> None:
@@ -233,14 +235,14 @@ def check_delegate(
         policy: its policy.
         approver: the person who wants to reassign it.
         to: the delegate.
-        requester: the identity that started the run, if it is known.
+        requesters: those who asked for the call, see `core.requesters`.
         former: those who have reassigned the request before.
 
     Raises:
         Invalid: the delegate is not allowed.
-        Forbidden: the approver is not asked by name, has answered, or started the run themselves.
+        Forbidden: the approver is not asked by name, has answered, or asked for the call.
     """
-    _check_not_requester(policy, approver, requester)
+    _check_not_requester(policy, approver, requesters)
     if normalized(approver) not in map(normalized, request.pending_approvers):
         raise _refusal(f"{approver} is not asked by name and has nothing to reassign")
     if len(former) >= MAX_REASSIGNMENTS:
@@ -249,8 +251,9 @@ def check_delegate(
         raise Invalid(f"{to} has reassigned this", [("to", "has reassigned this")])
     if normalized(to) in map(normalized, (*request.approvers, *request.former)):
         raise Invalid(f"{to} is already asked", [("to", "is already asked")])
-    if is_barred(policy, to, requester):
-        raise Invalid(f"{to} started this run", [("to", "started this run")])
+    if is_barred(policy, to, requesters):
+        why = "started this run or wrote to it"
+        raise Invalid(f"{to} {why}", [("to", why)])
     allowed = policy.delegates
     if allowed is None:
         allowed = (f"*@{approver.rpartition('@')[2]}",)

@@ -9,6 +9,7 @@ from agent_continuations.core.keys import START_KEY, call_key
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, parse_path, path_text
 from agent_continuations.core.plans import AgentPlan
+from agent_continuations.core.requesters import requesters, senders_of
 from agent_continuations.core.run import (
     JournalEntry,
     LoadedRun,
@@ -61,6 +62,7 @@ def start_child(
         due=now + WAKE_UP_GRACE,
         metadata=head.metadata,
         requester=head.requester,
+        senders=tuple(each for each in requesters(head, root, path) if each != head.requester),
         parent=Parent(run_id=head.run_id, path=path_text(path)),
     )
     events: tuple[Event, ...] = (Started(continuation=continuation, at=now),)
@@ -103,7 +105,7 @@ def report_to_parent(
     if head.parent is None:
         return
     now = context.clock()
-    entry = end_of_child(head.parent, _outcome(head, root, status, note), head.created_at, now)
+    entry = _end(head.parent, head, root, _outcome(head, root, status, note), now)
     try:
         context.store.append_external(head.parent.run_id, [entry], now=now)
     except Conflict:
@@ -111,11 +113,32 @@ def report_to_parent(
     context.queue.resume(head.parent.run_id)
 
 
-def end_of_child(
-    parent: Parent, outcome: Outcome, started_at: datetime, now: datetime
+def _end(
+    parent: Parent, head: RunHead, root: Continuation | None, outcome: Outcome, now: datetime
 ) -> JournalEntry:
-    """The entry of the run `parent` with the outcome of the child run that its call started."""
-    event = ToolReturned(path=parent.path, outcome=outcome, started_at=started_at, at=now)
+    senders = senders_of(head, root) if root else head.senders
+    return end_of_child(parent, outcome, head.created_at, now, senders)
+
+
+def end_of_child(
+    parent: Parent,
+    outcome: Outcome,
+    started_at: datetime,
+    now: datetime,
+    senders: tuple[str, ...] = (),
+) -> JournalEntry:
+    """The entry of the run `parent` with the outcome of the child run that its call started.
+
+    Args:
+        parent: the run, and its call.
+        outcome: how the child run ended.
+        started_at: when it was started.
+        now: the time.
+        senders: who sent the messages that it had read.
+    """
+    event = ToolReturned(
+        path=parent.path, outcome=outcome, senders=senders, started_at=started_at, at=now
+    )
     return JournalEntry(call_key(parse_path(parent.path), "outcome"), (event,))
 
 
@@ -125,7 +148,7 @@ def end_again(child: LoadedRun, now: datetime) -> JournalEntry | None:
     if head.parent is None or head.status not in _REASONS:
         return None
     outcome = _outcome(head, child.continuation, head.status, head.note)
-    return end_of_child(head.parent, outcome, head.created_at, now)
+    return _end(head.parent, head, child.continuation, outcome, now)
 
 
 def cancel_children(context: EngineContext, parent: str, root: Continuation | None) -> None:

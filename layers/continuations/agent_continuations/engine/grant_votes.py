@@ -10,6 +10,7 @@ from agent_continuations.core.continuation import Call, Continuation
 from agent_continuations.core.events import ApprovalRequested, Decided, Voted
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import RunHead
 from agent_continuations.core.voting import eligible_stage, with_vote
 from agent_continuations.errors import Forbidden
@@ -36,10 +37,11 @@ def grant_votes(
     request, policy = requested.request, call.gate
     if policy is None or isinstance(call.plan, RefusedPlan):
         return
+    asked_by = requesters(head, root, path)
     for grant in grants:
         if not _grant_applies(grant, call, agent, policy, now):
             continue
-        decision = _decision(head, request, policy, grant, now)
+        decision = _decision(request, policy, grant, asked_by, now)
         if decision is None:
             continue
         after = with_vote(request, decision)
@@ -67,13 +69,17 @@ def _grant_applies(
 
 
 def _decision(
-    head: RunHead, request: ApprovalRequest, policy: ApprovalPolicy, grant: Grant, now: datetime
+    request: ApprovalRequest,
+    policy: ApprovalPolicy,
+    grant: Grant,
+    asked_by: Sequence[str],
+    now: datetime,
 ) -> Decision | None:
     """The vote of a grant's approver; None if the request does not ask that approver now."""
     groups = (grant.member_of,) if grant.member_of else ()
     try:
         stage, group = eligible_stage(
-            request, policy, grant.approver, groups=groups, requester=head.requester
+            request, policy, grant.approver, groups=groups, requesters=asked_by
         )
     except Forbidden:
         return None

@@ -1,9 +1,11 @@
 """Notices: the outbox messages that ask people, built from state."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from agent_continuations.core.approvals.policy import ApprovalPolicy
+from agent_continuations.core.approvals.policy import ApprovalPolicy, is_group
+from agent_continuations.core.approvals.request import ApprovalRequest
 from agent_continuations.core.call_hash import call_hash
 from agent_continuations.core.continuation import Continuation
 from agent_continuations.core.events import (
@@ -15,6 +17,7 @@ from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.path import parse_path
 from agent_continuations.core.plans import RefusedPlan
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import RunHead
 from agent_continuations.core.voting import is_barred
 from agent_continuations.errors import IllegalEvent
@@ -43,7 +46,7 @@ def notice(
         IllegalEvent: the call has no request.
     """
     path = parse_path(event.path)
-    call = root.call_at(path)
+    call, asked_by = root.call_at(path), requesters(head, root, path)
     request, plan = call.approval, call.plan
     if isinstance(plan, RefusedPlan):
         raise IllegalEvent(f"nothing is asked at {event.path}")
@@ -72,7 +75,8 @@ def notice(
         expires_at=expires_at,
         created_at=now,
         approvers=tuple(asked),
-        answerers=tuple(each for each in asked if _may_answer(each, head, call.gate)),
+        answerers=tuple(each for each in asked if _may_answer(each, asked_by, call.gate)),
+        obstacle=_obstacle(request, asked_by, call.gate),
         # The queue's message comes first; the sweeper only finds a notice whose message was lost.
         due=now + WAKE_UP_GRACE,
         occasion=event.occasion if isinstance(event, NoticeSent) else "asked",
@@ -81,9 +85,23 @@ def notice(
     )
 
 
-def _may_answer(approver: str, head: RunHead, policy: ApprovalPolicy | None) -> bool:
-    """False for the run's requester, unless the policy allows self-approval."""
-    return policy is None or not is_barred(policy, approver, head.requester)
+def _may_answer(approver: str, asked_by: Sequence[str], policy: ApprovalPolicy | None) -> bool:
+    """False for those who asked for the call, unless the policy allows self-approval."""
+    return policy is None or not is_barred(policy, approver, asked_by)
+
+
+def _obstacle(
+    request: ApprovalRequest | None, asked_by: Sequence[str], policy: ApprovalPolicy | None
+) -> str | None:
+    """Why the request cannot be approved by those it asks; None if it can."""
+    for stage in request.stages if request else ():
+        left = [each for each in stage.approvers if _may_answer(each, asked_by, policy)]
+        if len(left) < stage.needed and not any(map(is_group, stage.approvers)):
+            return (
+                f"of {', '.join(stage.approvers)}, {len(left)} may approve and {stage.needed} must:"
+                " the others started the run or wrote to it"
+            )
+    return None
 
 
 def _shortened(arguments: dict[str, Any]) -> dict[str, Any]:

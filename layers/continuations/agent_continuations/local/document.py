@@ -23,8 +23,9 @@ from agent_continuations.services.runs import DEFAULT_TENANT
 
 # Forms 1 to 3 hold a continuation: form 2 has the request profiles, form 3 plans that name the text
 # of their arguments. Form 4 holds runs as they are stored. The notices of form 5 name approvers and
-# no addresses. Earlier code cannot read them.
-DOCUMENT_FORM = 5
+# no addresses; in form 6, runs name those who sent messages to the runs above and below them.
+# Earlier code cannot read them.
+DOCUMENT_FORM = 6
 _FIRST_FORM_OF_WHOLE_RUNS = 4
 
 # What is signed differs by form, so a signature of one form must not be valid for the other.

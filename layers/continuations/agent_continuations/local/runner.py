@@ -165,13 +165,17 @@ class LocalRunner(LocalReader):
         response = Decide(verdict=Verdict.APPROVE, answer=answer, approver=approver, via="local")
         return self._respond(run_id, request_id, response)
 
-    def message(self, run_id: str, text: str) -> RunView:
+    def message(self, run_id: str, text: str, *, sender: str | None = None) -> RunView:
         """Sends a message to a run and advances it.
+
+        Args:
+            sender: who sends it; they have asked for what the run plans next, and may not approve
+                it unless the policy permits self-approval.
 
         Raises:
             NotFound, Invalid, Conflict: see `RunInbound.message`.
         """
-        self._services.inbound.message(run_id, text)
+        self._services.inbound.message(run_id, text, sender=sender)
         return self.advance(run_id)
 
     def signal(

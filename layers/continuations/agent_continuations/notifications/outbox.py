@@ -84,8 +84,7 @@ class NoticeDispatcher:
                 "delivered": reached,
                 "undelivered": tuple(failures),
                 "attempts": attempts,
-                "failure": "; ".join(f"{to}: {_text(error)}" for to, error in failures.items())
-                or (None if reached else _why_nobody(notice)),
+                "failure": _failure(notice, failures, reached=bool(reached)),
                 "due": next_attempt if retryable else None,
             }
         )
@@ -110,6 +109,14 @@ class NoticeDispatcher:
         if notifier is None:
             raise Fatal(f"there is no channel {recipient.channel!r}")
         notifier.deliver(notice, recipient.address, recipient.approver)
+
+
+def _failure(notice: Notice, failures: Mapping[str, Exception], *, reached: bool) -> str | None:
+    """Why the notice has not come, or cannot come, to its end; None if nothing failed."""
+    texts = [f"{to}: {_text(error)}" for to, error in failures.items()]
+    nobody = None if failures or reached else _why_nobody(notice)
+    texts += [each for each in (nobody, notice.obstacle) if each]
+    return "; ".join(texts) or None
 
 
 def _why_nobody(notice: Notice) -> str | None:

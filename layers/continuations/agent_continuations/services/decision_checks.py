@@ -13,6 +13,7 @@ from agent_continuations.core.approvals.policy import (
 from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Response
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.errors import Conflict, Forbidden, Invalid
 
@@ -36,6 +37,11 @@ class DecisionAttempt:
     approver: str
     shown_hash: str
     now: datetime
+
+    @property
+    def requesters(self) -> tuple[str, ...]:
+        """Those who asked for the call."""
+        return requesters(self.loaded.head, self.loaded.continuation, self.request.path)
 
 
 def new_attempt(

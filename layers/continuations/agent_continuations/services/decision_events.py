@@ -76,8 +76,8 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
             check_vote(approval, attempt.approver)
             return Withdrawn(path=path, request_id=request_id, word=_attribution(attempt))
         case Reassign(to=to):
-            requester, former = attempt.loaded.head.requester, _former_approvers(attempt)
-            check_delegate(approval, policy, attempt.approver, to, requester, former=former)
+            asked_by, former = attempt.requesters, _former_approvers(attempt)
+            check_delegate(approval, policy, attempt.approver, to, asked_by, former=former)
             attribution = _attribution(attempt)
             return Reassigned(path=path, request_id=request_id, word=attribution, to=to)
         case _:
@@ -115,12 +115,15 @@ def _check_may_run_again(attempt: DecisionAttempt) -> None:
     """Check that a person who may not approve a call does not have it run again.
 
     Raises:
-        Forbidden: they started the run themselves, and the call needed an approval.
+        Forbidden: they asked for the call themselves, and it needed an approval.
     """
-    gate, requester = attempt.request.call.gate, attempt.loaded.head.requester
-    if gate and is_barred(gate, attempt.approver, requester):
+    gate = attempt.request.call.gate
+    if gate and is_barred(gate, attempt.approver, attempt.requesters):
         fields = [("approver", "must be another approver")]
-        why = f"{attempt.approver} started this run and cannot have its call run again"
+        why = (
+            f"{attempt.approver} started this run or wrote to it,"
+            " and cannot have its call run again"
+        )
         raise Forbidden(why, fields)
 
 
@@ -167,7 +170,7 @@ def _vote(
         policy,
         attempt.approver,
         groups=response.groups,
-        requester=attempt.loaded.head.requester,
+        requesters=attempt.requesters,
     )
     decision = decision.model_copy(update={"stage": stage, "member_of": group})
     if decision.verdict is Verdict.APPROVE:

@@ -13,6 +13,7 @@ from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.decisions.responses import Decide, GrantTerms, Response
 from agent_continuations.core.ids import is_opaque_id, opaque_id
 from agent_continuations.core.plans import RefusedPlan, ToolPlan
+from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import LoadedRun
 from agent_continuations.core.voting import eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
@@ -66,7 +67,11 @@ class GrantService:
         _check(policy, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = eligible_stage(
-            approval, policy, response.approver, groups=response.groups, requester=head.requester
+            approval,
+            policy,
+            response.approver,
+            groups=response.groups,
+            requesters=requesters(head, loaded.continuation, request.path),
         )
         arguments = request.asked.arguments if edited is None else edited
         masked = call.plan.masked if isinstance(call.plan, ToolPlan) else ()

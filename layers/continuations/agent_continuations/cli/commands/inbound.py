@@ -31,7 +31,8 @@ from agent_continuations.cli.selection import resolve_run_id
 def message(settings: Settings, run: str, text: str, key: str | None, wait: bool) -> None:
     """Send a message to a run.
 
-    A completed run continues with it. If TEXT is -, it is read from the standard input.
+    A completed run continues with it. If TEXT is -, it is read from the standard input. Who sends a
+    message has asked for what the run plans next, and may not approve that.
     """
     run_id = resolve_run_id(settings.api, run)
     path = run_path(run_id, "messages")

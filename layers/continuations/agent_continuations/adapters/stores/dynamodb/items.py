@@ -17,7 +17,7 @@ from agent_continuations.errors import NewerForm
 # The attributes of an item, as plain Python values.
 Item: TypeAlias = dict[str, Any]
 
-FORM = 6
+FORM = 7
 SHARDS = 8
 
 
