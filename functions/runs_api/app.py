@@ -1,5 +1,6 @@
 """HTTP for programs: start, read, list, decide, cancel. A route parses, calls a service, maps."""
 
+import os
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -7,6 +8,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from agent_continuations.bootstrap.callers import callers
 from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
 from agent_continuations.core.run import Status
@@ -37,7 +39,7 @@ from agent_continuations.views.run import (
     summary,
 )
 from agent_continuations.views.timeline import Timeline, timeline
-from runs_api.caller_identity import acting_for, caller, may_act_for_others, principal
+from runs_api.access import CallerAccess
 from runs_api.schemas import Decide, Happen, Say, Start, to_response
 
 # API Gateway gives up after 29 seconds.
@@ -46,6 +48,12 @@ MAX_TURN = 999_999_999
 # A page may have twice as much, and its list of agents comes on top; a response has up to 6 MB.
 MAX_PAGE_BYTES = 2_300_000
 
+UNKNOWN_CALLER = (
+    "it is not known which person this caller is, so the API takes no decision on requests of high"
+    " risk of this run; the page takes them. An operator can add the caller to the deployment's"
+    " callers."
+)
+
 logger = function_logger("runs-api")
 count = counter("runs-api")
 app = resolver(logger)
@@ -53,27 +61,35 @@ app = resolver(logger)
 
 @app.post("/runs")
 def start() -> Response[str]:
-    body, identity, key = parsed_body(app, Start), caller(app), _key()
+    body, access = parsed_body(app, Start), _access()
+    access.check_start(body.agent)
     head = services().runs.start(
         body.agent,
         body.input,
-        key=key,
+        key=_key(access),
         metadata=body.metadata,
-        requester=acting_for(body.requester, identity, "requester") or identity,
+        requester=access.requester(body.requester, "requester"),
+        starter=access.caller.name,
     )
     log_run(logger, head.run_id)
     count("RunsStarted")
-    started = Accepted(run_id=head.run_id, status=head.status, links=links(head.run_id))
+    started = Accepted(
+        run_id=head.run_id,
+        status=head.status,
+        links=links(head.run_id),
+        warning=None if access.callers.knows(head.requester or "") else UNKNOWN_CALLER,
+    )
     return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
 
 
 @app.get("/runs")
 def page() -> Response[str]:
-    query = app.current_event.query_string_parameters or {}
+    query, access = app.current_event.query_string_parameters or {}, _access()
     check_parameters(query, ("status", "agent", "cursor", "limit"))
     found = services().runs.page(
         status=parsed_status(query.get("status")),
         agent=query.get("agent"),
+        starter=None if access.is_operator else access.caller.name,
         cursor=query.get("cursor"),
         limit=_number("limit", query.get("limit", "50"), 100),
     )
@@ -84,11 +100,12 @@ def page() -> Response[str]:
 def read(run_id: str) -> Response[str]:
     query = app.current_event.query_string_parameters or {}
     check_parameters(query, ("wait", "after"))
-    runs = services().runs
+    runs, access = services().runs, _access()
     if "wait" in query:
         seconds = _number("wait", query["wait"], MAX_WAIT_SECONDS)
+        access.readable(run_id)
         runs.watch(run_id, seconds, after=query.get("after"))
-    loaded = runs.look(run_id)
+    loaded = access.readable(run_id)
     # Undelivered notices only matter while the run is suspended.
     waits = loaded.head.status is Status.SUSPENDED
     notices = runs.store.notices(run_id) if waits else ()
@@ -98,24 +115,25 @@ def read(run_id: str) -> Response[str]:
 
 @app.get("/runs/<run_id>/continuation")
 def continuation(run_id: str) -> Response[str]:
-    return json_response(services().runs.look(run_id).continuation)
+    return json_response(_access().readable(run_id).continuation)
 
 
 @app.get("/runs/<run_id>/timeline")
 def run_timeline(run_id: str) -> Response[str]:
-    loaded = services().runs.look(run_id)
+    loaded = _access().readable(run_id)
     return json_response(Timeline(items=tuple(timeline(loaded.snapshot, loaded.continuation))))
 
 
 @app.get("/runs/<run_id>/audit")
 def run_audit(run_id: str) -> Response[str]:
-    return json_response(audit(services().runs.look(run_id)).model_dump(mode="json"))
+    return json_response(audit(_access().readable(run_id)).model_dump(mode="json"))
 
 
 @app.get("/runs/<run_id>/messages")
 def read_messages(run_id: str) -> Response[str]:
     query = app.current_event.query_string_parameters or {}
     check_parameters(query, ("path", "turn", "cursor", "limit"))
+    _access().readable(run_id)
     turn = query.get("turn")
     page = model_requests(
         services().runs,
@@ -130,26 +148,30 @@ def read_messages(run_id: str) -> Response[str]:
 
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
-    body = parsed_body(app, Decide)
-    result = services().decisions.decide(run_id, body.request_id, to_response(body, caller(app)))
+    body, access = parsed_body(app, Decide), _access()
+    is_proven = access.proves_approver(run_id, body.request_id)
+    response = to_response(body, access, is_proven=is_proven)
+    result = services().decisions.decide(run_id, body.request_id, response)
     count("Decisions")
     return json_response(decision_result_view(run_id, result))
 
 
 @app.post("/runs/<run_id>/messages")
 def send_message(run_id: str) -> Response[str]:
-    body, identity = parsed_body(app, Say), caller(app)
-    sender = acting_for(body.sender, identity, "sender") or identity
-    stored = services().inbound.message(run_id, body.content, key=_key(), sender=sender)
+    body, access = parsed_body(app, Say), _access()
+    access.check_control(run_id)
+    sender = access.requester(body.sender, "sender")
+    stored = services().inbound.message(run_id, body.content, key=_key(access), sender=sender)
     accepted = MessageView(run_id=run_id, message_id=stored.message_id, at=stored.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/events/<name>")
 def send_event(run_id: str, name: str) -> Response[str]:
-    body = parsed_body(app, Happen)
+    body, access = parsed_body(app, Happen), _access()
+    access.check_events(run_id)
     signal = services().inbound.signal(
-        run_id, unquote(name), body.payload, correlation=body.correlation, key=_key()
+        run_id, unquote(name), body.payload, correlation=body.correlation, key=_key(access)
     )
     accepted = SignalView(run_id=run_id, event_id=signal.event_id, name=signal.name, at=signal.at)
     return json_response(accepted, HTTPStatus.ACCEPTED)
@@ -171,32 +193,38 @@ def grants() -> Response[str]:
 
 @app.post("/grants/<grant_id>/revoke")
 def revoke(grant_id: str) -> Response[str]:
-    identity = caller(app)
-    only_of = None if may_act_for_others() else identity
-    grant = services().grants.revoke(grant_id, by=identity, only_of=only_of)
+    access = _access()
+    caller = access.caller
+    only_of = None if access.is_operator or access.decides_for_others else caller.name
+    by = caller.person or caller.arn
+    grant = services().grants.revoke(grant_id, by=by, only_of=only_of)
     return json_response(grant_view(grant, utc_now()))
 
 
 @app.post("/runs/<run_id>/cancel")
 def cancel(run_id: str) -> Response[str]:
+    _access().check_control(run_id)
     head = services().control.cancel(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/pause")
 def pause(run_id: str) -> Response[str]:
+    _access().check_control(run_id)
     head = services().control.pause(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/resume")
 def resume(run_id: str) -> Response[str]:
+    _access().check_control(run_id)
     head = services().control.resume(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
 
 @app.post("/runs/<run_id>/redrive")
 def redrive(run_id: str) -> Response[str]:
+    _access().check_control(run_id)
     head = services().control.redrive(run_id)
     return json_response(summary(head), HTTPStatus.ACCEPTED)
 
@@ -213,7 +241,21 @@ def _number(name: str, text: str, most: int, *, least: int = 1) -> int:
     raise Invalid(f"invalid {name}", [(name, f"must be a number from {least} to {most}")])
 
 
-def _key() -> str | None:
+def _access() -> CallerAccess:
+    """The rights of the caller of the present request."""
+    arn = app.current_event.request_context.identity.user_arn or "unknown caller"
+    all_decide = os.environ["CALLERS_MAY_ACT_FOR_APPROVERS"]
+    all_name = os.environ["CALLERS_MAY_NAME_REQUESTERS"] or all_decide
+    return CallerAccess.of(
+        arn,
+        callers(),
+        services().runs,
+        all_decide_for_others=all_decide == "yes",
+        all_name_requesters=all_name == "yes",
+    )
+
+
+def _key(access: CallerAccess) -> str | None:
     """The caller's Idempotency-Key. Callers have keys of their own: nobody finds or blocks what
     another one sends by using its key.
     """
@@ -222,4 +264,4 @@ def _key() -> str | None:
         return None
     if not 1 <= len(key) <= 255:
         raise Invalid("invalid key", [("Idempotency-Key", "must have 1 to 255 characters")])
-    return f"{principal(caller(app))} {key}"  # an ARN has no space
+    return f"{access.caller.name} {key}"  # neither an ARN nor an address has a space

@@ -13,9 +13,9 @@ from agent_continuations.core.decisions.responses import (
     Response,
     WithdrawApproval,
 )
-from agent_continuations.errors import Forbidden, Invalid
+from agent_continuations.errors import Invalid
 from agent_continuations.handlers.routing import RequestBody
-from runs_api.caller_identity import acting_for, may_act_for_others
+from runs_api.access import CallerAccess
 
 Short: TypeAlias = Annotated[str, Field(max_length=256)]
 
@@ -66,8 +66,13 @@ class Happen(RequestBody):
     correlation: Short | None = None
 
 
-def to_response(body: Decide, caller: str) -> Response:
+def to_response(body: Decide, access: CallerAccess, *, is_proven: bool) -> Response:
     """The response in a body.
+
+    Args:
+        body: the body.
+        access: the rights of the caller.
+        is_proven: whether it is known who decides, and that they did not ask for the call.
 
     Raises:
         Invalid: a field does not belong to the decision, or one is missing.
@@ -88,15 +93,15 @@ def to_response(body: Decide, caller: str) -> Response:
         raise Invalid(
             f"invalid fields for {body.decision}", [(each, "not allowed here") for each in wrong]
         )
-    if body.groups and not may_act_for_others():
-        raise Forbidden("callers can act only as themselves", [("groups", "not allowed here")])
+    caller = access.caller
     attribution: dict[str, Any] = {
-        "approver": acting_for(body.approver, caller, "approver"),
-        "decided_by": caller,
+        "approver": access.approver(body.approver),
+        "decided_by": caller.person or caller.arn,
         "via": "api",
         "reason": body.reason,
-        "groups": body.groups,
-        "authentication": f"iam {caller}",
+        "groups": access.groups(body.groups),
+        "authentication": f"iam {caller.arn}",
+        "is_proven": is_proven,
         "arguments_hash": body.arguments_hash,
     }
     match body.decision:

@@ -61,6 +61,8 @@ USER = "arn:aws:iam::123456789012:user/"
 def test_each_caller_has_idempotency_keys_of_its_own(
     deployment: Deployment, first: str, second: str, is_same: bool
 ) -> None:
+    for account, kind in (("123456789012", "role"), ("123456789012", "user"), ("9" * 12, "user")):
+        deployment.know_caller(f"arn:aws:iam::{account}:{kind}/*", operator=True)
     started = [deployment.post_run(HR, key="k1", caller=each) for each in (first, second)]
     assert [each.status for each in started] == [202, 202]
     one, other = (each.json()["run_id"] for each in started)

@@ -82,6 +82,12 @@ class DeployedStack:
         self.mailbox.sent_messages.clear()
         self.allow_sender()
 
+    def know_caller(self, arn: str, **entry: Any) -> None:
+        """Put a caller into the parameter store, as an operator does."""
+        name = f"/{self.table}/callers/{uuid4().hex}"
+        value = json.dumps({"arn": arn, **entry})
+        boto3.client("ssm").put_parameter(Name=name, Value=value, Type="String")
+
     # -- what CloudFormation does --------------------------------------------------------------
 
     def keep_secret(self, name: str, value: str) -> None:
@@ -135,7 +141,11 @@ class DeployedStack:
     def _named(self, name: str) -> str:
         if name.endswith("Function.Arn"):
             return Context(name.removesuffix(".Arn")).invoked_function_arn
-        pseudo = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com"}
+        pseudo = {
+            "AWS::Region": REGION,
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": self.table,
+        }
         return {**pseudo, **self.parameters, **self.physical}[name]
 
     # -- what Lambda does ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from agent_continuations.adapters.stores.memory import InMemoryInbox, InMemoryStore
 from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.auth.callers import Callers
 from agent_continuations.core.notice import Notice
 from agent_continuations.core.request_profile import RequestProfile
 from agent_continuations.core.run import JournalEntry, RunHead
@@ -171,8 +172,11 @@ class HostileRun:
                 patch.setattr(f"{function}.app.services", lambda: self.services)
             patch.setattr("approvals_api.app.inbox", lambda: self.inbox)
             patch.setattr("approvals_api.app.registry", registry)
+            patch.setattr("runs_api.app.callers", Callers)
             patch.setattr("approvals_api.app.approval_links", lambda: _links)
             patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tests")
             patch.setenv("WEB_IS_OPEN", "yes")
+            patch.setenv("CALLERS_MAY_ACT_FOR_APPROVERS", "no")
+            patch.setenv("CALLERS_MAY_NAME_REQUESTERS", "")
             patch.setenv("PUBLIC_URL", "http://localhost")
             yield

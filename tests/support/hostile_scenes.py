@@ -44,6 +44,7 @@ MARKERS = (
 NAMES = {name: f"zz{name}zz" for name in ("chief", "clerk", "refused")}
 ANN, BOB, CARL = (f"zz{name}zz@example.com" for name in ("ann", "bob", "carl"))
 GROUP = "group:zzgroupzz"
+PORTAL = "arn:aws:iam::123456789012:role/onboarding-portal"  # the caller in the examples of events
 
 Words = Mapping[str, str]
 EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[Event, ...])
@@ -120,7 +121,7 @@ class RecordedRun:
         )
         metadata = {"zzmetadatazz": "zzmetadatazz"}
         started = self.services.runs.start(
-            "zzchiefzz", "zzgoalzz", metadata=metadata, requester="zzrequesterzz"
+            "zzchiefzz", "zzgoalzz", metadata=metadata, requester="zzrequesterzz", starter=PORTAL
         )
         self.run_id = started.run_id
         self.runner.advance(self.run_id)

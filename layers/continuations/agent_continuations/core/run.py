@@ -67,6 +67,8 @@ class RunHead(FrozenModel):
         model_pause: the back-off during which no model is called.
         obstacle: when the run is tried again that is blocked by what `note` says.
         requester: the identity that started the run, if it is known.
+        starter: the caller that started the run, and so may read and control it: the person, or the
+            role or user; None if it is not known.
         senders: who had sent the messages that the run which started this one had read; they asked
             for what this run does, too.
         trail: the end of the run's audit trail.
@@ -99,6 +101,7 @@ class RunHead(FrozenModel):
     model_pause: ModelBackoff | None = None
     obstacle: Obstacle | None = None
     requester: str | None = None
+    starter: str | None = None
     senders: tuple[str, ...] = ()
     trail: ChainHead = ChainHead()
     paused: bool = False

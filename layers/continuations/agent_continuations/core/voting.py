@@ -261,11 +261,12 @@ def check_delegate(
         names = ", ".join(allowed) or "nobody"
         raise Invalid(f"this can be reassigned only to {names}", [("to", f"must be {names}")])
     is_listed = normalized(to) in map(normalized, policy.delegates or ())
-    if not is_listed and not _is_address(to):
+    if not is_listed and not is_address(to):
         raise Invalid("enter an e-mail address", [("to", "must be an e-mail address")])
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is one plain mail address."""
     return len(text) <= MAX_ADDRESS_CHARACTERS and _ADDRESS.fullmatch(text) is not None
 
 

@@ -62,6 +62,7 @@ def start_child(
         due=now + WAKE_UP_GRACE,
         metadata=head.metadata,
         requester=head.requester,
+        starter=head.starter,
         senders=tuple(each for each in requesters(head, root, path) if each != head.requester),
         parent=Parent(run_id=head.run_id, path=path_text(path)),
     )

@@ -218,6 +218,7 @@ class RunStore(Protocol):
         *,
         status: Status | None = None,
         agent: str | None = None,
+        starter: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:

@@ -122,3 +122,7 @@ def check_signed_in(response: Response) -> None:
     if response.via not in AUTHENTICATED_SOURCES:
         fields = [("approver", "must be signed in")]
         raise Forbidden("high risk: sign in to decide", fields)
+    if not response.is_proven or (response.via == "api" and response.groups):
+        fields = [("approver", "must sign in")]
+        why = "it is not known who asked for this and who decides, or only the caller says so"
+        raise Forbidden(f"high risk: {why}; sign in at the page to decide", fields)

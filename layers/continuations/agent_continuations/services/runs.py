@@ -84,6 +84,7 @@ class RunService:
         key: str | None = None,
         metadata: Mapping[str, str] | None = None,
         requester: str | None = None,
+        starter: str | None = None,
     ) -> RunHead:
         """Start a run, or find the one that the same `key` and request started before.
 
@@ -94,6 +95,7 @@ class RunService:
             metadata: labels, for the caller's own use.
             requester: the person who requests the run. They may not approve its calls, unless a
                 policy allows it.
+            starter: the caller that starts it, whose run it is.
 
         Raises:
             NotFound: there is no agent of this name that can be started.
@@ -128,6 +130,7 @@ class RunService:
             due=now + WAKE_UP_GRACE,
             metadata=labels,
             requester=storable(requester),
+            starter=storable(starter),
         )
         started = Started(continuation=first_frame(found, task), at=now)
         stored = self.store.create(head, JournalEntry(START_KEY, (started,)))
@@ -246,16 +249,24 @@ class RunService:
         *,
         status: Status | None = None,
         agent: str | None = None,
+        starter: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
         """Heads of runs, newest first.
 
+        Args:
+            status: of the runs; None for any.
+            agent: of the runs; None for any.
+            starter: whose runs; None for everybody's.
+            cursor: `next` of the page before; None for the first.
+            limit: the most heads.
+
         Raises:
             Invalid: the cursor is not one that this method returned.
         """
         return self.store.list_runs(
-            self.tenant, status=status, agent=agent, cursor=cursor, limit=limit
+            self.tenant, status=status, agent=agent, starter=starter, cursor=cursor, limit=limit
         )
 
     def head(self, run_id: str) -> RunHead:

@@ -70,11 +70,12 @@ class Links(TypedDict):
 
 
 class Accepted(ApiModel):
-    """The response to starting a run."""
+    """The response to starting a run. `warning` says what the caller should know beside it."""
 
     run_id: str
     status: Status
     links: Links
+    warning: str | None = None
 
 
 class MessageView(ApiModel):

@@ -1,5 +1,6 @@
 """Approval policies, as they are pinned to a call."""
 
+import re
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 from unicodedata import normalize
@@ -9,6 +10,8 @@ from pydantic import Field, model_validator
 from agent_continuations.core.base import FrozenModel
 
 GROUP = "group:"
+_SESSION = re.compile(r"(arn:[a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/(.*)", re.DOTALL)
+_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/(?:.*/)?([^/]+)", re.DOTALL)
 
 
 class Risk(StrEnum):
@@ -114,11 +117,22 @@ def is_group(name: str) -> bool:
 
 def resembles(name: str, other: str) -> bool:
     """Whether two names may be one person's: they are equal but for case, a dot at the end, and
-    characters that Unicode calls compatible.
+    characters that Unicode calls compatible; or they are sessions of one IAM role; or one is an IAM
+    user's, or a session's, that is called as the other.
 
     Only for refusals. Names that are equal in this way are not equal where somebody may answer.
     """
-    return folded(name) == folded(other)
+    return not _aliases(name).isdisjoint(_aliases(other))
+
+
+def _aliases(name: str) -> set[str]:
+    """The names that who has this name may also have."""
+    role = _SESSION.fullmatch(name)
+    if role:
+        principal = f"{role[1]}:iam::{role[2]}:role/{role[3]}"
+        return {folded(principal), *({folded(role[4])} if role[4] else ())}
+    user = _USER.fullmatch(name)
+    return {folded(name), *({folded(user[1])} if user else ())}
 
 
 def folded(name: str) -> str:

@@ -28,6 +28,7 @@ class _Response:
         groups: the groups that the approver is known to be in, as `group:name`.
         authentication: how the identity was verified.
         arguments_hash: the hash of the arguments that the approver saw, if it is known.
+        is_proven: whether the source knows who the approver is, if it is one that can.
     """
 
     approver: str | None = None
@@ -37,6 +38,7 @@ class _Response:
     groups: tuple[str, ...] = ()
     authentication: str | None = None
     arguments_hash: str | None = None
+    is_proven: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

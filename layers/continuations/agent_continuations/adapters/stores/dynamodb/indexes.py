@@ -50,6 +50,7 @@ class Indexes:
         *,
         status: Status | None,
         agent: str | None,
+        starter: str | None,
         cursor: str | None,
         limit: int,
     ) -> Page:
@@ -66,6 +67,7 @@ class Indexes:
                 for head in self._heads([key.split("#")[1] for key in keys])
                 if (status is None or head.status is status)
                 and (agent is None or head.agent == agent)
+                and (starter is None or head.starter == starter)
             ]
             if len(matching) > limit:
                 return Page(tuple(matching[:limit]), _write_cursor(list_key(matching[limit - 1])))

@@ -175,11 +175,12 @@ class DynamoDBStore:
         *,
         status: Status | None = None,
         agent: str | None = None,
+        starter: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
         return self._indexes.list_runs(
-            tenant, status=status, agent=agent, cursor=cursor, limit=limit
+            tenant, status=status, agent=agent, starter=starter, cursor=cursor, limit=limit
         )
 
     # -- grants ----------------------------------------------------------------------------------

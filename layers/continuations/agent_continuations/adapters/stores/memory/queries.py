@@ -27,6 +27,7 @@ def page(
     *,
     status: Status | None,
     agent: str | None,
+    starter: str | None,
     cursor: str | None,
     limit: int,
 ) -> Page:
@@ -44,7 +45,9 @@ def page(
     matching = [
         head
         for head in newest
-        if (status is None or head.status is status) and (agent is None or head.agent == agent)
+        if (status is None or head.status is status)
+        and (agent is None or head.agent == agent)
+        and (starter is None or head.starter == starter)
     ]
     more = len(matching) > limit
     return Page(tuple(matching[:limit]), matching[limit - 1].run_id if more else None)

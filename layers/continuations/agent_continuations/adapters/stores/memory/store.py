@@ -228,12 +228,15 @@ class InMemoryStore:
         *,
         status: Status | None = None,
         agent: str | None = None,
+        starter: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
         with self._lock:
             heads = [run.head for run in self._runs.values() if run.head.tenant == tenant]
-        return queries.page(heads, status=status, agent=agent, cursor=cursor, limit=limit)
+        return queries.page(
+            heads, status=status, agent=agent, starter=starter, cursor=cursor, limit=limit
+        )
 
     def _leased(self, run_id: str, epoch: int) -> RunRecord:
         """A run whose lease of this epoch is still held.
