@@ -414,12 +414,35 @@ def test_a_commit_is_refused_if_the_audit_trail_has_grown(store: Store, run: Run
     assert store.commit(run.run_id, epoch=epoch, entries=other, now=NOW)
 
 
-def test_the_requester_of_a_run_is_stored(store: Store) -> None:
-    head = new_head().model_copy(update={"requester": "ann@example.com"})
+def test_who_started_a_run_and_who_asked_for_it_are_stored(store: Store) -> None:
+    about = {
+        "requester": "ann@example.com",
+        "starter": "arn:aws:iam::123456789012:role/portal",
+        "senders": ("bob@example.com", "eve@example.com"),
+    }
+    head = new_head().model_copy(update=about)
     store.create(head, start())
     stored = store.head(head.run_id)
     assert stored
-    assert stored.requester == "ann@example.com"
+    assert (stored.requester, stored.starter, stored.senders) == tuple(about.values())
+
+
+def test_the_runs_of_one_starter_are_listed(store: Store) -> None:
+    tenant = opaque_id(random.randbytes(5))
+    whose = ["ann", "bob", None, "ann", "ANN"]
+    heads = [
+        store.create(
+            new_head(tenant=tenant, created=at(number)).model_copy(update={"starter": name}),
+            start(),
+        )
+        for number, name in enumerate(whose)
+    ]
+    first = store.list_runs(tenant, starter="ann", limit=1)
+    assert [each.run_id for each in first.heads] == [heads[3].run_id]
+    second = store.list_runs(tenant, starter="ann", cursor=first.next, limit=1)
+    assert [each.run_id for each in second.heads] == [heads[0].run_id]
+    assert second.next is None
+    assert store.list_runs(tenant, starter="eve").heads == ()
 
 
 def grant(tenant: str = "default", **more: Any) -> Grant:

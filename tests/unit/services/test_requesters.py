@@ -122,6 +122,13 @@ def test_a_message_to_a_child_run_counts_for_what_comes_of_its_result() -> None:
     assert there.decide(moved.run_id, asked(moved), "approve", approver=BOB).result == "done"
 
 
+def test_a_child_run_is_its_roots_starters() -> None:
+    here = runner(Approval([ANN]), inside="run", turns=[ASK, say("done")], clerk=[PAY])
+    head = here._services.runs.start("boss", "go", starter=BOB)
+    child = child_of(here.advance(head.run_id))
+    assert here._services.runs.head(child).starter == BOB
+
+
 def test_who_sent_a_message_is_not_reassigned_to_and_reassigns_nothing() -> None:
     turns = [say("hello"), say("how much?"), PAY, say("done")]
     here = runner(Approval([ANN, BOB], delegates=[CFO]), turns=turns)
