@@ -140,7 +140,15 @@ def _context() -> access.ApprovalsContext:
 
 
 def _person() -> Identity | None:
-    return signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+    """The person who is signed in. What they approved for later as a member of groups that they
+    have left ends here, where they first come with what the identity provider says now.
+    """
+    person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+    if person is not None:
+        for grant in services().grants.end_memberships(person.name, person.groups):
+            about = {"grant_id": grant.grant_id, "reason": grant.revoked_by}
+            logger.info("standing approval ended", extra=about)
+    return person
 
 
 def _sign_in(address: str) -> Response[str]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.core.approvals.policy import MAX_MEMBER_GRANT_SECONDS
+from agent_continuations.core.voting import approver_name
 from agent_continuations.errors import Conflict
 from agent_continuations.html.forms.form import FaultPlacement, fields
 from agent_continuations.html.forms.form import attach_faults as placed
@@ -51,7 +53,10 @@ def _field_name(name: str) -> str:
 def grant_form(visit: RequestAccess) -> GrantForm | None:
     """The form of a standing approval; None where the policy allows none."""
     policy, asked = visit.request.call.gate, visit.request.asked.arguments
-    longest = policy.grant_seconds // HOUR_SECONDS if policy else 0
+    seconds = policy.grant_seconds if policy else 0
+    if approver_name(visit.request.approvers, visit.approver, ()) is None:
+        seconds = min(seconds, MAX_MEMBER_GRANT_SECONDS)  # asked as a member of a group
+    longest = seconds // HOUR_SECONDS
     if not longest:
         return None
     return GrantForm(

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent_continuations import Approval, tool
 from tests.local.issuer import IssuerServer
+from tests.local.model_server import ModelServer
 from tests.support.deployment import Deployment
 from tests.support.form_page import Browser
+from tests.support.http_answers import Answer
+from tests.support.one_tool_agents import play
 from tests.support.safe_pages import assert_is_a_safe_page
 from tests.support.signed_in import CFO, LEAD, SignedInBrowser
 
@@ -62,6 +66,77 @@ def test_an_unchanged_grant_form_covers_the_identical_call_only(deployment: Depl
     agreed(deployment)
     assert ordered(deployment, CHAIRS)
     assert not ordered(deployment, CHEAPER)
+
+
+@tool(approval=Approval(["group:finance", CFO], risk="high", grant_seconds=30 * 24 * 3600))
+def wire(amount: int = 5) -> str:
+    """Wire."""
+    return f"wired {amount}"
+
+
+def wire_page(browser: SignedInBrowser, run_id: str, request_id: str) -> Answer:
+    query = {"grant": "1"}
+    params = {"token": run_id, "request_id": request_id}
+    headers = {"Cookie": browser.cookie}
+    return browser.deployment.http("signed-in-page", params=params, query=query, headers=headers)
+
+
+def wired(deployment: Deployment) -> str:
+    """The status of a further run."""
+    run_id = deployment.started("wirer", "go")
+    deployment.drain()
+    return str(deployment.read(run_id)["status"])
+
+
+def grant_wires(browser: SignedInBrowser, hours: str) -> int:
+    deployment = browser.deployment
+    run_id = deployment.suspended("wirer", "go")
+    params = {"token": run_id, "request_id": deployment.request_id(run_id)}
+    posted = Browser(wire_page(browser, run_id, params["request_id"]).body).posted
+    form = {**posted, "decision": "approve", "grant.hours": hours}
+    status = browser.post("signed-in-decision", form, accept="application/json", **params).status
+    deployment.drain()
+    return status
+
+
+def test_a_grant_of_a_member_ends_with_the_membership_and_after_a_day(
+    deployment: Deployment,
+    issuer: IssuerServer,
+    model: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play(monkeypatch, model, {"wirer": wire})
+    fred = SignedInBrowser(deployment, issuer, "fred@example.com", "finance", "staff")
+    assert grant_wires(fred, "720") == 422
+    assert grant_wires(fred, "25") == 422
+    run_id = deployment.suspended("wirer", "go")
+    page = wire_page(fred, run_id, deployment.request_id(run_id))
+    assert '<option value="24"' in page.body
+    assert '<option value="72"' not in page.body
+    assert grant_wires(fred, "24") == 200
+    fred.inbox()
+    assert wired(deployment) == "completed"
+    SignedInBrowser(deployment, issuer, "else@example.com", "staff").inbox()
+    assert wired(deployment) == "completed"
+    SignedInBrowser(deployment, issuer, "fred@example.com", "staff").inbox()
+    assert wired(deployment) == "suspended"
+    [line] = deployment.lines("standing approval ended")
+    assert line["reason"] == "left group:finance"
+    [grant] = deployment.http("list-grants").json()["items"]
+    assert (grant["lives"], grant["revoked_by"]) == (False, "left group:finance")
+
+
+def test_a_grant_of_somebody_asked_by_name_does_not_depend_on_groups(
+    deployment: Deployment,
+    issuer: IssuerServer,
+    model: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play(monkeypatch, model, {"wirer": wire})
+    cfo = SignedInBrowser(deployment, issuer, CFO)
+    assert grant_wires(cfo, "720") == 200
+    cfo.inbox()
+    assert wired(deployment) == "completed"
 
 
 def test_a_use_of_a_grant_is_in_the_audit_of_its_run(deployment: Deployment) -> None:

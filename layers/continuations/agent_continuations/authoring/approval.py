@@ -109,7 +109,8 @@ class Approval:
         self_approval: whether the requester of the run may approve.
         delegates: names or `*@domain` to which an approver may reassign a request; None for the
             approver's own domain, empty for nobody.
-        grant_seconds: maximum lifetime of a standing approval of similar calls; 0 for none.
+        grant_seconds: maximum lifetime of a standing approval of similar calls; 0 for none. One by
+            a member of a group lives for a day at most.
 
     Raises:
         ValueError: no approver is given, or too many, `needed` exceeds their number, or a time is

@@ -1,12 +1,12 @@
 """Makes, lists and revokes grants: standing approvals for similar calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_bytes
 from typing import Any
 
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant, Rule
-from agent_continuations.core.approvals.policy import ApprovalPolicy, normalized
+from agent_continuations.core.approvals.policy import MAX_MEMBER_GRANT_SECONDS, normalized
 from agent_continuations.core.approvals.request import Decision, Verdict
 from agent_continuations.core.base import storable
 from agent_continuations.core.decisions.lookup import Request
@@ -15,7 +15,7 @@ from agent_continuations.core.ids import is_opaque_id, opaque_id
 from agent_continuations.core.plans import RefusedPlan, ToolPlan
 from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import LoadedRun
-from agent_continuations.core.voting import eligible_stage
+from agent_continuations.core.voting import approver_name, eligible_stage
 from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.ports.clock import Clock
 from agent_continuations.ports.store import GrantStore
@@ -64,7 +64,6 @@ class GrantService:
             raise Invalid("a standing approval needs an approval", [("grant", "not allowed here")])
         if response.approver is None:
             raise Invalid("a standing approval needs an approver", [("approver", "required")])
-        _check(policy, wanted.seconds, wanted.max_uses)
         head, now = loaded.head, self._clock()
         _, group = eligible_stage(
             approval,
@@ -73,6 +72,10 @@ class GrantService:
             groups=response.groups,
             requesters=requesters(head, loaded.continuation, request.path),
         )
+        longest = policy.grant_seconds
+        if group is not None:
+            longest = min(longest, MAX_MEMBER_GRANT_SECONDS)
+        _check(longest, wanted.seconds, wanted.max_uses)
         arguments = request.asked.arguments if edited is None else edited
         masked = call.plan.masked if isinstance(call.plan, ToolPlan) else ()
         return Grant(
@@ -111,6 +114,25 @@ class GrantService:
         ]
         return sorted(mine, key=lambda each: each.made_at, reverse=True)
 
+    def end_memberships(self, approver: str, groups: Collection[str]) -> list[Grant]:
+        """End the grants that a person has given as a member of groups that they have left.
+
+        Args:
+            approver: the person.
+            groups: the groups that they are in now, as the identity provider says.
+
+        Returns:
+            The grants that ended.
+        """
+        now = self._clock()
+        return [
+            self._store.revoke(each, by=f"left {each.member_of}", now=now)
+            for each in self.all(approver)
+            if each.is_active(now)
+            and each.member_of is not None
+            and approver_name([each.member_of], approver, groups) is None
+        ]
+
     def revoke(self, grant_id: str, *, by: str, only_of: str | None = None) -> Grant:
         """End a grant. Decisions that it has made stand.
 
@@ -132,11 +154,11 @@ class GrantService:
         return self._store.revoke(found[0], by=by, now=self._clock())
 
 
-def _check(policy: ApprovalPolicy, seconds: int, max_uses: int | None) -> None:
-    if not policy.grant_seconds:
+def _check(longest: int, seconds: int, max_uses: int | None) -> None:
+    if not longest:
         raise Invalid("the policy allows no standing approval", [("grant", "not allowed here")])
-    if not 1 <= seconds <= policy.grant_seconds:
-        fields = [("grant.seconds", f"must be from 1 to {policy.grant_seconds}")]
+    if not 1 <= seconds <= longest:
+        fields = [("grant.seconds", f"must be from 1 to {longest}")]
         raise Invalid("the policy does not allow a standing approval for that long", fields)
     if max_uses is not None and not 1 <= max_uses <= MAX_USES:
         raise Invalid("invalid number of uses", [("grant.max_uses", f"must be 1 to {MAX_USES}")])

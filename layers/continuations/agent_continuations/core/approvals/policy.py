@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from agent_continuations.core.base import FrozenModel
 
 GROUP = "group:"
+MAX_MEMBER_GRANT_SECONDS = 24 * 3600
+"""The longest grant of somebody who is asked as a member of a group, since memberships end."""
 _SESSION = re.compile(r"(arn:[a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/(.*)", re.DOTALL)
 _USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/(?:.*/)?([^/]+)", re.DOTALL)
 
