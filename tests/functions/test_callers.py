@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from agent_continuations import Approval, tool
 from tests.local.model_server import ModelServer
@@ -289,4 +291,19 @@ def test_a_wrong_entry_stops_the_api_and_is_named_in_the_log(
 ) -> None:
     deployment.know_caller(**{"arn": "", **entry})
     deployment.post_run({"agent": "payer", "input": "go"}).refused(500)
-    assert f"the caller /{deployment.table}/callers/" in deployment.log.getvalue()
+    assert f"the callers in /{deployment.table}/callers/1" in deployment.log.getvalue()
+
+
+@pytest.mark.parametrize("error", [ClientError({"Error": {"Code": "ThrottlingException"}}, "x"),
+                                   EndpointConnectionError(endpoint_url="x")])  # fmt: skip
+def test_a_parameter_store_that_does_not_answer_is_not_an_empty_list(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(self: Any, operation: str, more: Any) -> Any:
+        if operation == "GetParameter":
+            raise error
+        return call_api(self, operation, more)
+
+    call_api = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(BaseClient, "_make_api_call", fails)
+    deployment.post_run({"agent": "payer", "input": "go"}).refused(503)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from agent_continuations.core.approvals.policy import normalized
 from agent_continuations.core.base import FrozenModel
@@ -58,6 +58,9 @@ class CallerEntry(FrozenModel):
         return principal == pattern
 
 
+_ENTRIES = TypeAdapter(list[CallerEntry])
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A caller of the API.
@@ -98,31 +101,27 @@ class Callers:
         self._entries = sorted(entries, key=lambda each: len(each.pattern), reverse=True)
 
     @classmethod
-    def read(cls, texts: Iterable[tuple[str, str]]) -> Self:
-        """Parses entries.
+    def read(cls, lists: Iterable[tuple[str, str]]) -> Self:
+        """Parses lists of entries.
 
         Args:
-            texts: the name and the JSON of each.
+            lists: the name and the JSON of each.
 
         Raises:
-            Fatal: one cannot be read. None is left out, since an entry may say who may not approve.
+            Fatal: one cannot be read. No entry is left out, since it may say who may not approve.
         """
-        entries = []
-        for name, text in texts:
+        entries: list[CallerEntry] = []
+        for name, text in lists:
             try:
-                entry = CallerEntry.model_validate_json(text)
+                found = _ENTRIES.validate_json(text)
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"]))
                 at = f" at {where}" if where else ""
-                raise Fatal(f"the caller {name} cannot be read: {first['msg']}{at}") from None
-            if not _PATTERN.fullmatch(entry.arn):
-                raise Fatal(f"the caller {name} is no ARN of an IAM role or user: {entry.arn}")
-            if entry.person is not None and not any(
-                is_address(entry.person.replace(SESSION, each)) for each in ("a", "a@example.com")
-            ):
-                raise Fatal(f"the person of the caller {name} is no mail address: {entry.person}")
-            entries.append(entry)
+                raise Fatal(f"the callers in {name} cannot be read: {first['msg']}{at}") from None
+            for each in found:
+                _check(name, each)
+            entries += found
         return cls(entries)
 
     def find(self, arn: str) -> Caller:
@@ -138,6 +137,15 @@ class Callers:
     def knows(self, name: str) -> bool:
         """Whether it is known who a name is: a person's, or that of a known caller."""
         return not name.startswith("arn:") or self.find(name).entry is not None
+
+
+def _check(name: str, entry: CallerEntry) -> None:
+    if not _PATTERN.fullmatch(entry.arn):
+        raise Fatal(f"the callers in {name}: {entry.arn} is no ARN of an IAM role or user")
+    if entry.person is not None and not any(
+        is_address(entry.person.replace(SESSION, each)) for each in ("a", "a@example.com")
+    ):
+        raise Fatal(f"the callers in {name}: {entry.person} is no mail address")
 
 
 def _person(entry: CallerEntry, session: str | None) -> str | None:

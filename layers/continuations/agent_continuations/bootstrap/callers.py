@@ -1,7 +1,8 @@
-"""The callers that the deployment knows, each in a parameter of its own below one path."""
+"""The callers that the deployment knows: lists in the parameter store, numbered from 1."""
 
 import os
 from collections.abc import Iterator
+from itertools import count
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,17 +18,21 @@ def callers() -> Callers:
     """The callers, at most a minute old.
 
     Raises:
-        Fatal: one of them cannot be read.
+        Fatal: a list cannot be read.
         Retryable: the parameter store does not answer.
     """
-    try:
-        return Callers.read(_parameters(os.environ["CALLERS_PATH"]))
-    except (ClientError, BotoCoreError) as error:
-        raise Retryable("the callers cannot be read") from error
+    return Callers.read(_lists(os.environ["CALLERS_PATH"]))
 
 
-def _parameters(path: str) -> Iterator[tuple[str, str]]:
-    pages = client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path)
-    for page in pages:
-        for each in page["Parameters"]:
-            yield each["Name"], each["Value"]
+def _lists(path: str) -> Iterator[tuple[str, str]]:
+    """The name and the text of each list. There may be several, because a parameter has 4 KB."""
+    for number in count(1):
+        name = f"{path}/{number}"
+        try:
+            yield name, client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                return
+            raise Retryable("the callers cannot be read") from error
+        except BotoCoreError as error:
+            raise Retryable("the callers cannot be read") from error
