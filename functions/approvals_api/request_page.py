@@ -12,7 +12,7 @@ from agent_continuations.authoring.registry import Registry
 from agent_continuations.core.approvals.policy import Preview
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision, Verdict
 from agent_continuations.core.call_hash import call_hash_of
-from agent_continuations.core.continuation import Call, Continuation, Turn
+from agent_continuations.core.continuation import Call, Continuation, Doubt, Turn
 from agent_continuations.core.decisions.lookup import Request
 from agent_continuations.core.ids import canonical_json
 from agent_continuations.core.path import path_text
@@ -127,6 +127,8 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "answer": _answer(request.decision),
         "escalates": bool(gate and approval and approval.escalated < len(gate.escalations)),
         "may_pass_on": may_reassign(visit),
+        "runs_now": _runs_now(call.doubt),
+        "said_no": [escape(each.approver) for each in call.doubt.votes] if call.doubt else [],
         "may_run_again": gate is None or not is_barred(gate, visit.approver, asked_by),
         "may_grant": bool(gate and gate.grant_seconds >= HOUR_SECONDS),
         "agents": root.agents_to(request.path),
@@ -145,6 +147,13 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "decision": request.decision,
         "nonce": visit.nonce,
     }
+
+
+def _runs_now(doubt: Doubt | None) -> bool:
+    """Whether one more word that the call did not happen has it run again."""
+    if doubt is None or not doubt.stages:
+        return True
+    return sum(each.needed for each in doubt.stages) - len(doubt.votes) <= 1
 
 
 def _last_word(request: Request) -> str:

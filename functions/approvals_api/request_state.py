@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from agent_continuations.core.approvals.policy import normalized
+from agent_continuations.core.doubts import vote_of
 from agent_continuations.core.requesters import requesters
 from agent_continuations.core.voting import approver_name, eligible_stage
 from agent_continuations.errors import Forbidden
@@ -23,6 +24,12 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
         return "doubted", ""
     if approval and approval.expires_at <= now:
         return "expired", ""
+    return _state_of_open(visit)
+
+
+def _state_of_open(visit: RequestAccess) -> tuple[str, str]:
+    head, request = visit.loaded.head, visit.request
+    approval, doubt = request.approval, request.call.doubt
     if approval and request.call.gate:
         if any(
             normalized(vote.approver) == normalized(visit.approver) for vote in approval.counted
@@ -38,6 +45,8 @@ def state_of(visit: RequestAccess, now: datetime) -> tuple[str, str]:
             )
         except Forbidden as error:
             return "looking", str(error)
+    elif doubt and vote_of(doubt, visit.approver):
+        return "looking", "you have said that it did not happen; others must still say so"
     elif request.approvers and not approver_name(request.approvers, visit.approver, visit.groups):
         return "looking", f"{visit.approver} was not asked for this decision"
     return "open", ""

@@ -377,6 +377,42 @@ def test_who_started_the_run_is_not_offered_to_have_its_call_run_again(
     assert deployment.read(run_id)["status"] == "suspended"
 
 
+def test_where_two_must_approve_two_say_that_it_did_not_happen(
+    deployment: Deployment, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tool(approval=Approval([ANN, BOB], needed="all"))
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    play(monkeypatch, model, {"payer": pay})
+    run_id = deployment.suspended("payer", "go")
+    for who in (ANN, BOB):
+        deployment.click(deployment.token(who))
+    deployment.messages("ResumeQueue")
+    deployment.lose(run_id, "0.0")
+    deployment.hint("ResumeQueue", run_id=run_id)
+    deployment.drain()
+    ann, bob = deployment.token(ANN), deployment.token(BOB)
+    page = deployment.page(ann)
+    assert_is_a_safe_page(page)
+    assert "It did not happen</button>" in page.body
+    assert "run it now" not in page.body
+    assert deployment.click(ann, "reject").status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["status"] == "suspended"
+    page = deployment.page(ann)
+    assert "you have said that it did not happen; others must still say so" in page.body
+    assert "<form" not in page.body
+    page = deployment.page(bob)
+    assert_is_a_safe_page(page)
+    assert f"That it did not happen, {ANN} has said." in page.body
+    assert "It did not happen: run it now" in page.body
+    assert deployment.click(bob, "reject").status == 303
+    deployment.drain()
+    assert deployment.read(run_id)["result"] == "paid"
+
+
 # -- after a restore of the table ------------------------------------------------------------------
 
 

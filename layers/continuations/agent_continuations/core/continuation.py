@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk
+from agent_continuations.core.approvals.policy import ApprovalPolicy, Preview, Risk, Stage
 from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.inbound import Message, Restore, Signal
@@ -46,12 +46,18 @@ class Doubt(FrozenModel):
 
     The call's approvers are asked or, if it needed no approval, the operators. If there are no
     operators either, any caller of the API can answer.
+
+    Attributes:
+        stages: how many of whom must say that it did not happen; one of `approvers` if empty.
+        votes: those who have said so.
     """
 
     request_id: str
     intent: Intent
     approvers: tuple[str, ...] = ()
     requested_at: datetime
+    stages: tuple[Stage, ...] = ()
+    votes: tuple[Decision, ...] = ()
 
 
 class Call(FrozenModel):

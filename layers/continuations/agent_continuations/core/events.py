@@ -209,6 +209,14 @@ class MarkedInDoubt(AuditedEvent):
     doubt: Doubt
 
 
+class DoubtVoted(AuditedEvent):
+    """A person said that a call in doubt did not happen, and others still must."""
+
+    kind: Literal["doubt_voted"] = "doubt_voted"
+    request_id: str
+    decision: Decision
+
+
 class DoubtResolved(AuditedEvent):
     """A person answered whether a call in doubt happened. Approve: it did. Reject: it did not."""
 
@@ -226,6 +234,7 @@ ApprovalEvent: TypeAlias = (
     | NoticeSent
     | Decided
     | MarkedInDoubt
+    | DoubtVoted
     | DoubtResolved
 )
 

@@ -27,11 +27,13 @@ from typing import assert_never
 
 from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.continuation import Call, Continuation, Turn
+from agent_continuations.core.doubts import doubt_resolved, doubt_voted, marked_in_doubt
 from agent_continuations.core.events import (
     ApprovalRequested,
     ConditionReached,
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Escalated,
     Event,
     InboundEvent,
@@ -50,7 +52,7 @@ from agent_continuations.core.events import (
 from agent_continuations.core.inbound_fold import inbound_received, without_signal
 from agent_continuations.core.outcome import Outcome
 from agent_continuations.core.path import Path, Step, parse_path, path_text
-from agent_continuations.core.plans import AgentPlan, Effect, Plan, RefusedPlan
+from agent_continuations.core.plans import AgentPlan, Plan, RefusedPlan
 from agent_continuations.core.transcript import answered_text, rejected_text
 from agent_continuations.core.tree import (
     change_active_frame,
@@ -135,9 +137,11 @@ def apply(  # noqa: C901 - one match over the kinds of events
             after = change_call(continuation, path, lambda call: _decided(call, event))
             return _fail_on_deadline(after, path, event)
         case MarkedInDoubt():
-            return change_call(continuation, path, lambda call: _marked_in_doubt(call, event))
+            return change_call(continuation, path, lambda call: marked_in_doubt(call, event))
+        case DoubtVoted():
+            return change_call(continuation, path, lambda call: doubt_voted(call, event))
         case DoubtResolved():
-            return change_call(continuation, path, lambda call: _doubt_resolved(call, event))
+            return change_call(continuation, path, lambda call: doubt_resolved(call, event))
         case _:
             assert_never(event)
 
@@ -269,30 +273,3 @@ def _decided(call: Call, event: Decided) -> Call:
         return _start_child(call, decision.decided_at)
     content = answered_text(decision)
     return call.model_copy(update={"outcome": Outcome(kind="ok", content=content)})
-
-
-def _marked_in_doubt(call: Call, event: MarkedInDoubt) -> Call:
-    if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:
-        raise IllegalEvent(f"doubt about {event.path}, which may simply run again")
-    if call.wait:
-        return call  # the outcome of the attempt is known
-    return call.model_copy(update={"intent": event.doubt.intent, "doubt": event.doubt})
-
-
-def _doubt_resolved(call: Call, event: DoubtResolved) -> Call:
-    if call.wait:
-        return call
-    if call.doubt is None or call.doubt.request_id != event.request_id:
-        raise IllegalEvent(f"an answer on {event.path}, where no doubt {event.request_id} waits")
-    if event.decision.verdict is Verdict.APPROVE:
-        # It happened. Its outcome is an entry of its own, stored in the same transaction, so that
-        # it and a late outcome from the lost lease exclude each other.
-        return call
-    return call.model_copy(
-        update={
-            "intent": None,
-            "doubt": None,
-            "attempts": call.doubt.intent.attempt,
-            "cleared_at": event.decision.decided_at,
-        }
-    )

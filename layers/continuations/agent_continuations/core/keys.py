@@ -10,6 +10,7 @@ from agent_continuations.core.events import (
     ConditionReached,
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Escalated,
     InboundEvent,
     MarkedInDoubt,
@@ -28,7 +29,7 @@ from agent_continuations.core.events import (
 from agent_continuations.core.path import Path, parse_path
 
 CallEntryKind: TypeAlias = Literal[
-    "hold", "approval", "then", "decision", "doubt", "answer", "wait", "poll", "outcome"
+    "hold", "approval", "then", "decision", "doubt", "word", "answer", "wait", "poll", "outcome"
 ]
 
 START_KEY = "!start"
@@ -44,6 +45,7 @@ _RANK: dict[CallEntryKind, str] = {
     "then": "!1then.{attempt:06d}",
     "decision": "!2decision",
     "doubt": "!3.{attempt:03d}.1doubt",
+    "word": "!3.{attempt:03d}.1then.{number:06d}",
     "answer": "!3.{attempt:03d}.2answer",
     "poll": "!4poll.{attempt:06d}",
     "outcome": "~outcome",
@@ -68,7 +70,7 @@ def inbound_key(name: str) -> str:
     return f"!told.{name}"
 
 
-def call_key(call: Path, kind: CallEntryKind, attempt: int = 0) -> str:
+def call_key(call: Path, kind: CallEntryKind, attempt: int = 0, number: int = 0) -> str:
     """The key of an event of one call.
 
     Args:
@@ -76,8 +78,9 @@ def call_key(call: Path, kind: CallEntryKind, attempt: int = 0) -> str:
         kind: the kind of entry.
         attempt: the number that separates entries of one kind: the tool's attempt for a doubt, the
             number in the audit trail for events of an open request, the number of a poll.
+        number: the number in the audit trail, for events of a request about an attempt.
     """
-    return _sort_key(call) + _RANK[kind].format(attempt=attempt)
+    return _sort_key(call) + _RANK[kind].format(attempt=attempt, number=number)
 
 
 def call_entry_key(event: CallEvent) -> str:
@@ -136,6 +139,8 @@ def trail_key(event: ApprovalEvent, attempt: int = 0) -> str:
             return call_key(path, "doubt", doubt.intent.attempt)
         case DoubtResolved():
             return call_key(path, "answer", attempt)
+        case DoubtVoted():
+            return call_key(path, "word", attempt, event.link.number if event.link else 0)
         case Voted() | Withdrawn() | Reassigned() | Escalated() | NoticeSent():
             return call_key(path, "then", event.link.number if event.link else 0)
         case _:

@@ -10,6 +10,7 @@ from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Escalated,
     Event,
     MarkedInDoubt,
@@ -65,7 +66,15 @@ def event_line(root: Continuation, event: Event, completed: Completed | None) ->
             message, details = _progress(root, event, completed)
         case ApprovalRequested() | MarkedInDoubt() | NoticeSent():
             message, details = "people asked", _request(root, event)
-        case Decided() | DoubtResolved() | Voted() | Withdrawn() | Reassigned() | Escalated():
+        case (
+            Decided()
+            | DoubtResolved()
+            | DoubtVoted()
+            | Voted()
+            | Withdrawn()
+            | Reassigned()
+            | Escalated()
+        ):
             message, details = _response(root, event)
         case _:
             return None
@@ -142,11 +151,13 @@ def _request(
 
 def _response(
     root: Continuation,
-    event: Decided | DoubtResolved | Voted | Withdrawn | Reassigned | Escalated,
+    event: Decided | DoubtResolved | DoubtVoted | Voted | Withdrawn | Reassigned | Escalated,
 ) -> tuple[str, dict[str, Any]]:
     """A person, a grant or a deadline has responded to a request. No person is named."""
     kind = (
-        "doubt" if isinstance(event, DoubtResolved) else root.call_at(parse_path(event.path)).asks
+        "doubt"
+        if isinstance(event, DoubtResolved | DoubtVoted)
+        else root.call_at(parse_path(event.path)).asks
     )
     request = {"kind": kind, "request_id": event.request_id}
     details: dict[str, Any]
@@ -154,7 +165,7 @@ def _response(
         case Decided(decision=decision) | DoubtResolved(decision=decision):
             message = "request decided"
             details = {"decision": decision.verdict.value, "via": decision.via}
-        case Voted(decision=decision):
+        case Voted(decision=decision) | DoubtVoted(decision=decision):
             message = "vote counted"
             details = {"decision": decision.verdict.value, "via": decision.via}
         case Withdrawn(word=word):

@@ -52,15 +52,16 @@ def doubt_request(
     """The request whether a call happened, to its approvers or, without any, to the operators."""
     attempt, call = effect.intent.attempt, root.call_at(effect.path)
     if call.approval:
-        approvers = call.approval.approvers
+        approvers, stages = call.approval.approvers, call.approval.stages
     elif call.gate:
-        approvers = call.gate.approvers
+        approvers, stages = call.gate.approvers, call.gate.stages
     else:
-        approvers = tuple(operators)
+        approvers, stages = tuple(operators), ()
     doubt = Doubt(
         request_id=request_id(head.run_id, effect.path, "doubt", attempt),
         intent=effect.intent,
         approvers=approvers,
+        stages=stages,
         requested_at=now,
     )
     return MarkedInDoubt(path=path_text(effect.path), doubt=doubt)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from agent_continuations.authoring.registry import Registry
+from agent_continuations.core import doubts
 from agent_continuations.core.approvals.policy import ApprovalPolicy, Risk, normalized
 from agent_continuations.core.approvals.request import (
     ApprovalRequest,
@@ -22,6 +23,7 @@ from agent_continuations.core.decisions.responses import (
 from agent_continuations.core.events import (
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Reassigned,
     ToolReturned,
     Voted,
@@ -66,8 +68,7 @@ def event_of(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Writ
     approval, policy = request.approval, request.call.gate
     path, request_id = path_text(request.path), request.request_id
     if approval is None or policy is None:
-        decision = _doubt_decision(attempt, registry)
-        return DoubtResolved(path=path, request_id=request_id, decision=decision)
+        return _doubt_event(attempt, _doubt_decision(attempt, registry))
     match response:
         case Decide():
             decision = decision_of(attempt, response, registry)
@@ -91,6 +92,26 @@ def _former_approvers(attempt: DecisionAttempt) -> list[str]:
         for event in attempt.loaded.snapshot.events()
         if isinstance(event, Reassigned) and event.request_id == attempt.request.request_id
     ]
+
+
+def _doubt_event(attempt: DecisionAttempt, decision: Decision) -> DoubtVoted | DoubtResolved:
+    """The event of a word on a call in doubt: a vote while others still must say that it did not
+    happen, else it resolves the doubt.
+
+    Raises:
+        Forbidden: enough have said so in the stage of the person.
+    """
+    request, doubt = attempt.request, attempt.request.call.doubt
+    about = {"path": path_text(request.path), "request_id": request.request_id}
+    if decision.verdict is Verdict.APPROVE or doubt is None or not doubt.stages:
+        return DoubtResolved(**about, decision=decision)
+    said = doubts.vote_of(doubt, attempt.approver)
+    if said is not None:
+        return DoubtVoted(**about, decision=said)
+    stage, group = doubts.stage_of(doubt, attempt.approver, attempt.response.groups)
+    decision = decision.model_copy(update={"stage": stage, "member_of": group})
+    agreed = doubts.is_agreed(doubts.with_vote(doubt, decision))
+    return (DoubtResolved if agreed else DoubtVoted)(**about, decision=decision)
 
 
 def _doubt_decision(attempt: DecisionAttempt, registry: Callable[[], Registry]) -> Decision:
@@ -227,7 +248,7 @@ def entries_of(request: Request, event: Written) -> list[JournalEntry]:
 def request_after(request: Request, event: Written) -> ApprovalRequest | None:
     """The request with the event applied; None for a doubt."""
     approval = request.approval
-    if approval is None or isinstance(event, DoubtResolved):
+    if approval is None or isinstance(event, DoubtResolved | DoubtVoted):
         return None
     if isinstance(event, Decided):
         approved = event.decision.verdict is Verdict.APPROVE

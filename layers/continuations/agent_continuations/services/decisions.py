@@ -23,6 +23,7 @@ from agent_continuations.core.decisions.responses import (
 )
 from agent_continuations.core.events import (
     Decided,
+    DoubtVoted,
     ToolReturned,
     Voted,
 )
@@ -109,6 +110,9 @@ class DecisionService:
         event = event_of(attempt, self._runs.registry)
         edited = event.decision.arguments if isinstance(event, Voted | Decided) else None
         grant = self._grants.prepare(attempt.loaded, attempt.request, response, wanted, edited)
+        doubt = attempt.request.call.doubt
+        if isinstance(event, DoubtVoted) and doubt and event.decision in doubt.votes:
+            return DecisionResult(event, None)  # the same word again
         if approval and isinstance(event, Voted) and event.decision in approval.votes:
             self._check_granted(attempt, event.decision)
             return DecisionResult(event, approval)  # the same vote again

@@ -5,7 +5,14 @@ from typing import Any, Literal, assert_never
 from agent_continuations.core.approvals.policy import DecisionSource
 from agent_continuations.core.approvals.request import Decision
 from agent_continuations.core.decisions.responses import DecisionResult
-from agent_continuations.core.events import Decided, DoubtResolved, Reassigned, Voted, Withdrawn
+from agent_continuations.core.events import (
+    Decided,
+    DoubtResolved,
+    DoubtVoted,
+    Reassigned,
+    Voted,
+    Withdrawn,
+)
 from agent_continuations.views.base import ApiModel, Rfc3339
 from agent_continuations.views.waiting import StageView, stage_views
 
@@ -44,7 +51,7 @@ def decision_result_view(run_id: str, result: DecisionResult) -> dict[str, Any]:
     """The view of the result of a response."""
     event, request = result.event, result.request
     match event:
-        case Decided() | DoubtResolved() | Voted():
+        case Decided() | DoubtResolved() | DoubtVoted() | Voted():
             fields = _decision_fields(event.decision)
         case Withdrawn(word=attribution):
             fields = {**dict(attribution), "decision": "withdraw", "decided_at": attribution.at}
@@ -59,6 +66,8 @@ def decision_result_view(run_id: str, result: DecisionResult) -> dict[str, Any]:
             assert_never(event)
     if not result.closed and request:
         fields |= {"open": True, "stages": stage_views(request)}
+    if isinstance(event, DoubtVoted):
+        fields |= {"open": True}
     return _view(run_id, event.request_id, **fields)
 
 

@@ -126,7 +126,7 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
             "It is not known whether {tool} happened between {since} and {until}: its process, or"
             " the record of that time, was lost."
             " Approve: it happened, the run continues and your reason is its result."
-            " Reject: it did not happen, and it can run now."
+            " Reject: it did not happen, and it can run again."
         ),
         heading="Did {tool} happen?",
         subject="Did {tool} happen?{high}",
@@ -139,8 +139,8 @@ REQUESTS: Final[Mapping[RequestKind, RequestLabel]] = {
         results=_pair("Answered: it happened", "Answered: it did not happen"),
         consequences=_pair(
             "The tool does not run again. The agent continues with what you found.",
-            "The tool runs now, with exactly these arguments."
-            " If it did happen after all, it will have happened twice.",
+            "The tool runs again, with exactly these arguments, once as many people have said so as"
+            " must approve it. If it did happen after all, it will have happened twice.",
         ),
         edit="",
         edited="",

@@ -11,6 +11,7 @@ from agent_continuations.core.events import (
     ConditionReached,
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Escalated,
     Event,
     MarkedInDoubt,
@@ -177,7 +178,7 @@ def _approval_entry(event: Event, root: Continuation, path: Path) -> Iterator[En
             )
         case Voted(decision=decision) | Decided(decision=decision):
             yield entry(kind="decision", request_id=event.request_id, **_decision_fields(decision))
-        case DoubtResolved(decision=decision):
+        case DoubtVoted(decision=decision) | DoubtResolved(decision=decision):
             yield entry(kind="answer", request_id=event.request_id, **_decision_fields(decision))
         case Withdrawn(word=attribution):
             text = f"{attribution.approver} took the approval back"

@@ -10,6 +10,7 @@ from agent_continuations.core.approvals.request import ApprovalRequest, Decision
 from agent_continuations.core.events import (
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Reassigned,
     Voted,
     Withdrawn,
@@ -88,7 +89,7 @@ class Reassign(_Response):
 
 
 Response: TypeAlias = Decide | WithdrawApproval | Reassign
-Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtResolved
+Written: TypeAlias = Decided | Voted | Withdrawn | Reassigned | DoubtVoted | DoubtResolved
 
 
 @dataclass(frozen=True, slots=True)
