@@ -1,5 +1,7 @@
 """HTTP for approvers: read-only pages, and the forms that decide."""
 
+import os
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -7,14 +9,15 @@ from urllib.parse import quote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from agent_continuations.auth.cookies import SESSION, set_cookie
 from agent_continuations.auth.identity import Identity, signed_in
 from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.links import approval_links
 from agent_continuations.bootstrap.log import function_logger
-from agent_continuations.bootstrap.services import inbox, services
+from agent_continuations.bootstrap.services import ended_sessions, inbox, services
 from agent_continuations.bootstrap.slack import slack_interactions
 from agent_continuations.core.approvals.request import Verdict
-from agent_continuations.errors import Conflict, ContinuationError, Invalid
+from agent_continuations.errors import Conflict, ContinuationError, Forbidden, Invalid
 from agent_continuations.handlers.metrics import counter
 from agent_continuations.handlers.problems import problem, problem_of
 from agent_continuations.handlers.responses import bare_response, json_response, problem_response
@@ -23,6 +26,9 @@ from agent_continuations.ports.clock import utc_now
 from agent_continuations.views.decision import decision_result_view
 from approvals_api import access, form_parsing, inbox_page, rendering, request_page
 from approvals_api.access import RequestAccess
+
+# A token is accepted so long after its end, and an ended session is kept longer than that.
+LEEWAY_SECONDS = 3600
 
 logger = function_logger("approvals-api")
 count = counter("approvals-api")
@@ -121,6 +127,29 @@ def signed_in_decide(run_id: str, request_id: str) -> Response[str]:
         return _refusal(error)
 
 
+@app.post("/signout")
+def sign_out() -> Response[str]:
+    """End the session here, also for whoever has a copy of its token. The one at the provider
+    continues.
+    """
+    headers = app.current_event.headers
+    if headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
+        return _refusal(Forbidden("another site cannot sign you out"))
+    person = _signed_in()
+    if person is not None:
+        until = datetime.fromtimestamp(person.expires_at + LEEWAY_SECONDS, UTC)
+        ended_sessions().end(person.session, until=until)
+    done = (
+        rendering.of("signed_out.html", {})
+        if wants_page(app)
+        else bare_response(HTTPStatus.NO_CONTENT)
+    )
+    secure = not os.environ["PUBLIC_URL"].startswith("http:")
+    gone = set_cookie(SESSION, "", secure=secure, seconds=0)
+    done.headers = {**done.headers, "Set-Cookie": gone}
+    return done
+
+
 @app.post("/slack/interactions")
 def slack() -> Response[str]:
     """Handle an interaction in Slack, which must be answered within 3 s."""
@@ -140,15 +169,23 @@ def _context() -> access.ApprovalsContext:
 
 
 def _person() -> Identity | None:
-    """The person who is signed in. What they approved for later as a member of groups that they
-    have left ends here, where they first come with what the identity provider says now.
+    """The person who is signed in, and has not signed out. What they approved for later as a member
+    of groups that they have left ends here, where they first come with what the identity provider
+    says now.
     """
-    person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
+    person = _signed_in()
+    if person is not None and ended_sessions().has_ended(person.session):
+        return None
     if person is not None:
         for grant in services().grants.end_memberships(person.name, person.groups):
             about = {"grant_id": grant.grant_id, "reason": grant.revoked_by}
             logger.info("standing approval ended", extra=about)
     return person
+
+
+def _signed_in() -> Identity | None:
+    """The person whose token is valid, whether the session has ended or not."""
+    return signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
 
 
 def _sign_in(address: str) -> Response[str]:

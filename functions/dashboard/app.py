@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent_continuations.auth.identity import signed_in
 from agent_continuations.bootstrap.log import function_logger
-from agent_continuations.bootstrap.services import services
+from agent_continuations.bootstrap.services import ended_sessions, services
 from agent_continuations.core.approvals.policy import GROUP
 from agent_continuations.core.voting import approver_name
 from agent_continuations.errors import ContinuationError, Forbidden
@@ -108,7 +108,7 @@ def _is_operator() -> bool:
         Forbidden: the signed-in person is not an operator.
     """
     person = signed_in(app.current_event.raw_event["requestContext"].get("authorizer") or {})
-    if person is None:
+    if person is None or ended_sessions().has_ended(person.session):
         return False
     group = os.environ["OPERATORS_GROUP"]
     if approver_name([f"{GROUP}{group}"], person.name, person.groups) is None:

@@ -1,4 +1,4 @@
-"""HTTP for people: sign in with the identity provider of the deployment, and sign out."""
+"""HTTP for people: sign in with the identity provider of the deployment."""
 
 import os
 from collections.abc import Sequence
@@ -67,17 +67,6 @@ def me() -> Response[str]:
     return json_response(Me(name=person.name, groups=person.groups))
 
 
-@app.post("/signout")
-def sign_out() -> Response[str]:
-    """Drop the token. The session at the provider continues."""
-    if app.current_event.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
-        raise Forbidden("another site cannot sign you out")
-    gone = _cookie(SESSION, "", 0)
-    if wants_page(app):
-        return _page(HTTPStatus.OK, "You are signed out.", [gone])
-    return Response(HTTPStatus.NO_CONTENT.value, body="", headers=_headers([gone]))
-
-
 @app.exception_handler(ContinuationError)  # type: ignore[untyped-decorator]
 def refusal(error: ContinuationError) -> Response[str]:
     """Answer people with a page, and programs with a problem document."""
@@ -132,13 +121,11 @@ def _see_other(location: str, *cookies: str) -> Response[str]:
     return Response(HTTPStatus.SEE_OTHER.value, headers=headers, body="")
 
 
-def _page(status: HTTPStatus, text: str, cookies: Sequence[str] = ()) -> Response[str]:
+def _page(status: HTTPStatus, text: str) -> Response[str]:
     # Not with the module: it loads a template engine, and most answers here are redirects.
     from signin.rendering import PAGES
 
-    page = PAGES.render("page.html", {"text": text, "url": f"{_base_url()}/signin"}, status)
-    page.headers = {**page.headers, "Set-Cookie": list(cookies)}
-    return page
+    return PAGES.render("page.html", {"text": text, "url": f"{_base_url()}/signin"}, status)
 
 
 def _headers(cookies: Sequence[str]) -> dict[str, str | list[str]]:

@@ -65,8 +65,9 @@ def test_no_function_may_do_everything_or_touch_everything(system: System, funct
             (condition,) = statement["Condition"].values()
             assert condition == {"ses:FromAddress": "approvals@example.com"}
         else:
-            # All objects of runs; all versions of a function.
-            rest = ":*" if set(actions) == {"lambda:InvokeFunction"} else "/runs/*"
+            # All objects of runs; all versions of a function; all lists of callers.
+            all_of = {"lambda:InvokeFunction": ":*", "ssm:GetParameter": "/callers/*"}
+            rest = all_of.get(actions[0], "/runs/*")
             assert not [each for each in resources if "*" in each.removesuffix(rest)]
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.local.issuer import IssuerServer, Key
-from tests.support.deployment import Deployment
+from tests.support.deployment import SECURITY, Deployment
 from tests.support.http_answers import CURL, Answer
 from tests.support.lambda_invocation import example
 
@@ -113,6 +113,34 @@ def test_a_program_signs_out_without_a_page(browser: Browser) -> None:
     browser.sign_in()
     assert browser.open("signout", headers=CURL).status == 204
     assert not browser.cookies
+
+
+def test_after_sign_out_a_copy_of_the_token_opens_no_page(
+    browser: Browser, deployment: Deployment
+) -> None:
+    deployment.suspended()
+    browser.sign_in(SECURITY, groups="operators")
+    copy = dict(browser.cookies)
+    pages = ("inbox", "web")
+    assert [browser.open(each, query={}).status for each in pages] == [200, 200]
+    browser.open("signout")
+    browser.cookies = copy
+    assert [browser.open(each, query={}).status for each in pages] == [303, 303]
+    before = deployment.state()
+    assert browser.open("inbox-decision").status == 401
+    assert deployment.state() == before
+    browser.sign_in(SECURITY, groups="operators")
+    assert [browser.open(each, query={}).status for each in pages] == [200, 200]
+
+
+def test_nobody_fills_the_table_with_sessions_that_never_were(
+    browser: Browser, deployment: Deployment
+) -> None:
+    before = deployment.items()
+    assert browser.open("signout").status == 200
+    browser.cookies = {"__Host-session": "e30.e30.e30"}
+    assert browser.open("signout").status == 200
+    assert deployment.items() == before
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

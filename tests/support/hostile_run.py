@@ -71,6 +71,13 @@ def filled_as_json(value: Any, words: Words) -> Any:
             return filled(value, words)
 
 
+class NoEndedSessions:
+    """Nobody has signed out."""
+
+    def has_ended(self, _session: str) -> bool:
+        return False
+
+
 class HostileRun:
     """A scene filled with texts, and the HTTP functions on it."""
 
@@ -171,6 +178,8 @@ class HostileRun:
             for function in ("approvals_api", "dashboard", "runs_api"):
                 patch.setattr(f"{function}.app.services", lambda: self.services)
             patch.setattr("approvals_api.app.inbox", lambda: self.inbox)
+            patch.setattr("approvals_api.app.ended_sessions", NoEndedSessions)
+            patch.setattr("dashboard.app.ended_sessions", NoEndedSessions)
             patch.setattr("approvals_api.app.registry", registry)
             patch.setattr("runs_api.app.callers", Callers)
             patch.setattr("approvals_api.app.approval_links", lambda: _links)

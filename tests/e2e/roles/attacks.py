@@ -14,6 +14,7 @@ from secrets import token_bytes
 from typing import Any
 
 from agent_continuations.auth.approval_links import ApprovalLinks
+from agent_continuations.auth.callers import Callers
 from agent_continuations.auth.event_signatures import EventSignatures
 from agent_continuations.bootstrap.aws import keys
 from agent_continuations.core.approvals.grant import ArgumentRule, Grant
@@ -243,8 +244,11 @@ class Attacks:
     def _new_run(self, what: str) -> Attack:
         run_ids: list[str] = []
 
+        reader = Callers().find(self._system.stack.client("sts").get_caller_identity()["Arn"])
+
         def start(_store: Store, services: Services) -> None:
-            run_ids.append(services.runs.start("procurement", f"Nothing, {what}.").run_id)
+            head = services.runs.start("procurement", f"Nothing, {what}.", starter=reader.name)
+            run_ids.append(head.run_id)
 
         written = self._rehearsal.written(None, start)
         return Attack(_writes(written), {STARTS: lambda: self._completed(*run_ids)})

@@ -5,6 +5,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import Any
@@ -99,6 +100,8 @@ def test_a_token_of_the_provider_identifies_a_person(server: IssuerServer) -> No
         name=ADA,
         groups=("group:finance", "group:admins"),
         authentication=f"oidc {server.url} sub=a%201 amr=pwd,mfa",
+        session=sha256(token.encode()).hexdigest(),
+        expires_at=jwt.decode(token, options={"verify_signature": False})["exp"],
     )
 
 
@@ -628,7 +631,7 @@ def test_a_cookie_without_the_prefix_is_ignored_over_https() -> None:
 
 
 def test_the_context_of_the_authorizer_is_parsed() -> None:
-    ada = Identity(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1")
+    ada = Identity(ADA, ("group:a", 'group:"b, c"'), "oidc https://idp sub=1", "ab", 1_900_000_000)
     assert identity.signed_in({**ada.context(), "principalId": ADA}) == ada
     assert all(isinstance(value, str) for value in ada.context().values())
 

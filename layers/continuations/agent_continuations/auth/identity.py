@@ -14,11 +14,15 @@ class Identity:
         name: the e-mail address, in lower case.
         groups: each as `group:<name>`, which is never an e-mail address.
         authentication: how the person was authenticated, for the audit trail; no secret.
+        session: the digest of the token, by which a session is known; no secret.
+        expires_at: when the token expires, in seconds since 1970.
     """
 
     name: str
     groups: tuple[str, ...]
     authentication: str
+    session: str
+    expires_at: int
 
     def context(self) -> dict[str, str]:
         """The authorizer context, of text only, which API Gateway passes to the functions."""
@@ -27,6 +31,8 @@ class Identity:
             "name": self.name,
             "groups": json.dumps(self.groups),
             "authentication": self.authentication,
+            "session": self.session,
+            "expires_at": str(self.expires_at),
         }
 
 
@@ -40,5 +46,9 @@ def signed_in(context: Mapping[str, Any]) -> Identity | None:
     if context.get("signed_in") != "yes":
         return None
     return Identity(
-        context["name"], tuple(json.loads(context["groups"])), context["authentication"]
+        context["name"],
+        tuple(json.loads(context["groups"])),
+        context["authentication"],
+        context.get("session", ""),  # an authorizer of an earlier version does not give these
+        int(context.get("expires_at", 0)),
     )

@@ -91,7 +91,7 @@ class OidcProvider:
             raise Forbidden("the token was issued to another client")
         if nonce is not None and claims.get("nonce") != nonce:
             raise Forbidden("the token belongs to another sign-in")
-        return self._identity(claims)
+        return self._identity(claims, sha256(token.encode()).hexdigest())
 
     def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """The address to redirect a browser to for the sign-in."""
@@ -150,7 +150,7 @@ class OidcProvider:
             raise Fatal(f"the identity provider rejects this client: {status}, {reason}")
         return str(answer.get("id_token", ""))
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any], session: str) -> Identity:
         """The identity in the claims.
 
         An address with `email_verified: false` may belong to another person, and is refused. Some
@@ -175,6 +175,8 @@ class OidcProvider:
             name=email.lower(),
             groups=tuple(f"group:{each}" for each in groups),
             authentication=" ".join(methods),
+            session=session,
+            expires_at=int(claims["exp"]),
         )
 
     def _key(self, kid: object) -> jwt.PyJWK:

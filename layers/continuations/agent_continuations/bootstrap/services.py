@@ -3,9 +3,14 @@
 import os
 from functools import cache
 
-from agent_continuations.adapters.stores.dynamodb import DynamoDBInbox, DynamoDBStore
+from agent_continuations.adapters.stores.dynamodb import (
+    DynamoDBEndedSessions,
+    DynamoDBInbox,
+    DynamoDBStore,
+)
 from agent_continuations.bootstrap.agents import registry
 from agent_continuations.bootstrap.aws import client
+from agent_continuations.ports.ended_sessions import EndedSessions
 from agent_continuations.ports.inbound_queue import InboundQueue
 from agent_continuations.ports.inbox import Inbox
 from agent_continuations.ports.queue import WorkQueue
@@ -29,6 +34,12 @@ def store() -> Store:
 def inbox() -> Inbox:
     """The inbox: the requests sent to each approver."""
     return DynamoDBInbox(client("dynamodb"), os.environ["OUTBOX_TABLE"])
+
+
+@cache
+def ended_sessions() -> EndedSessions:
+    """The sessions that people have ended."""
+    return DynamoDBEndedSessions(client("dynamodb"), os.environ["TABLE"])
 
 
 @cache

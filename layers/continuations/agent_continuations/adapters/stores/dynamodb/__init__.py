@@ -6,7 +6,8 @@ The items of one run share the partition key `R#<run>`:
     #H              the head: the only item of a run's state that changes; small
     J#<key>         a journal entry: written once, zlib-compressed JSON; a large value is in S3
 
-A tenant's grants are a partition `G#<tenant>` of items `<tool>#<grant>`. There are two sparse
+A tenant's grants are a partition `G#<tenant>` of items `<tool>#<grant>`, and a session that a
+person has ended is an item `S#<session>`, `ended`. There are two sparse
 indexes, which hold keys only. `due` (shard, time) is the timer service; runs that were never
 claimed have shards of their own in it. `runs` (tenant and shard, creation time) lists the runs.
 
@@ -19,11 +20,12 @@ A notice is written in the transaction of the entry that it tells of; a transact
 The keys of both tables differ, so that one table can be both.
 
 `table.py` sends the requests and `expressions.py` renders updates; above them there is one module
-for each kind of item (`heads`, `journal`, `outbox`, `grants`, `inbox`), `runs.py` for what spans
-them, and `store.py`, which is all of it as one `Store`.
+for each kind of item (`heads`, `journal`, `outbox`, `grants`, `inbox`, `ended_sessions`),
+`runs.py` for what spans them, and `store.py`, which is all of it as one `Store`.
 """
 
+from agent_continuations.adapters.stores.dynamodb.ended_sessions import DynamoDBEndedSessions
 from agent_continuations.adapters.stores.dynamodb.inbox import DynamoDBInbox
 from agent_continuations.adapters.stores.dynamodb.store import DynamoDBStore
 
-__all__ = ["DynamoDBInbox", "DynamoDBStore"]
+__all__ = ["DynamoDBEndedSessions", "DynamoDBInbox", "DynamoDBStore"]
