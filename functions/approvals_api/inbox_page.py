@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from aws_lambda_powertools.event_handler import Response
+from markupsafe import Markup
 
 from agent_continuations.auth.identity import Identity
 from agent_continuations.core.approvals.grant import Grant, Rule
@@ -14,6 +15,8 @@ from agent_continuations.core.call_hash import call_hash_of
 from agent_continuations.core.decisions.responses import Decide
 from agent_continuations.errors import ContinuationError, Invalid, NotFound
 from agent_continuations.html.durations import remaining
+from agent_continuations.html.marks import marked
+from agent_continuations.look_alikes import look_alike_lines
 from agent_continuations.ports.inbox import InboxEntry
 from agent_continuations.safe_text import Excerpt, escape, escape_json, excerpt
 from agent_continuations.views.labels import REQUESTS
@@ -33,6 +36,8 @@ class Entry:
     Attributes:
         pick: what is posted if it is selected; empty if it cannot be decided here, because it is
             not shown whole, or needs more than a yes or no.
+        marked: the arguments, with marks on characters that may be taken for others.
+        look_alikes: lines about these.
     """
 
     pick: str
@@ -41,6 +46,8 @@ class Entry:
     agent: str
     effect: str
     arguments: Excerpt
+    marked: Markup
+    look_alikes: Sequence[str]
     left: str
     risk: str
     kind: str
@@ -192,6 +199,8 @@ def _entry(visit: RequestAccess, now: datetime) -> Entry:
         agent=visit.loaded.continuation.agents_to(request.path)[-1],
         effect=_effect(visit),
         arguments=arguments,
+        marked=marked(arguments.text),
+        look_alikes=look_alike_lines(request.asked.arguments, _effect(visit)),
         left=remaining(approval.expires_at if approval else None, now),
         risk=call.risk.value,
         kind=request.kind,

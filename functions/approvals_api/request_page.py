@@ -19,7 +19,9 @@ from agent_continuations.core.path import path_text
 from agent_continuations.core.requesters import requesters
 from agent_continuations.core.voting import is_barred, with_vote
 from agent_continuations.html.durations import humanize, remaining
+from agent_continuations.html.marks import marked
 from agent_continuations.html.run_tree import nodes
+from agent_continuations.look_alikes import look_alike_lines
 from agent_continuations.safe_text import Excerpt, escape, escape_json, excerpt
 from agent_continuations.views.labels import REQUESTS
 from agent_continuations.views.run import totals
@@ -99,6 +101,7 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
     deadline = approval.expires_at if approval else None
     gate, asked = call.gate, request.asked.arguments
     arguments = shown_arguments(visit)
+    preview = _preview(call)
     asked_by = requesters(head, root, request.path)
     turns_there = root.frame_at(request.path[:-1]).turns[request.path[-1].turn :]
     turns, usage = totals(root)
@@ -106,9 +109,10 @@ def _about(visit: RequestAccess, now: datetime) -> dict[str, Any]:
         "kind": request.kind,
         "labels": REQUESTS[request.kind],
         "tool": call.plan.tool,
-        "preview": _preview(call),
+        "preview": preview,
         "risk": call.risk.value,
-        "arguments": _capped(arguments),
+        "arguments": marked(_capped(arguments)),
+        "look_alikes": look_alike_lines(asked, preview.effect if preview else ""),
         "is_cut": is_cut(visit),
         "has_arguments": bool(asked),
         "arguments_hash": call_hash_of(head, request.asked, request.path),

@@ -18,6 +18,7 @@ from agent_continuations.cli.rendering import (
     stage_lines,
 )
 from agent_continuations.core.approvals.request import Verdict
+from agent_continuations.look_alikes import look_alike_lines
 from agent_continuations.views.labels import REQUESTS
 
 
@@ -72,6 +73,8 @@ def request_lines(request: Wait, edited: dict[str, Any] | None = None) -> Iterat
     if request.preview and request.preview not in request.message:
         label = "  effect:" if edited is None else "  effect of the requested arguments:"
         yield join_parts(label, line_text(request.preview))
+    for each in look_alike_lines(request.arguments or {}, edited or {}, request.preview or ""):
+        yield line_text(f"  {each}", "red")
     if request.risk == "high":
         yield Text("  high risk: approvers must be signed in", "red")
     approvers = ", ".join(request.approvers or ()) or "anyone with access to the API"

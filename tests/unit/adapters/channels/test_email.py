@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from email.message import EmailMessage
+from html import unescape
 from typing import Any
 
 import boto3
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from agent_continuations.adapters.channels.email import EmailNotifier
@@ -15,6 +16,7 @@ from agent_continuations.authoring.agent import Agent
 from agent_continuations.core.approvals.policy import Preview
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal
+from agent_continuations.look_alikes import look_alikes
 from agent_continuations.safe_text import escape
 from tests.support.email_messages import (
     NOTIFIER,
@@ -50,9 +52,21 @@ def check(mail: EmailMessage) -> None:
 @example({"to": "\r\nBcc: eve@example.com\r\n\r\n<b>"})
 @example({"\ud800": "\udfff"})
 def test_arguments_stay_text(arguments: dict[str, Any]) -> None:
+    assume(not look_alikes(arguments))
     mail = received(arguments=arguments)
     check(mail)
     assert Markup(part(mail, "html")).found == BENIGN
+
+
+def test_characters_that_may_be_taken_for_others_are_pointed_out_as_text() -> None:
+    mail = received(arguments={"to": "\u0430<b>", "plain": "\u0430\r\nBcc: eve@example.com"})
+    check(mail)
+    code = "is U+0430 Cyrillic small letter a, and looks like a"
+    for kind in ("plain", "html"):
+        text = " ".join(unescape(part(mail, kind)).split())
+        assert "Characters that may be taken for others" in text
+        assert f"In \u0430<b>: \u0430 {code}" in text
+    assert "\u0430&lt;b&gt;" in part(mail, "html")
 
 
 @settings(deadline=None)
@@ -185,7 +199,8 @@ def test_a_doubt_is_a_question() -> None:
         words = " ".join(re.sub("<[^>]*>", "", body).split())
         assert "happen?" in words
         assert "the tool does not run again; the agent continues" in words
-        assert "the tool runs now; if it did happen after all, it will have happened twice" in words
+        again = "the tool runs again, once as many people say so as must approve it; if it did"
+        assert f"{again} happen after all, it will have happened twice" in words
         assert "if nobody answers" not in words
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from agent_continuations.core.approvals.policy import Risk, is_group
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Fatal, Retryable
+from agent_continuations.look_alikes import look_alike_lines
 from agent_continuations.safe_text import escape_json, escape_line
 from agent_continuations.views.labels import REQUESTS, subject
 
@@ -125,6 +126,7 @@ def _variables(notice: Notice, link: str, approver: str) -> dict[str, Any]:
         "high": high,
         "agents": [escape_line(each) for each in notice.agents],
         "arguments": escape_json(notice.arguments),
+        "look_alikes": look_alike_lines(notice.arguments, preview.effect if preview else ""),
         "effect": escape_line(preview.effect) if preview else "",
         "reversible": reversible[preview.reversible] if preview else "",
         "goal": escape_line(notice.goal),

@@ -15,6 +15,7 @@ from agent_continuations.core.approvals.request import Verdict
 from agent_continuations.core.awaiting import RequestKind
 from agent_continuations.core.notice import Notice
 from agent_continuations.errors import Invalid
+from agent_continuations.look_alikes import look_alike_lines
 from agent_continuations.safe_text import escape, escape_json, escape_line
 from agent_continuations.views.labels import REQUESTS, subject
 
@@ -90,6 +91,7 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
         *([section(_effect(notice.preview))] if notice.preview else []),
         *arguments[:MAX_ARGUMENT_SECTIONS],
         *([] if complete else [section("… truncated; the page shows everything.")]),
+        *_look_alikes(notice),
         section(f"{_facts(notice)}\nGoal: {escape_line(notice.goal)}"),
         {"type": "actions", "elements": [*buttons, _link(opening, link)]},
     ]
@@ -101,6 +103,14 @@ def private_notice(notice: Notice, link: str, *, own: bool) -> SlackMessage:
             )
         )
     return SlackMessage(blocks, plain(_title(notice), MAX_HEADER_CHARACTERS))
+
+
+def _look_alikes(notice: Notice) -> list[Block]:
+    """A section about characters that may be taken for others, if there are any."""
+    effect = notice.preview.effect if notice.preview else ""
+    lines = look_alike_lines(notice.arguments, effect)
+    text = "\n".join(["Characters that may be taken for others:", *lines])
+    return [section(text)] if lines else []
 
 
 def public_notice(notice: Notice, page: str) -> SlackMessage:
