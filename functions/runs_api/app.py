@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from agent_continuations.auth.callers import NO_CALLER
 from agent_continuations.bootstrap.callers import callers
 from agent_continuations.bootstrap.log import function_logger
 from agent_continuations.bootstrap.services import services
@@ -243,7 +244,7 @@ def _number(name: str, text: str, most: int, *, least: int = 1) -> int:
 
 def _access() -> CallerAccess:
     """The rights of the caller of the present request."""
-    arn = app.current_event.request_context.identity.user_arn or "unknown caller"
+    arn = app.current_event.request_context.identity.user_arn or NO_CALLER
     all_decide = os.environ["CALLERS_MAY_ACT_FOR_APPROVERS"]
     all_name = os.environ["CALLERS_MAY_NAME_REQUESTERS"] or all_decide
     return CallerAccess.of(

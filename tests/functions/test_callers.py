@@ -108,12 +108,20 @@ def test_the_name_of_a_session_approves_nothing(deployment: Deployment) -> None:
     assert not RAN
 
 
+def test_the_path_of_a_role_does_not_matter(deployment: Deployment) -> None:
+    deployment.know_caller(role("team/desk/Ops"), operator=True)
+    run_id = start(deployment)
+    assert read(deployment, run_id, session("Ops", "x")).status == 200
+    read(deployment, run_id, session("OpsToo", "x")).refused(404)
+
+
 @pytest.mark.parametrize("name", [ANN, ANN.upper(), f"x/{ANN}"])
 def test_the_name_of_a_session_or_user_that_started_a_run_does_not_approve_it(
     deployment: Deployment, name: str
 ) -> None:
     user = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-    callers = [user] if "/" in name else [user, session("AWSReservedSSO_Dev_1", name)]
+    federated = f"arn:aws:sts::{ACCOUNT}:federated-user/{name}"
+    callers = [user, federated, session("AWSReservedSSO_Dev_1", name)]
     for caller in callers:
         run_id = start(deployment, caller=caller)
         token = deployment.capabilities().token(
@@ -279,6 +287,8 @@ def test_some_callers_start_some_agents_only(deployment: Deployment) -> None:
         {"arn": session("Finance", "x")},
         {"arn": "arn:aws:iam::123456789012:role/a*b"},
         {"arn": "*"},
+        {"arn": role("ops/*")},
+        {"arn": role("aws-reserved/sso.amazonaws.com/AWSReservedSSO_Staff_*")},
         {"arn": role("a"), "person": "ann"},
         {"arn": role("a"), "person": "{session}{session}@@"},
         {"arn": role("a"), "operators": True},

@@ -11,13 +11,13 @@ from typing import Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from agent_continuations.core.approvals.policy import normalized
+from agent_continuations.core.approvals.policy import normalized, principal_of
 from agent_continuations.core.base import FrozenModel
 from agent_continuations.core.voting import is_address
 from agent_continuations.errors import Fatal
 
+NO_CALLER = "unknown caller"
 SESSION = "{session}"
-_SESSION_ARN = re.compile(r"(arn:[a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/(.*)", re.DOTALL)
 _PATTERN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]*\*?", re.ASCII)
 _PATH = re.compile(r"(arn:[a-z-]+:iam::\d{12}:role)/(?:[^/*]+/)*", re.ASCII)
 
@@ -126,22 +126,25 @@ class Callers:
 
     def find(self, arn: str) -> Caller:
         """The caller of an ARN as API Gateway gives it."""
-        session = _SESSION_ARN.fullmatch(arn)
-        principal = f"{session[1]}:iam::{session[2]}:role/{session[3]}" if session else arn
+        principal, session = principal_of(arn)
         entry = next((each for each in self._entries if each.matches(principal)), None)
-        person = _person(entry, session[4] if session else None) if entry else None
+        person = _person(entry, session) if entry else None
         if entry and entry.person and not person:
             entry = None  # it says who calls, and this session is nobody's
         return Caller(arn=arn, principal=principal, entry=entry, person=person)
 
     def knows(self, name: str) -> bool:
         """Whether it is known who a name is: a person's, or that of a known caller."""
-        return not name.startswith("arn:") or self.find(name).entry is not None
+        is_caller = name == NO_CALLER or name.startswith("arn:")
+        return not is_caller or self.find(name).entry is not None
 
 
 def _check(name: str, entry: CallerEntry) -> None:
     if not _PATTERN.fullmatch(entry.arn):
         raise Fatal(f"the callers in {name}: {entry.arn} is no ARN of an IAM role or user")
+    if entry.arn.endswith("*") and entry.pattern != entry.arn:
+        # Without the path, which no caller shows, it would match roles of other paths, too.
+        raise Fatal(f"the callers in {name}: {entry.arn} has a path and a *; name roles without it")
     if entry.person is not None and not any(
         is_address(entry.person.replace(SESSION, each)) for each in ("a", "a@example.com")
     ):

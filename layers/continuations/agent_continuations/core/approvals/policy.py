@@ -13,7 +13,6 @@ GROUP = "group:"
 MAX_MEMBER_GRANT_SECONDS = 24 * 3600
 """The longest grant of somebody who is asked as a member of a group, since memberships end."""
 _SESSION = re.compile(r"(arn:[a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/(.*)", re.DOTALL)
-_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/(?:.*/)?([^/]+)", re.DOTALL)
 
 
 class Risk(StrEnum):
@@ -119,22 +118,29 @@ def is_group(name: str) -> bool:
 
 def resembles(name: str, other: str) -> bool:
     """Whether two names may be one person's: they are equal but for case, a dot at the end, and
-    characters that Unicode calls compatible; or they are sessions of one IAM role; or one is an IAM
-    user's, or a session's, that is called as the other.
+    characters that Unicode calls compatible; or they are sessions of one IAM role; or one is that
+    of an IAM user, or a session, that is called as the other.
 
     Only for refusals. Names that are equal in this way are not equal where somebody may answer.
     """
     return not _aliases(name).isdisjoint(_aliases(other))
 
 
+def principal_of(arn: str) -> tuple[str, str | None]:
+    """The ARN of the IAM role of a session, and the session's name; any other name as it is, and
+    None.
+    """
+    session = _SESSION.fullmatch(arn)
+    if session is None:
+        return arn, None
+    return f"{session[1]}:iam::{session[2]}:role/{session[3]}", session[4]
+
+
 def _aliases(name: str) -> set[str]:
     """The names that who has this name may also have."""
-    role = _SESSION.fullmatch(name)
-    if role:
-        principal = f"{role[1]}:iam::{role[2]}:role/{role[3]}"
-        return {folded(principal), *({folded(role[4])} if role[4] else ())}
-    user = _USER.fullmatch(name)
-    return {folded(name), *({folded(user[1])} if user else ())}
+    principal, _ = principal_of(name)
+    called = name.rpartition("/")[2] if name.startswith("arn:") else ""
+    return {folded(each) for each in (principal, called) if each}
 
 
 def folded(name: str) -> str:
