@@ -92,6 +92,7 @@ def _in_word(word: str) -> Iterator[LookAlike]:
     letters = [each for each in composed if each.isalpha()]
     mixed = any(each.isascii() and each.isalpha() for each in composed)
     deceives = mixed or all(likes.get(each) for each in letters if not each.isascii())
+    word = word.strip(",;!?()\"'")
     shown = word if len(word) <= 40 else f"{word[:40]}…"
     for character, like in likes.items():
         if like and (deceives or _compatible(character)):
