@@ -63,25 +63,28 @@ class CallerAccess:
         return self.caller.entry is not None and self.caller.entry.operator
 
     def requester(self, named: str | None, field: str) -> str:
-        """For whom it starts a run or sends a message: for itself, unless it may name others.
+        """For whom it starts a run or sends a message: for itself, unless it is a program that may
+        name others. A person asks in their own name, or could approve what they have asked for.
 
         Raises:
             Forbidden: it may not.
         """
         if named in (None, self.caller.arn, self.caller.name):
             return self.caller.requester
-        if named is None or not self.names_requesters:
+        if named is None or not self.names_requesters or self.caller.person:
             raise _only_itself(field)
         return named
 
     def approver(self, named: str | None) -> str | None:
-        """For whom it decides: for itself, unless it may decide for others; None for the only one
-        asked.
+        """For whom it decides: for itself, or for the one it names if it may decide for others;
+        None for the only one asked, if it is a program that names nobody.
 
         Raises:
             Forbidden: it may not.
         """
         if named in (self.caller.arn, self.caller.name):
+            return self.caller.name
+        if named is None and self.caller.person:
             return self.caller.name
         if self.decides_for_others:
             return named
@@ -144,6 +147,8 @@ class CallerAccess:
 
         Raises:
             NotFound: there is no such request for this caller.
+            Forbidden: the caller is a person who asked for the call. They do not decide about it
+                for others either.
         """
         loaded, request = self.runs.find_request(run_id, request_id)
         is_asked = approver_name(request.approvers, self.caller.name, ()) is not None
@@ -154,10 +159,14 @@ class CallerAccess:
         gate = request.call.gate
         if gate is not None and gate.self_approval:
             return True
-        return all(
-            self.callers.knows(each) and not resembles(each, self.caller.name)
-            for each in requesters(loaded.head, loaded.continuation, request.path)
-        )
+        asked_by = requesters(loaded.head, loaded.continuation, request.path)
+        has_asked = any(resembles(each, self.caller.name) for each in asked_by)
+        if has_asked and self.caller.person and gate is not None:
+            why = (
+                f"{self.caller.person} started this run or wrote to it, and cannot decide about it"
+            )
+            raise Forbidden(why, [("approver", "must be decided by somebody else")])
+        return not has_asked and all(map(self.callers.knows, asked_by))
 
     def _owns(self, head: RunHead) -> bool:
         if self.is_operator:

@@ -1,5 +1,6 @@
 """What callers of the API may do: as whom they act, and whose runs they see."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -166,6 +167,22 @@ def test_naming_requesters_and_deciding_for_others_are_two_rights(deployment: De
     decide(deployment, run_id, decides, owner=names, approver=ANN).refused(403)
     assert decide(deployment, run_id, decides, owner=names, approver=BOB).status == 200
     assert RAN == ["pay"]
+
+
+def test_a_person_asks_in_their_own_name_and_decides_for_nobody_what_they_asked_for(
+    deployment: Deployment,
+) -> None:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    deployment.know_caller(STAFF, person="{session}")
+    named = {"agent": "payer", "input": "go", "requester": BOB}
+    deployment.post_run(named, caller=ANNS).refused(403)
+    run_id = start(deployment, caller=ANNS)
+    decide(deployment, run_id, ANNS, owner=ANNS, approver=BOB).refused(403)
+    said = json.dumps({"content": "hi", "sender": BOB})
+    params = {"run_id": run_id}
+    deployment.http("message-run", params=params, body=said, caller=ANNS).refused(403)
+    assert not RAN
+    assert decide(deployment, run_id, BOBS, owner=ANNS).status == 200
 
 
 @pytest.mark.parametrize("setting", ["yes", "no"])
