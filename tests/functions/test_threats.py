@@ -110,8 +110,16 @@ ELSEWHERE = {
             "test_a_grant_of_the_requester_does_not_approve_the_run",
             "test_a_grant_of_who_sent_a_message_does_not_approve_what_comes_of_it",
         ],
+        "functions/test_separation.py": ["test_who_asked_approves_by_no_door"],
+        "functions/test_callers.py": [
+            "test_the_name_of_a_session_approves_nothing",
+            "test_a_role_is_one_whatever_the_name_of_its_session",
+            "test_who_started_a_run_names_nobody_of_a_group_for_it",
+            "test_an_unknown_caller_decides_nothing_of_high_risk",
+        ],
         "unit/services/test_doubts.py": [
-            "test_who_started_the_run_does_not_have_its_call_run_again"
+            "test_as_many_say_that_it_did_not_happen_as_must_approve_it",
+            "test_who_started_the_run_does_not_have_its_call_run_again",
         ],
     },
     "hostile text in the page, the mail, Slack": {
@@ -169,6 +177,25 @@ ELSEWHERE = {
             "test_the_function_behind_the_links_can_do_its_work_and_no_more",
             "test_no_function_may_do_everything_or_touch_everything",
         ],
+    },
+    "a caller reads or controls the run of another": {
+        "functions/test_callers.py": [
+            "test_a_run_is_its_starters_and_the_operators",
+            "test_who_is_asked_reads_and_decides_and_no_more",
+            "test_some_callers_send_events_to_every_run",
+        ],
+    },
+    "an approver takes a word for another that only looks like it": {
+        "unit/test_look_alikes.py": [
+            "test_a_character_that_may_be_taken_for_another_is_pointed_out",
+            "test_what_people_write_is_not_pointed_out",
+        ],
+    },
+    "a person has left a group, or has signed out": {
+        "functions/test_grants.py": [
+            "test_a_grant_of_a_member_ends_with_the_membership_and_after_a_day"
+        ],
+        "functions/test_signin.py": ["test_after_sign_out_a_copy_of_the_token_opens_no_page"],
     },
     "one tenant reads another's run": {
         "contract/test_inbox.py": ["test_each_approver_of_each_tenant_has_an_inbox"],
