@@ -1,4 +1,4 @@
-"""Who asked for a call approves it by no door, whatever way they asked, however they are spelled."""
+"""Who asked for a call approves it by no door, whatever way they asked and in any spelling."""
 
 import json
 from collections.abc import Callable, Iterator
