@@ -17,6 +17,7 @@ from agent_continuations.core.events import (
     ApprovalRequested,
     Decided,
     DoubtResolved,
+    DoubtVoted,
     Escalated,
     Event,
     MarkedInDoubt,
@@ -201,10 +202,11 @@ def request_history(
     Nothing is yielded if nobody was asked.
     """
     policy = loaded.continuation.call_at(path).gate
+    about_doubt = MarkedInDoubt | DoubtVoted | DoubtResolved
     events = [
         each
         for each in audit_events(loaded.snapshot.events())
-        if each.path == path_text(path) and not isinstance(each, MarkedInDoubt | DoubtResolved)
+        if each.path == path_text(path) and not isinstance(each, about_doubt)
     ]
     if not events:
         return
