@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant, engine, grants, policies, unit
 
 FOLD = "core/fold.py"
+DOUBTS = "core/doubts.py"
 EFFECTS = "core/effects.py"
 VOTING = "core/voting.py"
 REQUEST = "core/approvals/request.py"
@@ -47,7 +48,7 @@ STATE = (
     ),
     Mutant(
         "a doubt about a tool that may run again",
-        FOLD,
+        DOUBTS,
         'if call.plan.kind != "tool" or call.plan.effect is not Effect.ONCE:',
         'if call.plan.kind != "tool":',
         fold("an_illegal_event_is_refused"),
@@ -135,6 +136,13 @@ APPROVAL = (
         "any(resembles(each, approver) for each in requesters)",
         "any(resembles(each, approver) for each in ())",
         policies("the_requester_may_not_approve"),
+    ),
+    Mutant(
+        "one who says for all that a lost call did not happen",
+        DOUBTS,
+        "return doubt.stages[number].needed - said",
+        "return 1 - said if number == 0 else 0",
+        unit("services/test_doubts.py", "as_many_say_that_it_did_not_happen_as_must_approve_it"),
     ),
     Mutant(
         "a message that asks for nothing",
