@@ -7,7 +7,7 @@ from agent_continuations.core.approvals.policy import resembles
 from agent_continuations.core.requesters import requesters
 from agent_continuations.core.run import LoadedRun, RunHead
 from agent_continuations.core.voting import approver_name
-from agent_continuations.errors import Forbidden, NotFound
+from agent_continuations.errors import Forbidden, Invalid, NotFound
 from agent_continuations.services.runs import RunService
 
 
@@ -73,6 +73,8 @@ class CallerAccess:
             return self.caller.requester
         if named is None or not self.names_requesters or self.caller.person:
             raise _only_itself(field)
+        if not named.strip():
+            raise Invalid("somebody must have asked", [(field, "must be a name")])
         return named
 
     def approver(self, named: str | None) -> str | None:
@@ -141,9 +143,14 @@ class CallerAccess:
             raise _no_run(run_id)
         return loaded
 
-    def proves_approver(self, run_id: str, request_id: str) -> bool:
+    def proves_approver(self, run_id: str, request_id: str, named: str | None) -> bool:
         """Whether the API proves who answers a request: the caller and all who asked for the call
         are known, and the caller is none of them.
+
+        Args:
+            run_id: the run.
+            request_id: the request.
+            named: the approver that it names.
 
         Raises:
             NotFound: there is no such request for this caller.
@@ -154,19 +161,19 @@ class CallerAccess:
         is_asked = approver_name(request.approvers, self.caller.name, ()) is not None
         if not (is_asked or self.decides_for_others or self._owns(loaded.head)):
             raise _no_run(run_id)
-        if self.caller.entry is None:
-            return False
+        asked_by = {*requesters(loaded.head, loaded.continuation, request.path)}
+        # Who named another requester has asked, too.
+        asked_by |= {loaded.head.starter} if loaded.head.starter else set()
+        people = {*asked_by, *(self.callers.find(each).name for each in asked_by)}
+        has_asked = any(resembles(each, self.caller.name) for each in people)
         gate = request.call.gate
-        if gate is not None and gate.self_approval:
-            return True
-        asked_by = requesters(loaded.head, loaded.continuation, request.path)
-        has_asked = any(resembles(each, self.caller.name) for each in asked_by)
+        if has_asked and gate is not None and gate.self_approval:
+            has_asked = self.approver(named) != self.caller.name
         if has_asked and self.caller.person and gate is not None:
-            why = (
-                f"{self.caller.person} started this run or wrote to it, and cannot decide about it"
-            )
+            why = f"{self.caller.person} started this run or wrote to it, and cannot decide on it"
             raise Forbidden(why, [("approver", "must be decided by somebody else")])
-        return not has_asked and all(map(self.callers.knows, asked_by))
+        are_known = self.caller.entry is not None and all(map(self.callers.knows, asked_by))
+        return bool(asked_by) and are_known and not has_asked
 
     def _owns(self, head: RunHead) -> bool:
         if self.is_operator:

@@ -150,7 +150,7 @@ def read_messages(run_id: str) -> Response[str]:
 @app.post("/runs/<run_id>/decisions")
 def decide(run_id: str) -> Response[str]:
     body, access = parsed_body(app, Decide), _access()
-    is_proven = access.proves_approver(run_id, body.request_id)
+    is_proven = access.proves_approver(run_id, body.request_id, body.approver)
     response = to_response(body, access, is_proven=is_proven)
     result = services().decisions.decide(run_id, body.request_id, response)
     count("Decisions")

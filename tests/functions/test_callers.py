@@ -234,6 +234,33 @@ def test_who_started_a_run_names_nobody_of_a_group_for_it(deployment: Deployment
     assert decide(deployment, run_id, desk, owner=PORTAL, approver=ANN).status == 200
 
 
+@pytest.mark.parametrize("entry", [{"agents": ["wirer"]}, {"names_requesters": True}])
+def test_who_names_another_requester_has_asked_too(
+    deployment: Deployment, entry: dict[str, Any]
+) -> None:
+    deployment.parameters["CallersMayActForApprovers"] = "yes"
+    deployment.know_caller(STAFF, person="{session}")
+    deployment.know_caller(PORTAL_ROLE, **entry)
+    zed = "zed@nowhere.example"
+    run_id = start(deployment, "wirer", requester=zed)
+    decide(deployment, run_id, PORTAL, owner=PORTAL, approver=ANN).refused(403)
+    unknown = session("Anon", "x")
+    run_id = start(deployment, "wirer", caller=unknown, requester=zed)
+    decide(deployment, run_id, ANNS, owner=unknown).refused(403)
+    deployment.post_run({"agent": "wirer", "input": "go", "requester": " "}).refused(422)
+    assert not RAN
+
+
+@pytest.mark.parametrize("dev", [session("Dev", ANN), session("AnnsLaptop", "x")])
+def test_an_entry_loosens_nothing_about_who_asked(deployment: Deployment, dev: str) -> None:
+    deployment.know_caller(role("Dev"), agents=["wirer"])
+    run_id = start(deployment, "wirer", caller=dev)
+    deployment.know_caller(STAFF, person="{session}")
+    deployment.know_caller(role("AnnsLaptop"), person=ANN)
+    decide(deployment, run_id, ANNS, owner=ANNS).refused(403)
+    assert not RAN
+
+
 def test_the_start_says_if_the_caller_is_not_known(deployment: Deployment) -> None:
     answer = deployment.post_run({"agent": "payer", "input": "go"}).json()
     assert "not known which person" in answer["warning"]

@@ -151,7 +151,7 @@ COMMITS = (
     Mutant(
         "a grant that approves a call of high risk by a link",
         GRANT_VOTES,
-        "if policy.risk is Risk.HIGH and grant.via not in AUTHENTICATED_SOURCES:",
+        "if policy.risk is Risk.HIGH and grant.via not in PROVEN:",
         "if False:",
         grants("a_grant_made_by_a_link_does_not_approve_a_high_risk_call"),
     ),

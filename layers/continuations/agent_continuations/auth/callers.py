@@ -84,10 +84,10 @@ class Caller:
 
     @property
     def requester(self) -> str:
-        """The name under which it counts as requester: with the name of its session, which may be
-        that of an approver, if nothing else is known.
+        """The name under which it counts as requester: the person, or the ARN with the name of the
+        session, which may be that of an approver.
         """
-        return self.person or (self.principal if self.entry else self.arn)
+        return self.person or self.arn
 
 
 class Callers:
@@ -98,7 +98,9 @@ class Callers:
     """
 
     def __init__(self, entries: Iterable[CallerEntry] = ()) -> None:
-        self._entries = sorted(entries, key=lambda each: len(each.pattern), reverse=True)
+        self._entries = sorted(
+            entries, key=lambda each: len(each.pattern.rstrip("*")), reverse=True
+        )
 
     @classmethod
     def read(cls, lists: Iterable[tuple[str, str]]) -> Self:
@@ -135,8 +137,7 @@ class Callers:
 
     def knows(self, name: str) -> bool:
         """Whether it is known who a name is: a person's, or that of a known caller."""
-        is_caller = name == NO_CALLER or name.startswith("arn:")
-        return not is_caller or self.find(name).entry is not None
+        return is_address(name) or self.find(name).entry is not None
 
 
 def _check(name: str, entry: CallerEntry) -> None:
