@@ -77,6 +77,10 @@ class CallerAccess:
             raise Invalid("somebody must have asked", [(field, "must be a name")])
         return named
 
+    def knows_who_asked(self, requester: str | None) -> bool:
+        """Whether the caller, and for whom it starts a run, are known."""
+        return self.caller.entry is not None and self.callers.knows(requester or "")
+
     def approver(self, named: str | None) -> str | None:
         """For whom it decides: for itself, or for the one it names if it may decide for others;
         None for the only one asked, if it is a program that names nobody.

@@ -78,7 +78,7 @@ def start() -> Response[str]:
         run_id=head.run_id,
         status=head.status,
         links=links(head.run_id),
-        warning=None if access.callers.knows(head.requester or "") else UNKNOWN_CALLER,
+        warning=None if access.knows_who_asked(head.requester) else UNKNOWN_CALLER,
     )
     return json_response(started, HTTPStatus.ACCEPTED, {"Location": started.links["self"]})
 

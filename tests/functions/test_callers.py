@@ -247,7 +247,9 @@ def test_who_names_another_requester_has_asked_too(
     unknown = session("Anon", "x")
     run_id = start(deployment, "wirer", caller=unknown, requester=zed)
     decide(deployment, run_id, ANNS, owner=unknown).refused(403)
-    deployment.post_run({"agent": "wirer", "input": "go", "requester": " "}).refused(422)
+    named = {"agent": "wirer", "input": "go", "requester": zed}
+    assert deployment.post_run(named, caller=unknown).json()["warning"]
+    deployment.post_run({**named, "requester": " "}).refused(422)
     assert not RAN
 
 
